@@ -1,0 +1,50 @@
+# Each target sets up what it needs; a bare machine with python3 >= 3.11, make and git is enough.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+WORKERS ?= 2
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+.venv/ready: requirements.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: .venv/ready ## the whole story with real transactions; ends by itself, 0 only if each step was checked
+	$(BIN)/bascule demo
+
+dev: .venv/ready ## the whole system on this machine, until Ctrl-C
+	$(BIN)/bascule dev
+
+test: .venv/ready ## every test that a change must pass
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+test-all: .venv/ready ## the long ones: whole processes, kill loops, the built wheel
+	$(BIN)/python -m pytest -n 1 -m slow
+
+check: .venv/ready lint ## lint, types, domain tests
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/domain
+
+lint: .venv/ready ## ruff and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+docs: .venv/ready ## rewrites the generated documents
+	$(BIN)/bascule docs
+	$(BIN)/bascule openapi
+
+lock: .venv/ready ## pins requirements.txt anew from pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --group dev pyproject.toml -o requirements.txt
+
+contracts: ## compiles contracts/src into abi/ (needs node and npm)
+	cd contracts && npm ci --silent && node build.mjs
+
+.PHONY: help demo dev test test-all check lint docs lock contracts

@@ -1,0 +1,1 @@
+"""Bascule: the on-chain stablecoin settlement bridge."""

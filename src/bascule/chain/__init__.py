@@ -1,0 +1,1 @@
+"""EVM nodes: what we read from them and what we send to them."""

@@ -1,0 +1,1 @@
+"""How the world calls us: HTTP, command line, pages, schedules, wiring, the local chain."""

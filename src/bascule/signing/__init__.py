@@ -1,0 +1,1 @@
+"""Wallet keys. Importable by the signer service and wiring alone."""

@@ -1,0 +1,1 @@
+"""Postgres: each table belongs to one module and its .sql file."""
