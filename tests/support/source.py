@@ -1,0 +1,65 @@
+"""The source tree as data, for the tidy tests: modules, syntax trees and SQL files."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SRC = ROOT / "src" / "bascule"
+TESTS = ROOT / "tests"
+STORAGE = SRC / "storage"
+
+
+def python_files(folder: Path = SRC) -> list[Path]:
+    return sorted(p for p in folder.rglob("*.py") if "__pycache__" not in p.parts)
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SRC.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One named query of one .sql file, comments stripped."""
+
+    file: Path
+    name: str
+    text: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.file.name}:{self.name}"
+
+
+def sql_files() -> list[Path]:
+    return sorted(STORAGE.glob("*.sql"))
+
+
+def owned_tables(path: Path) -> set[str]:
+    """The tables a file's header says it writes (`-- tables: a, b`)."""
+    found = re.search(r"^-- tables:\s*(.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {t.strip() for t in found.group(1).split(",")} if found else set()
+
+
+def statements(path: Path) -> Iterator[Statement]:
+    pieces = re.split(r"^-- name:\s*(\w+)\s*$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
+        text = "\n".join(line for line in body.splitlines() if not line.lstrip().startswith("--"))
+        yield Statement(path, name, re.sub(r"\s--\s.*$", "", text, flags=re.MULTILINE).strip())
+
+
+def all_statements() -> list[Statement]:
+    return [s for path in sql_files() for s in statements(path)]

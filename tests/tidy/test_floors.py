@@ -1,0 +1,86 @@
+"""The floors hold, transitively; a check that is not a failing test does not exist."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.source import ROOT, SRC, module_name, python_files, tree
+
+
+def test_import_contracts_are_kept() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 broken" in done.stdout
+
+
+IMPORT_ALL = """
+import importlib, json, sys
+opened = []
+def hook(event, args):
+    if event == "open" and isinstance(args[0], (str, bytes)):
+        path = str(args[0])
+        if ROOT in path and not path.endswith((".py", ".pyc", ".pth")) and "__pycache__" not in path:
+            opened.append(path)
+    elif event.startswith(("socket.connect", "socket.bind", "subprocess.Popen", "os.system")):
+        opened.append(event)
+sys.addaudithook(hook)
+for name in json.loads(sys.argv[1]):
+    importlib.import_module(name)
+print(json.dumps(opened))
+"""
+
+
+def test_importing_any_module_reads_and_opens_nothing() -> None:
+    """Every module is imported in a bare environment; reading a file of ours or touching a socket shows."""
+    names = [
+        module_name(p) for p in python_files() if p.name != "__main__.py" and "migrations" not in p.parts
+    ]
+    code = IMPORT_ALL.replace("ROOT", repr(str(SRC)))
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(names)],
+        env={"PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
+
+
+ENVIRONMENT = {"environ", "getenv", "environb"}
+
+
+@pytest.mark.parametrize("path", python_files(), ids=module_name)
+def test_environment_is_read_in_wiring_and_settings_alone(path: Path) -> None:
+    allowed = (
+        "bascule.settings",
+        "bascule.entrypoints.wiring",
+        "bascule.entrypoints.cli",
+        "bascule.entrypoints.dev",
+    )
+    if module_name(path).startswith(allowed):
+        return
+
+    reads = [
+        node.lineno
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute)
+        and node.attr in ENVIRONMENT
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+    ]
+
+    assert reads == [], f"{path}: the environment is read in lines {reads}; take the value by constructor"
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    banned = {"utils", "helpers", "common", "base", "models", "manager", "misc", "types"}
+
+    assert [p for p in python_files() if p.stem in banned or p.parent.name in banned] == []

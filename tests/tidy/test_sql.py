@@ -1,0 +1,88 @@
+"""Each table is written by its owner's file alone, and each state moves by `advance` alone."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.source import (
+    Statement,
+    all_statements,
+    module_name,
+    owned_tables,
+    python_files,
+    sql_files,
+    tree,
+)
+
+WRITE = re.compile(
+    r"\b(?:INSERT\s+INTO|DELETE\s+FROM|TRUNCATE(?:\s+TABLE)?|COPY|MERGE\s+INTO"
+    r"|(?<!FOR )(?<!FOR NO KEY )(?<!DO )UPDATE(?:\s+ONLY)?)\s+([a-z_.]+)",
+    re.IGNORECASE,
+)
+SET_STATE = re.compile(r"\bSET\b(?:(?!\bWHERE\b|\bFROM\b).)*?\bstate\s*=", re.IGNORECASE | re.DOTALL)
+
+
+def written_tables(statement: Statement) -> set[str]:
+    return {t.lower() for t in WRITE.findall(statement.text)} - {"of", "skip", "nowait", "set"}
+
+
+@pytest.mark.parametrize("path", sql_files(), ids=lambda p: p.stem)
+def test_file_names_its_tables_and_stands_beside_its_module(path: Path) -> None:
+    assert path.with_suffix(".py").exists(), f"{path.name} has no module of the same name"
+    assert "-- tables:" in path.read_text(encoding="utf-8"), f"{path.name} must open with `-- tables: …`"
+
+
+def test_each_table_has_one_owner() -> None:
+    owners: dict[str, str] = {}
+    for path in sql_files():
+        for table in owned_tables(path):
+            assert table not in owners, f"{table} is claimed by {owners[table]} and {path.name}"
+            owners[table] = path.name
+
+
+@pytest.mark.parametrize("statement", all_statements(), ids=lambda s: s.label)
+def test_statement_writes_only_tables_its_file_owns(statement: Statement) -> None:
+    assert written_tables(statement) <= owned_tables(statement.file)
+
+
+@pytest.mark.parametrize("statement", all_statements(), ids=lambda s: s.label)
+def test_state_moves_only_in_a_query_named_advance(statement: Statement) -> None:
+    if not statement.name.startswith("advance"):
+        assert not SET_STATE.search(statement.text), f"{statement.label} sets a state column"
+
+
+@pytest.mark.parametrize("statement", all_statements(), ids=lambda s: s.label)
+def test_advance_names_the_state_it_leaves(statement: Statement) -> None:
+    if statement.name.startswith("advance") and SET_STATE.search(statement.text):
+        where = statement.text.upper().split("WHERE", 1)
+        assert len(where) == 2, f"{statement.label} advances without a WHERE"
+        assert re.search(r"\bSTATE\b", where[1]), f"{statement.label} does not say which state it leaves"
+
+
+@pytest.mark.parametrize("statement", all_statements(), ids=lambda s: s.label)
+def test_no_statement_deletes(statement: Statement) -> None:
+    assert not re.search(r"\b(DELETE\s+FROM|TRUNCATE)\b", statement.text, re.IGNORECASE), statement.label
+
+
+SQL_TEXT = re.compile(r"^\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s", re.IGNORECASE)
+# These speak about the server itself (roles, migrations, readiness), not about our tables.
+SQL_IN_PYTHON = tuple(
+    f"bascule.storage.{name}"
+    for name in ("database", "embedded", "migrate", "migrations", "queries", "roles")
+)
+
+
+@pytest.mark.parametrize("path", python_files(), ids=module_name)
+def test_statements_live_in_sql_files(path: Path) -> None:
+    if module_name(path).startswith(SQL_IN_PYTHON):
+        return
+    found = [
+        node.lineno
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL_TEXT.match(node.value)
+        and re.search(r"\b(FROM|INTO|SET|VALUES)\b", node.value)
+    ]  # fmt: skip
+
+    assert found == [], f"{path}: SQL in lines {found}"

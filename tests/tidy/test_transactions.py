@@ -1,0 +1,78 @@
+"""Nothing speaks to a node, a peer or the signer while a database transaction is open.
+
+The pool refuses it at run time as well (`Database.refuse_open_transaction`); this finds it before it runs.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.support.source import SRC, module_name, python_files, tree
+
+PEERS = {
+    "rpc",
+    "_rpc",
+    "http",
+    "_http",
+    "sender",
+    "_sender",
+    "signer",
+    "_signer",
+    "session",
+    "_session",
+    "node",
+    "_node",
+}
+
+
+def opens_transaction(node: ast.AsyncWith | ast.With) -> bool:
+    return any(
+        isinstance(item.context_expr, ast.Call)
+        and isinstance(item.context_expr.func, ast.Attribute)
+        and item.context_expr.func.attr == "transaction"
+        for item in node.items
+    )
+
+
+def speaks_to_a_peer(call: ast.Call) -> bool:
+    names = [n.attr for n in ast.walk(call.func) if isinstance(n, ast.Attribute)]
+    names += [n.id for n in ast.walk(call.func) if isinstance(n, ast.Name)]
+    return bool(PEERS & set(names))
+
+
+def awaited_peers(node: ast.AST) -> list[int]:
+    return [
+        n.lineno
+        for n in ast.walk(node)
+        if isinstance(n, ast.Await)
+        and isinstance(n.value, ast.Call)
+        and (speaks_to_a_peer(n.value) or passes_a_peer(n.value))
+    ]
+
+
+def passes_a_peer(call: ast.Call) -> bool:
+    """`await heads.latest(self._rpc)`: the peer is an argument."""
+    return any(
+        isinstance(arg, ast.Attribute | ast.Name)
+        and (getattr(arg, "attr", None) or getattr(arg, "id", None)) in PEERS
+        for arg in call.args
+    )
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in python_files() if p.is_relative_to(SRC / "services")], ids=module_name
+)
+def test_no_peer_is_asked_inside_an_open_transaction(path: Path) -> None:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.AsyncWith | ast.With) and opens_transaction(node):
+            lines = [line for statement in node.body for line in awaited_peers(statement)]
+            assert lines == [], f"{path}: lines {lines} speak to a peer inside a transaction"
+
+
+def test_the_rule_finds_a_call_inside_a_transaction() -> None:
+    code = "async def f(self):\n async with self.db.transaction():\n  await self._rpc.call('eth_chainId')\n"
+    block = next(n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.AsyncWith))
+
+    assert opens_transaction(block)
+    assert awaited_peers(block) == [3]
