@@ -1,1 +1,5 @@
-"""What is true: money, ids, state machines and rules. Pure: no clock, no environment, no I/O."""
+"""What is true: money, identities, state machines and rules, as plain functions.
+
+Nothing here reads a clock, a random source, a file, a node or a database; all of it comes in as
+arguments. The same input gives the same answer, always and in every process.
+"""

@@ -1,0 +1,31 @@
+"""All machines there are, in the order money meets them; documents and tests are made from this."""
+
+from enum import StrEnum
+from typing import Any
+
+from bascule.domain.application import APPLICATION
+from bascule.domain.attempt import ATTEMPT
+from bascule.domain.breaks import BREAK
+from bascule.domain.delivery import DELIVERY
+from bascule.domain.deposit import DEPOSIT
+from bascule.domain.machine import Machine
+from bascule.domain.payment_intent import PAYMENT_INTENT
+from bascule.domain.payout import PAYOUT
+from bascule.domain.slot import SLOT
+
+ALL: tuple[Machine[Any, Any], ...] = (
+    DEPOSIT,
+    APPLICATION,
+    PAYMENT_INTENT,
+    PAYOUT,
+    SLOT,
+    ATTEMPT,
+    BREAK,
+    DELIVERY,
+)
+
+
+def states_of(name: str) -> type[StrEnum]:
+    """The states of the machine called `name`. Raises: KeyError."""
+    found: dict[str, type[StrEnum]] = {machine.name: machine.states for machine in ALL}
+    return found[name]
