@@ -1,0 +1,537 @@
+-- The bridge: what we believe of the chain, what merchants and treasury asked for, what we told them.
+-- Every rule that must never be false is repeated here as a constraint. No process role may DELETE.
+
+CREATE DOMAIN evm_address AS bytea CHECK (octet_length(VALUE) = 20);
+CREATE DOMAIN hash32      AS bytea CHECK (octet_length(VALUE) = 32);
+CREATE DOMAIN base_units  AS numeric(78, 0) CHECK (VALUE >= 0 AND VALUE < 2::numeric ^ 256);
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% on %.% is not allowed: rows of this table are for ever', tg_op, tg_table_schema, tg_table_name
+        USING errcode = '42501';
+END $$;
+
+-- ───────────────────────── accounts ─────────────────────────
+CREATE TABLE accounts (
+    id          text PRIMARY KEY,                       -- acct_…
+    kind        text NOT NULL CHECK (kind IN ('operator', 'merchant')),
+    name        text NOT NULL CHECK (name <> ''),
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX one_operator_per_installation ON accounts (kind) WHERE kind = 'operator';
+
+CREATE TABLE api_keys (
+    id          text PRIMARY KEY,                       -- key_…
+    account_id  text NOT NULL REFERENCES accounts,
+    kind        text NOT NULL CHECK (kind IN ('sk', 'rk', 'pk')),
+    livemode    boolean NOT NULL,
+    lookup      text NOT NULL UNIQUE,                   -- first characters of the key, not secret
+    hmac        hash32 NOT NULL,                        -- HMAC-SHA-256(pepper, whole key)
+    scopes      text[] NOT NULL DEFAULT '{*}',
+    name        text NOT NULL DEFAULT '',
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    expires_at  timestamptz,
+    revoked_at  timestamptz
+);
+
+-- Who may approve, as the API sees it. The signer trusts its own roster only (schema signer).
+CREATE TABLE approvers (
+    account_id      text NOT NULL REFERENCES accounts,
+    address         evm_address NOT NULL,
+    roster_version  integer NOT NULL CHECK (roster_version >= 1),
+    name            text NOT NULL DEFAULT '',
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, roster_version, address)
+);
+
+-- ───────────────────────── networks and tokens ─────────────────────────
+CREATE TABLE networks (
+    chain_id         bigint PRIMARY KEY CHECK (chain_id > 0),
+    name             text NOT NULL UNIQUE,              -- alias: base
+    livemode         boolean NOT NULL,
+    finality_kind    text NOT NULL CHECK (finality_kind IN ('finalized', 'safe', 'depth')),
+    finality_depth   integer NOT NULL DEFAULT 0 CHECK (finality_depth >= 0),
+    vault            evm_address,
+    deposit_factory  evm_address,
+    forwarder        evm_address,                       -- implementation the clones point at
+    collector        evm_address,
+    start_block      bigint NOT NULL DEFAULT 0,
+    explorer_url     text NOT NULL DEFAULT ''
+);
+
+CREATE TABLE tokens (
+    id        text PRIMARY KEY,                         -- tok_…
+    chain_id  bigint NOT NULL REFERENCES networks,
+    contract  evm_address NOT NULL,                     -- twenty zero bytes: the native coin
+    currency  text NOT NULL CHECK (currency ~ '^[a-z0-9]{2,12}$'),
+    name      text NOT NULL DEFAULT '',
+    decimals  smallint NOT NULL CHECK (decimals BETWEEN 0 AND 18),
+    accepted  boolean NOT NULL,                         -- counts as payment; the native coin never does
+    UNIQUE (chain_id, contract)
+);
+
+-- Limits and approvals of money out, per account and token; the newest version rules.
+CREATE TABLE payout_policies (
+    account_id          text NOT NULL REFERENCES accounts,
+    token_id            text NOT NULL REFERENCES tokens,
+    version             integer NOT NULL CHECK (version >= 1),
+    approvals_required  integer NOT NULL CHECK (approvals_required >= 1),
+    max_per_payout      base_units NOT NULL,
+    max_per_day         base_units NOT NULL,
+    created_at          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, token_id, version)
+);
+
+-- Addresses we hold money at, besides deposit addresses. Watched from opened_block + 1 on.
+CREATE TABLE own_addresses (
+    chain_id      bigint NOT NULL REFERENCES networks,
+    address       evm_address NOT NULL,
+    kind          text NOT NULL CHECK (kind IN ('vault', 'collector', 'wallet')),
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (chain_id, address)
+);
+-- Outside addresses whose arrivals at vault or collector are the operator's capital.
+CREATE TABLE treasury_sources (
+    chain_id  bigint NOT NULL REFERENCES networks,
+    address   evm_address NOT NULL,
+    label     text NOT NULL DEFAULT '',
+    PRIMARY KEY (chain_id, address)
+);
+
+-- ───────────────────────── the chain as we believe it ─────────────────────────
+CREATE TABLE leases (
+    name        text PRIMARY KEY,
+    holder      text NOT NULL,
+    epoch       bigint NOT NULL CHECK (epoch >= 1),     -- the fencing token: grows with every new holder
+    expires_at  timestamptz NOT NULL
+);
+
+CREATE TABLE blocks (
+    chain_id    bigint NOT NULL REFERENCES networks,
+    hash        hash32 NOT NULL,
+    number      bigint NOT NULL CHECK (number >= 0),
+    parent      hash32 NOT NULL,
+    block_time  timestamptz NOT NULL,
+    canonical   boolean NOT NULL DEFAULT true,          -- orphaned blocks are marked, never deleted
+    verified    text NOT NULL DEFAULT 'none' CHECK (verified IN ('none', 'bloom', 'receipts', 'quorum')),
+    PRIMARY KEY (chain_id, hash)
+);
+CREATE UNIQUE INDEX one_canonical_block_per_height ON blocks (chain_id, number) WHERE canonical;
+
+CREATE TABLE cursors (
+    chain_id          bigint PRIMARY KEY REFERENCES networks,
+    next_number       bigint NOT NULL,                  -- the first block not read yet
+    last_hash         hash32 NOT NULL,                  -- hash of block next_number - 1
+    head_time         timestamptz NOT NULL,             -- block time of block next_number - 1
+    finalized_number  bigint NOT NULL,
+    finalized_hash    hash32 NOT NULL,
+    halted_reason     text,                             -- set: no credit, no payout on this chain
+    updated_at        timestamptz NOT NULL DEFAULT now(),
+    CHECK (finalized_number < next_number)
+);
+CREATE FUNCTION refuse_finality_going_back() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.finalized_number < old.finalized_number THEN
+        RAISE EXCEPTION 'finalized_number of chain % may not fall from % to %',
+            old.chain_id, old.finalized_number, new.finalized_number USING errcode = '23514';
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER finality_only_grows BEFORE UPDATE ON cursors FOR EACH ROW EXECUTE FUNCTION refuse_finality_going_back();
+
+-- ERC-20 Transfer logs that touch our addresses, any token. Kept for ever.
+CREATE TABLE transfers (
+    chain_id      bigint NOT NULL,
+    block_hash    hash32 NOT NULL,
+    log_index     integer NOT NULL CHECK (log_index >= 0),
+    block_number  bigint NOT NULL,
+    tx_hash       hash32 NOT NULL,
+    token         evm_address NOT NULL,
+    src           evm_address NOT NULL,
+    dst           evm_address NOT NULL,
+    amount        base_units NOT NULL,
+    occurrence    integer NOT NULL CHECK (occurrence >= 0),  -- k-th log of this tx with the same token and dst
+    canonical     boolean NOT NULL DEFAULT true,
+    PRIMARY KEY (chain_id, block_hash, log_index),
+    FOREIGN KEY (chain_id, block_hash) REFERENCES blocks (chain_id, hash)
+);
+CREATE INDEX transfers_by_tx ON transfers (chain_id, tx_hash);
+CREATE INDEX transfers_by_number ON transfers (chain_id, block_number) WHERE canonical;
+
+-- What an address of ours held when we began to watch it (native coin: token of twenty zero bytes).
+CREATE TABLE openings (
+    id            text PRIMARY KEY,                     -- opn_…
+    chain_id      bigint NOT NULL,
+    address       evm_address NOT NULL,
+    token         evm_address NOT NULL,
+    block_number  bigint NOT NULL,
+    block_hash    hash32 NOT NULL,
+    amount        base_units NOT NULL,
+    UNIQUE (chain_id, address, token),
+    FOREIGN KEY (chain_id, address) REFERENCES own_addresses
+);
+
+-- ───────────────────────── money in ─────────────────────────
+CREATE SEQUENCE deposit_address_number AS bigint MINVALUE 0 START 0;
+
+CREATE TABLE payment_intents (
+    id                      text PRIMARY KEY,           -- pi_…
+    account_id              text NOT NULL REFERENCES accounts,
+    livemode                boolean NOT NULL,
+    currency                text NOT NULL,
+    due                     numeric(78, 0) NOT NULL CHECK (due > 0),            -- 10^-18 of the currency
+    received                numeric(78, 0) NOT NULL DEFAULT 0 CHECK (received >= 0),   -- applied, canonical
+    confirmed               numeric(78, 0) NOT NULL DEFAULT 0 CHECK (confirmed >= 0),  -- applied, finalized
+    state                   text NOT NULL DEFAULT 'requires_action'
+                            CHECK (state IN ('requires_action', 'processing', 'succeeded', 'canceled')),
+    flags                   text[] NOT NULL DEFAULT '{}',
+    accepted_tokens         text[] NOT NULL CHECK (cardinality(accepted_tokens) >= 1), -- tok_…
+    underpay_tolerance_bps  integer NOT NULL DEFAULT 0 CHECK (underpay_tolerance_bps BETWEEN 0 AND 10000),
+    underpay_tolerance_abs  numeric(78, 0) NOT NULL DEFAULT 0 CHECK (underpay_tolerance_abs >= 0),
+    late_policy             text NOT NULL DEFAULT 'accept' CHECK (late_policy IN ('accept', 'hold')),
+    overpay_policy          text NOT NULL DEFAULT 'hold' CHECK (overpay_policy IN ('hold', 'keep')),
+    expires_at              timestamptz NOT NULL,
+    closes_at               timestamptz NOT NULL,
+    client_reference_id     text,
+    description             text,
+    metadata                jsonb NOT NULL DEFAULT '{}',
+    client_secret           text NOT NULL,
+    cancellation_reason     text,
+    created_at              timestamptz NOT NULL,
+    canceled_at             timestamptz,
+    succeeded_at            timestamptz,
+    version                 integer NOT NULL DEFAULT 1, -- grows with every change
+    CHECK (closes_at >= expires_at),
+    CONSTRAINT confirmed_money_was_received CHECK (confirmed <= received),
+    CONSTRAINT canceled_has_time CHECK ((state = 'canceled') = (canceled_at IS NOT NULL)),
+    CONSTRAINT succeeded_has_time CHECK ((state = 'succeeded') = (succeeded_at IS NOT NULL))
+);
+CREATE INDEX payment_intents_by_account ON payment_intents (account_id, livemode, created_at DESC, id DESC);
+CREATE INDEX payment_intents_to_close ON payment_intents (closes_at) WHERE state = 'requires_action';
+
+CREATE TABLE deposit_addresses (
+    chain_id    bigint NOT NULL REFERENCES networks,
+    address     evm_address NOT NULL,
+    intent_id   text NOT NULL REFERENCES payment_intents,
+    account_id  text NOT NULL REFERENCES accounts,
+    factory     evm_address NOT NULL,
+    epoch       bigint NOT NULL CHECK (epoch BETWEEN 0 AND 4294967295),
+    n           bigint NOT NULL CHECK (n >= 0),
+    PRIMARY KEY (chain_id, address),
+    UNIQUE (chain_id, factory, epoch, n)
+);
+CREATE INDEX deposit_addresses_by_intent ON deposit_addresses (intent_id);
+
+CREATE TABLE deposits (
+    id            text PRIMARY KEY,                     -- dep_…
+    account_id    text NOT NULL REFERENCES accounts,    -- owner of the address; the operator for ours
+    livemode      boolean NOT NULL,
+    kind          text NOT NULL CHECK (kind IN ('payment', 'capital', 'unsolicited')),
+    chain_id      bigint NOT NULL REFERENCES networks,
+    tx_hash       hash32 NOT NULL,
+    token         evm_address NOT NULL,
+    src           evm_address NOT NULL,
+    dst           evm_address NOT NULL,
+    occurrence    integer NOT NULL,
+    token_id      text REFERENCES tokens,               -- null: a token we do not know
+    amount        base_units NOT NULL,
+    block_hash    hash32 NOT NULL,
+    block_number  bigint NOT NULL,
+    block_time    timestamptz NOT NULL,
+    log_index     integer NOT NULL,
+    state         text NOT NULL DEFAULT 'detected' CHECK (state IN ('detected', 'orphaned', 'finalized')),
+    created_at    timestamptz NOT NULL,
+    finalized_at  timestamptz,
+    version       integer NOT NULL DEFAULT 1,
+    CONSTRAINT one_deposit_per_payment UNIQUE (chain_id, tx_hash, token, dst, occurrence),
+    CONSTRAINT finalized_has_time CHECK ((state = 'finalized') = (finalized_at IS NOT NULL)),
+    FOREIGN KEY (chain_id, block_hash, log_index) REFERENCES transfers (chain_id, block_hash, log_index)
+);
+CREATE INDEX deposits_by_account ON deposits (account_id, livemode, created_at DESC, id DESC);
+CREATE INDEX deposits_to_finalize ON deposits (chain_id, block_number) WHERE state = 'detected';
+CREATE INDEX deposits_by_address ON deposits (chain_id, dst);
+CREATE INDEX deposits_by_block ON deposits (chain_id, block_hash);
+
+-- What a deposit of kind payment or unsolicited counts for.
+CREATE TABLE applications (
+    deposit_id      text PRIMARY KEY REFERENCES deposits,
+    intent_id       text REFERENCES payment_intents,
+    state           text NOT NULL CHECK (state IN ('unapplied', 'applied', 'refunded', 'accepted')),
+    reason          text CHECK (reason IN ('orphaned', 'no_intent', 'intent_closed', 'already_paid', 'wrong_token',
+                        'wrong_chain', 'unsupported_token', 'dust', 'below_minimum', 'held', 'unsolicited', 'test_mode')),
+    amount_applied  base_units NOT NULL DEFAULT 0,
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT unapplied_has_reason CHECK ((state = 'unapplied') = (reason IS NOT NULL)),
+    CONSTRAINT applied_has_intent CHECK (state <> 'applied' OR intent_id IS NOT NULL)
+);
+CREATE INDEX applications_by_intent ON applications (intent_id);
+
+-- ───────────────────────── money out ─────────────────────────
+CREATE TABLE wallets (
+    chain_id    bigint NOT NULL REFERENCES networks,
+    address     evm_address NOT NULL,
+    name        text NOT NULL,
+    next_nonce  bigint NOT NULL DEFAULT 0 CHECK (next_nonce >= 0),
+    PRIMARY KEY (chain_id, address),
+    UNIQUE (chain_id, name)
+);
+CREATE TABLE lanes (
+    chain_id       bigint NOT NULL REFERENCES networks,
+    lane           bigint NOT NULL CHECK (lane BETWEEN 0 AND 4294967295),
+    name           text NOT NULL,
+    vault          evm_address NOT NULL,
+    wallet         evm_address NOT NULL,
+    next_sequence  numeric(78, 0) NOT NULL DEFAULT 0 CHECK (next_sequence >= 0),
+    head           hash32 NOT NULL DEFAULT decode(repeat('00', 32), 'hex'),  -- as of the last final batch
+    state          text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'retired')),
+    PRIMARY KEY (chain_id, vault, lane),
+    UNIQUE (chain_id, name),
+    FOREIGN KEY (chain_id, wallet) REFERENCES wallets
+);
+
+CREATE TABLE payouts (
+    id                   text PRIMARY KEY,              -- po_…
+    account_id           text NOT NULL REFERENCES accounts,
+    livemode             boolean NOT NULL,
+    identity             text NOT NULL,                 -- client_reference_id, else the idempotency key; for ever
+    token_id             text NOT NULL REFERENCES tokens,
+    chain_id             bigint NOT NULL REFERENCES networks,
+    vault                evm_address NOT NULL,
+    destination          evm_address NOT NULL,
+    amount               base_units NOT NULL CHECK (amount > 0),
+    state                text NOT NULL CHECK (state IN ('requires_action', 'pending', 'in_transit', 'paid', 'failed', 'canceled')),
+    failure_code         text,
+    stuck                boolean NOT NULL DEFAULT false,
+    approvals_required   integer NOT NULL CHECK (approvals_required >= 1),
+    approval_expires_at  timestamptz NOT NULL,
+    roster_version       integer NOT NULL,
+    policy_decision      jsonb NOT NULL,
+    holds                integer NOT NULL DEFAULT 0,    -- how often money was put on hold for it
+    vault_id             numeric(78, 0),
+    client_reference_id  text,
+    description          text,
+    metadata             jsonb NOT NULL DEFAULT '{}',
+    requested_by         text NOT NULL,                 -- key_… or mem_…
+    created_at           timestamptz NOT NULL,
+    paid_at              timestamptz,
+    paid_block_hash      hash32,
+    paid_log_index       integer,
+    version              integer NOT NULL DEFAULT 1,
+    CONSTRAINT one_payout_per_identity UNIQUE (account_id, livemode, identity),
+    CONSTRAINT one_payout_per_vault_id UNIQUE (chain_id, vault, vault_id),
+    CONSTRAINT paid_has_its_transfer CHECK ((state = 'paid') = (paid_at IS NOT NULL AND paid_block_hash IS NOT NULL AND paid_log_index IS NOT NULL)),
+    CONSTRAINT failed_has_code CHECK ((state = 'failed') = (failure_code IS NOT NULL)),
+    CONSTRAINT in_transit_has_vault_id CHECK (state NOT IN ('in_transit', 'paid') OR vault_id IS NOT NULL)
+);
+CREATE INDEX payouts_by_account ON payouts (account_id, livemode, created_at DESC, id DESC);
+CREATE INDEX payouts_to_reserve ON payouts (chain_id, vault, token_id, created_at) WHERE state = 'pending';
+
+CREATE TABLE payout_approvals (
+    payout_id   text NOT NULL REFERENCES payouts,
+    approver    evm_address NOT NULL,
+    digest      hash32 NOT NULL,
+    signature   bytea NOT NULL CHECK (octet_length(signature) = 65),
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (payout_id, approver)
+);
+
+-- A slot is one nonce of one wallet, with one content for ever.
+CREATE TABLE slots (
+    chain_id       bigint NOT NULL,
+    wallet         evm_address NOT NULL,
+    nonce          bigint NOT NULL CHECK (nonce >= 0),
+    kind           text NOT NULL CHECK (kind IN ('pay', 'fill', 'service')),
+    state          text NOT NULL DEFAULT 'reserved' CHECK (state IN ('reserved', 'signed', 'broadcast', 'mined', 'final')),
+    epoch          bigint NOT NULL,                     -- lease epoch that reserved it
+    vault          evm_address,
+    lane           bigint,
+    token          evm_address,
+    word           numeric(78, 0),
+    expected_head  hash32,
+    deadline       timestamptz,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (chain_id, wallet, nonce),
+    CONSTRAINT pay_is_complete CHECK (kind <> 'pay' OR (vault IS NOT NULL AND lane IS NOT NULL AND token IS NOT NULL
+        AND word IS NOT NULL AND expected_head IS NOT NULL AND deadline IS NOT NULL)),
+    FOREIGN KEY (chain_id, wallet) REFERENCES wallets
+);
+CREATE UNIQUE INDEX one_unmined_batch_per_lane ON slots (chain_id, vault, lane) WHERE kind = 'pay' AND state <> 'final';
+
+CREATE TABLE slot_items (
+    chain_id   bigint NOT NULL,
+    wallet     evm_address NOT NULL,
+    nonce      bigint NOT NULL,
+    position   integer NOT NULL CHECK (position BETWEEN 0 AND 255),   -- bit in the word
+    payout_id  text NOT NULL REFERENCES payouts,
+    outcome    text NOT NULL DEFAULT 'open' CHECK (outcome IN ('open', 'paid', 'refused', 'skipped', 'released')),
+    PRIMARY KEY (chain_id, wallet, nonce, position),
+    FOREIGN KEY (chain_id, wallet, nonce) REFERENCES slots
+);
+CREATE UNIQUE INDEX one_live_slot_per_payout ON slot_items (payout_id) WHERE outcome IN ('open', 'paid', 'refused');
+
+-- One signed byte string for a slot. The bytes never change.
+CREATE TABLE attempts (
+    tx_hash                   hash32 PRIMARY KEY,
+    chain_id                  bigint NOT NULL,
+    wallet                    evm_address NOT NULL,
+    nonce                     bigint NOT NULL,
+    raw                       bytea NOT NULL,
+    max_fee_per_gas           numeric(78, 0) NOT NULL,
+    max_priority_fee_per_gas  numeric(78, 0) NOT NULL,
+    gas                       bigint NOT NULL,
+    state                     text NOT NULL DEFAULT 'signed'
+                              CHECK (state IN ('signed', 'offered', 'mined', 'final', 'superseded')),
+    created_at                timestamptz NOT NULL DEFAULT now(),
+    offered_at                timestamptz,
+    block_hash                hash32,
+    block_number              bigint,
+    succeeded                 boolean,
+    fee_paid                  numeric(78, 0),           -- wei, gas used x effective price
+    UNIQUE (chain_id, wallet, nonce, max_fee_per_gas),
+    FOREIGN KEY (chain_id, wallet, nonce) REFERENCES slots
+);
+CREATE UNIQUE INDEX one_mined_attempt_per_slot ON attempts (chain_id, wallet, nonce) WHERE state IN ('mined', 'final');
+CREATE FUNCTION refuse_other_bytes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (new.tx_hash, new.chain_id, new.wallet, new.nonce, new.raw, new.max_fee_per_gas, new.max_priority_fee_per_gas, new.gas)
+       IS DISTINCT FROM (old.tx_hash, old.chain_id, old.wallet, old.nonce, old.raw, old.max_fee_per_gas, old.max_priority_fee_per_gas, old.gas) THEN
+        RAISE EXCEPTION 'the signed bytes of attempt % are for ever', encode(old.tx_hash, 'hex') USING errcode = '42501';
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER bytes_are_for_ever BEFORE UPDATE ON attempts FOR EACH ROW EXECUTE FUNCTION refuse_other_bytes();
+
+-- ───────────────────────── what we tell ─────────────────────────
+CREATE TABLE outbox (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_id     text NOT NULL UNIQUE,                  -- evt_…
+    account_id   text NOT NULL REFERENCES accounts,
+    livemode     boolean NOT NULL,
+    type         text NOT NULL,
+    object_id    text NOT NULL,
+    object_version integer NOT NULL,
+    object       jsonb NOT NULL,                        -- as the API shows it, at this moment
+    previous     jsonb,
+    request      jsonb,                                 -- {id, idempotency_key}
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    sequenced    boolean NOT NULL DEFAULT false
+);
+CREATE INDEX outbox_to_sequence ON outbox (id) WHERE NOT sequenced;
+
+CREATE TABLE event_sequences (
+    account_id  text PRIMARY KEY REFERENCES accounts,
+    last        bigint NOT NULL CHECK (last >= 0)
+);
+CREATE TABLE events (
+    id                text PRIMARY KEY,                 -- evt_…, same as outbox.event_id
+    account_id        text NOT NULL REFERENCES accounts,
+    account_sequence  bigint NOT NULL CHECK (account_sequence >= 1),
+    livemode          boolean NOT NULL,
+    type              text NOT NULL,
+    object_id         text NOT NULL,
+    body              bytea NOT NULL,                   -- the exact bytes that are signed and sent
+    created_at        timestamptz NOT NULL,
+    UNIQUE (account_id, account_sequence)
+);
+CREATE INDEX events_by_object ON events (account_id, object_id);
+
+CREATE TABLE webhook_endpoints (
+    id                   text PRIMARY KEY,              -- we_…
+    account_id           text NOT NULL REFERENCES accounts,
+    livemode             boolean NOT NULL,
+    url                  text NOT NULL,
+    enabled_events       text[] NOT NULL DEFAULT '{*}',
+    description          text,
+    state                text NOT NULL DEFAULT 'enabled' CHECK (state IN ('enabled', 'disabled', 'deleted')),
+    secret               text NOT NULL,                 -- whsec_…
+    previous_secret      text,
+    previous_expires_at  timestamptz,
+    created_at           timestamptz NOT NULL,
+    version              integer NOT NULL DEFAULT 1
+);
+CREATE TABLE deliveries (
+    id            text PRIMARY KEY,                     -- dlv_…
+    event_id      text NOT NULL REFERENCES events,
+    endpoint_id   text NOT NULL REFERENCES webhook_endpoints,
+    replay        integer NOT NULL DEFAULT 0,
+    state         text NOT NULL DEFAULT 'scheduled' CHECK (state IN ('scheduled', 'delivered', 'exhausted')),
+    attempts      integer NOT NULL DEFAULT 0,
+    next_at       timestamptz NOT NULL,
+    lease_until   timestamptz,
+    last_status   integer,
+    last_error    text,
+    delivered_at  timestamptz,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (event_id, endpoint_id, replay)
+);
+CREATE INDEX deliveries_due ON deliveries (next_at) WHERE state = 'scheduled';
+CREATE TABLE delivery_attempts (
+    delivery_id  text NOT NULL REFERENCES deliveries,
+    n            integer NOT NULL CHECK (n >= 1),
+    at           timestamptz NOT NULL,
+    status       integer,
+    duration_ms  integer NOT NULL,
+    error        text,
+    response     text,                                  -- at most 1 KiB
+    PRIMARY KEY (delivery_id, n)
+);
+
+-- ───────────────────────── requests, audit, schedules ─────────────────────────
+CREATE TABLE idempotency_keys (
+    account_id   text NOT NULL REFERENCES accounts,
+    livemode     boolean NOT NULL,
+    key          text NOT NULL,
+    fingerprint  hash32 NOT NULL,
+    status       integer NOT NULL,
+    body         bytea NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, livemode, key)
+);
+CREATE TABLE audit_log (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at          timestamptz NOT NULL DEFAULT now(),
+    db_user     text NOT NULL DEFAULT session_user,
+    actor       text NOT NULL,                          -- key_…, mem_…, process:watcher, cli
+    action      text NOT NULL,
+    object_id   text NOT NULL,
+    details     jsonb NOT NULL DEFAULT '{}',
+    request_id  text
+);
+CREATE TABLE runs (
+    name         text NOT NULL,
+    due_at       timestamptz NOT NULL,
+    claimed_at   timestamptz NOT NULL DEFAULT now(),
+    finished_at  timestamptz,
+    PRIMARY KEY (name, due_at)
+);
+CREATE TABLE reconciliations (
+    id            text PRIMARY KEY,                     -- rec_…
+    chain_id      bigint NOT NULL REFERENCES networks,
+    token_id      text NOT NULL REFERENCES tokens,
+    block_number  bigint NOT NULL,
+    block_hash    hash32 NOT NULL,
+    on_chain      numeric(78, 0) NOT NULL,              -- sum of balanceOf at our addresses
+    journal       numeric(78, 0) NOT NULL,              -- custody accounts up to this block
+    unbooked      numeric(78, 0) NOT NULL,              -- final transfers not booked yet, in minus out
+    residual      numeric(78, 0) NOT NULL,              -- on_chain - journal - unbooked; 0 or a break
+    created_at    timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE breaks (
+    id           text PRIMARY KEY,                      -- brk_…
+    type         text NOT NULL,
+    subject      text NOT NULL,
+    state        text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'resolved')),
+    evidence     jsonb NOT NULL,
+    opened_at    timestamptz NOT NULL DEFAULT now(),
+    resolved_at  timestamptz,
+    resolution   jsonb,
+    CONSTRAINT resolved_has_resolution CHECK ((state = 'resolved') = (resolution IS NOT NULL AND resolved_at IS NOT NULL))
+);
+CREATE UNIQUE INDEX one_open_break_per_subject ON breaks (type, subject) WHERE state = 'open';
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON payout_approvals FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_log FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON delivery_attempts FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON openings FOR EACH ROW EXECUTE FUNCTION refuse_change();
+-- plus, for each of these, BEFORE TRUNCATE … FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()  (storage helper: add)

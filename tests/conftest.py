@@ -1,0 +1,64 @@
+"""Fixtures every test may use: real databases, one per test."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from itertools import count
+
+import pytest
+
+from bascule.storage.database import Database
+from support.postgres import POSTGRES_15, TestServer, chosen_programs, migrated_server
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[TestServer]:
+    """The session's server (one per xdist worker)."""
+    with migrated_server(chosen_programs()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_15() -> Iterator[TestServer]:
+    """A second server, with the oldest PostgreSQL we support; skips where that is not installed."""
+    if not (POSTGRES_15 / "postgres").exists():
+        pytest.skip(f"PostgreSQL 15 is not installed in {POSTGRES_15}")
+    with migrated_server(POSTGRES_15) as server:
+        yield server
+
+
+@pytest.fixture
+def database_name(postgres_server: TestServer) -> Iterator[str]:
+    """A fresh database at the newest revision, gone after the test."""
+    name = f"bascule_{next(_numbers)}"
+    postgres_server.create(name)
+    yield name
+    postgres_server.drop(name)
+
+
+@pytest.fixture
+def database_url(postgres_server: TestServer, database_name: str) -> Callable[..., str]:
+    """The test's database by role: `database_url("api")`; without a role as owner."""
+
+    def url(role: str = "owner") -> str:
+        return postgres_server.url_of(database_name, role)
+
+    return url
+
+
+@pytest.fixture
+async def db_as(database_url: Callable[..., str]) -> AsyncIterator[Callable[[str], Awaitable[Database]]]:
+    """Opens the test's database under a process's login: `db = await db_as("api")`; closed after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def open_as(role: str) -> Database:
+            return await stack.enter_async_context(Database(database_url(role), name=role, pool_size=4))
+
+        yield open_as
+
+
+@pytest.fixture
+async def db(db_as: Callable[[str], Awaitable[Database]]) -> Database:
+    """The test's database as its owner."""
+    return await db_as("owner")
