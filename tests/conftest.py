@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from bascule.storage.database import Database
-from support.postgres import POSTGRES_15, TestServer, chosen_programs, migrated_server
+from tests.support.postgres import POSTGRES_15, TestServer, chosen_programs, migrated_server
 
 _numbers = count(1)
 

@@ -126,14 +126,6 @@ async def test_every_named_query_prepares_against_the_schema(db: Database, noun:
     await prepare_all(db, Queries(noun).file)
 
 
-@pytest.mark.parametrize("noun", FILES)
-def test_every_table_is_owned_by_one_file(noun: str) -> None:
-    mine = set(Queries(noun).file.tables)
-    others = {table for other in FILES if other != noun for table in Queries(other).file.tables}
-
-    assert not mine & others
-
-
 async def prepare_all(db: Database, file: QueryFile) -> None:
     async with db.read() as conn:
         for query in file.queries.values():
