@@ -1,0 +1,232 @@
+"""Every value an operator can set: its name, unit, default and meaning, in one place.
+
+`load(environ)` reads `BASCULE_<NAME>` from the environment over the TOML file that `BASCULE_CONFIG` names.
+A value that cannot be used stops the start with `BadConfiguration`, which names it and shows a right one.
+Only wiring imports this module.
+"""
+
+# ruff: noqa: RUF009 - `value` is how a field of Settings is declared
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bascule import settings_parse as parse
+from bascule.settings_parse import BadConfiguration, ChainSettings
+
+__all__ = ["BadConfiguration", "ChainSettings", "Settings", "Shown", "load"]
+
+PREFIX = "BASCULE_"
+ROLES = ("api", "watcher", "submitter", "signer", "worker")
+
+
+def value(
+    default: Any,
+    read: Callable[[Any], Any],
+    *,
+    unit: str,
+    meaning: str,
+    example: str,
+    secret: bool = False,
+) -> Any:
+    """One setting: how it is read and what `bascule doctor` says about it."""
+    about = {"read": read, "unit": unit, "meaning": meaning, "example": example, "secret": secret}
+    return dataclasses.field(default=default, metadata=about, repr=not secret)
+
+
+def _database(role: str) -> Any:
+    return value(
+        None, parse.database_url, unit="URL", secret=True,
+        meaning=f"database of the {role} process, under its own login",
+        example=f"postgresql://bascule_{role}:secret@db.example/bascule",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one process was told. Field `x` is `BASCULE_X` in the environment and `x` in the file."""
+
+    database_url: str | None = value(
+        None, parse.database_url, unit="URL", secret=True,
+        meaning="the database; migrate and dev take the owner's login here, a process its own role's",
+        example="postgresql://bascule:secret@db.example/bascule",
+    )  # fmt: skip
+    database_url_api: str | None = _database("api")
+    database_url_watcher: str | None = _database("watcher")
+    database_url_submitter: str | None = _database("submitter")
+    database_url_signer: str | None = _database("signer")
+    database_url_worker: str | None = _database("worker")
+    database_pool_size: int = value(
+        6,
+        parse.between(1, 200),
+        unit="connections",
+        meaning="most connections one process holds",
+        example="6",
+    )
+    chains: tuple[ChainSettings, ...] = value(
+        (), parse.chains, unit="list", secret=True,
+        meaning="networks and their nodes; in the environment: CHAIN_ID=URL, several separated by blanks",
+        example="8453=https://node.example/key",
+    )  # fmt: skip
+    rpc_timeout_s: float = value(
+        10.0, parse.seconds, unit="seconds", meaning="how long a node may take to answer", example="10"
+    )
+    api_host: str = value(
+        "127.0.0.1", parse.text, unit="address", meaning="where the API listens", example="10.0.0.5"
+    )
+    api_port: int = value(8000, parse.port, unit="TCP port", meaning="where the API listens", example="8000")
+    public_url: str = value(
+        "http://127.0.0.1:8000", parse.http_url, unit="URL",
+        meaning="how customers reach the API, for checkout links", example="https://pay.example",
+    )  # fmt: skip
+    api_pepper: str | None = value(
+        None, parse.long_secret, unit="text, 32 characters or more", secret=True,
+        meaning="key of the HMAC under which API keys are stored", example="openssl rand -hex 32",
+    )  # fmt: skip
+    deposit_seed: bytes | None = value(
+        None, parse.seed, unit="32 bytes in hex", secret=True,
+        meaning="derives deposit addresses; keep a copy apart from the database",
+        example="openssl rand -hex 32",
+    )  # fmt: skip
+    deposit_epoch: int = value(
+        0, parse.between(0, 2**32 - 1), unit="number",
+        meaning="raised after restoring an old backup, so that no address is issued twice", example="0",
+    )  # fmt: skip
+    signer_socket: Path | None = value(
+        None, parse.path, unit="path, at most 100 bytes",
+        meaning="Unix socket between submitter and signer", example="/run/bascule/signer.sock",
+    )  # fmt: skip
+    signer_keystore: Path | None = value(
+        None,
+        parse.path,
+        unit="path",
+        meaning="folder of the lane wallets' encrypted keys",
+        example="/etc/bascule/keys",
+    )
+    signer_keystore_password: str | None = value(
+        None, parse.text, unit="text", secret=True,
+        meaning="opens the keystore", example="the content of a mounted secret",
+    )  # fmt: skip
+    webhook_allow_local: bool = value(
+        False, parse.boolean, unit="true or false",
+        meaning="webhooks may go to loopback and plain http; refused beside a live key", example="false",
+    )  # fmt: skip
+    webhook_timeout_s: float = value(
+        10.0, parse.seconds, unit="seconds", meaning="how long a webhook receiver may take", example="10"
+    )
+    poll_interval_ms: int = value(
+        500, parse.between(10, 600_000), unit="milliseconds",
+        meaning="how long a worker with nothing to do waits when no notification wakes it", example="500",
+    )  # fmt: skip
+    expire_interval_s: int = value(
+        1, parse.between(1, 3600), unit="seconds", meaning="how often deadlines are looked at", example="1"
+    )
+    reconcile_interval_s: int = value(
+        60,
+        parse.between(1, 86_400),
+        unit="seconds",
+        meaning="how often the books meet the chain",
+        example="60",
+    )
+    log_level: str = value(
+        "info", parse.one_of("debug", "info", "warning", "error"), unit="level",
+        meaning="the least important line that is still written", example="info",
+    )  # fmt: skip
+    failpoints: tuple[tuple[str, int], ...] = value(
+        (), parse.failpoints, unit="NAME=HIT, separated by commas",
+        meaning="where a process of a test installation kills itself", example="watcher.after_commit=1",
+    )  # fmt: skip
+
+    def database_of(self, role: str) -> str:
+        """The URL of a role: its own, else the general one. Raises: BadConfiguration when neither is set."""
+        url = getattr(self, f"database_url_{role}") or self.database_url
+        return str(url) if url else self.need(f"database_url_{role}")
+
+    def need(self, name: str) -> Any:
+        """A value this process cannot do without. Raises: BadConfiguration naming it, with an example."""
+        if (found := getattr(self, name)) in (None, ()):
+            about = _about(name)
+            raise BadConfiguration(
+                PREFIX + name.upper(), f"is not set ({about['meaning']})", about["example"]
+            )
+        return found
+
+    def chain(self, chain_id: int) -> ChainSettings:
+        """The nodes of one network. Raises: BadConfiguration when none is configured."""
+        for chain in self.chains:
+            if chain.id == chain_id:
+                return chain
+        raise BadConfiguration(
+            f"{PREFIX}CHAINS", f"names no node of chain {chain_id}", f"{chain_id}=http://127.0.0.1:8545"
+        )
+
+    def shown(self) -> list[Shown]:
+        """Every value as `bascule doctor` prints it; secrets say only whether they are set."""
+        return [_show(field, getattr(self, field.name)) for field in dataclasses.fields(self)]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One setting for people."""
+
+    name: str
+    value: str
+    unit: str
+    default: str
+    meaning: str
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Settings of an environment over its optional file. Raises: BadConfiguration."""
+    known = {field.name: field for field in dataclasses.fields(Settings)}
+    raw: dict[str, tuple[str, Any]] = {}
+    if path := environ.get(f"{PREFIX}CONFIG"):
+        for name, given in _file(Path(path)).items():
+            if name not in known:
+                raise BadConfiguration(
+                    name, f"is not a setting (in {path})", f"one of {', '.join(sorted(known))}"
+                )
+            raw[name] = (f"{name} in {path}", given)
+    for name in known:
+        if (given := environ.get(PREFIX + name.upper())) is not None:
+            raw[name] = (PREFIX + name.upper(), given)
+    found = {}
+    for name, (where, given) in raw.items():
+        about = known[name].metadata
+        try:
+            found[name] = about["read"](parse.resolved(given, environ))
+        except ValueError as error:
+            raise BadConfiguration(where, str(error), about["example"]) from None
+    return Settings(**found)
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadConfiguration(
+            f"{PREFIX}CONFIG", f"cannot be read: {error.strerror}", "/etc/bascule.toml"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfiguration(f"{PREFIX}CONFIG", f"is not TOML: {error}", "api_port = 8000") from None
+
+
+def _about(name: str) -> Mapping[str, Any]:
+    return next(field.metadata for field in dataclasses.fields(Settings) if field.name == name)
+
+
+def _show(field: dataclasses.Field[Any], given: Any) -> Shown:
+    about = field.metadata
+    if about["secret"]:
+        text = "set" if given else "not set"
+        if field.name == "chains" and given:
+            text = ", ".join(f"{chain.id} ({len(chain.rpc)} nodes)" for chain in given)
+    else:
+        text = "not set" if given in (None, ()) else str(given)
+    default = "none" if field.default in (None, ()) else str(field.default)
+    return Shown(PREFIX + field.name.upper(), text, about["unit"], default, about["meaning"])

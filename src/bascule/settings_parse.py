@@ -1,0 +1,199 @@
+"""Readers of single settings: text from the environment or values from TOML in, checked values out.
+
+Each raises ValueError with words that follow the setting's name ("… is not a TCP port").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bascule.domain.errors import Rejected
+
+# sun_path of unix(7) holds 108 bytes with its final zero; some room for the name of a lock beside it.
+SOCKET_PATH_LIMIT = 100
+
+
+class BadConfiguration(Rejected):
+    """A setting cannot be used. The message names it, `next_step` shows a right one."""
+
+    def __init__(self, name: str, problem: str, example: str) -> None:
+        super().__init__(
+            "bad_configuration", f"{name} {problem}", param=name, next_step=f"example: {example}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSettings:
+    """One network's nodes. rpc: URLs in order of preference; poll_interval_ms: between looks at the head."""
+
+    id: int
+    name: str
+    rpc: tuple[str, ...]
+    poll_interval_ms: int = 500
+
+
+def text(given: Any) -> str:
+    """Any text that is not blank."""
+    if not isinstance(given, str) or not given.strip():
+        raise ValueError("is empty or not text")
+    return given
+
+
+def boolean(given: Any) -> bool:
+    """true or false, also as text."""
+    if isinstance(given, bool):
+        return given
+    if isinstance(given, str) and given.lower() in {"true", "false", "1", "0", "yes", "no"}:
+        return given.lower() in {"true", "1", "yes"}
+    raise ValueError(f"is {given!r}, neither true nor false")
+
+
+def between(low: int, high: int) -> Callable[[Any], int]:
+    """A whole number from low to high."""
+
+    def read(given: Any) -> int:
+        shown = str(given)
+        if isinstance(given, bool) or not re.fullmatch(r"\d{1,12}", shown) or not low <= int(shown) <= high:
+            raise ValueError(f"is {given!r}, not a whole number from {low} to {high}")
+        return int(shown)
+
+    return read
+
+
+port = between(1, 65535)
+
+
+def seconds(given: Any) -> float:
+    """A positive duration, at most a day."""
+    try:
+        number = float(given)
+    except (TypeError, ValueError):
+        number = 0.0
+    if isinstance(given, bool) or not 0 < number <= 86_400:
+        raise ValueError(f"is {given!r}, not a number of seconds above 0, at most 86400")
+    return number
+
+
+def one_of(*words: str) -> Callable[[Any], str]:
+    """One word of a closed list."""
+
+    def read(given: Any) -> str:
+        if given not in words:
+            raise ValueError(f"is {given!r}, not one of {', '.join(words)}")
+        return str(given)
+
+    return read
+
+
+def http_url(given: Any) -> str:
+    """An http or https URL with a host."""
+    shown = text(given)
+    parts = urlsplit(shown)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not an http:// or https:// URL")
+    return shown.rstrip("/")
+
+
+def database_url(given: Any) -> str:
+    """A PostgreSQL URL. It may hold a password, so no message repeats it."""
+    shown = text(given)
+    if not shown.startswith(("postgresql://", "postgres://")):
+        raise ValueError("is not a postgresql:// URL")
+    return shown
+
+
+def long_secret(given: Any) -> str:
+    """A secret of 32 characters or more."""
+    if not isinstance(given, str) or len(given) < 32:
+        raise ValueError("has fewer than 32 characters")
+    return given
+
+
+def seed(given: Any) -> bytes:
+    """32 bytes in hex."""
+    if not isinstance(given, str) or not re.fullmatch(r"(0x)?[0-9a-fA-F]{64}", given):
+        raise ValueError("is not 32 bytes in hex (64 digits)")
+    return bytes.fromhex(given.removeprefix("0x"))
+
+
+def path(given: Any) -> Path:
+    """A path in the file system."""
+    return Path(text(given)).expanduser()
+
+
+def socket_path(given: Path) -> Path:
+    """A path short enough for a Unix socket, measured as it will be bound."""
+    if (size := len(str(given).encode())) > SOCKET_PATH_LIMIT:
+        raise ValueError(f"has {size} bytes; a socket path may have {SOCKET_PATH_LIMIT}")
+    return given
+
+
+def chains(given: Any) -> tuple[ChainSettings, ...]:
+    """`[[chains]]` tables, or `ID=URL` pairs as text."""
+    if isinstance(given, str):
+        tables: list[Any] = [_pair(word) for word in re.split(r"[\s,]+", given.strip()) if word]
+    elif isinstance(given, list):
+        tables = given
+    else:
+        raise ValueError("is neither a list of tables nor ID=URL pairs")
+    found = tuple(_chain(table) for table in tables)
+    if len({chain.id for chain in found}) != len(found):
+        raise ValueError("names a chain twice")
+    return found
+
+
+def failpoints(given: Any) -> tuple[tuple[str, int], ...]:
+    """`name=hit` pairs separated by commas."""
+    found = {}
+    for word in text(given).split(","):
+        name, _, hit = word.strip().partition("=")
+        found[name] = between(1, 10**6)(hit or "1")
+    return tuple(found.items())
+
+
+def resolved(given: Any, environ: Mapping[str, str]) -> Any:
+    """`env:NAME` texts, at any depth, replaced by what the environment holds under NAME."""
+    if isinstance(given, dict):
+        return {key: resolved(item, environ) for key, item in given.items()}
+    if isinstance(given, list):
+        return [resolved(item, environ) for item in given]
+    if isinstance(given, str) and given.startswith("env:"):
+        if (held := environ.get(given[4:])) is None:
+            raise ValueError(f"points to the variable {given[4:]}, which is not set")
+        return held
+    return given
+
+
+def _pair(word: str) -> dict[str, Any]:
+    chain_id, separator, url = word.partition("=")
+    if not separator:
+        raise ValueError("is not a list of ID=URL pairs")
+    return {"id": chain_id, "rpc": [{"url": url}]}
+
+
+def _chain(table: Any) -> ChainSettings:
+    allowed = {"id", "name", "rpc", "quorum", "poll_interval_ms"}
+    if not isinstance(table, dict) or not table.keys() <= allowed:
+        odd = sorted(table.keys() - allowed) if isinstance(table, dict) else [table]
+        raise ValueError(f"has an entry it does not know: {odd[0]!r}")
+    chain_id = between(1, 2**53)(table.get("id"))
+    nodes = tuple(_node(node) for node in table.get("rpc") or ())
+    if not nodes:
+        raise ValueError(f"names no node (rpc) of chain {chain_id}")
+    if (quorum := between(1, 99)(table.get("quorum", 1))) > 1:
+        raise ValueError(f"asks for a quorum of {quorum}; one node is believed so far, so only 1 is possible")
+    return ChainSettings(
+        id=chain_id,
+        name=text(table.get("name", f"chain-{chain_id}")),
+        rpc=nodes,
+        poll_interval_ms=between(10, 600_000)(table.get("poll_interval_ms", 500)),
+    )
+
+
+def _node(given: Any) -> str:
+    return http_url(given.get("url") if isinstance(given, dict) else given)

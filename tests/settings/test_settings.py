@@ -1,0 +1,127 @@
+"""Configuration: environment over file, and a bad value stops with its name and an example."""
+
+from pathlib import Path
+
+import pytest
+
+from bascule import settings
+from bascule.settings import BadConfiguration
+
+
+def refused(environ: dict[str, str]) -> BadConfiguration:
+    with pytest.raises(BadConfiguration) as caught:
+        settings.load(environ)
+    return caught.value
+
+
+def test_empty_environment_gives_every_default() -> None:
+    loaded = settings.load({"PATH": "/bin", "HOME": "/root"})
+
+    assert loaded == settings.Settings()
+    assert (loaded.api_port, loaded.chains, loaded.failpoints) == (8000, (), ())
+
+
+def test_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "bascule.toml"
+    file.write_text('api_port = 9000\napi_host = "::1"\n')
+
+    loaded = settings.load({"BASCULE_CONFIG": str(file), "BASCULE_API_PORT": "9001"})
+
+    assert (loaded.api_port, loaded.api_host) == (9001, "::1")
+
+
+def test_chains_come_from_tables_with_urls_taken_from_variables(tmp_path: Path) -> None:
+    file = tmp_path / "bascule.toml"
+    file.write_text(
+        '[[chains]]\nid = 8453\nname = "base"\nrpc = [{ url = "env:NODE" }]\npoll_interval_ms = 100\n'
+    )
+
+    loaded = settings.load({"BASCULE_CONFIG": str(file), "NODE": "https://node.example/key"})
+
+    assert loaded.chain(8453) == settings.ChainSettings(8453, "base", ("https://node.example/key",), 100)
+    assert "NODE, which is not set" in str(refused({"BASCULE_CONFIG": str(file)}))
+
+
+def test_chains_come_from_pairs_in_the_environment() -> None:
+    loaded = settings.load({"BASCULE_CHAINS": "1=http://a:1 31337=http://b:2"})
+
+    assert [(chain.id, chain.rpc) for chain in loaded.chains] == [
+        (1, ("http://a:1",)),
+        (31337, ("http://b:2",)),
+    ]
+    with pytest.raises(BadConfiguration, match="names no node of chain 5"):
+        loaded.chain(5)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("BASCULE_API_PORT", "0"),
+        ("BASCULE_API_PORT", "http"),
+        ("BASCULE_API_PORT", "65536"),
+        ("BASCULE_DATABASE_URL", "mysql://x"),
+        ("BASCULE_DATABASE_URL_SIGNER", ""),
+        ("BASCULE_DEPOSIT_SEED", "abcd"),
+        ("BASCULE_API_PEPPER", "short"),
+        ("BASCULE_RPC_TIMEOUT_S", "-1"),
+        ("BASCULE_WEBHOOK_ALLOW_LOCAL", "perhaps"),
+        ("BASCULE_PUBLIC_URL", "pay.example"),
+        ("BASCULE_LOG_LEVEL", "loud"),
+        ("BASCULE_CHAINS", "8453"),
+        ("BASCULE_CHAINS", "8453=ftp://x"),
+        ("BASCULE_CHAINS", "1=http://a 1=http://b"),
+        ("BASCULE_FAILPOINTS", "watcher.after_commit=0"),
+        ("BASCULE_CONFIG", "/nowhere/bascule.toml"),
+    ],
+)
+def test_bad_value_is_named_and_an_example_shown(name: str, bad: str) -> None:
+    error = refused({name: bad})
+
+    assert str(error).startswith(name + " ")
+    assert error.next_step is not None
+    assert error.next_step.startswith("example: ")
+
+
+def test_unknown_entry_of_the_file_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "bascule.toml"
+    file.write_text("api_prot = 9000\n")
+
+    assert str(refused({"BASCULE_CONFIG": str(file)})).startswith("api_prot is not a setting")
+
+
+def test_refusal_of_a_database_url_does_not_repeat_its_password() -> None:
+    assert "hunter2" not in str(refused({"BASCULE_DATABASE_URL": "mysql://x:hunter2@db/x"}))
+
+
+def test_own_url_of_a_role_wins_over_the_general_one() -> None:
+    loaded = settings.load(
+        {"BASCULE_DATABASE_URL": "postgresql://a@/x", "BASCULE_DATABASE_URL_WORKER": "postgresql://b@/x"}
+    )
+
+    assert (loaded.database_of("api"), loaded.database_of("worker")) == (
+        "postgresql://a@/x",
+        "postgresql://b@/x",
+    )
+
+
+def test_missing_value_a_process_needs_is_named() -> None:
+    with pytest.raises(BadConfiguration, match=r"^BASCULE_DATABASE_URL_SIGNER is not set"):
+        settings.Settings().database_of("signer")
+
+
+def test_secrets_are_shown_as_set_or_not_set_only() -> None:
+    loaded = settings.load(
+        {
+            "BASCULE_API_PEPPER": "p" * 32,
+            "BASCULE_CHAINS": "1=http://node/key-in-path",
+            "BASCULE_API_PORT": "81",
+        }
+    )
+
+    shown = {line.name: line for line in loaded.shown()}
+
+    assert shown["BASCULE_API_PEPPER"].value == "set"
+    assert shown["BASCULE_DEPOSIT_SEED"].value == "not set"
+    assert shown["BASCULE_CHAINS"].value == "1 (1 nodes)"
+    assert (shown["BASCULE_API_PORT"].value, shown["BASCULE_API_PORT"].default) == ("81", "8000")
+    assert all(line.unit and line.meaning for line in shown.values())
