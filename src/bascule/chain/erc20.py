@@ -1,0 +1,101 @@
+"""ERC-20 as bytes: Transfer events by slicing, and the two calls we make."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bascule.chain.errors import WrongShape
+from bascule.chain.hexes import data, quantity
+from bascule.chain.logs import Log
+from bascule.chain.rpc import Call, Rpc
+from bascule.domain.chain import Address, Hash
+from bascule.domain.hashing import keccak
+
+TRANSFER = keccak(b"Transfer(address,address,uint256)")
+_BALANCE_OF = keccak(b"balanceOf(address)")[:4]
+_TRANSFER = keccak(b"transfer(address,uint256)")[:4]
+_PADDING = bytes(12)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One ERC-20 Transfer. amount: base units, more than zero.
+
+    occurrence: how many transfers of the same transaction, token and dst precede it, so that it keeps its
+    identity when the transaction is mined again elsewhere.
+    """
+
+    log_index: int
+    tx_hash: Hash
+    token: Address
+    src: Address
+    dst: Address
+    amount: int
+    occurrence: int
+
+
+def transfers(logs: Sequence[Log]) -> tuple[list[Transfer], Counter[str]]:
+    """A block's transfers in order, and how many logs were passed over, by reason.
+
+    `other_event`: no Transfer; `not_erc20`: a Transfer of another form (ERC-721 has four topics);
+    `malformed`: address topics that hold more than an address; `zero_value`: moves nothing, and anyone can
+    emit it in another's name.
+    """
+    found: list[Transfer] = []
+    ignored: Counter[str] = Counter()
+    seen: Counter[tuple[Hash, Address, Address]] = Counter()
+    for log in logs:
+        reason = _why_ignored(log)
+        if reason is not None:
+            ignored[reason] += 1
+            continue
+        src, dst = Address(log.topics[1][12:]), Address(log.topics[2][12:])
+        key = (log.tx_hash, log.address, dst)
+        amount = int.from_bytes(log.data, "big")
+        found.append(Transfer(log.index, log.tx_hash, log.address, src, dst, amount, seen[key]))
+        seen[key] += 1
+    return found, ignored
+
+
+def _why_ignored(log: Log) -> str | None:
+    if not log.topics or log.topics[0] != TRANSFER:
+        return "other_event"
+    if len(log.topics) != 3 or len(log.data) != 32:
+        return "not_erc20"
+    if log.topics[1][:12] != _PADDING or log.topics[2][:12] != _PADDING:
+        return "malformed"
+    return None if any(log.data) else "zero_value"
+
+
+def transfer_calldata(to: Address, amount: int) -> bytes:
+    """The input of `transfer(to, amount)`. amount: base units."""
+    return _TRANSFER + _PADDING + to + amount.to_bytes(32, "big")
+
+
+def balance_calldata(owner: Address) -> bytes:
+    """The input of `balanceOf(owner)`."""
+    return _BALANCE_OF + _PADDING + owner
+
+
+async def balances(rpc: Rpc, pairs: Sequence[tuple[Address, Address]], height: int) -> list[int]:
+    """What each (token, owner) pair holds at the end of a block, in base units and in order.
+
+    The token of twenty zero bytes is the native coin. Raises: WrongShape when a token is no contract there.
+    """
+    answers = await rpc.batch_as(str, [_balance_call(token, owner, height) for token, owner in pairs])
+    return [_balance(token, answer) for (token, _), answer in zip(pairs, answers, strict=True)]
+
+
+def _balance_call(token: Address, owner: Address, height: int) -> Call:
+    if not any(token):
+        return "eth_getBalance", ("0x" + owner.hex(), quantity(height))
+    call = {"to": "0x" + token.hex(), "data": "0x" + balance_calldata(owner).hex()}
+    return "eth_call", (call, quantity(height))
+
+
+def _balance(token: Address, answer: str) -> int:
+    if any(token):
+        return int.from_bytes(data(answer, 32, method="eth_call"), "big")
+    if not answer.startswith("0x"):
+        raise WrongShape(method="eth_getBalance", why=f"{answer[:80]!r} is not a quantity")
+    return int(answer, 16)

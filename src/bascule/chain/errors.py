@@ -1,0 +1,101 @@
+"""What nodes say when they refuse, read in this one place.
+
+A node's words are evidence of a reason, never a verdict on money: every refusal is `Retryable`, and
+`says` tells the caller which reaction fits. Words nobody has taught us are `unknown`, not failure.
+"""
+
+import re
+from enum import StrEnum
+
+from bascule.domain.errors import Halted, Retryable
+
+
+class NodeSays(StrEnum):
+    """What a refusal most likely means."""
+
+    ALREADY_KNOWN = "already_known"
+    NONCE_TOO_LOW = "nonce_too_low"
+    NONCE_TOO_HIGH = "nonce_too_high"
+    REPLACEMENT_UNDERPRICED = "replacement_underpriced"
+    UNDERPRICED = "underpriced"
+    FEE_BELOW_BASE = "fee_below_base"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    GAS_TOO_LOW = "gas_too_low"
+    POOL_FULL = "pool_full"
+    REVERTED = "reverted"
+    TOO_MANY_RESULTS = "too_many_results"
+    RATE_LIMITED = "rate_limited"
+    UNKNOWN_BLOCK = "unknown_block"
+    METHOD_MISSING = "method_missing"
+    UNKNOWN = "unknown"
+
+
+# First match wins. Words of geth core/txpool/errors.go and core/error.go, nethermind AcceptTxResult,
+# reth's pool errors, anvil, eth-tester, and of hosted providers.
+_WORDS: tuple[tuple[re.Pattern[str], NodeSays], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), meaning)
+    for pattern, meaning in (
+        (r"already ?known|known transaction|already imported|already in .*pool", NodeSays.ALREADY_KNOWN),
+        (r"replacement.*(underpriced|fee too low)", NodeSays.REPLACEMENT_UNDERPRICED),
+        (r"nonce (is )?too low|old ?nonce|nonce.*already (been )?used", NodeSays.NONCE_TOO_LOW),
+        (r"nonce (is )?too high|nonce ?gap|gapped.nonce", NodeSays.NONCE_TOO_HIGH),
+        (r"(max fee per gas|fee cap).*less than.*base ?fee|below.*base ?fee", NodeSays.FEE_BELOW_BASE),
+        (r"underpriced|fee ?too ?low|tip.*below.*minimum", NodeSays.UNDERPRICED),
+        (r"insufficient (funds|balance)", NodeSays.INSUFFICIENT_FUNDS),
+        (r"intrinsic gas too low|out of gas|gas limit.*exceed|exceeds block gas limit", NodeSays.GAS_TOO_LOW),
+        (r"(tx|transaction )pool is full|txpool.*full|account limit exceeded", NodeSays.POOL_FULL),
+        (r"execution reverted|\breverted?\b|vm exception", NodeSays.REVERTED),
+        (r"rate limit|too many requests|compute units|capacity exceeded|\b429\b", NodeSays.RATE_LIMITED),
+        (r"query returned more than|too many results|response size", NodeSays.TOO_MANY_RESULTS),
+        (r"block range|limit exceeded", NodeSays.TOO_MANY_RESULTS),
+        (r"(unknown|missing) block|(header|block) not found", NodeSays.UNKNOWN_BLOCK),
+        (r"missing trie node|state.*not available|no state available", NodeSays.UNKNOWN_BLOCK),
+        (r"method.*(not found|not available|not supported|does not exist)", NodeSays.METHOD_MISSING),
+    )
+)  # fmt: skip
+
+
+def read(message: str) -> NodeSays:
+    """What a node's words mean; `unknown` when no line of the table knows them."""
+    return next((meaning for pattern, meaning in _WORDS if pattern.search(message)), NodeSays.UNKNOWN)
+
+
+class RpcError(Retryable):
+    """The node answered with a refusal. `says`: what it means; `data`: revert data as the node gave it."""
+
+    def __init__(self, *, method: str, code: int, message: str, data: object = None) -> None:
+        super().__init__(f"{method}: the node refused ({code}): {' '.join(message.split())[:300]}")
+        self.method = method
+        self.code = code
+        self.message = message
+        self.data = data
+        self.says = read(message)
+
+
+class NodeUnreachable(Retryable):
+    """No usable answer came; whether the request had an effect is unknown."""
+
+    def __init__(self, *, method: str, why: str) -> None:
+        super().__init__(f"{method}: no answer from the node: {why[:300]}")
+        self.method = method
+
+
+class WrongShape(Retryable):
+    """The answer is not what the method promises; nothing of it may be used."""
+
+    def __init__(self, *, method: str, why: str) -> None:
+        super().__init__(f"{method}: the answer cannot be used: {why[:300]}")
+        self.method = method
+
+
+class IncompleteAnswer(Retryable):
+    """The answer contradicts the block's own header; nothing of it may be used."""
+
+
+class WrongChain(Halted):
+    """The node serves another chain than the one configured."""
+
+    def __init__(self, *, expected: int, found: int) -> None:
+        super().__init__(f"the node serves chain {found}, not {expected}; correct its URL or the chain's id")
+        self.expected = expected
+        self.found = found

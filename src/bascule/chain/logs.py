@@ -1,0 +1,85 @@
+"""All logs of one block, by its hash, and proof that the answer can be the whole of it.
+
+`eth_getLogs` is answered from an index that may lag, hold holes or be rebuilt, with HTTP 200 and no error.
+So the logs are asked for without a filter: they must then be numbered 0..n-1, belong to the block, and add
+up to the bloom in its header. What does not is refused, and the caller commits nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from bascule.chain.bloom import bloom_of
+from bascule.chain.errors import IncompleteAnswer, WrongShape
+from bascule.chain.heads import Header
+from bascule.chain.hexes import data, number
+from bascule.chain.rpc import Rpc
+from bascule.domain.chain import Address, Hash
+
+METHOD = "eth_getLogs"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One event of a block, in its place."""
+
+    index: int
+    tx_hash: Hash
+    address: Address
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+class _Log(msgspec.Struct):
+    """The members of a log that are read; none of them may be missing or null."""
+
+    address: str
+    topics: list[str]
+    data: str
+    blockHash: str
+    blockNumber: str
+    transactionHash: str
+    logIndex: str
+    removed: bool = False
+
+
+async def of_blocks(rpc: Rpc, headers: Sequence[Header]) -> list[list[Log]]:
+    """Each block's logs in order, complete as far as its header tells.
+
+    Raises: IncompleteAnswer when they contradict the header; WrongShape; RpcError (a block that left the
+    chain meanwhile is `unknown_block` there).
+    """
+    calls = [(METHOD, ({"blockHash": "0x" + header.hash.hex()},)) for header in headers]
+    answers = await rpc.batch_as(list[_Log], calls)
+    return [whole(header, answer) for header, answer in zip(headers, answers, strict=True)]
+
+
+def whole(header: Header, answer: Sequence[_Log]) -> list[Log]:
+    """The answer as logs, when it can be all of the block's. Raises as `of_blocks`."""
+    logs = sorted((_log(header, raw) for raw in answer), key=lambda log: log.index)
+    where = f"block {header.number} 0x{header.hash.hex()}"
+    if [log.index for log in logs] != list(range(len(logs))):
+        raise IncompleteAnswer(f"{METHOD}: {where}: log indexes are not 0..{len(logs) - 1} without holes")
+    items = (item for log in logs for item in (log.address, *log.topics))
+    if bloom_of(items) != header.bloom:
+        raise IncompleteAnswer(f"{METHOD}: {where}: {len(logs)} logs do not add up to the header's bloom")
+    return logs
+
+
+def _log(header: Header, raw: _Log) -> Log:
+    if raw.removed:
+        raise WrongShape(method=METHOD, why=f"a removed log in block {header.number}")
+    if data(raw.blockHash, 32, method=METHOD) != header.hash:
+        raise WrongShape(method=METHOD, why=f"a log of another block than 0x{header.hash.hex()}")
+    if number(raw.blockNumber, method=METHOD) != header.number:
+        raise WrongShape(method=METHOD, why=f"a log of another height than {header.number}")
+    if len(raw.topics) > 4:
+        raise WrongShape(method=METHOD, why="a log of more than four topics")
+    return Log(
+        index=number(raw.logIndex, method=METHOD),
+        tx_hash=Hash(data(raw.transactionHash, 32, method=METHOD)),
+        address=Address(data(raw.address, 20, method=METHOD)),
+        topics=tuple(data(topic, 32, method=METHOD) for topic in raw.topics),
+        data=data(raw.data, method=METHOD),
+    )

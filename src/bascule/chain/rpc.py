@@ -1,0 +1,131 @@
+"""JSON-RPC 2.0 over HTTP to one node: requests out, validated envelopes back.
+
+Nothing is sent while a database transaction is open (`guard`), nothing is retried here, and an answer of
+the wrong shape is refused whole. After `NodeUnreachable` it is unknown whether a request took effect.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+
+from bascule.chain.errors import NodeUnreachable, RpcError, WrongShape
+
+T = TypeVar("T")
+Call = tuple[str, Sequence[object]]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Refusal(msgspec.Struct):
+    code: int
+    message: str = ""
+    data: Any = None
+
+
+class _Envelope(msgspec.Struct):
+    jsonrpc: str
+    id: int | str | None = None
+    result: msgspec.Raw = msgspec.Raw()
+    error: _Refusal | None = None
+
+
+_one = msgspec.json.Decoder(_Envelope).decode
+_many = msgspec.json.Decoder(list[_Envelope]).decode
+
+
+class Rpc:
+    """One node. url: http(s); timeout_s: seconds for a whole exchange; guard: raises inside a transaction."""
+
+    def __init__(
+        self, url: str, *, session: aiohttp.ClientSession, guard: Callable[[], None], timeout_s: float = 10.0
+    ) -> None:
+        self.url = url
+        self._session = session
+        self._guard = guard
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._ids = itertools.count(1)
+
+    async def call(self, method: str, *params: object) -> Any:
+        """The method's result as plain JSON values. Raises: RpcError, NodeUnreachable, WrongShape."""
+        return await self.call_as(Any, method, *params)
+
+    async def call_as(self, shape: type[T], method: str, *params: object) -> T:
+        """The method's result, which must have `shape` (a msgspec type). Raises as `call`."""
+        number = next(self._ids)
+        body = await self._post(method, _encode(_request(number, method, params)))
+        try:
+            envelope = _one(body)
+        except msgspec.MsgspecError as error:
+            raise WrongShape(method=method, why=f"not a JSON-RPC answer: {error}") from None
+        return _result(shape, method, envelope, number)
+
+    async def batch(self, calls: Sequence[Call]) -> list[Any]:
+        """The results in the order of `calls`; the first refusal among them is raised. Raises as `call`."""
+        return await self.batch_as(Any, calls)
+
+    async def batch_as(self, shape: type[T], calls: Sequence[Call]) -> list[T]:
+        """As `batch`, every result of the same `shape`."""
+        if not calls:
+            return []
+        numbers = [next(self._ids) for _ in calls]
+        requests = [_request(n, method, params) for n, (method, params) in zip(numbers, calls, strict=True)]
+        method = f"batch of {len(calls)} {calls[0][0]}"
+        body = await self._post(method, _encode(requests))
+        answers = {envelope.id: envelope for envelope in _decode_batch(method, body)}
+        if answers.keys() != set(numbers):
+            raise WrongShape(method=method, why=f"{len(answers)} answers to {len(calls)} requests")
+        return [_result(shape, name, answers[n], n) for n, (name, _) in zip(numbers, calls, strict=True)]
+
+    async def _post(self, method: str, body: bytes) -> bytes:
+        self._guard()
+        try:
+            async with self._session.post(
+                self.url, data=body, timeout=self._timeout, headers={"content-type": "application/json"}
+            ) as response:
+                answer = await response.read()
+                status = response.status
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise NodeUnreachable(method=method, why=f"{type(error).__name__} {error}".strip()) from None
+        if status == 429:
+            raise RpcError(method=method, code=status, message="too many requests")
+        # Some nodes put JSON-RPC refusals under 4xx and 5xx; others put a proxy's page there.
+        if status >= 400 and not answer.lstrip().startswith((b"{", b"[")):
+            raise NodeUnreachable(method=method, why=f"HTTP status {status}")
+        return answer
+
+
+def _request(number: int, method: str, params: Sequence[object]) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
+
+
+def _decode_batch(method: str, body: bytes) -> list[_Envelope]:
+    try:
+        # A node that refuses the batch as a whole answers with one object.
+        return _many(body) if body.lstrip().startswith(b"[") else [_refused_whole(method, _one(body))]
+    except msgspec.MsgspecError as error:
+        raise WrongShape(method=method, why=f"not a JSON-RPC answer: {error}") from None
+
+
+def _refused_whole(method: str, envelope: _Envelope) -> _Envelope:
+    if envelope.error is not None:
+        raise RpcError(
+            method=method, code=envelope.error.code, message=envelope.error.message, data=envelope.error.data
+        )
+    return envelope
+
+
+def _result(shape: type[T], method: str, envelope: _Envelope, number: int) -> T:
+    if envelope.error is not None:
+        error = envelope.error
+        raise RpcError(method=method, code=error.code, message=error.message, data=error.data)
+    if envelope.jsonrpc != "2.0" or envelope.id != number:
+        raise WrongShape(method=method, why=f"answer to request {envelope.id!r}, not to {number}")
+    if not bytes(envelope.result):
+        raise WrongShape(method=method, why="neither a result nor an error")
+    try:
+        return msgspec.json.decode(envelope.result, type=shape)
+    except msgspec.MsgspecError as error:
+        raise WrongShape(method=method, why=str(error)) from None

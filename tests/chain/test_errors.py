@@ -1,0 +1,48 @@
+"""Nodes' words, as they were seen, and what they mean."""
+
+import pytest
+
+from bascule.chain.errors import NodeSays, RpcError, WrongChain, read
+from bascule.domain.errors import Halted, Retryable
+
+
+@pytest.mark.parametrize(
+    ("words", "meaning"),
+    [
+        ("already known", NodeSays.ALREADY_KNOWN),
+        ("AlreadyKnown", NodeSays.ALREADY_KNOWN),
+        ("transaction already imported", NodeSays.ALREADY_KNOWN),
+        ("nonce too low: next nonce 12, tx nonce 11", NodeSays.NONCE_TOO_LOW),
+        ("OldNonce, Current nonce: 3, nonce of rejected tx: 1", NodeSays.NONCE_TOO_LOW),
+        ("nonce too high: address 0x00, tx: 9 state: 3", NodeSays.NONCE_TOO_HIGH),
+        ("replacement transaction underpriced", NodeSays.REPLACEMENT_UNDERPRICED),
+        ("transaction underpriced: tip needed 1, tip permitted 0", NodeSays.UNDERPRICED),
+        ("FeeTooLow", NodeSays.UNDERPRICED),
+        ("max fee per gas less than block base fee: address 0x00", NodeSays.FEE_BELOW_BASE),
+        ("insufficient funds for gas * price + value: balance 0", NodeSays.INSUFFICIENT_FUNDS),
+        ("intrinsic gas too low: gas 1, minimum needed 21000", NodeSays.GAS_TOO_LOW),
+        ("txpool is full", NodeSays.POOL_FULL),
+        ("execution reverted: ERC20: transfer amount exceeds balance", NodeSays.REVERTED),
+        ("query returned more than 10000 results", NodeSays.TOO_MANY_RESULTS),
+        ("Your app has exceeded its compute units per second capacity", NodeSays.RATE_LIMITED),
+        ("unknown block", NodeSays.UNKNOWN_BLOCK),
+        ("header not found", NodeSays.UNKNOWN_BLOCK),
+        ("the method eth_getBlockReceipts does not exist/is not available", NodeSays.METHOD_MISSING),
+        ("computer says no", NodeSays.UNKNOWN),
+        ("", NodeSays.UNKNOWN),
+    ],
+)
+def test_words_of_known_nodes_have_their_meaning(words: str, meaning: NodeSays) -> None:
+    assert read(words) is meaning
+
+
+def test_unknown_words_ask_for_patience_and_not_for_failure() -> None:
+    error = RpcError(method="eth_sendRawTransaction", code=-1, message="computer says\nno")
+
+    assert isinstance(error, Retryable)
+    assert error.says is NodeSays.UNKNOWN
+    assert "\n" not in str(error)
+
+
+def test_another_chain_than_configured_halts() -> None:
+    assert isinstance(WrongChain(expected=1, found=5), Halted)
