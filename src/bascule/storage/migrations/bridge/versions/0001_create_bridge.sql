@@ -302,6 +302,7 @@ CREATE TABLE payouts (
     state                text NOT NULL CHECK (state IN ('requires_action', 'pending', 'in_transit', 'paid', 'failed', 'canceled')),
     failure_code         text,
     stuck                boolean NOT NULL DEFAULT false,
+    waits_for            text,                          -- why a pending payout is not taken yet, if there is a reason
     approvals_required   integer NOT NULL CHECK (approvals_required >= 1),
     approval_expires_at  timestamptz NOT NULL,
     roster_version       integer NOT NULL,
@@ -332,7 +333,7 @@ CREATE TABLE payout_approvals (
     digest      hash32 NOT NULL,
     signature   bytea NOT NULL CHECK (octet_length(signature) = 65),
     created_at  timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (payout_id, approver)
+    PRIMARY KEY (payout_id, digest, approver)           -- a lapsed round is signed anew, under another digest
 );
 
 -- A slot is one nonce of one wallet, with one content for ever.
@@ -349,6 +350,9 @@ CREATE TABLE slots (
     word           numeric(78, 0),
     expected_head  hash32,
     deadline       timestamptz,
+    max_fee_per_gas           numeric(78, 0) NOT NULL,  -- what the signer is asked for next, kept before it is asked
+    max_priority_fee_per_gas  numeric(78, 0) NOT NULL,
+    gas                       bigint NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (chain_id, wallet, nonce),
     CONSTRAINT pay_is_complete CHECK (kind <> 'pay' OR (vault IS NOT NULL AND lane IS NOT NULL AND token IS NOT NULL
