@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bascule.storage.queries import Query, parse
+
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src" / "bascule"
 TESTS = ROOT / "tests"
@@ -38,6 +40,7 @@ class Statement:
     file: Path
     name: str
     text: str
+    query: Query
 
     @property
     def label(self) -> str:
@@ -49,16 +52,16 @@ def sql_files() -> list[Path]:
 
 
 def owned_tables(path: Path) -> set[str]:
-    """The tables a file's header says it writes (`-- tables: a, b`)."""
-    found = re.search(r"^-- tables:\s*(.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return {t.strip() for t in found.group(1).split(",")} if found else set()
+    """The tables a file's header says it writes."""
+    return set(parse(path.read_text(encoding="utf-8"), source=path.name).tables)
 
 
 def statements(path: Path) -> Iterator[Statement]:
-    pieces = re.split(r"^-- name:\s*(\w+)\s*$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
-        text = "\n".join(line for line in body.splitlines() if not line.lstrip().startswith("--"))
-        yield Statement(path, name, re.sub(r"\s--\s.*$", "", text, flags=re.MULTILINE).strip())
+    for query in parse(path.read_text(encoding="utf-8"), source=path.name).queries.values():
+        lines = [line for line in query.text.splitlines() if not line.lstrip().startswith("--")]
+        yield Statement(
+            path, query.name, re.sub(r"\s--\s.*$", "", "\n".join(lines), flags=re.MULTILINE), query
+        )
 
 
 def all_statements() -> list[Statement]:
