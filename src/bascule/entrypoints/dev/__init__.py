@@ -1,0 +1,1 @@
+"""`bascule dev`: the whole system in one process tree on one machine. Never for production."""

@@ -1,0 +1,145 @@
+"""A tree of real processes: started, kept alive, stopped, and gone with their parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bascule.domain.errors import Rejected
+from bascule.entrypoints.dev.supervisor import ChildFailed, Ready, Supervisor
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def sleeper(ready: Ready) -> int:
+    ready({"port": 7})
+    signal.pause()
+    return 0
+
+
+def test_child_tells_its_facts_and_ends_with_the_tree(tmp_path: Path) -> None:
+    with Supervisor(tmp_path, say=print) as tree:
+        child = tree.start("sleeper", sleeper)
+        tree.wait_ready(["sleeper"], within=10)
+        pid = child.pid
+        assert child.facts == {"port": 7}
+        assert alive(pid)
+
+    assert not alive(pid)
+
+
+def test_killed_child_is_started_again_and_said_so(tmp_path: Path) -> None:
+    said: list[str] = []
+    with Supervisor(tmp_path, say=said.append) as tree:
+        child = tree.start("sleeper", sleeper)
+        tree.wait_ready(["sleeper"], within=10)
+        first = child.pid
+        os.kill(first, signal.SIGKILL)
+        tree.watch(until=lambda: child.lives == 2 and child.ready)
+        assert child.pid != first
+
+    assert said == ["sleeper ended by signal 9; starting it again"]
+
+
+def test_child_that_always_dies_ends_the_tree(tmp_path: Path) -> None:
+    with Supervisor(tmp_path, say=lambda _: None) as tree:
+        tree.start("broken", lambda _ready: 1)
+        with pytest.raises(ChildFailed, match="the 6th time within a minute"):
+            tree.watch()
+
+
+def test_reason_a_child_gives_reaches_whoever_waits(tmp_path: Path) -> None:
+    def refuses(_ready: Ready) -> int:
+        raise Rejected("x", "the keystore password is wrong", next_step="set the right one")
+
+    with Supervisor(tmp_path, say=print) as tree:
+        tree.start("signer", refuses)
+        with pytest.raises(ChildFailed, match="signer: the keystore password is wrong") as caught:
+            tree.wait_ready(["signer"], within=10)
+
+    assert caught.value.next_step == "set the right one"
+
+
+def test_child_that_ends_well_is_waited_for(tmp_path: Path) -> None:
+    with Supervisor(tmp_path, say=print) as tree:
+        tree.start("once", lambda _ready: 0, restart=False)
+        tree.wait_end("once", within=10)
+        tree.start("crash", lambda _ready: 4, restart=False)
+        with pytest.raises(ChildFailed, match="crash: it ended with 4"):
+            tree.wait_end("crash", within=10)
+
+
+def test_output_of_a_child_stands_in_its_log(tmp_path: Path) -> None:
+    def talks(_ready: Ready) -> int:
+        print("to stdout", flush=True)
+        os.write(2, b"to stderr\n")
+        return 0
+
+    with Supervisor(tmp_path, say=print) as tree:
+        tree.start("talker", talks, restart=False)
+        tree.wait_end("talker", within=10)
+
+    assert (tmp_path / "talker.log").read_text() == "to stdout\nto stderr\n"
+
+
+TREE = """
+import signal, sys
+from pathlib import Path
+from bascule.entrypoints.dev.supervisor import Supervisor
+def sleeper(ready):
+    ready({})
+    if sys.argv[2] == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        signal.pause()
+with Supervisor(Path(sys.argv[1]), say=print) as tree:
+    child = tree.start("sleeper", sleeper)
+    tree.wait_ready(["sleeper"], within=10)
+    print(child.pid, flush=True)
+    tree.watch()
+print("stopped", flush=True)
+"""
+
+
+def run_tree(folder: Path, kind: str) -> tuple["subprocess.Popen[str]", int]:
+    tree = subprocess.Popen(
+        [sys.executable, "-c", TREE, str(folder), kind], stdout=subprocess.PIPE, text=True
+    )
+    assert tree.stdout is not None
+    return tree, int(tree.stdout.readline())
+
+
+def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
+    tree, child = run_tree(tmp_path, "deaf")
+    with tree:
+        tree.kill()
+
+    wait_until(lambda: not alive(child))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_stops_the_tree_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    tree, child = run_tree(tmp_path, "polite")
+    with tree:
+        tree.send_signal(number)
+        out, _ = tree.communicate(timeout=20)
+
+    assert (tree.returncode, out) == (0, "stopped\n")
+    assert not alive(child)
