@@ -29,6 +29,8 @@ def hook(event, args):
         path = str(args[0])
         if ROOT in path and not path.endswith((".py", ".pyc", ".pth")) and "__pycache__" not in path:
             opened.append(path)
+    elif event == "subprocess.Popen" and list(args[1][:2]) == ["file", "-b"]:
+        pass  # py-evm loads pycryptodome, which asks what kind of binary the interpreter is
     elif event.startswith(("socket.connect", "socket.bind", "subprocess.Popen", "os.system")):
         opened.append(event)
 sys.addaudithook(hook)

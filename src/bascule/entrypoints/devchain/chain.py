@@ -1,0 +1,199 @@
+"""The local chain: canonical blocks, waiting transactions, mining, reorgs and snapshots.
+
+The event loop owns the index and the queue, one worker thread owns the EVM. Whatever changes the chain does
+so under one lock: build in the thread, store, then publish in one step, so readers never see half a reorg.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from bascule.entrypoints.devchain.errors import RpcError, invalid_params, refused
+from bascule.entrypoints.devchain.evm import Account, Evm
+from bascule.entrypoints.devchain.index import Index
+from bascule.entrypoints.devchain.queue import Queue, runs
+from bascule.entrypoints.devchain.records import Block, Change
+from bascule.entrypoints.devchain.store import Store
+
+if TYPE_CHECKING:
+    from eth.abc import SignedTransactionAPI
+
+T = TypeVar("T")
+BLOB_TYPE = 3
+
+
+class Snapshot(NamedTuple):
+    """What `evm_revert` goes back to."""
+
+    number: int
+    hash: bytes
+    waiting: tuple["SignedTransactionAPI", ...]
+    time_offset: int
+
+
+class LocalChain:
+    """One chain. Raises `DataDirError` at construction when its data directory cannot be used."""
+
+    def __init__(
+        self, *, data_dir: Path | None, chain_id: int, safe: int, finalized: int, clock: Callable[[], float]
+    ) -> None:
+        self.chain_id = chain_id
+        self.index = Index()
+        self.queue = Queue()
+        self.distances = {"safe": safe, "finalized": finalized}
+        self.time_offset = 0
+        self._clock = clock
+        self._snapshots: list[Snapshot] = []
+        self._changing = asyncio.Lock()
+        self._store = Store(data_dir, chain_id)
+        self._evm = Evm(chain_id, self._store.genesis.time)
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="evm")
+        self.index.apply(Change(0, (self._evm.genesis,), ()))
+        for change in self._store.changes():
+            self._evm.nodes.load(change.nodes)
+            self.index.apply(change)
+
+    async def close(self) -> None:
+        """Finishes the work at hand and frees the data directory. Idempotent."""
+        async with self._changing:
+            await asyncio.to_thread(self._worker.shutdown)
+            self._store.close()
+
+    async def evm(self, work: Callable[[Evm], T]) -> T:
+        """Runs `work` on the thread that owns the EVM."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work, self._evm)
+
+    def tagged(self, tag: str) -> Block:
+        """Returns the block that a tag stands for now; `pending` counts as `latest`."""
+        if tag == "earliest":
+            return self.index.blocks[0]
+        height = self.index.head.number - self.distances.get(tag, 0)
+        return self.index.blocks[max(0, height)]
+
+    def set_finality(self, safe: int | None = None, finalized: int | None = None) -> None:
+        """Sets how many blocks the tags stay behind the head; what is not given stays as it is."""
+        wanted = {"safe": safe, "finalized": finalized}
+        distances = self.distances | {
+            tag: distance for tag, distance in wanted.items() if distance is not None
+        }
+        if distances["safe"] > distances["finalized"]:
+            raise invalid_params("safe must not be further from the head than finalized")
+        self.distances = distances
+
+    async def send(self, raw: bytes) -> bytes:
+        """Queues a signed transaction and returns its hash; raises `RpcError` in geth's words."""
+        head = self.index.head
+        tx, account = await self.evm(lambda evm: _read(evm, raw, head.hash, self.chain_id))
+        self.queue.admit(tx, account, head.gas_limit)
+        return bytes(tx.hash)
+
+    async def mine(self, count: int = 1, timestamp: int | None = None) -> Block:
+        """Mines blocks, the first one with all that waits and fits, and returns the last.
+
+        `timestamp` (seconds) is the first block's; it must be later than the head's. Otherwise a block takes
+        the clock's time, or one second after its parent where that is not later.
+        """
+        async with self._changing:
+            if timestamp is not None:
+                if timestamp <= self.index.head.time:
+                    raise invalid_params(
+                        f"timestamp {timestamp} is not after the head's {self.index.head.time}"
+                    )
+                self.time_offset = timestamp - int(self._clock())
+            for _ in range(count):
+                await self._extend(len(self.index.blocks), [None], self.queue.all())
+            return self.index.head
+
+    async def reorg(self, depth: int, drop: Collection[bytes] = ()) -> Block:
+        """Replaces the last `depth` blocks by `depth` + 1 others and returns the new head.
+
+        The first `depth` new blocks are empty; the last carries what the replaced blocks held and what waits,
+        without the transactions in `drop`, which are forgotten. All of it becomes visible in one step.
+        """
+        async with self._changing:
+            height = self.index.head.number
+            if not 1 <= depth <= height:
+                raise invalid_params(f"depth must be from 1 to {height}, the number of blocks above genesis")
+            keep = height + 1 - depth
+            replaced = self.index.blocks[keep:]
+            raws = [tx.raw for block in replaced for tx in block.transactions if tx.hash not in drop]
+            returned = await self.evm(lambda evm: [evm.decode(raw) for raw in raws])
+            waiting = [tx for tx in (*returned, *self.queue.all()) if tx.hash not in drop]
+            await self._extend(keep, [*(block.time for block in replaced), None], waiting)
+            self.queue.discard(drop)
+            self.queue.restore(tx for tx in returned if self.index.transaction(tx.hash) is None)
+            return self.index.head
+
+    def snapshot(self) -> int:
+        """Remembers the chain as it is and returns the snapshot's number, from 1."""
+        head = self.index.head
+        self._snapshots.append(Snapshot(head.number, head.hash, self.queue.all(), self.time_offset))
+        return len(self._snapshots)
+
+    async def revert(self, number: int) -> bool:
+        """Goes back to a snapshot, using up it and later ones; False if it or its block is gone."""
+        async with self._changing:
+            if not 1 <= number <= len(self._snapshots):
+                return False
+            target = self._snapshots[number - 1]
+            del self._snapshots[number - 1 :]
+            if self.index.by_hash(target.hash) is None:
+                return False
+            self._publish(Change(target.number + 1, (), ()))
+            self.queue.discard([tx.hash for tx in self.queue.all()])
+            self.queue.restore(target.waiting)
+            self.time_offset = target.time_offset
+            return True
+
+    async def _extend(
+        self, keep: int, times: Sequence[int | None], waiting: Sequence["SignedTransactionAPI"]
+    ) -> None:
+        """Builds one block per entry of `times` on height `keep` - 1; the last one takes the transactions."""
+        parent = self.index.blocks[keep - 1]
+        now = int(self._clock()) + self.time_offset
+
+        def build(evm: Evm) -> tuple[Change, tuple[bytes, ...]]:
+            blocks: list[Block] = []
+            tip = parent
+            spent: tuple[bytes, ...] = ()
+            for position, wanted in enumerate(times, 1):
+                payload = runs(waiting) if position == len(times) else []
+                at = max(tip.time + 1, now if wanted is None else wanted)
+                tip, spent = evm.build(tip.hash, payload, at)
+                blocks.append(tip)
+            return Change(keep, tuple(blocks), evm.nodes.take()), spent
+
+        change, spent = await self.evm(build)
+        self._publish(change)
+        self.queue.discard(spent)
+        self.queue.discard(tx.hash for tx in change.blocks[-1].transactions)
+
+    def _publish(self, change: Change) -> None:
+        self._store.append(change)
+        self.index.apply(change)
+
+
+def _read(evm: Evm, raw: bytes, head: bytes, chain_id: int) -> tuple["SignedTransactionAPI", Account]:
+    """Decodes a signed transaction and reads its sender's account; nonsense of any kind is refused."""
+    if raw[:1] == bytes([BLOB_TYPE]):
+        raise refused("blob transactions are not supported by this chain")
+    try:
+        tx = evm.decode(raw)
+        if tx.chain_id is not None and tx.chain_id != chain_id:
+            raise refused(f"invalid chain id for signer: have {tx.chain_id} want {chain_id}")
+        tx.validate()
+        tx.check_signature_validity()
+        sender = tx.sender
+    except RpcError:
+        raise
+    except Exception as error:  # the decoders raise whatever their bytes provoke
+        raise refused(f"invalid transaction: {error}") from error
+    return tx, evm.account(head, sender)
+
+
+def wall_clock() -> float:
+    """Returns the time of day in Unix seconds."""
+    return time.time()

@@ -1,0 +1,61 @@
+"""Block zero: a million ETH for each development account, the CREATE2 deployment proxy, Prague rules."""
+
+from typing import TYPE_CHECKING, Any
+
+from eth.db.backends.memory import MemoryDB
+from eth_tester import PyEVMBackend  # type: ignore[import-untyped]
+from eth_tester.backends.pyevm.main import get_default_genesis_params  # type: ignore[import-untyped]
+
+from bascule.entrypoints.devchain.accounts import ACCOUNT_COUNT, HD_PATH, MNEMONIC
+
+if TYPE_CHECKING:
+    from eth.chains.base import MiningChain
+
+# The deterministic deployment proxy that stands at this address on every public chain
+# (https://github.com/Arachnid/deterministic-deployment-proxy): calldata is salt ++ init code.
+PROXY_ADDRESS = bytes.fromhex("4e59b44847b379578588920ca78fbf26c0b4956c")
+PROXY_CODE = bytes.fromhex(
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0"
+    "3601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
+)
+GAS_LIMIT = 30_000_000
+
+
+class NodeStore(MemoryDB):
+    """The database under the EVM, in memory; remembers what was written since the last `take`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: dict[bytes, bytes] = {}
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        super().__setitem__(key, value)
+        self._written[key] = value
+
+    def take(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Returns the entries written since the last call, so that they can be stored."""
+        written, self._written = self._written, {}
+        return tuple(written.items())
+
+    def load(self, nodes: tuple[tuple[bytes, bytes], ...]) -> None:
+        """Puts stored entries back without remembering them as new."""
+        self.kv_store.update(nodes)
+
+
+def genesis_chain(chain_id: int, timestamp: int) -> tuple["MiningChain", NodeStore]:
+    """Returns a chain that has block zero only; equal arguments give an equal genesis hash."""
+    state: dict[bytes, Any] = dict(
+        PyEVMBackend.generate_genesis_state(
+            mnemonic=MNEMONIC, overrides={}, num_accounts=ACCOUNT_COUNT, hd_path=HD_PATH
+        )
+    )
+    state[PROXY_ADDRESS] = {"balance": 0, "nonce": 1, "code": PROXY_CODE, "storage": {}}
+    parameters = get_default_genesis_params({"timestamp": timestamp, "gas_limit": GAS_LIMIT})
+    backend = PyEVMBackend(parameters, state, mnemonic=MNEMONIC, hd_path=HD_PATH)
+    chain: MiningChain = backend.chain
+    chain.chain_id = chain_id
+    store = NodeStore()
+    database: Any = chain.chaindb.db
+    store.load(tuple(database.wrapped_db.kv_store.items()))
+    database.wrapped_db = store
+    return chain, store

@@ -1,0 +1,92 @@
+"""The methods by name, and how one request of any shape is answered."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from bascule.entrypoints.devchain.chain import LocalChain
+from bascule.entrypoints.devchain.control import Controls
+from bascule.entrypoints.devchain.errors import METHOD_NOT_FOUND, RpcError, invalid_params
+from bascule.entrypoints.devchain.reads import Reads
+from bascule.entrypoints.devchain.state import StateReads
+
+
+class Method(NamedTuple):
+    """A handler and the least and greatest number of its parameters."""
+
+    handler: Callable[..., Any]
+    least: int
+    most: int
+
+
+class Methods:
+    """Every method the chain answers. A fault that bends answers belongs around `call`."""
+
+    def __init__(self, chain: LocalChain) -> None:
+        reads = Reads(chain)
+        handlers = _reads(reads) | _state(StateReads(chain, reads)) | _controls(Controls(chain))
+        self._methods = {name: _described(handler) for name, handler in handlers.items()}
+
+    async def call(self, name: str, arguments: list[Any]) -> Any:
+        """Returns a method's result; raises `RpcError` when there is no such method or it refuses."""
+        method = self._methods.get(name)
+        if method is None:
+            raise RpcError(METHOD_NOT_FOUND, f"the method {name} does not exist/is not available")
+        if len(arguments) < method.least:
+            raise invalid_params(f"missing value for required argument {len(arguments)}")
+        if len(arguments) > method.most:
+            raise invalid_params(f"too many arguments, want at most {method.most}")
+        answer = method.handler(*arguments)
+        return await answer if inspect.isawaitable(answer) else answer
+
+
+def _reads(reads: Reads) -> dict[str, Callable[..., Any]]:
+    return {
+        "eth_accounts": reads.accounts,
+        "eth_blobBaseFee": reads.blob_base_fee,
+        "eth_blockNumber": reads.block_number,
+        "eth_chainId": reads.chain_id,
+        "eth_feeHistory": reads.fee_history,
+        "eth_gasPrice": reads.gas_price,
+        "eth_getBlockByHash": reads.block_by_hash,
+        "eth_getBlockByNumber": reads.block_by_number,
+        "eth_getBlockReceipts": reads.block_receipts,
+        "eth_getBlockTransactionCountByHash": reads.count_by_hash,
+        "eth_getBlockTransactionCountByNumber": reads.count_by_number,
+        "eth_getLogs": reads.logs,
+        "eth_getTransactionByHash": reads.transaction,
+        "eth_getTransactionReceipt": reads.receipt,
+        "eth_maxPriorityFeePerGas": reads.max_priority_fee,
+        "eth_syncing": reads.syncing,
+        "net_version": reads.net_version,
+        "web3_clientVersion": reads.client_version,
+    }
+
+
+def _state(state: StateReads) -> dict[str, Callable[..., Any]]:
+    return {
+        "eth_call": state.call,
+        "eth_estimateGas": state.estimate,
+        "eth_getBalance": state.balance,
+        "eth_getCode": state.code,
+        "eth_getStorageAt": state.storage,
+        "eth_getTransactionCount": state.transaction_count,
+        "eth_sendRawTransaction": state.send_raw,
+    }
+
+
+def _controls(control: Controls) -> dict[str, Callable[..., Any]]:
+    return {
+        "bascule_reorg": control.reorg,
+        "bascule_setFinality": control.set_finality,
+        "evm_increaseTime": control.increase_time,
+        "evm_mine": control.mine,
+        "evm_revert": control.revert,
+        "evm_snapshot": control.snapshot,
+    }
+
+
+def _described(handler: Callable[..., Any]) -> Method:
+    parameters = inspect.signature(handler).parameters.values()
+    least = sum(parameter.default is parameter.empty for parameter in parameters)
+    return Method(handler, least, len(parameters))

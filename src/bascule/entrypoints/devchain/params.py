@@ -1,0 +1,91 @@
+"""Reading JSON-RPC parameters: hex quantities, bytes, addresses, block tags and call objects."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from eth_utils.address import is_checksum_formatted_address, to_checksum_address
+
+from bascule.entrypoints.devchain.calls import Message
+from bascule.entrypoints.devchain.errors import invalid_params
+
+TAGS = ("latest", "pending", "safe", "finalized", "earliest")
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_DATA = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
+MAX_UINT256 = 2**256 - 1
+
+
+def quantity(value: object, name: str) -> int:
+    """Returns a number given as 0x-hex, or as a plain integer, which libraries send to evm_* methods."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_UINT256:
+        return value
+    if isinstance(value, str) and _QUANTITY.fullmatch(value):
+        return int(value, 16)
+    raise invalid_params(f"{name}: a 0x-prefixed hex number is needed")
+
+
+def data(value: object, name: str, length: int | None = None) -> bytes:
+    """Returns bytes given as 0x-hex of even length, and of exactly `length` bytes if that is set."""
+    if not isinstance(value, str) or not _DATA.fullmatch(value):
+        raise invalid_params(f"{name}: 0x-prefixed hex with an even number of digits is needed")
+    decoded = bytes.fromhex(value[2:])
+    if length is not None and len(decoded) != length:
+        raise invalid_params(f"{name}: {length} bytes are needed, not {len(decoded)}")
+    return decoded
+
+
+def address(value: object, name: str = "address") -> bytes:
+    """Returns a 20-byte address; one in mixed case must carry a right checksum."""
+    decoded = data(value, name, 20)
+    if is_checksum_formatted_address(value) and value != to_checksum_address(decoded):
+        raise invalid_params(f"{name}: bad address checksum")
+    return decoded
+
+
+def boolean(value: object, name: str) -> bool:
+    """Returns true or false and nothing that merely resembles them."""
+    if not isinstance(value, bool):
+        raise invalid_params(f"{name}: true or false is needed")
+    return value
+
+
+def members(value: object, name: str, allowed: frozenset[str] | None = None) -> Mapping[str, Any]:
+    """Returns a JSON object; a member outside `allowed` is refused by name."""
+    if not isinstance(value, dict):
+        raise invalid_params(f"{name}: an object is needed")
+    unknown = sorted(value.keys() - allowed) if allowed is not None else []
+    if unknown:
+        raise invalid_params(f"{name}: unknown member {unknown[0]}")
+    return value
+
+
+def message(value: object) -> Message:
+    """Returns a call object; fees, nonce and the like are accepted and have no effect, as a call is free."""
+    fields = members(value, "transaction")
+    payloads = {name: data(fields[name], name) for name in ("data", "input") if fields.get(name) is not None}
+    if len(set(payloads.values())) > 1:
+        raise invalid_params('transaction: "data" and "input" are both set and not equal')
+    return Message(
+        sender=address(fields["from"], "from") if fields.get("from") else bytes(20),
+        to=address(fields["to"], "to") if fields.get("to") else b"",
+        value=quantity(fields["value"], "value") if fields.get("value") is not None else 0,
+        data=next(iter(payloads.values()), b""),
+        gas=quantity(fields["gas"], "gas") if fields.get("gas") is not None else None,
+        access_list=_access_list(fields.get("accessList") or []),
+    )
+
+
+def _access_list(value: object) -> tuple[tuple[bytes, tuple[int, ...]], ...]:
+    if not isinstance(value, list):
+        raise invalid_params("accessList: a list is needed")
+    entries = [members(entry, "accessList") for entry in value]
+    return tuple(
+        (
+            address(entry.get("address"), "accessList.address"),
+            tuple(
+                int.from_bytes(data(key, "accessList.storageKeys", 32), "big")
+                for key in entry.get("storageKeys") or []
+            ),
+        )
+        for entry in entries
+    )
