@@ -1,0 +1,249 @@
+"""Which deposits count for an intent, and what that makes of it.
+
+`decide` is a pure function of rows: the same rows give the same verdict in any order, however often
+it is asked. It never adds to an earlier result, so a reorg is simply another question. What was
+applied stays applied while its block is canonical; what is final stays as it was booked; all other
+deposits of an open intent are decided anew, in chain order, after those.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bascule.domain.application import ApplicationState, Reason
+from bascule.domain.chain import Address, ChainId
+from bascule.domain.deposit import DepositState
+from bascule.domain.money import SCALE
+from bascule.domain.payment_intent import (
+    PAYMENT_INTENT,
+    Flag,
+    IntentEvent,
+    IntentState,
+    IntentTerms,
+    threshold,
+)
+
+# History, which rows of today cannot tell; whoever sees it happen adds it, and it stays.
+STICKY = frozenset({Flag.EXPIRED, Flag.REORGED, Flag.REVERSED})
+
+_FLAG_OF = {
+    Reason.ALREADY_PAID: Flag.DUPLICATE,
+    Reason.WRONG_TOKEN: Flag.WRONG_TOKEN,
+    Reason.WRONG_CHAIN: Flag.WRONG_CHAIN,
+    Reason.HELD: Flag.HELD,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A deposit at one of the intent's addresses, as its row stands now.
+
+    amount: base units of its token; decimals: the token's, None for a token we do not know;
+    block_time: of the block it is in now; position: (block number, log index) there.
+    """
+
+    deposit_id: str
+    chain_id: ChainId
+    token: Address
+    amount: int
+    decimals: int | None
+    block_time: datetime
+    position: tuple[int, int]
+    state: DepositState
+
+    @property
+    def units(self) -> int:
+        """The amount in 10^-18 of the currency; 0 for a token we do not know."""
+        return 0 if self.decimals is None else self.amount * 10 ** (SCALE - self.decimals)
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What was decided about a deposit before: its application's row."""
+
+    state: ApplicationState
+    reason: Reason | None
+    amount_applied: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one deposit counts for. A deposit is applied whole or not at all.
+
+    amount_applied: base units credited to the merchant; what an applied deposit has above it was
+    not asked for and waits in suspense. reason: why it is unapplied, else None.
+    """
+
+    state: ApplicationState
+    reason: Reason | None
+    amount_applied: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the rows say of an intent. Amounts in 10^-18 units, of whole applied deposits.
+
+    decisions: one for each deposit seen; received: canonical; confirmed: final, <= received;
+    events: the machine's steps from the state given to `state`, in order; flags: the full set.
+    """
+
+    decisions: Mapping[str, Decision]
+    received: int
+    confirmed: int
+    overpaid: int
+    remaining: int
+    events: tuple[IntentEvent, ...]
+    state: IntentState
+    flags: frozenset[Flag]
+
+
+def decide(
+    terms: IntentTerms,
+    intent_state: IntentState,
+    seen: Collection[Seen],
+    fixed: Mapping[str, Fixed],
+    *,
+    dust_units: int = 0,
+    flags: Collection[Flag] = (),
+) -> Verdict:
+    """The verdict over all deposits of one intent, each of them decided exactly once.
+
+    fixed: earlier decisions by deposit id, all that exist; dust_units: 10^-18 units below which
+    money is dust (zero amounts always are); flags: those the intent has, for the sticky ones.
+    """
+    assert len({s.deposit_id for s in seen}) == len(seen), "a deposit is given once"
+    decisions: dict[str, Decision] = {}
+    received = 0
+    for deposit in sorted(seen, key=lambda s: _turn(s, fixed.get(s.deposit_id))):
+        decision = _kept(terms, intent_state, deposit, fixed.get(deposit.deposit_id), received)
+        if decision is None:
+            reason = _refusal(terms, intent_state, deposit, received, dust_units)
+            decision = _applied(terms, deposit, received) if reason is None else _unapplied(reason)
+        decisions[deposit.deposit_id] = decision
+        received += deposit.units if counts(decision, deposit.state) else 0
+    confirmed = sum(
+        s.units
+        for s in seen
+        if s.state is DepositState.FINALIZED and counts(decisions[s.deposit_id], s.state)
+    )
+    events = _events(terms, intent_state, received, confirmed)
+    state = intent_state
+    for event in events:
+        state = PAYMENT_INTENT.step(state, event)
+    return Verdict(
+        decisions=decisions,
+        received=received,
+        confirmed=confirmed,
+        overpaid=max(0, received - terms.due.units),
+        remaining=max(0, terms.due.units - received),
+        events=events,
+        state=state,
+        flags=_flags(terms, seen, decisions, received) | STICKY.intersection(flags),
+    )
+
+
+def counts(decision: Decision | Fixed, state: DepositState) -> bool:
+    """Whether a deposit's money is part of what its intent received; refunds stand beside it."""
+    if state is DepositState.ORPHANED:
+        return False
+    refunded_after_use = decision.state is ApplicationState.REFUNDED and decision.amount_applied > 0
+    return decision.state is ApplicationState.APPLIED or refunded_after_use
+
+
+def _turn(deposit: Seen, before: Fixed | None) -> tuple[object, ...]:
+    """Booked money first, then what was applied, then chain order (block time across chains)."""
+    booked = before is not None and deposit.state is DepositState.FINALIZED
+    applied = before is not None and before.state is not ApplicationState.UNAPPLIED
+    place = (deposit.block_time, deposit.chain_id, deposit.position, deposit.deposit_id)
+    return (not booked, not applied, *place)
+
+
+def _kept(
+    terms: IntentTerms, intent_state: IntentState, deposit: Seen, before: Fixed | None, received: int
+) -> Decision | None:
+    """The decision that already binds, or None when the deposit is to be decided anew."""
+    if before is not None and before.state in (ApplicationState.REFUNDED, ApplicationState.ACCEPTED):
+        return Decision(before.state, before.reason, before.amount_applied)
+    if deposit.state is DepositState.ORPHANED:
+        return _unapplied(Reason.ORPHANED)
+    if before is None or before.reason is Reason.ORPHANED:
+        return None
+    if deposit.state is DepositState.FINALIZED:
+        return Decision(before.state, before.reason, before.amount_applied)
+    if before.state is ApplicationState.APPLIED:
+        return _applied(terms, deposit, received)
+    closed = intent_state in PAYMENT_INTENT.finals
+    return Decision(before.state, before.reason, 0) if closed else None
+
+
+def _refusal(
+    terms: IntentTerms, intent_state: IntentState, deposit: Seen, received: int, dust_units: int
+) -> Reason | None:
+    """Why a deposit does not count, or None when it does. The first rule that speaks decides."""
+    rules: Iterable[tuple[bool, Reason]] = (
+        (deposit.decimals is None, Reason.UNSUPPORTED_TOKEN),
+        # before the token rules: zero and dust transfers are a poisoner's, not a payer's mistake
+        (deposit.units == 0 or deposit.units < dust_units, Reason.DUST),
+        (deposit.chain_id not in {chain for chain, _ in terms.accepted}, Reason.WRONG_CHAIN),
+        ((deposit.chain_id, deposit.token) not in terms.accepted, Reason.WRONG_TOKEN),
+        (intent_state is IntentState.SUCCEEDED, Reason.ALREADY_PAID),
+        (intent_state is IntentState.CANCELED, Reason.INTENT_CLOSED),
+        (deposit.block_time > terms.closes_at, Reason.INTENT_CLOSED),
+        (received >= terms.due.units, Reason.ALREADY_PAID),
+        (terms.late == "hold" and deposit.block_time > terms.expires_at, Reason.HELD),
+    )
+    return next((reason for broken, reason in rules if broken), None)
+
+
+def _applied(terms: IntentTerms, deposit: Seen, received: int) -> Decision:
+    """Applied whole; credited whole, or under `hold` only as far as it was asked for.
+
+    A base unit that the due amount needs a part of is credited: nothing is cut in two.
+    """
+    credited = deposit.amount
+    if terms.overpay == "hold":
+        assert deposit.decimals is not None, "only known tokens are applied"
+        base_unit = 10 ** (SCALE - deposit.decimals)
+        credited = min(credited, -(-max(0, terms.due.units - received) // base_unit))
+    return Decision(ApplicationState.APPLIED, None, credited)
+
+
+def _unapplied(reason: Reason) -> Decision:
+    return Decision(ApplicationState.UNAPPLIED, reason, 0)
+
+
+def _events(terms: IntentTerms, state: IntentState, received: int, confirmed: int) -> tuple[IntentEvent, ...]:
+    covered, settled = received >= threshold(terms), confirmed >= threshold(terms)
+    match state:
+        case IntentState.REQUIRES_ACTION if settled:
+            return (IntentEvent.COVER, IntentEvent.SETTLE)
+        case IntentState.REQUIRES_ACTION if covered:
+            return (IntentEvent.COVER,)
+        case IntentState.PROCESSING if settled:
+            return (IntentEvent.SETTLE,)
+        case IntentState.PROCESSING if not covered:
+            return (IntentEvent.UNCOVER,)
+        case _:
+            return ()
+
+
+def _flags(
+    terms: IntentTerms, seen: Iterable[Seen], decisions: Mapping[str, Decision], received: int
+) -> frozenset[Flag]:
+    flags: set[Flag] = set()
+    for deposit in seen:
+        decision = decisions[deposit.deposit_id]
+        if deposit.state is DepositState.ORPHANED:
+            flags.add(Flag.REORGED)
+        if decision.reason in _FLAG_OF:
+            flags.add(_FLAG_OF[decision.reason])
+        meant = counts(decision, deposit.state) or decision.reason is Reason.HELD
+        if meant and deposit.block_time > terms.expires_at:
+            flags.add(Flag.LATE)
+    if 0 < received < threshold(terms):
+        flags.add(Flag.PARTIALLY_PAID)
+    elif threshold(terms) <= received < terms.due.units:
+        flags.add(Flag.UNDERPAID_ACCEPTED)
+    elif received > terms.due.units:
+        flags.add(Flag.OVERPAID)
+    return frozenset(flags)

@@ -1,0 +1,141 @@
+"""Webhooks as receivers see them: event types, envelope, signature and the times of the attempts.
+
+Signatures follow Standard Webhooks 1.0: any of its libraries verifies them with the secret as shown.
+"""
+
+import hmac
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from bascule.domain.retry import jittered
+
+API_VERSION = "2026-12-01"
+SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
+SECRET_BYTES = 32
+
+# Seconds to wait before each of the ten attempts, the first at once; about 76 hours in all.
+DELAYS_S = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+RETRY_AFTER_MAX_S = 86_400
+
+
+class EventType(StrEnum):
+    """The events we emit; facts, in the past tense where English has one."""
+
+    INTENT_CREATED = "payment_intent.created"
+    INTENT_REQUIRES_ACTION = "payment_intent.requires_action"
+    INTENT_PARTIALLY_FUNDED = "payment_intent.partially_funded"
+    INTENT_PROCESSING = "payment_intent.processing"
+    INTENT_SUCCEEDED = "payment_intent.succeeded"
+    INTENT_CANCELED = "payment_intent.canceled"
+    INTENT_EXPIRED = "payment_intent.expired"
+    INTENT_OVERPAID = "payment_intent.overpaid"
+    INTENT_REORGED = "payment_intent.reorged"
+    INTENT_HELD = "payment_intent.held"
+    DEPOSIT_DETECTED = "deposit.detected"
+    DEPOSIT_FINALIZED = "deposit.finalized"
+    DEPOSIT_ORPHANED = "deposit.orphaned"
+    DEPOSIT_APPLIED = "deposit.applied"
+    DEPOSIT_UNAPPLIED = "deposit.unapplied"
+    PAYOUT_CREATED = "payout.created"
+    PAYOUT_REQUIRES_ACTION = "payout.requires_action"
+    PAYOUT_APPROVED = "payout.approved"
+    PAYOUT_REJECTED = "payout.rejected"
+    PAYOUT_UPDATED = "payout.updated"
+    PAYOUT_IN_TRANSIT = "payout.in_transit"
+    PAYOUT_REPLACED = "payout.replaced"
+    PAYOUT_PAID = "payout.paid"
+    PAYOUT_FAILED = "payout.failed"
+    PAYOUT_CANCELED = "payout.canceled"
+    PAYOUT_STUCK = "payout.stuck"
+    BALANCE_AVAILABLE = "balance.available"
+    RECONCILIATION_COMPLETED = "reconciliation.completed"
+    RECONCILIATION_BREAK_OPENED = "reconciliation.break_opened"
+    RECONCILIATION_BREAK_RESOLVED = "reconciliation.break_resolved"
+    NETWORK_REORG_DETECTED = "network.reorg_detected"
+    WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
+
+
+def new_secret(entropy: bytes) -> str:
+    """A signing secret, `whsec_` and base64. entropy: exactly 32 unpredictable bytes."""
+    assert len(entropy) == SECRET_BYTES, f"{SECRET_BYTES} bytes of entropy, not {len(entropy)}"
+    return SECRET_PREFIX + b64encode(entropy).decode()
+
+
+def sign(secret: str, event_id: str, timestamp: int, body: bytes) -> str:
+    """One entry of `webhook-signature`. timestamp: unix seconds of this attempt, as sent beside it."""
+    assert secret.startswith(SECRET_PREFIX), "a secret made by new_secret"
+    key = b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    signed = b"%b.%d.%b" % (event_id.encode(), timestamp, body)
+    return "v1," + b64encode(hmac.digest(key, signed, "sha256")).decode()
+
+
+def headers(secrets: Sequence[str], event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The three headers of Standard Webhooks; during rotation one signature for each secret."""
+    signatures = (sign(secret, event_id, timestamp, body) for secret in secrets)
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def delay_before(attempt: int, jitter: float = 0.0) -> timedelta | None:
+    """How long the `attempt`-th attempt (from 1) waits for the one before; None after the last.
+
+    jitter: from -1 to 1, moves the wait by up to 10 %.
+    """
+    assert attempt >= 1, "attempts count from 1"
+    if attempt > len(DELAYS_S):
+        return None
+    return timedelta(seconds=jittered(DELAYS_S[attempt - 1], jitter))
+
+
+def next_attempt_at(
+    failed_at: datetime, attempts: int, jitter: float, retry_after_s: int | None = None
+) -> datetime | None:
+    """When to try again after `attempts` failed attempts; None when they are used up.
+
+    retry_after_s: what the receiver asked for; it only ever makes the wait longer, up to a day.
+    """
+    delay = delay_before(attempts + 1, jitter)
+    if delay is None:
+        return None
+    asked = timedelta(seconds=min(max(retry_after_s or 0, 0), RETRY_AFTER_MAX_S))
+    return failed_at + max(delay, asked)
+
+
+def envelope(
+    *,
+    event_id: str,
+    event_type: EventType | str,
+    created_at: datetime,
+    livemode: bool,
+    account: str,
+    account_sequence: int,
+    object_version: int,
+    request: Mapping[str, Any] | None,
+    data_object: Mapping[str, Any],
+    previous_attributes: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The event as sent: a full snapshot of its object and what changed since the one before."""
+    assert created_at.tzinfo is not None, "moments carry their time zone"
+    return {
+        "id": event_id,
+        "object": "event",
+        "type": str(event_type),
+        "timestamp": created_at.isoformat().replace("+00:00", "Z"),
+        "created": int(created_at.timestamp()),
+        "livemode": livemode,
+        "api_version": API_VERSION,
+        "account": account,
+        "account_sequence": account_sequence,
+        "object_version": object_version,
+        "request": None if request is None else dict(request),
+        "data": {
+            "object": dict(data_object),
+            "previous_attributes": None if previous_attributes is None else dict(previous_attributes),
+        },
+    }
