@@ -1,0 +1,59 @@
+"""Applications: what each deposit counts for, or why for nothing. State moves are the domain's."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from bascule.domain.application import ApplicationState, Reason
+from bascule.domain.errors import Halted
+from bascule.domain.matching import Decision, Fixed
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries, Row
+
+_sql = Queries("applications")
+
+
+async def of_deposits(conn: Connection, deposit_ids: Sequence[str]) -> dict[str, Fixed]:
+    """What these deposits count for, by deposit id; those never decided are missing."""
+    rows = await _sql.all(conn, "of_deposits", deposit_ids=list(deposit_ids))
+    return {row["deposit_id"]: _fixed(row) for row in rows}
+
+
+async def insert(conn: Connection, intent_id: str | None, decisions: Mapping[str, Decision]) -> None:
+    """Stores first decisions, by deposit id. intent_id: of the deposits' address; None at our own."""
+    if not decisions:
+        return
+    await _sql.run(
+        conn,
+        "insert",
+        intent_id=intent_id,
+        deposit_ids=list(decisions),
+        states=[str(decision.state) for decision in decisions.values()],
+        reasons=[decision.reason and str(decision.reason) for decision in decisions.values()],
+        amounts=[Decimal(decision.amount_applied) for decision in decisions.values()],
+    )
+
+
+async def advance(conn: Connection, moves: Mapping[str, tuple[Fixed, Decision]]) -> None:
+    """Replaces decisions, by deposit id: (as read, as it is now). Raises: Halted when one was not as read."""
+    if not moves:
+        return
+    changed = await _sql.run(
+        conn,
+        "advance",
+        deposit_ids=list(moves),
+        befores=[str(before.state) for before, _ in moves.values()],
+        states=[str(after.state) for _, after in moves.values()],
+        reasons=[after.reason and str(after.reason) for _, after in moves.values()],
+        amounts=[Decimal(after.amount_applied) for _, after in moves.values()],
+    )
+    if changed != len(moves):
+        raise Halted(f"{len(moves) - changed} of {len(moves)} applications were not as they were read")
+
+
+def _fixed(row: Row) -> Fixed:
+    reason = row["reason"]
+    return Fixed(
+        state=ApplicationState(row["state"]),
+        reason=None if reason is None else Reason(reason),
+        amount_applied=int(row["amount_applied"]),
+    )

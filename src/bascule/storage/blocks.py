@@ -1,0 +1,142 @@
+"""The chain as we believe it: canonical blocks, orphaned blocks, and how far each chain was read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from bascule.domain.chain import BlockRef, ChainId, Hash
+from bascule.domain.errors import Retryable
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries, Row
+
+_sql = Queries("blocks")
+
+Verified = Literal["none", "bloom", "receipts", "quorum"]
+
+
+class CursorMoved(Retryable):
+    """The cursor is not where it was read, or the chain was halted meanwhile; nothing was written."""
+
+    def __init__(self, *, chain_id: ChainId) -> None:
+        super().__init__(f"the cursor of chain {chain_id} was moved or halted meanwhile")
+        self.chain_id = chain_id
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a chain was read: last_hash and head_time are those of block next_number - 1.
+
+    halted_reason: set when something final changed; nothing is credited or paid on the chain then.
+    """
+
+    chain_id: ChainId
+    next_number: int
+    last_hash: Hash
+    head_time: datetime
+    finalized_number: int
+    finalized_hash: Hash
+    halted_reason: str | None
+
+    @property
+    def last_number(self) -> int:
+        """The newest block read."""
+        return self.next_number - 1
+
+
+def moment(block: BlockRef) -> datetime:
+    """The block's time, UTC."""
+    return datetime.fromtimestamp(block.time, UTC)
+
+
+async def record(conn: Connection, chain_id: ChainId, blocks: Sequence[BlockRef], verified: Verified) -> None:
+    """Stores blocks as canonical; those that were orphaned become canonical again."""
+    await _sql.run(
+        conn,
+        "record",
+        chain_id=chain_id,
+        verified=verified,
+        hashes=[block.hash for block in blocks],
+        numbers=[block.number for block in blocks],
+        parents=[block.parent for block in blocks],
+        times=[moment(block) for block in blocks],
+    )
+
+
+async def orphan_above(conn: Connection, chain_id: ChainId, number: int) -> int:
+    """Marks the canonical blocks above a height as orphaned; how many."""
+    return await _sql.run(conn, "orphan_above", chain_id=chain_id, number=number)
+
+
+async def canonical_at(conn: Connection, chain_id: ChainId, number: int) -> BlockRef | None:
+    """The canonical block at a height, if it was read."""
+    row = await _sql.maybe(conn, "canonical_at", chain_id=chain_id, number=number)
+    return None if row is None else BlockRef(**row)
+
+
+async def canonical_down_to(conn: Connection, chain_id: ChainId, number: int) -> list[BlockRef]:
+    """The canonical blocks from the newest down to a height."""
+    return [
+        BlockRef(**row) for row in await _sql.all(conn, "canonical_down_to", chain_id=chain_id, number=number)
+    ]
+
+
+async def cursor(conn: Connection, chain_id: ChainId) -> Cursor | None:
+    """How far the chain was read; None before its first block."""
+    row = await _sql.maybe(conn, "cursor", chain_id=chain_id)
+    return None if row is None else _cursor(row)
+
+
+async def cursors(conn: Connection) -> list[Cursor]:
+    """How far each chain was read."""
+    return [_cursor(row) for row in await _sql.all(conn, "cursors")]
+
+
+async def start_cursor(conn: Connection, chain_id: ChainId, block: BlockRef) -> None:
+    """Begins a chain behind `block`, which is final."""
+    await _sql.run(
+        conn,
+        "start_cursor",
+        chain_id=chain_id,
+        number=block.number,
+        hash=block.hash,
+        head_time=moment(block),
+    )
+
+
+async def move_cursor(conn: Connection, before: Cursor, last: BlockRef) -> None:
+    """Moves the cursor behind `last`. Raises: CursorMoved unless it stands where `before` says."""
+    changed = await _sql.run(
+        conn,
+        "move_cursor",
+        chain_id=before.chain_id,
+        expected_hash=before.last_hash,
+        next_number=last.number + 1,
+        last_hash=last.hash,
+        head_time=moment(last),
+    )
+    if changed != 1:
+        raise CursorMoved(chain_id=before.chain_id)
+
+
+async def finalize(conn: Connection, before: Cursor, block: BlockRef) -> None:
+    """Raises the finalized height to `block`. Raises: CursorMoved unless it is canonical and verified."""
+    changed = await _sql.run(
+        conn,
+        "finalize",
+        chain_id=before.chain_id,
+        expected_number=before.finalized_number,
+        number=block.number,
+        hash=block.hash,
+    )
+    if changed != 1:
+        raise CursorMoved(chain_id=before.chain_id)
+
+
+async def halt(conn: Connection, chain_id: ChainId, reason: str) -> None:
+    """Halts the chain for a reason that stays until an operator clears it."""
+    await _sql.run(conn, "halt", chain_id=chain_id, reason=reason)
+
+
+def _cursor(row: Row) -> Cursor:
+    return Cursor(**row)

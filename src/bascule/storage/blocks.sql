@@ -1,0 +1,60 @@
+-- tables: blocks, cursors
+
+-- name: record
+-- Blocks as canonical; one that was orphaned and comes back is canonical again.
+INSERT INTO blocks (chain_id, hash, number, parent, block_time, verified)
+SELECT %(chain_id)s, n.hash, n.number, n.parent, n.block_time, %(verified)s
+  FROM unnest(%(hashes)s::bytea[], %(numbers)s::bigint[], %(parents)s::bytea[], %(times)s::timestamptz[])
+       AS n (hash, number, parent, block_time)
+ON CONFLICT (chain_id, hash) DO UPDATE SET canonical = true;
+
+-- name: orphan_above
+-- Marks the canonical blocks above a height as orphaned.
+UPDATE blocks SET canonical = false
+ WHERE chain_id = %(chain_id)s AND number > %(number)s AND canonical;
+
+-- name: canonical_at
+-- The canonical block at a height.
+SELECT number, hash, parent, extract(epoch FROM block_time)::bigint AS time
+  FROM blocks WHERE chain_id = %(chain_id)s AND number = %(number)s AND canonical;
+
+-- name: canonical_down_to
+-- The canonical blocks from the newest down to a height.
+SELECT number, hash, parent, extract(epoch FROM block_time)::bigint AS time
+  FROM blocks WHERE chain_id = %(chain_id)s AND number >= %(number)s AND canonical
+ ORDER BY number DESC;
+
+-- name: cursor
+-- How far a chain was read.
+SELECT chain_id, next_number, last_hash, head_time, finalized_number, finalized_hash, halted_reason
+  FROM cursors WHERE chain_id = %(chain_id)s;
+
+-- name: cursors
+-- How far each chain was read.
+SELECT chain_id, next_number, last_hash, head_time, finalized_number, finalized_hash, halted_reason
+  FROM cursors ORDER BY chain_id;
+
+-- name: start_cursor
+-- The cursor of a chain that is read for the first time, behind its first block.
+INSERT INTO cursors (chain_id, next_number, last_hash, head_time, finalized_number, finalized_hash)
+VALUES (%(chain_id)s, %(number)s + 1, %(hash)s, %(head_time)s, %(number)s, %(hash)s);
+
+-- name: move_cursor
+-- Moves the cursor, if it still stands where it was read and the chain is not halted.
+UPDATE cursors
+   SET next_number = %(next_number)s, last_hash = %(last_hash)s, head_time = %(head_time)s, updated_at = now()
+ WHERE chain_id = %(chain_id)s AND last_hash = %(expected_hash)s AND halted_reason IS NULL;
+
+-- name: finalize
+-- Raises the finalized height, if the block is canonical and read, and the chain is not halted.
+UPDATE cursors
+   SET finalized_number = %(number)s, finalized_hash = %(hash)s, updated_at = now()
+ WHERE chain_id = %(chain_id)s AND finalized_number = %(expected_number)s AND next_number > %(number)s
+   AND halted_reason IS NULL
+   AND EXISTS (SELECT FROM blocks b WHERE b.chain_id = %(chain_id)s AND b.hash = %(hash)s
+                  AND b.number = %(number)s AND b.canonical AND b.verified <> 'none');
+
+-- name: halt
+-- Latches why the chain is halted; the first reason stays.
+UPDATE cursors SET halted_reason = %(reason)s, updated_at = now()
+ WHERE chain_id = %(chain_id)s AND halted_reason IS NULL;

@@ -1,0 +1,164 @@
+"""Deposits: money that came to us, each the same one however often its transaction is mined anew."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from bascule.domain.chain import Address, ChainId, Hash
+from bascule.domain.deposit import DepositState
+from bascule.domain.finality import FinalityPolicy
+from bascule.domain.matching import Seen
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries, Row
+
+_sql = Queries("deposits")
+
+Kind = Literal["payment", "capital", "unsolicited"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewDeposit:
+    """The first sight of a transfer to us; the rest is read from its transfer's row."""
+
+    id: str
+    account_id: str
+    livemode: bool
+    kind: Kind
+    token_id: str | None
+    block_hash: Hash
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """Whose deposit it is. intent_id: of the address; booked: its token is known and accepted."""
+
+    id: str
+    account_id: str
+    livemode: bool
+    version: int
+    kind: Kind
+    intent_id: str | None
+    booked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A deposit with all that is shown of it. amount, amount_applied: base units.
+
+    token_id, currency, decimals: None for a token we do not know; processed: the newest block read.
+    """
+
+    id: str
+    account_id: str
+    livemode: bool
+    kind: Kind
+    chain_id: ChainId
+    token: Address
+    token_id: str | None
+    currency: str | None
+    decimals: int | None
+    amount: int
+    tx_hash: Hash
+    log_index: int
+    block_number: int
+    block_hash: Hash
+    block_time: datetime
+    src: Address
+    dst: Address
+    state: DepositState
+    finalized_at: datetime | None
+    created_at: datetime
+    version: int
+    application_state: str | None
+    intent_id: str | None
+    reason: str | None
+    amount_applied: int
+    processed: int
+    finality: FinalityPolicy
+
+
+async def insert(conn: Connection, chain_id: ChainId, new: Sequence[NewDeposit], now: datetime) -> None:
+    """Stores deposits, detected, whose transfers are stored already."""
+    if not new:
+        return
+    await _sql.run(
+        conn,
+        "insert",
+        chain_id=chain_id,
+        now=now,
+        ids=[deposit.id for deposit in new],
+        account_ids=[deposit.account_id for deposit in new],
+        livemodes=[deposit.livemode for deposit in new],
+        kinds=[deposit.kind for deposit in new],
+        token_ids=[deposit.token_id for deposit in new],
+        block_hashes=[deposit.block_hash for deposit in new],
+        log_indexes=[deposit.log_index for deposit in new],
+    )
+
+
+async def advance_return(conn: Connection, chain_id: ChainId, places: Sequence[tuple[str, Hash, int]]) -> int:
+    """From orphaned to detected, at (deposit id, block hash, log index); how many."""
+    if not places:
+        return 0
+    return await _sql.run(
+        conn,
+        "advance_return",
+        chain_id=chain_id,
+        ids=[deposit_id for deposit_id, _, _ in places],
+        block_hashes=[block_hash for _, block_hash, _ in places],
+        log_indexes=[log_index for _, _, log_index in places],
+    )
+
+
+async def advance_orphan(conn: Connection, chain_id: ChainId, number: int) -> list[str]:
+    """From detected to orphaned, for blocks above a height; their ids."""
+    rows = await _sql.all(conn, "advance_orphan", chain_id=chain_id, number=number)
+    return [row["id"] for row in rows]
+
+
+async def advance_finalize(conn: Connection, chain_id: ChainId, number: int, now: datetime) -> list[str]:
+    """From detected to finalized, for blocks up to a height that is final; their ids."""
+    rows = await _sql.all(conn, "advance_finalize", chain_id=chain_id, number=number, now=now)
+    return [row["id"] for row in rows]
+
+
+async def owners(conn: Connection, ids: Sequence[str]) -> list[Owned]:
+    """Whose deposits these are, in chain order."""
+    return [Owned(**row) for row in await _sql.all(conn, "owners", ids=list(ids))]
+
+
+async def of_intent(conn: Connection, intent_id: str) -> list[Seen]:
+    """The deposits at an intent's addresses, as the matcher sees them."""
+    return [_seen(row) for row in await _sql.all(conn, "of_intent", intent_id=intent_id)]
+
+
+async def shown(conn: Connection, ids: Sequence[str]) -> list[Shown]:
+    """Those of `ids` that exist, in their order, with all that is shown of them."""
+    found = {row["id"]: _shown(row) for row in await _sql.all(conn, "shown", ids=list(ids))}
+    return [found[deposit_id] for deposit_id in ids if deposit_id in found]
+
+
+def _seen(row: Row) -> Seen:
+    return Seen(
+        deposit_id=row["id"],
+        chain_id=row["chain_id"],
+        token=row["token"],
+        amount=int(row["amount"]),
+        decimals=row["decimals"],
+        block_time=row["block_time"],
+        position=(row["block_number"], row["log_index"]),
+        state=DepositState(row["state"]),
+    )
+
+
+def _shown(row: Row) -> Shown:
+    next_number = row.pop("next_number")
+    finality = FinalityPolicy(row.pop("finality_kind"), row.pop("finality_depth"))
+    whole = {"amount": int(row["amount"]), "amount_applied": int(row["amount_applied"] or 0)}
+    return Shown(
+        **row | whole | {"state": DepositState(row["state"])},
+        processed=-1 if next_number is None else next_number - 1,
+        finality=finality,
+    )

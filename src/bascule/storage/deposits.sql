@@ -1,0 +1,70 @@
+-- tables: deposits
+
+-- name: insert
+-- New deposits, each the first sight of its transfer.
+INSERT INTO deposits (id, account_id, livemode, kind, chain_id, tx_hash, token, src, dst, occurrence, token_id,
+                      amount, block_hash, block_number, block_time, log_index, created_at)
+SELECT n.id, n.account_id, n.livemode, n.kind, t.chain_id, t.tx_hash, t.token, t.src, t.dst, t.occurrence,
+       n.token_id, t.amount, t.block_hash, t.block_number, b.block_time, t.log_index, %(now)s
+  FROM unnest(%(ids)s::text[], %(account_ids)s::text[], %(livemodes)s::boolean[], %(kinds)s::text[],
+              %(token_ids)s::text[], %(block_hashes)s::bytea[], %(log_indexes)s::integer[])
+       AS n (id, account_id, livemode, kind, token_id, block_hash, log_index)
+  JOIN transfers t ON t.chain_id = %(chain_id)s AND t.block_hash = n.block_hash AND t.log_index = n.log_index
+  JOIN blocks b ON b.chain_id = t.chain_id AND b.hash = t.block_hash;
+
+-- name: advance_return
+-- Orphaned deposits whose transaction was mined again, in the place where it is now.
+UPDATE deposits d
+   SET state = 'detected', block_hash = t.block_hash, block_number = t.block_number, block_time = b.block_time,
+       log_index = t.log_index, src = t.src, amount = t.amount, version = d.version + 1
+  FROM unnest(%(ids)s::text[], %(block_hashes)s::bytea[], %(log_indexes)s::integer[])
+       AS n (id, block_hash, log_index)
+  JOIN transfers t ON t.chain_id = %(chain_id)s AND t.block_hash = n.block_hash AND t.log_index = n.log_index
+  JOIN blocks b ON b.chain_id = t.chain_id AND b.hash = t.block_hash
+ WHERE d.id = n.id AND d.state = 'orphaned';
+
+-- name: advance_orphan
+-- Deposits above a height, whose blocks left the canonical chain.
+UPDATE deposits SET state = 'orphaned', version = version + 1
+ WHERE chain_id = %(chain_id)s AND block_number > %(number)s AND state = 'detected'
+RETURNING id;
+
+-- name: advance_finalize
+-- Deposits up to a height that is final.
+UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, version = version + 1
+ WHERE chain_id = %(chain_id)s AND block_number <= %(number)s AND state = 'detected'
+   AND EXISTS (SELECT FROM transfers t WHERE t.chain_id = d.chain_id AND t.block_hash = d.block_hash
+                  AND t.log_index = d.log_index AND t.canonical)
+RETURNING id;
+
+-- name: owners
+-- Whose deposits these are, and the intents whose addresses they came to.
+SELECT d.id, d.account_id, d.livemode, d.version, d.kind, a.intent_id, coalesce(k.accepted, false) AS booked
+  FROM deposits d
+  LEFT JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
+  LEFT JOIN tokens k ON k.id = d.token_id
+ WHERE d.id = ANY(%(ids)s::text[])
+ ORDER BY d.block_number, d.log_index, d.id;
+
+-- name: of_intent
+-- The deposits at an intent's addresses, of which tokens count as payment anywhere, in chain order.
+SELECT d.id, d.chain_id, d.token, d.amount, CASE WHEN k.accepted THEN k.decimals END AS decimals, d.block_time,
+       d.block_number, d.log_index, d.state
+  FROM deposits d
+  JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
+  LEFT JOIN tokens k ON k.id = d.token_id
+ WHERE a.intent_id = %(intent_id)s
+ ORDER BY d.block_time, d.chain_id, d.block_number, d.log_index;
+
+-- name: shown
+-- Deposits with all that the API shows of them.
+SELECT d.id, d.account_id, d.livemode, d.kind, d.chain_id, d.token, d.token_id, k.currency, k.decimals, d.amount,
+       d.tx_hash, d.log_index, d.block_number, d.block_hash, d.block_time, d.src, d.dst, d.state, d.finalized_at,
+       d.created_at, d.version, p.state AS application_state, p.intent_id, p.reason, p.amount_applied,
+       c.next_number, w.finality_kind, w.finality_depth
+  FROM deposits d
+  JOIN networks w ON w.chain_id = d.chain_id
+  LEFT JOIN tokens k ON k.id = d.token_id
+  LEFT JOIN applications p ON p.deposit_id = d.id
+  LEFT JOIN cursors c ON c.chain_id = d.chain_id
+ WHERE d.id = ANY(%(ids)s::text[]);

@@ -1,0 +1,74 @@
+"""The networks we serve and the contracts we have there."""
+
+from dataclasses import dataclass
+
+from bascule.domain.chain import Address, ChainId
+from bascule.domain.finality import FinalityPolicy
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries, Row
+
+_sql = Queries("networks")
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One chain. start_block: the first block whose state we take over; 0: the finalized one at first sight.
+
+    forwarder: the implementation the deposit addresses point at; collector: where flushes go.
+    """
+
+    chain_id: ChainId
+    name: str
+    livemode: bool
+    finality: FinalityPolicy
+    vault: Address | None
+    deposit_factory: Address | None
+    forwarder: Address | None
+    collector: Address | None
+    start_block: int = 0
+    explorer_url: str = ""
+
+
+async def publish(conn: Connection, network: Network) -> None:
+    """Adds the network, or replaces its settings."""
+    await _sql.run(
+        conn,
+        "publish",
+        chain_id=network.chain_id,
+        name=network.name,
+        livemode=network.livemode,
+        finality_kind=network.finality.kind,
+        finality_depth=network.finality.depth,
+        vault=network.vault,
+        deposit_factory=network.deposit_factory,
+        forwarder=network.forwarder,
+        collector=network.collector,
+        start_block=network.start_block,
+        explorer_url=network.explorer_url,
+    )
+
+
+async def get(conn: Connection, chain_id: ChainId) -> Network | None:
+    """The network with this chain id, if we serve it."""
+    row = await _sql.maybe(conn, "get", chain_id=chain_id)
+    return None if row is None else _network(row)
+
+
+async def every(conn: Connection) -> list[Network]:
+    """All networks, by chain id."""
+    return [_network(row) for row in await _sql.all(conn, "every")]
+
+
+def _network(row: Row) -> Network:
+    return Network(
+        chain_id=row["chain_id"],
+        name=row["name"],
+        livemode=row["livemode"],
+        finality=FinalityPolicy(row["finality_kind"], row["finality_depth"]),
+        vault=row["vault"],
+        deposit_factory=row["deposit_factory"],
+        forwarder=row["forwarder"],
+        collector=row["collector"],
+        start_block=row["start_block"],
+        explorer_url=row["explorer_url"],
+    )

@@ -1,0 +1,22 @@
+-- tables: networks
+
+-- name: publish
+-- Adds a network, or gives it new settings.
+INSERT INTO networks (chain_id, name, livemode, finality_kind, finality_depth, vault, deposit_factory,
+                      forwarder, collector, start_block, explorer_url)
+VALUES (%(chain_id)s, %(name)s, %(livemode)s, %(finality_kind)s, %(finality_depth)s, %(vault)s,
+        %(deposit_factory)s, %(forwarder)s, %(collector)s, %(start_block)s, %(explorer_url)s)
+ON CONFLICT (chain_id) DO UPDATE
+   SET name = excluded.name, livemode = excluded.livemode, finality_kind = excluded.finality_kind,
+       finality_depth = excluded.finality_depth, vault = excluded.vault,
+       deposit_factory = excluded.deposit_factory, forwarder = excluded.forwarder,
+       collector = excluded.collector, start_block = excluded.start_block,
+       explorer_url = excluded.explorer_url;
+
+-- name: get
+-- The network with this chain id.
+SELECT * FROM networks WHERE chain_id = %(chain_id)s;
+
+-- name: every
+-- All networks, by chain id.
+SELECT * FROM networks ORDER BY chain_id;

@@ -1,0 +1,70 @@
+"""The tokens we know, by chain and contract; the native coin is the one of twenty zero bytes."""
+
+from dataclasses import dataclass
+
+from bascule.domain.chain import Address, ChainId
+from bascule.domain.errors import Conflict
+from bascule.domain.money import Asset
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries
+
+_sql = Queries("tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token. accepted: it counts as payment and is booked; the native coin never does."""
+
+    id: str
+    chain_id: ChainId
+    contract: Address
+    currency: str
+    name: str
+    decimals: int
+    accepted: bool
+
+    @property
+    def asset(self) -> Asset:
+        """The token's identity in amounts."""
+        return Asset(self.chain_id, self.contract, self.currency, self.decimals)
+
+
+async def publish(conn: Connection, token: Token) -> Token:
+    """Adds the token, or changes its name and acceptance; the stored one, whose id stays, is returned.
+
+    Raises: Conflict `token_unexpected_state` when the contract is known with other decimals or currency.
+    """
+    row = await _sql.maybe(
+        conn,
+        "publish",
+        id=token.id,
+        chain_id=token.chain_id,
+        contract=token.contract,
+        currency=token.currency,
+        name=token.name,
+        decimals=token.decimals,
+        accepted=token.accepted,
+    )
+    if row is None:
+        raise Conflict(
+            "token_unexpected_state",
+            f"{token.asset} is known with another currency or other decimals; those never change.",
+        )
+    return Token(**row)
+
+
+async def get(conn: Connection, token_id: str) -> Token | None:
+    """The token with this id."""
+    row = await _sql.maybe(conn, "get", id=token_id)
+    return None if row is None else Token(**row)
+
+
+async def by_contract(conn: Connection, chain_id: ChainId, contract: Address) -> Token | None:
+    """The token at this contract."""
+    row = await _sql.maybe(conn, "by_contract", chain_id=chain_id, contract=contract)
+    return None if row is None else Token(**row)
+
+
+async def every(conn: Connection) -> list[Token]:
+    """All tokens, by chain and currency."""
+    return [Token(**row) for row in await _sql.all(conn, "every")]

@@ -1,0 +1,21 @@
+-- tables: tokens
+
+-- name: publish
+-- Adds a token, or changes what may change of it: its name and whether it counts as payment.
+INSERT INTO tokens (id, chain_id, contract, currency, name, decimals, accepted)
+VALUES (%(id)s, %(chain_id)s, %(contract)s, %(currency)s, %(name)s, %(decimals)s, %(accepted)s)
+ON CONFLICT (chain_id, contract) DO UPDATE SET name = excluded.name, accepted = excluded.accepted
+ WHERE tokens.currency = excluded.currency AND tokens.decimals = excluded.decimals
+RETURNING *;
+
+-- name: get
+-- The token with this id.
+SELECT * FROM tokens WHERE id = %(id)s;
+
+-- name: by_contract
+-- The token at this contract.
+SELECT * FROM tokens WHERE chain_id = %(chain_id)s AND contract = %(contract)s;
+
+-- name: every
+-- All tokens, by chain and currency.
+SELECT * FROM tokens ORDER BY chain_id, currency, contract;

@@ -1,0 +1,124 @@
+"""ERC-20 transfers that touch addresses of ours, in and out, kept for ever with the block they were in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from bascule.domain.chain import Address, ChainId, Hash
+from bascule.domain.deposit import DepositState
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries, Row
+
+_sql = Queries("transfers")
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One Transfer log in its block. amount: base units.
+
+    occurrence: how many transfers of the same transaction, token and dst precede it.
+    """
+
+    block_hash: Hash
+    log_index: int
+    block_number: int
+    tx_hash: Hash
+    token: Address
+    src: Address
+    dst: Address
+    amount: int
+    occurrence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A transfer from outside to an address of ours, and what is known of it.
+
+    account_id: the intent's, the operator's for our own addresses; own_kind: None at a deposit address;
+    accepted: the token is known and booked; deposit_id, deposit_state: when it was seen in a block before.
+    """
+
+    transfer: Transfer
+    block_time: datetime
+    account_id: str
+    livemode: bool
+    intent_id: str | None
+    own_kind: str | None
+    token_id: str | None
+    accepted: bool
+    from_treasury: bool
+    deposit_id: str | None
+    deposit_state: DepositState | None
+
+
+async def record(conn: Connection, chain_id: ChainId, transfers: Sequence[Transfer]) -> int:
+    """Stores as canonical those that touch our addresses; how many those are."""
+    if not transfers:
+        return 0
+    return await _sql.run(
+        conn,
+        "record",
+        chain_id=chain_id,
+        block_hashes=[t.block_hash for t in transfers],
+        log_indexes=[t.log_index for t in transfers],
+        block_numbers=[t.block_number for t in transfers],
+        tx_hashes=[t.tx_hash for t in transfers],
+        tokens=[t.token for t in transfers],
+        srcs=[t.src for t in transfers],
+        dsts=[t.dst for t in transfers],
+        amounts=[Decimal(t.amount) for t in transfers],
+        occurrences=[t.occurrence for t in transfers],
+    )
+
+
+async def orphan_above(conn: Connection, chain_id: ChainId, number: int) -> int:
+    """Marks the canonical transfers above a height as orphaned; how many."""
+    return await _sql.run(conn, "orphan_above", chain_id=chain_id, number=number)
+
+
+async def arrivals(conn: Connection, chain_id: ChainId, block_hashes: Sequence[Hash]) -> list[Arrival]:
+    """The canonical transfers of these blocks from outside to us, in chain order."""
+    rows = await _sql.all(conn, "arrivals", chain_id=chain_id, block_hashes=list(block_hashes))
+    return [_arrival(row) for row in rows]
+
+
+async def internal_between(
+    conn: Connection, chain_id: ChainId, after: int, upto: int
+) -> list[tuple[Hash, int]]:
+    """(block hash, log index) of transfers of booked tokens among our addresses, blocks after + 1 … upto."""
+    rows = await _sql.all(conn, "internal_between", chain_id=chain_id, after=after, upto=upto)
+    return [(row["block_hash"], row["log_index"]) for row in rows]
+
+
+async def canonical(conn: Connection, chain_id: ChainId) -> list[Transfer]:
+    """All canonical transfers of a chain, in chain order."""
+    return [_transfer(row) for row in await _sql.all(conn, "canonical", chain_id=chain_id)]
+
+
+async def of_tx(conn: Connection, chain_id: ChainId, tx_hash: Hash) -> list[Transfer]:
+    """The canonical transfers of one transaction that touch our addresses, by log index."""
+    return [_transfer(row) for row in await _sql.all(conn, "of_tx", chain_id=chain_id, tx_hash=tx_hash)]
+
+
+def _transfer(row: Row) -> Transfer:
+    values: dict[str, Any] = {name: row[name] for name in Transfer.__slots__}
+    return Transfer(**values | {"amount": int(row["amount"])})
+
+
+def _arrival(row: Row) -> Arrival:
+    state = row["deposit_state"]
+    return Arrival(
+        transfer=_transfer(row),
+        block_time=row["block_time"],
+        account_id=row["account_id"],
+        livemode=row["livemode"],
+        intent_id=row["intent_id"],
+        own_kind=row["own_kind"],
+        token_id=row["token_id"],
+        accepted=row["accepted"],
+        from_treasury=row["from_treasury"],
+        deposit_id=row["deposit_id"],
+        deposit_state=None if state is None else DepositState(state),
+    )

@@ -1,0 +1,72 @@
+-- tables: transfers
+
+-- name: record
+-- Those of a block's transfers that touch an address of ours, as canonical. An own address is watched from
+-- the block after its opening on; what came before is part of the opening.
+INSERT INTO transfers (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
+SELECT %(chain_id)s, n.block_hash, n.log_index, n.block_number, n.tx_hash, n.token, n.src, n.dst, n.amount,
+       n.occurrence
+  FROM unnest(%(block_hashes)s::bytea[], %(log_indexes)s::integer[], %(block_numbers)s::bigint[],
+              %(tx_hashes)s::bytea[], %(tokens)s::bytea[], %(srcs)s::bytea[], %(dsts)s::bytea[],
+              %(amounts)s::numeric[], %(occurrences)s::integer[])
+       AS n (block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
+ WHERE EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = n.dst)
+    OR EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = n.src)
+    OR EXISTS (SELECT FROM own_addresses o
+                WHERE o.chain_id = %(chain_id)s AND o.address IN (n.src, n.dst)
+                  AND (NOT EXISTS (SELECT FROM tokens k WHERE k.chain_id = %(chain_id)s AND k.contract = n.token)
+                       OR EXISTS (SELECT FROM openings p
+                                   WHERE p.chain_id = %(chain_id)s AND p.address = o.address
+                                     AND p.token = n.token AND p.block_number < n.block_number)))
+ON CONFLICT (chain_id, block_hash, log_index) DO UPDATE SET canonical = true;
+
+-- name: orphan_above
+-- Marks the canonical transfers above a height as orphaned.
+UPDATE transfers SET canonical = false
+ WHERE chain_id = %(chain_id)s AND block_number > %(number)s AND canonical;
+
+-- name: arrivals
+-- Canonical transfers of some blocks from outside to an address of ours, with whose it is and what is known of them.
+SELECT t.block_hash, t.log_index, t.block_number, b.block_time, t.tx_hash, t.token, t.src, t.dst, t.amount,
+       t.occurrence, k.id AS token_id, coalesce(k.accepted, false) AS accepted,
+       a.intent_id, coalesce(a.account_id, operator.id) AS account_id,
+       coalesce(i.livemode, w.livemode) AS livemode, o.kind AS own_kind,
+       s.address IS NOT NULL AS from_treasury, p.id AS deposit_id, p.state AS deposit_state
+  FROM transfers t
+  JOIN blocks b ON b.chain_id = t.chain_id AND b.hash = t.block_hash
+  JOIN networks w ON w.chain_id = t.chain_id
+  LEFT JOIN deposit_addresses a ON a.chain_id = t.chain_id AND a.address = t.dst
+  LEFT JOIN payment_intents i ON i.id = a.intent_id
+  LEFT JOIN own_addresses o ON o.chain_id = t.chain_id AND o.address = t.dst
+  LEFT JOIN accounts operator ON operator.kind = 'operator'
+  LEFT JOIN tokens k ON k.chain_id = t.chain_id AND k.contract = t.token
+  LEFT JOIN treasury_sources s ON s.chain_id = t.chain_id AND s.address = t.src
+  LEFT JOIN deposits p ON p.chain_id = t.chain_id AND p.tx_hash = t.tx_hash AND p.token = t.token
+                      AND p.dst = t.dst AND p.occurrence = t.occurrence
+ WHERE t.chain_id = %(chain_id)s AND t.block_hash = ANY(%(block_hashes)s::bytea[]) AND t.canonical
+   AND (a.address IS NOT NULL OR o.address IS NOT NULL)
+   AND NOT EXISTS (SELECT FROM own_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.src)
+   AND NOT EXISTS (SELECT FROM deposit_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.src)
+ ORDER BY t.block_number, t.log_index;
+
+-- name: internal_between
+-- Canonical transfers of booked tokens between two addresses of ours, in blocks after one and up to another.
+SELECT t.block_hash, t.log_index
+  FROM transfers t
+  JOIN tokens k ON k.chain_id = t.chain_id AND k.contract = t.token AND k.accepted
+ WHERE t.chain_id = %(chain_id)s AND t.block_number > %(after)s AND t.block_number <= %(upto)s AND t.canonical
+   AND (EXISTS (SELECT FROM own_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.src)
+        OR EXISTS (SELECT FROM deposit_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.src))
+   AND (EXISTS (SELECT FROM own_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.dst)
+        OR EXISTS (SELECT FROM deposit_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.dst))
+ ORDER BY t.block_number, t.log_index;
+
+-- name: canonical
+-- All canonical transfers of a chain, in chain order.
+SELECT block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence
+  FROM transfers WHERE chain_id = %(chain_id)s AND canonical ORDER BY block_number, log_index;
+
+-- name: of_tx
+-- The canonical transfers of one transaction that touch our addresses.
+SELECT block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence
+  FROM transfers WHERE chain_id = %(chain_id)s AND tx_hash = %(tx_hash)s AND canonical ORDER BY log_index;
