@@ -142,7 +142,16 @@ class EmbeddedPostgres:
         if not self._password_file.exists():
             _write_secret(self._password_file, secrets.token_urlsafe(32))
         command = [
-            *(str(programs / "initdb"), "-D", "/proc/self/cwd", "-U", SUPERUSER, "--no-locale", "-E", "UTF8"),
+            *(
+                str(programs / "initdb"),
+                "-D",
+                self._spelling(fresh),
+                "-U",
+                SUPERUSER,
+                "--no-locale",
+                "-E",
+                "UTF8",
+            ),
             *("--auth=scram-sha-256", "--pwfile=/dev/stdin", *(["--no-sync"] if self._volatile else [])),
         ]
         # initdb opens its password file by name, which a pipe allows to the pipe's owner only
@@ -166,6 +175,14 @@ class EmbeddedPostgres:
             raise Halted(f"initdb failed in {fresh}: {_last_line(done.stderr.decode(errors='replace'))}")
         fresh.rename(self.cluster)
 
+    def _spelling(self, folder: Path) -> str:
+        """How the programs, started inside `folder`, are told where it is.
+
+        By /proc/self/cwd it is found even where its parents are closed to the account, as they are when root
+        runs us in its own home. Programs before PostgreSQL 16 leave the folder meanwhile and need its name.
+        """
+        return "/proc/self/cwd" if self._bin_dir is None else str(folder)
+
     def _run(self, programs: Path, account: Account, socket_dir: Path) -> None:
         settings = {
             "listen_addresses": "",
@@ -177,9 +194,7 @@ class EmbeddedPostgres:
             "log_timezone": "UTC",
             **(VOLATILE if self._volatile else {}),
         }
-        # The server starts inside its folder and names it by /proc/self/cwd: this works even where the
-        # folder's parents are closed to the account, as they are when root runs us in its own home.
-        command = [str(programs / "postgres"), "-D", "/proc/self/cwd"]
+        command = [str(programs / "postgres"), "-D", self._spelling(self.cluster)]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:

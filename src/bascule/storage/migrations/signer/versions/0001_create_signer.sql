@@ -85,5 +85,44 @@ CREATE TABLE signer.refusals (
     code      text NOT NULL,
     request   jsonb NOT NULL
 );
--- storage helper: append-only triggers on items, slots, signatures, rosters, roster_members, limits, refusals; wallets only grow (epoch, highest_nonce).
--- grants: signer role SELECT+INSERT on all but rosters/roster_members/limits/wallets (SELECT only; written by the owner through the CLI), UPDATE wallets(epoch, highest_nonce).
+
+-- ───────────────────────── guards ─────────────────────────
+CREATE FUNCTION signer.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% on %.% is not allowed: rows of this table are for ever', tg_op, tg_table_schema, tg_table_name
+        USING errcode = '42501';
+END $$;
+CREATE FUNCTION signer.refuse_going_back() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.epoch < old.epoch OR new.highest_nonce < old.highest_nonce
+       OR (new.chain_id, new.address, new.role) IS DISTINCT FROM (old.chain_id, old.address, old.role) THEN
+        RAISE EXCEPTION 'epoch and nonce of wallet % only grow, and it stays what it is', encode(old.address, 'hex')
+            USING errcode = '23514';
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER only_grows BEFORE UPDATE ON signer.wallets FOR EACH ROW EXECUTE FUNCTION signer.refuse_going_back();
+CREATE TRIGGER never_removed BEFORE DELETE ON signer.wallets FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON signer.wallets FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON signer.rosters FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON signer.rosters FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON signer.roster_members FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON signer.roster_members FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON signer.limits FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON signer.limits FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON signer.items FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON signer.items FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON signer.slots FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON signer.slots FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON signer.signatures FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON signer.signatures FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON signer.refusals FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON signer.refusals FOR EACH STATEMENT EXECUTE FUNCTION signer.refuse_change();
+
+-- ───────────────────────── rights ─────────────────────────
+-- Whom it obeys and how much it may sign is written by the owner, through the command line; the rest by itself.
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA signer FROM PUBLIC;
+GRANT USAGE ON SCHEMA signer TO bascule_signer;
+GRANT SELECT ON ALL TABLES IN SCHEMA signer TO bascule_signer;
+GRANT INSERT ON signer.items, signer.slots, signer.signatures, signer.refusals TO bascule_signer;
+GRANT UPDATE (epoch, highest_nonce) ON signer.wallets TO bascule_signer;

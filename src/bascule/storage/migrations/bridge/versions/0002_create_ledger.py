@@ -1,0 +1,11 @@
+"""Creates the books and the functions that post to them."""
+
+from bascule.storage.migrate import run_sql_beside
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Runs the statements beside this file."""
+    run_sql_beside(__file__)
