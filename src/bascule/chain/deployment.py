@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bascule.chain.abi import Artifact, artifact
 from bascule.domain.chain import ZERO_HASH, Address, Hash, address
+from bascule.domain.forwarder import create2
 from bascule.domain.hashing import keccak
 
 PROXY = address(bytes.fromhex("4e59b44847b379578588920ca78fbf26c0b4956c"))
@@ -76,6 +77,4 @@ def deployment(contract: str, *arguments: object, salt: Hash = ZERO_HASH) -> Dep
     """Where `contract` with these constructor arguments stands, and what puts it there."""
     compiled = artifact(contract)
     init_code = compiled.init_code(*arguments)
-    # CREATE2 as EIP-1014 defines it, with the proxy as the creator
-    digest = keccak(b"\xff" + PROXY + salt + keccak(init_code))
-    return Deployment(compiled, salt, init_code, address(digest[12:]))
+    return Deployment(compiled, salt, init_code, create2(PROXY, salt, keccak(init_code)))
