@@ -469,6 +469,7 @@ CREATE TABLE deliveries (
     UNIQUE (event_id, endpoint_id, replay)
 );
 CREATE INDEX deliveries_due ON deliveries (next_at) WHERE state = 'scheduled';
+CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint_id, created_at DESC, id DESC);
 CREATE TABLE delivery_attempts (
     delivery_id  text NOT NULL REFERENCES deliveries,
     n            integer NOT NULL CHECK (n >= 1),

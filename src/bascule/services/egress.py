@@ -1,0 +1,103 @@
+"""Which addresses a merchant's URL may lead us to: the public internet, nothing of ours.
+
+`ipaddress.is_global` is not enough: it calls translated and tunnelled forms of private addresses global,
+so the ranges are listed
+(RFC 6890 and its successors, RFC 6052, RFC 3056, RFC 4380, RFC 3879, RFC 9602, RFC 9637).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import SplitResult, urlsplit
+
+from bascule.domain.errors import Rejected
+
+FORBIDDEN = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+        "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
+         "198.18.0.0/15", "198.51.100.0/24",
+        "203.0.113.0/24", "224.0.0.0/3",
+        "::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32",
+        "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+    )
+)  # fmt: skip
+LOCAL_NAMES = frozenset({"localhost", "metadata", "metadata.google.internal", "instance-data"})
+LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
+PORTS = frozenset({443, 8443})
+URL_MAX = 2_000
+
+
+def forbidden_address(text: str) -> bool:
+    """Whether an IP address is not a public one; text that is no address is forbidden too."""
+    try:
+        found = ip_address(text.split("%", 1)[0])
+    except ValueError:
+        return True
+    return any(found in network for network in FORBIDDEN if network.version == found.version)
+
+
+@dataclass(frozen=True)
+class EgressRules:
+    """allow_local: plain http and this machine's addresses are fine for test-mode endpoints (dev only)."""
+
+    allow_local: bool = False
+
+    def check(self, url: str, *, livemode: bool, param: str | None = "url") -> None:
+        """Refuses a URL we would never call. Raises: Rejected `webhook_url_forbidden`."""
+        reason = self._why_not(url, local=self.allows_local(livemode))
+        if reason:
+            raise Rejected("webhook_url_forbidden", reason, param=param, next_step=_NEXT_STEP)
+
+    def allows_local(self, livemode: bool) -> bool:
+        """Whether an endpoint of this mode may be on this machine."""
+        return self.allow_local and not livemode
+
+    def _why_not(self, url: str, *, local: bool) -> str | None:
+        parts = _split(url)
+        if parts is None or not parts.hostname:
+            return "The URL is not well formed."
+        if parts.username is not None or parts.fragment:
+            return "The URL must not carry credentials or a fragment."
+        if parts.scheme != "https" and not (local and parts.scheme == "http"):
+            return "The URL must begin with https://."
+        if local:
+            return None
+        if (parts.port or 443) not in PORTS:
+            return "The URL's port must be 443 or 8443."
+        return _why_not_host(parts.hostname)
+
+
+_NEXT_STEP = "Give a public https:// address that your own server answers."
+
+
+def _split(url: str) -> SplitResult | None:
+    if len(url) > URL_MAX or not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
+        return None
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _why_not_host(host: str) -> str | None:
+    name = host.rstrip(".").lower()
+    if name in LOCAL_NAMES or name.endswith(LOCAL_SUFFIXES):
+        return "The URL leads to a name that is not public."
+    if is_address(name):
+        return "The URL leads to an address that is not public." if forbidden_address(name) else None
+    if "." not in name or name.rsplit(".", 1)[1].isdigit() or name.rsplit(".", 1)[1].startswith("0x"):
+        return "The URL's host is not a public name."
+    return None
+
+
+def is_address(host: str) -> bool:
+    """Whether a URL's host is an IP address rather than a name."""
+    try:
+        return isinstance(ip_address(host), IPv4Address | IPv6Address)
+    except ValueError:
+        return False

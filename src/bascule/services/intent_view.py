@@ -1,0 +1,150 @@
+"""A payment intent as the API, the events and the checkout show it: one shape, made from rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bascule.domain.chain import Hash, caip2, checksum, hex32
+from bascule.domain.errors import NotFound
+from bascule.domain.money import SCALE, Money
+from bascule.domain.payment_intent import IntentState
+from bascule.storage import networks, payment_intents, tokens
+from bascule.storage.database import Connection
+from bascule.storage.networks import Network
+from bascule.storage.payment_intents import DepositAddress, IntentDeposit, IntentRow
+from bascule.storage.tokens import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The networks and tokens we know, by id."""
+
+    networks: dict[int, Network]
+    tokens: dict[str, Token]
+
+
+async def catalog(conn: Connection) -> Catalog:
+    """Everything we know of networks and tokens now; both are small."""
+    return Catalog(
+        {network.chain_id: network for network in await networks.every(conn)},
+        {token.id: token for token in await tokens.every(conn)},
+    )
+
+
+async def describe(conn: Connection, intent_id: str) -> dict[str, Any]:
+    """The intent as the API shows it. Raises: NotFound."""
+    row = await payment_intents.get(conn, intent_id)
+    if row is None:
+        raise NotFound("resource_missing", f"No such payment intent: {intent_id!r:.70}.", param="id")
+    [shown] = await describe_rows(conn, [row])
+    return shown
+
+
+async def describe_rows(conn: Connection, rows: Sequence[IntentRow]) -> list[dict[str, Any]]:
+    """The intents as the API shows them, in the order given."""
+    ids = [row.id for row in rows]
+    known = await catalog(conn)
+    addresses: dict[str, list[DepositAddress]] = defaultdict(list)
+    for address in await payment_intents.addresses_of(conn, ids):
+        addresses[address.intent_id].append(address)
+    deposits: dict[str, list[IntentDeposit]] = defaultdict(list)
+    for deposit in await payment_intents.deposits_of(conn, ids):
+        deposits[deposit.intent_id].append(deposit)
+    return [_intent(row, known, addresses[row.id], deposits[row.id]) for row in rows]
+
+
+def _intent(
+    row: IntentRow, known: Catalog, addresses: Sequence[DepositAddress], deposits: Sequence[IntentDeposit]
+) -> dict[str, Any]:
+    accepted = [known.tokens[id] for id in row.accepted_tokens]
+    applied = [deposit for deposit in deposits if deposit.application == "applied"]
+    waiting = row.state == IntentState.REQUIRES_ACTION
+    return {
+        "id": row.id,
+        "object": "payment_intent",
+        "amount": _display(row.due, row.currency),
+        "currency": row.currency,
+        "amount_received": _display(row.received, row.currency),
+        "amount_confirmed": _display(row.confirmed, row.currency),
+        "amount_remaining": _display(_remaining(row), row.currency),
+        "amount_overpaid": _display(max(0, row.received - row.due), row.currency),
+        "amount_refunded": _display(0, row.currency),
+        "status": str(row.state),
+        "flags": list(row.flags),
+        "accepted": [{"network": caip2(token.chain_id), "token": token.id} for token in accepted],
+        "next_action": _next_action(row, known, addresses, accepted) if waiting else None,
+        "expires_at": int(row.expires_at.timestamp()),
+        "closes_at": int(row.closes_at.timestamp()),
+        "policy": {
+            "underpay_tolerance_bps": row.underpay_tolerance_bps,
+            "underpay_tolerance_abs": _display(row.underpay_tolerance_abs, row.currency),
+            "late": row.late_policy,
+            "overpay": row.overpay_policy,
+            "finality": "network",
+        },
+        "client_reference_id": row.client_reference_id,
+        "description": row.description,
+        "metadata": row.metadata,
+        "client_secret": row.client_secret,
+        "cancellation_reason": row.cancellation_reason,
+        "evidence": {
+            "transactions": [
+                {"network": caip2(d.chain_id), "hash": hex32(Hash(d.tx_hash)), "deposit": d.id}
+                for d in applied
+            ]
+        },
+        "latest_deposit": deposits[-1].id if deposits else None,
+        "livemode": row.livemode,
+        "created": int(row.created_at.timestamp()),
+        "canceled_at": None if row.canceled_at is None else int(row.canceled_at.timestamp()),
+        "succeeded_at": None if row.succeeded_at is None else int(row.succeeded_at.timestamp()),
+        "version": row.version,
+    }
+
+
+def _next_action(
+    row: IntentRow, known: Catalog, addresses: Sequence[DepositAddress], accepted: Sequence[Token]
+) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for address in addresses:
+        network = known.networks[address.chain_id]
+        by_depth = network.finality.kind == "depth"
+        shown[caip2(address.chain_id)] = {
+            "address": checksum(address.address),
+            "network_name": network.name,
+            "finality": network.finality.kind,
+            "confirmations_required": network.finality.depth if by_depth else None,
+            "supported_tokens": [
+                _payable(row, token, address) for token in accepted if token.chain_id == address.chain_id
+            ],
+        }
+    return {"type": "display_deposit_details", "display_deposit_details": {"deposit_addresses": shown}}
+
+
+def _payable(row: IntentRow, token: Token, address: DepositAddress) -> dict[str, Any]:
+    """What is still to be sent in this token; a rest it cannot express is rounded up to its next unit."""
+    unit = 10 ** (SCALE - token.decimals)
+    atomic = -(-_remaining(row) // unit)
+    return {
+        "token": token.id,
+        "currency": token.currency,
+        "contract": checksum(token.contract),
+        "decimals": token.decimals,
+        "amount": _display(atomic * unit, row.currency),
+        "amount_atomic": str(atomic),
+        "eip681_uri": (
+            f"ethereum:{checksum(token.contract)}@{token.chain_id}/transfer"
+            f"?address={checksum(address.address)}&uint256={atomic}"
+        ),
+    }
+
+
+def _remaining(row: IntentRow) -> int:
+    return max(0, row.due - row.received)
+
+
+def _display(units: int, currency: str) -> str:
+    return Money(units, currency).display()

@@ -1,0 +1,14 @@
+-- tables: accounts
+
+-- name: insert
+-- A new account; only the owner of the schema may do this.
+INSERT INTO accounts (id, kind, name, created_at)
+VALUES (%(id)s, %(kind)s, %(name)s, %(created_at)s);
+
+-- name: by_id
+-- One account.
+SELECT id, kind, name, created_at FROM accounts WHERE id = %(id)s;
+
+-- name: operator
+-- The account that owns the treasury; there is at most one per installation.
+SELECT id, kind, name, created_at FROM accounts WHERE kind = 'operator';

@@ -1,0 +1,66 @@
+"""API keys: what is kept of them, which is never the key itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries
+
+_Q = Queries("api_keys")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key as stored. lookup: its first characters, not secret; hmac: of the whole key, with a pepper."""
+
+    id: str
+    account_id: str
+    kind: str
+    livemode: bool
+    lookup: str
+    scopes: Sequence[str]
+    name: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    hmac: bytes = b""
+
+
+async def insert(conn: Connection, key: ApiKey) -> None:
+    """Keeps a new key."""
+    await _Q.run(
+        conn,
+        "insert",
+        id=key.id,
+        account_id=key.account_id,
+        kind=key.kind,
+        livemode=key.livemode,
+        lookup=key.lookup,
+        hmac=key.hmac,
+        scopes=list(key.scopes),
+        name=key.name,
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+    )
+
+
+async def by_lookup(conn: Connection, lookup: str) -> ApiKey | None:
+    """The key that begins like this, whether or not it is still good."""
+    row = await _Q.maybe(conn, "by_lookup", lookup=lookup)
+    return None if row is None else ApiKey(**row)
+
+
+async def of_account(conn: Connection, account_id: str) -> list[ApiKey]:
+    """All keys of an account, newest first, without their HMACs."""
+    return [ApiKey(**row) for row in await _Q.all(conn, "of_account", account_id=account_id)]
+
+
+async def revoke(conn: Connection, account_id: str, id: str, at: datetime) -> bool:
+    """Ends a key; False when it had ended or is not this account's."""
+    return await _Q.run(conn, "revoke", id=id, account_id=account_id, at=at) == 1
+
+
+async def expire(conn: Connection, account_id: str, id: str, at: datetime) -> bool:
+    """Lets a key end at `at`, or earlier if it would; False when it is not this account's."""
+    return await _Q.run(conn, "expire", id=id, account_id=account_id, at=at) == 1

@@ -1,0 +1,77 @@
+"""What happened, written in the transaction in which it happened, waiting for its number."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries
+
+_Q = Queries("outbox")
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One happening. object: the thing as the API showed it at that moment."""
+
+    id: int
+    event_id: str
+    account_id: str
+    livemode: bool
+    type: str
+    object_id: str
+    object_version: int
+    object: Mapping[str, Any]
+    previous: Mapping[str, Any] | None
+    request: Mapping[str, Any] | None
+    created_at: datetime
+
+
+async def append(
+    conn: Connection,
+    *,
+    event_id: str,
+    account_id: str,
+    livemode: bool,
+    type: str,
+    object_id: str,
+    object_version: int,
+    object: Mapping[str, Any],
+    previous: Mapping[str, Any] | None,
+    request: Mapping[str, Any] | None,
+    created_at: datetime,
+) -> None:
+    """Adds a row and wakes the sequencer when the transaction commits."""
+    await _Q.run(
+        conn,
+        "append",
+        event_id=event_id,
+        account_id=account_id,
+        livemode=livemode,
+        type=type,
+        object_id=object_id,
+        object_version=object_version,
+        object=Jsonb(dict(object)),
+        previous=None if previous is None else Jsonb(dict(previous)),
+        request=None if request is None else Jsonb(dict(request)),
+        created_at=created_at,
+    )
+    await _Q.run(conn, "wake_sequencer")
+
+
+async def waiting_accounts(conn: Connection, window: int) -> list[str]:
+    """Accounts of the oldest `window` rows without a number."""
+    return [row["account_id"] for row in await _Q.all(conn, "waiting_accounts", window=window)]
+
+
+async def waiting_of(conn: Connection, account_id: str, limit: int) -> list[OutboxRow]:
+    """An account's oldest rows without a number."""
+    return [OutboxRow(**row) for row in await _Q.all(conn, "waiting_of", account_id=account_id, limit=limit)]
+
+
+async def mark_sequenced(conn: Connection, ids: Sequence[int]) -> int:
+    """How many of the rows had no number until now."""
+    return await _Q.run(conn, "mark_sequenced", ids=list(ids))

@@ -1,0 +1,215 @@
+"""Payment intents and the deposit addresses that belong to them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from psycopg.types.json import Jsonb
+
+from bascule.domain.chain import Address
+from bascule.domain.errors import Halted
+from bascule.domain.payment_intent import IntentState
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries, Row
+
+_Q = Queries("payment_intents")
+
+
+@dataclass(frozen=True, slots=True)
+class NewIntent:
+    """What an intent is made of. due, underpay_tolerance_abs: 10^-18 of the currency."""
+
+    id: str
+    account_id: str
+    livemode: bool
+    currency: str
+    due: int
+    accepted_tokens: Sequence[str]
+    underpay_tolerance_bps: int
+    underpay_tolerance_abs: int
+    late_policy: Literal["accept", "hold"]
+    overpay_policy: Literal["hold", "keep"]
+    expires_at: datetime
+    closes_at: datetime
+    client_reference_id: str | None
+    description: str | None
+    metadata: dict[str, str]
+    client_secret: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRow:
+    """An intent as stored. due, received, confirmed, underpay_tolerance_abs: 10^-18 of the currency."""
+
+    id: str
+    account_id: str
+    livemode: bool
+    currency: str
+    due: int
+    received: int
+    confirmed: int
+    state: IntentState
+    flags: tuple[str, ...]
+    accepted_tokens: tuple[str, ...]
+    underpay_tolerance_bps: int
+    underpay_tolerance_abs: int
+    late_policy: Literal["accept", "hold"]
+    overpay_policy: Literal["hold", "keep"]
+    expires_at: datetime
+    closes_at: datetime
+    client_reference_id: str | None
+    description: str | None
+    metadata: dict[str, str]
+    client_secret: str
+    cancellation_reason: str | None
+    created_at: datetime
+    canceled_at: datetime | None
+    succeeded_at: datetime | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class DepositAddress:
+    """Where an intent is paid on one network."""
+
+    intent_id: str
+    chain_id: int
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class IntentDeposit:
+    """A deposit at an intent's address. amount, amount_applied: base units of its token."""
+
+    intent_id: str
+    id: str
+    chain_id: int
+    tx_hash: bytes
+    state: str
+    amount: int
+    block_number: int
+    block_time: datetime
+    token_id: str | None
+    application: str | None
+    reason: str | None
+    amount_applied: int
+
+
+async def insert(conn: Connection, new: NewIntent) -> IntentRow:
+    """A new intent, in `requires_action`."""
+    values: dict[str, Any] = {name: getattr(new, name) for name in NewIntent.__slots__}
+    values |= {"accepted_tokens": list(new.accepted_tokens), "metadata": Jsonb(new.metadata)}
+    return _intent(await _Q.one(conn, "insert", **values))
+
+
+async def get(conn: Connection, id: str) -> IntentRow | None:
+    """The intent, if there is one."""
+    row = await _Q.maybe(conn, "by_id", id=id)
+    return None if row is None else _intent(row)
+
+
+async def get_many(conn: Connection, ids: Sequence[str]) -> list[IntentRow]:
+    """Those of `ids` that exist, in their order."""
+    found = {row["id"]: _intent(row) for row in await _Q.all(conn, "by_ids", ids=list(ids))}
+    return [found[id] for id in ids if id in found]
+
+
+async def lock(conn: Connection, id: str) -> IntentRow | None:
+    """The intent, held until the transaction ends."""
+    row = await _Q.maybe(conn, "lock", id=id)
+    return None if row is None else _intent(row)
+
+
+async def advance(
+    conn: Connection,
+    id: str,
+    from_: IntentState,
+    to: IntentState,
+    *,
+    at: datetime,
+    reason: str | None = None,
+) -> IntentRow:
+    """Moves the state and grows the version. Raises: Halted when the intent was not in `from_`."""
+    values: dict[str, Any] = {"id": id, "from": str(from_), "to": str(to), "at": at, "reason": reason}
+    row = await _Q.maybe(conn, "advance", **values)
+    if row is None:
+        raise Halted(f"payment intent {id} was expected to be {from_} and is not")
+    return _intent(row)
+
+
+async def record_totals(
+    conn: Connection, id: str, received: int, confirmed: int, flags: Collection[str]
+) -> IntentRow:
+    """Writes what has come in (10^-18 units) and the whole set of flags; grows the version."""
+    return _intent(
+        await _Q.one(
+            conn,
+            "record_totals",
+            id=id,
+            received=received,
+            confirmed=confirmed,
+            flags=sorted(str(flag) for flag in flags),
+        )
+    )
+
+
+async def change_details(
+    conn: Connection, id: str, description: str | None, metadata: dict[str, str]
+) -> IntentRow:
+    """Writes the merchant's own words; grows the version."""
+    return _intent(
+        await _Q.one(conn, "change_details", id=id, description=description, metadata=Jsonb(metadata))
+    )
+
+
+async def next_address_number(conn: Connection) -> int:
+    """A number no other intent has; it stays used when the transaction fails."""
+    return int(await _Q.scalar(conn, "next_address_number"))
+
+
+async def insert_address(
+    conn: Connection,
+    intent: IntentRow,
+    chain_id: int,
+    address: Address,
+    *,
+    factory: Address,
+    epoch: int,
+    n: int,
+) -> None:
+    """Binds a derived address to an intent for ever."""
+    await _Q.run(
+        conn,
+        "insert_address",
+        chain_id=chain_id,
+        address=address,
+        intent_id=intent.id,
+        account_id=intent.account_id,
+        factory=factory,
+        epoch=epoch,
+        n=n,
+    )
+
+
+async def addresses_of(conn: Connection, ids: Sequence[str]) -> list[DepositAddress]:
+    """The deposit addresses of some intents, by network."""
+    return [DepositAddress(**row) for row in await _Q.all(conn, "addresses_of", ids=list(ids))]
+
+
+async def deposits_of(conn: Connection, ids: Sequence[str]) -> list[IntentDeposit]:
+    """Every deposit at some intents' addresses, oldest block first."""
+    rows = await _Q.all(conn, "deposits_of", ids=list(ids))
+    return [
+        IntentDeposit(
+            **row | {"amount": int(row["amount"]), "amount_applied": int(row["amount_applied"] or 0)}
+        )
+        for row in rows
+    ]
+
+
+def _intent(row: Row) -> IntentRow:
+    whole = {name: int(row[name]) for name in ("due", "received", "confirmed", "underpay_tolerance_abs")}
+    lists = {name: tuple(row[name]) for name in ("flags", "accepted_tokens")}
+    return IntentRow(**row | whole | lists | {"state": IntentState(row["state"])})

@@ -1,0 +1,72 @@
+-- tables: payment_intents, deposit_addresses
+
+-- name: insert
+-- A new intent in its first state.
+INSERT INTO payment_intents (id, account_id, livemode, currency, due, accepted_tokens, underpay_tolerance_bps,
+    underpay_tolerance_abs, late_policy, overpay_policy, expires_at, closes_at, client_reference_id, description,
+    metadata, client_secret, created_at)
+VALUES (%(id)s, %(account_id)s, %(livemode)s, %(currency)s, %(due)s, %(accepted_tokens)s,
+    %(underpay_tolerance_bps)s, %(underpay_tolerance_abs)s, %(late_policy)s, %(overpay_policy)s, %(expires_at)s,
+    %(closes_at)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(client_secret)s, %(created_at)s)
+RETURNING *;
+
+-- name: by_id
+-- One intent.
+SELECT * FROM payment_intents WHERE id = %(id)s;
+
+-- name: by_ids
+-- Several intents.
+SELECT * FROM payment_intents WHERE id = ANY(%(ids)s::text[]);
+
+-- name: lock
+-- One intent, which stays as it is until the transaction ends.
+SELECT * FROM payment_intents WHERE id = %(id)s FOR UPDATE;
+
+-- name: advance
+-- Moves the state; nothing happens unless the intent is still in the state it is said to leave.
+UPDATE payment_intents
+SET state = %(to)s,
+    canceled_at = CASE WHEN %(to)s::text = 'canceled' THEN %(at)s::timestamptz ELSE canceled_at END,
+    succeeded_at = CASE WHEN %(to)s::text = 'succeeded' THEN %(at)s::timestamptz ELSE succeeded_at END,
+    cancellation_reason = coalesce(%(reason)s::text, cancellation_reason),
+    version = version + 1
+WHERE id = %(id)s AND state = %(from)s
+RETURNING *;
+
+-- name: record_totals
+-- What has come in and what stands beside the state, computed anew from rows.
+UPDATE payment_intents
+SET received = %(received)s, confirmed = %(confirmed)s, flags = %(flags)s, version = version + 1
+WHERE id = %(id)s
+RETURNING *;
+
+-- name: change_details
+-- The merchant's own words about an intent; money and state are untouched.
+UPDATE payment_intents
+SET description = %(description)s, metadata = %(metadata)s, version = version + 1
+WHERE id = %(id)s
+RETURNING *;
+
+-- name: next_address_number
+-- The number that the next intent's deposit addresses are derived from.
+SELECT nextval('deposit_address_number') AS n;
+
+-- name: insert_address
+-- An address that pays into an intent on one network, watched for ever.
+INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n)
+VALUES (%(chain_id)s, %(address)s, %(intent_id)s, %(account_id)s, %(factory)s, %(epoch)s, %(n)s);
+
+-- name: addresses_of
+-- The deposit addresses of some intents.
+SELECT intent_id, chain_id, address FROM deposit_addresses
+WHERE intent_id = ANY(%(ids)s::text[]) ORDER BY intent_id, chain_id;
+
+-- name: deposits_of
+-- The deposits at some intents' addresses in chain order, with what they count for.
+SELECT da.intent_id, d.id, d.chain_id, d.tx_hash, d.state, d.amount, d.block_number, d.block_time, d.token_id,
+       a.state AS application, a.reason, a.amount_applied
+FROM deposit_addresses da
+JOIN deposits d ON d.chain_id = da.chain_id AND d.dst = da.address
+LEFT JOIN applications a ON a.deposit_id = d.id
+WHERE da.intent_id = ANY(%(ids)s::text[])
+ORDER BY da.intent_id, d.block_time, d.chain_id, d.block_number, d.log_index;
