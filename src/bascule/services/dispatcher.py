@@ -59,7 +59,7 @@ class Dispatcher:
     _flying: dict[asyncio.Task[None], str] = field(default_factory=dict)
 
     async def run_once(self) -> int:
-        """How many attempts ended since the last call; 0 with sends still in flight means: call again soon."""
+        """How many attempts ended since the last call; 0 while some are in flight: call again soon."""
         await self._take_off()
         if not self._flying:
             return 0
