@@ -50,7 +50,10 @@ class LocalNode:
         return answer["result"]
 
     def sign(self, sender: DevAccount, nonce: int, **fields: Any) -> str:
-        """Returns a signed type-2 transaction as hex; fees and gas are generous unless given."""
+        """Returns a signed type-2 transaction as hex; fees and gas are generous unless given.
+
+        A field given as None is left out, so that other types can be signed.
+        """
         defaults = {
             "type": 2,
             "chainId": self.dev.chain_id,
@@ -60,7 +63,8 @@ class LocalNode:
             "maxPriorityFeePerGas": 10**9,
             "value": 0,
         }
-        signed = Account.sign_transaction(defaults | fields, sender.private_key)
+        chosen = {name: value for name, value in (defaults | fields).items() if value is not None}
+        signed = Account.sign_transaction(chosen, sender.private_key)
         return "0x" + bytes(signed.raw_transaction).hex()
 
     async def send(self, sender: DevAccount, **fields: Any) -> str:

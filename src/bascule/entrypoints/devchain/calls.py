@@ -53,7 +53,7 @@ def estimate(evm: Evm, block_hash: bytes, message: Message) -> int:
     top = min(message.gas or gas_limit, gas_limit)
     full = _run(evm, block_hash, message, top)
     if full.is_error:
-        if isinstance(full.error, OutOfGas) and message.gas is not None:
+        if isinstance(full.error, OutOfGas):
             raise refused(f"gas required exceeds allowance ({top})")
         raise failure(full.error)
     used = top - full.get_gas_remaining()

@@ -54,6 +54,8 @@ def _reads(reads: Reads) -> dict[str, Callable[..., Any]]:
         "eth_getBlockTransactionCountByHash": reads.count_by_hash,
         "eth_getBlockTransactionCountByNumber": reads.count_by_number,
         "eth_getLogs": reads.logs,
+        "eth_getTransactionByBlockHashAndIndex": reads.transaction_by_block,
+        "eth_getTransactionByBlockNumberAndIndex": reads.transaction_by_number,
         "eth_getTransactionByHash": reads.transaction,
         "eth_getTransactionReceipt": reads.receipt,
         "eth_maxPriorityFeePerGas": reads.max_priority_fee,

@@ -80,12 +80,12 @@ def _access_list(value: object) -> tuple[tuple[bytes, tuple[int, ...]], ...]:
         raise invalid_params("accessList: a list is needed")
     entries = [members(entry, "accessList") for entry in value]
     return tuple(
-        (
-            address(entry.get("address"), "accessList.address"),
-            tuple(
-                int.from_bytes(data(key, "accessList.storageKeys", 32), "big")
-                for key in entry.get("storageKeys") or []
-            ),
-        )
+        (address(entry.get("address"), "accessList.address"), _slots(entry.get("storageKeys") or []))
         for entry in entries
     )
+
+
+def _slots(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        raise invalid_params("accessList.storageKeys: a list is needed")
+    return tuple(int.from_bytes(data(key, "accessList.storageKeys", 32), "big") for key in value)

@@ -101,6 +101,15 @@ class Reads:
         waiting = self._chain.queue.get(wanted)
         return encode.transaction(waiting, None, 0) if waiting else None
 
+    def transaction_by_number(self, selector: object, position: object) -> Any:
+        """eth_getTransactionByBlockNumberAndIndex."""
+        return _transaction_in(self.block_at(selector), params.quantity(position, "index"))
+
+    def transaction_by_block(self, block_hash: object, position: object) -> Any:
+        """eth_getTransactionByBlockHashAndIndex."""
+        block = self._chain.index.by_hash(params.data(block_hash, "block hash", 32))
+        return _transaction_in(block, params.quantity(position, "index"))
+
     def receipt(self, tx_hash: object) -> Any:
         """eth_getTransactionReceipt."""
         found = self._chain.index.transaction(params.data(tx_hash, "transaction hash", 32))
@@ -176,6 +185,12 @@ class Reads:
         if points:
             history["reward"] = [[hex(tip) for tip in _tips(block, points)] for block in blocks]
         return history
+
+
+def _transaction_in(block: Block | None, position: int) -> msgspec.Raw | None:
+    if block is None or position >= len(block.transactions):
+        return None
+    return msgspec.Raw(block.transactions[position].json)
 
 
 def _addresses(value: object) -> frozenset[bytes] | None:

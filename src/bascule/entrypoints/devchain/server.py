@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import msgspec
+import orjson
 from aiohttp import web
 
 from bascule.entrypoints.devchain.errors import (
@@ -39,11 +40,13 @@ async def _answer(request: web.Request, methods: Methods) -> web.Response:
         error = _error(None, RpcError(INVALID_REQUEST, "JSON-RPC wants POST"))
         return _response(error, status=405, headers={"Allow": "POST, OPTIONS"})
     try:
-        body = msgspec.json.decode(await request.read())
+        # py-evm raises the recursion limit so far that msgspec overflows the stack on 100,000 open brackets;
+        # orjson has a bound of its own.
+        body = orjson.loads(await request.read())
     except web.HTTPRequestEntityTooLarge:
         too_large = RpcError(INVALID_REQUEST, f"request body is over {MAX_BODY} bytes")
         return _response(_error(None, too_large), status=413)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except orjson.JSONDecodeError:
         return _response(_error(None, RpcError(PARSE_ERROR, "parse error")))
     return _response(await _dispatch(body, methods))
 
