@@ -1,10 +1,7 @@
-from importlib.resources import files
-
-import psycopg
 import pytest
 
 from bascule.storage.database import Database
-from bascule.storage.queries import Queries, QueryError, QueryFile, parse
+from bascule.storage.queries import Queries, QueryError, parse
 
 TEXT = """-- tables: runs, breaks
 -- Anything may be said here.
@@ -19,17 +16,11 @@ INSERT INTO runs (name, due_at) VALUES (%(name)s, %(due_at)s) ON CONFLICT DO NOT
 SELECT name FROM runs WHERE name LIKE 'a%%' AND name <> %(name)s AND %(name)s <> ''
 """
 
-FILES = sorted(
-    path.name.removesuffix(".sql")
-    for path in files("bascule.storage").iterdir()
-    if path.name.endswith(".sql")
-)
-
 
 @pytest.fixture
 def runs() -> Queries:
     queries = Queries("runs")
-    queries.file = parse(  # type: ignore[misc]
+    queries.file = parse(
         """-- tables: runs
 -- name: add
 -- One run.
@@ -119,17 +110,3 @@ def test_naming_a_file_reads_nothing() -> None:
 
     with pytest.raises(FileNotFoundError):
         _ = absent.file
-
-
-@pytest.mark.parametrize("noun", FILES)
-async def test_every_named_query_prepares_against_the_schema(db: Database, noun: str) -> None:
-    await prepare_all(db, Queries(noun).file)
-
-
-async def prepare_all(db: Database, file: QueryFile) -> None:
-    async with db.read() as conn:
-        for query in file.queries.values():
-            try:
-                await conn.execute(f"PREPARE {query.name} AS {query.numbered()}".encode())
-            except psycopg.Error as error:
-                pytest.fail(f"{query.name}: {error}")

@@ -122,7 +122,7 @@ BEGIN
        AND CASE b.kind WHEN 'liability' THEN b.posted + d.posted + b.held_debit + d.held_debit > 0
                        WHEN 'asset' THEN b.posted + d.posted + b.held_credit + d.held_credit < 0
                        ELSE false END
-     ORDER BY b.account_id LIMIT 1;
+     ORDER BY a.kind = 'asset', b.account_id LIMIT 1;    -- whose money is short matters more than where it is
     IF FOUND THEN
         RAISE EXCEPTION '% has not enough %', bad.code, bad.token_id
             USING errcode = '23514', schema = 'ledger', table = 'balance', constraint = 'no_overdraft', detail = bad.code;

@@ -1,0 +1,167 @@
+"""The books: postings by object id, balances, and the checks that they add up.
+
+Amounts are read from rows inside the database; nobody here can name one. Every posting is idempotent:
+repeated it answers the same transaction id. Where a posting waits for the chain (a block not final yet, money
+that the watcher has not booked yet) it is Retryable; what can never be right is Halted.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import errors
+
+from bascule.domain.errors import Conflict, Halted, Retryable
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries, Row
+
+Q = Queries("ledger")
+
+
+class InsufficientFunds(Conflict):
+    """An account, or the vault, has less than is to be held; `ledger_account` says which."""
+
+    def __init__(self, ledger_account: str) -> None:
+        short = "the vault" if ledger_account.startswith("custody:") else "the account"
+        super().__init__("insufficient_funds", f"{short} does not have that much available")
+        self.ledger_account = ledger_account
+
+
+@dataclass(frozen=True)
+class Balance:
+    """One ledger account in base units, debit positive; `available` as its owner sees it, if any."""
+
+    code: str
+    token_id: str
+    posted: int
+    held_debit: int
+    held_credit: int
+    available: int | None
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule of the books that does not hold, for what, and what was found."""
+
+    rule: str
+    subject: str
+    found: str
+
+
+async def post_opening(conn: Connection, opening_id: str) -> int | None:
+    """Books an opening balance for the operator; None when it was nothing."""
+    with _refusals():
+        return _optional_id(await Q.scalar(conn, "post_opening", opening_id=opening_id))
+
+
+async def post_deposit(conn: Connection, deposit_id: str) -> int:
+    """Books a finalised deposit: applied to available, the rest to suspense."""
+    with _refusals():
+        return int(await Q.scalar(conn, "post_deposit", deposit_id=deposit_id))
+
+
+async def post_internal(conn: Connection, chain_id: int, block_hash: bytes, log_index: int) -> int | None:
+    """Books a final transfer between our own addresses; None when both are in the same class of custody."""
+    with _refusals():
+        return _optional_id(
+            await Q.scalar(
+                conn, "post_internal", chain_id=chain_id, block_hash=block_hash, log_index=log_index
+            )
+        )
+
+
+async def post_hold(conn: Connection, payout_id: str) -> int:
+    """Sets a pending payout's money aside. InsufficientFunds leaves the caller's transaction usable."""
+    try:
+        with _refusals():
+            async with conn.transaction():
+                return int(await Q.scalar(conn, "post_hold", payout_id=payout_id))
+    except _Overdraft as overdraft:
+        raise InsufficientFunds(overdraft.ledger_account) from None
+
+
+async def post_release(conn: Connection, payout_id: str) -> int:
+    """Gives back what a payout holds; it must not be able to pay any more in its present state."""
+    with _refusals():
+        return int(await Q.scalar(conn, "post_release", payout_id=payout_id))
+
+
+async def post_payout(conn: Connection, payout_id: str) -> int:
+    """Books a paid payout by its final transfer and ends its hold."""
+    with _refusals():
+        return int(await Q.scalar(conn, "post_payout", payout_id=payout_id))
+
+
+async def post_gas(conn: Connection, tx_hash: bytes) -> int:
+    """Books the fee of a final attempt in the chain's native coin."""
+    with _refusals():
+        return int(await Q.scalar(conn, "post_gas", tx_hash=tx_hash))
+
+
+async def balances_of(conn: Connection, account_id: str) -> list[Balance]:
+    """What is owed to an account, by ledger account and token."""
+    return [_balance(row) for row in await Q.all(conn, "balances_of", account_id=account_id)]
+
+
+async def balances(conn: Connection) -> list[Balance]:
+    """Every ledger account, by code and token."""
+    return [_balance(row) for row in await Q.all(conn, "balances")]
+
+
+async def custody_at(conn: Connection, token_id: str, block_number: int) -> int:
+    """What the journal says we hold of a token, up to and including a block, in base units."""
+    return int(await Q.scalar(conn, "custody_at", token_id=token_id, block_number=block_number))
+
+
+async def verify(conn: Connection) -> list[Violation]:
+    """Everything in the books that contradicts itself; empty in a sound installation."""
+    found = [Violation(row["rule"], row["subject"], row["found"]) for row in await Q.all(conn, "verify")]
+    for row in await Q.all(conn, "trial_balance"):
+        if row["posted"] or row["held"]:
+            sums = f"posted {row['posted']}, held {row['held']}"
+            found.append(Violation("the books sum to zero", row["token_id"], sums))
+    return found
+
+
+class _Overdraft(Retryable):
+    """Less is booked than is to be taken: for all but a hold, an earlier posting is still missing."""
+
+    def __init__(self, ledger_account: str) -> None:
+        super().__init__(f"{ledger_account} has not enough booked yet")
+        self.ledger_account = ledger_account
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Reads what the functions raise: 55000 waits for the chain, no_overdraft for money, else Halted."""
+    try:
+        yield
+    except errors.ObjectNotInPrerequisiteState as error:
+        raise Retryable(_message(error)) from None
+    except errors.CheckViolation as error:
+        if error.diag.constraint_name == "no_overdraft":
+            raise _Overdraft(error.diag.message_detail or "") from None
+        raise Halted(_message(error)) from error
+    except (errors.RaiseException, errors.UniqueViolation) as error:
+        raise Halted(_message(error)) from error
+
+
+def _message(error: psycopg.Error) -> str:
+    return error.diag.message_primary or str(error)
+
+
+def _optional_id(value: object) -> int | None:
+    return None if value is None else int(str(value))
+
+
+def _balance(row: Row) -> Balance:
+    free = row["available"]
+    return Balance(
+        row["code"],
+        row["token_id"],
+        int(row["posted"]),
+        int(row["held_debit"]),
+        int(row["held_credit"]),
+        None if free is None else int(free),
+    )

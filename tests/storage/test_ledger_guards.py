@@ -1,0 +1,116 @@
+"""What the books refuse even to their owner, who could write any row."""
+
+import psycopg
+import pytest
+
+from bascule.storage import ledger
+from bascule.storage.database import Database
+from tests.support.books import OPERATOR, VAULT, Books, fund, in_transaction, posted
+
+
+@pytest.fixture
+async def books(db: Database) -> Books:
+    books = Books(db)
+    await books.set_up()
+    return books
+
+
+NEW_TX = (
+    "INSERT INTO ledger.tx (source, source_id, digest, kind, effective_at)"
+    " VALUES ('x', 'x', decode(repeat('00', 32), 'hex'), 'hold', now())"
+)
+ENTRY = (
+    "INSERT INTO ledger.{table} (tx_id, seq, account_id, token_id, layer, amount) SELECT t.id, u.seq, a.id,"
+    " 'tok_usd', u.layer, u.amount FROM (SELECT max(id) AS id FROM ledger.tx) AS t,"
+    " (VALUES {values}) AS u (seq, code, layer, amount)"
+    " JOIN ledger.account AS a ON a.code = u.code AND a.token_id = 'tok_usd'"
+)
+V, A = "custody:vault", f"available:{OPERATOR}"
+
+
+@pytest.mark.parametrize("table", ["entry", "entry_0"])
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (f"(1, '{V}', 0, 5)", "does not balance"),
+        (f"(1, '{V}', 0, 5), (2, '{A}', 0, -4)", "does not balance"),
+        (f"(1, '{V}', 0, 5), (2, '{A}', 1, -5)", "does not balance"),
+        (f"(1, '{V}', 0, -101), (2, '{A}', 0, 101)", "has not enough"),
+        (f"(1, '{V}', 2, -5), (2, '{A}', 2, 5)", "freed_at_most_what_was_held"),
+        (f"(1, '{V}', 1, 5), (2, '{A}', 1, -5)", "released_at_most_what_was_held"),
+    ],
+)
+async def test_entries_that_break_a_rule_are_refused_even_for_the_owner(
+    db: Database, books: Books, table: str, values: str, complaint: str
+) -> None:
+    await fund(books)
+
+    async def write() -> None:
+        async with db.transaction() as conn:
+            await conn.execute(NEW_TX.encode())
+            await conn.execute(ENTRY.format(table=table, values=values).encode())
+
+    with pytest.raises(psycopg.errors.CheckViolation, match=complaint):
+        await write()
+
+
+@pytest.mark.parametrize("table", ["entry", "entry_0"])
+async def test_balanced_entries_cannot_join_an_older_transaction(
+    db: Database, books: Books, table: str
+) -> None:
+    await fund(books)
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is sealed"):
+        await books.run(ENTRY.format(table=table, values=f"(3, '{V}', 0, 5), (4, '{A}', 0, -5)"))
+
+
+async def test_transaction_without_entries_does_not_commit(db: Database, books: Books) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match="has no entries"):
+        await books.run(NEW_TX)
+
+
+@pytest.mark.parametrize("table", ["account", "tx", "entry", "entry_0", "booked", "balance"])
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM ledger.{}", "TRUNCATE ledger.{} CASCADE", "UPDATE ledger.{} SET {}"]
+)
+async def test_books_cannot_be_changed_or_emptied_even_by_the_owner(
+    db: Database, books: Books, table: str, statement: str
+) -> None:
+    await in_transaction(db, ledger.post_deposit, await books.deposit("capital", VAULT, 5))
+    column = {
+        "account": "code = code",
+        "tx": "kind = kind",
+        "booked": "tx_id = tx_id",
+        "balance": "posted = 1",
+    }
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="not allowed"):
+        await books.run(statement.format(table, column.get(table, "amount = amount")))
+    assert await posted(db) == {"custody:vault": 5, f"available:{OPERATOR}": -5}
+
+
+async def test_balance_cannot_be_inserted_by_hand(db: Database, books: Books) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="balances follow entries"):
+        await books.run(
+            "INSERT INTO ledger.balance (account_id, kind, no_overdraft) VALUES (1, 'asset', true)"
+        )
+
+
+async def test_verification_finds_what_replica_mode_let_through(db: Database, books: Books) -> None:
+    await fund(books)
+    async with db.transaction() as conn:
+        await conn.execute("SET LOCAL session_replication_role = 'replica'")
+        await conn.execute("UPDATE ledger.balance SET posted = posted + 1 WHERE kind = 'asset'")
+        await conn.execute(NEW_TX.encode())
+        await conn.execute(ENTRY.format(table="entry", values=f"(1, '{V}', 0, 5)").encode())
+    held = await books.payout(60)
+
+    async with db.read() as conn:
+        found = {violation.rule for violation in await ledger.verify(conn)}
+    assert held
+    assert found == {
+        "transaction balances",
+        "balance is the sum of its entries",
+        "payout holds money exactly while it may pay",
+        "the books sum to zero",
+    }
