@@ -1,0 +1,97 @@
+"""Rows of lanes: a vault's lane is one wallet, one nonce sequence, one id sequence and one head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bascule.domain.chain import Address, Hash
+from bascule.domain.errors import Halted, NotFound
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries, Row
+
+Q = Queries("lanes")
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A lane. head: the vault's head after the last final batch; next_nonce: first nonce never taken."""
+
+    chain_id: int
+    lane: int
+    name: str
+    vault: Address
+    wallet: Address
+    next_sequence: int
+    head: Hash
+    state: str
+    next_nonce: int
+
+
+async def add_wallet(
+    conn: Connection, chain_id: int, address: Address, *, name: str, next_nonce: int = 0
+) -> None:
+    """The wallet is known under `name`; repeating it is harmless."""
+    await Q.run(
+        conn, "add_wallet", chain_id=chain_id, address=address, name=name, next_nonce=next_nonce
+    )  # fmt: skip
+
+
+async def open(
+    conn: Connection, chain_id: int, *, lane: int, name: str, vault: Address, wallet: Address
+) -> None:
+    """The lane stands; repeating it is harmless."""
+    await Q.run(conn, "open", chain_id=chain_id, lane=lane, name=name, vault=vault, wallet=wallet)
+
+
+async def get(conn: Connection, chain_id: int, name: str) -> Lane:
+    """The lane of that name. Raises: NotFound."""
+    return _lane(await Q.maybe(conn, "by_name", chain_id=chain_id, name=name), chain_id, name)
+
+
+async def lock(conn: Connection, chain_id: int, name: str) -> Lane:
+    """The lane and its wallet, locked until the transaction ends. Raises: NotFound."""
+    return _lane(await Q.maybe(conn, "lock", chain_id=chain_id, name=name), chain_id, name)
+
+
+async def take_nonce(conn: Connection, lane: Lane) -> int:
+    """The lane's next nonce, taken for ever once the transaction commits."""
+    taken = await Q.run(
+        conn, "take_nonce", chain_id=lane.chain_id, address=lane.wallet, nonce=lane.next_nonce
+    )
+    if taken != 1:
+        raise Halted(f"nonce {lane.next_nonce} of lane {lane.name} was taken by somebody else under its lock")
+    return lane.next_nonce
+
+
+async def take_sequences(conn: Connection, lane: Lane, next_sequence: int) -> None:
+    """Every sequence of the lane below `next_sequence` is given away for ever."""
+    taken = await Q.run(
+        conn,
+        "take_sequences",
+        chain_id=lane.chain_id,
+        vault=lane.vault,
+        lane=lane.lane,
+        next_sequence=next_sequence,
+    )
+    if taken != 1:
+        raise Halted(f"sequences of lane {lane.name} went back from {lane.next_sequence} to {next_sequence}")
+
+
+async def move_head(conn: Connection, lane: Lane, *, old: Hash, new: Hash) -> None:
+    """The lane's head goes from `old` to `new`; Halted when it stood elsewhere."""
+    moved = await Q.run(
+        conn, "move_head", chain_id=lane.chain_id, vault=lane.vault, lane=lane.lane, old=old, new=new
+    )
+    if moved != 1:
+        raise Halted(f"the head of lane {lane.name} is not the one its final batch was built on")
+
+
+def _lane(row: Row | None, chain_id: int, name: str) -> Lane:
+    if row is None:
+        raise NotFound("resource_missing", f"No such lane: {chain_id}/{name}.", param="lane")
+    values = dict(row)
+    values["vault"] = Address(bytes(row["vault"]))
+    values["wallet"] = Address(bytes(row["wallet"]))
+    values["head"] = Hash(bytes(row["head"]))
+    values["next_sequence"] = int(row["next_sequence"])
+    return Lane(**values)

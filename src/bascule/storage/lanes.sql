@@ -1,0 +1,39 @@
+-- tables: wallets, lanes
+
+-- name: add_wallet
+-- A wallet the submitter takes nonces of; next_nonce is where the chain stands.
+INSERT INTO wallets (chain_id, address, name, next_nonce)
+VALUES (%(chain_id)s, %(address)s, %(name)s, %(next_nonce)s)
+ON CONFLICT (chain_id, address) DO NOTHING
+
+-- name: open
+-- A lane of a vault, operated by one wallet.
+INSERT INTO lanes (chain_id, lane, name, vault, wallet)
+VALUES (%(chain_id)s, %(lane)s, %(name)s, %(vault)s, %(wallet)s)
+ON CONFLICT (chain_id, vault, lane) DO NOTHING
+
+-- name: by_name
+-- One lane with its wallet's next nonce.
+SELECT l.*, w.next_nonce FROM lanes AS l JOIN wallets AS w ON w.chain_id = l.chain_id AND w.address = l.wallet
+ WHERE l.chain_id = %(chain_id)s AND l.name = %(name)s
+
+-- name: lock
+-- One lane with its wallet's next nonce, both locked until the transaction ends.
+SELECT l.*, w.next_nonce FROM lanes AS l JOIN wallets AS w ON w.chain_id = l.chain_id AND w.address = l.wallet
+ WHERE l.chain_id = %(chain_id)s AND l.name = %(name)s
+   FOR UPDATE
+
+-- name: take_nonce
+-- The next nonce of a wallet is taken.
+UPDATE wallets SET next_nonce = next_nonce + 1
+ WHERE chain_id = %(chain_id)s AND address = %(address)s AND next_nonce = %(nonce)s
+
+-- name: take_sequences
+-- The lane's sequences below `next_sequence` are given away.
+UPDATE lanes SET next_sequence = %(next_sequence)s
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND lane = %(lane)s AND next_sequence <= %(next_sequence)s
+
+-- name: move_head
+-- A batch of the lane is final: the vault's head is a new one.
+UPDATE lanes SET head = %(new)s
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND lane = %(lane)s AND head = %(old)s

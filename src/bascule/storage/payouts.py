@@ -1,0 +1,251 @@
+"""Rows of money out: one payout, its identity for ever, and its way through the states of `domain.payout`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from bascule.domain.chain import Address, Hash
+from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries, Row
+
+Q = Queries("payouts")
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutRow:
+    """One payout as stored. amount: base units of the token; vault_id: lane << 224 | sequence, once given."""
+
+    id: str
+    account_id: str
+    livemode: bool
+    identity: str
+    token_id: str
+    chain_id: int
+    vault: Address
+    destination: Address
+    amount: int
+    state: PayoutState
+    failure_code: str | None
+    stuck: bool
+    waits_for: str | None
+    approvals_required: int
+    approval_expires_at: datetime
+    roster_version: int
+    policy_decision: Mapping[str, Any]
+    holds: int
+    vault_id: int | None
+    client_reference_id: str | None
+    description: str | None
+    metadata: Mapping[str, Any]
+    requested_by: str
+    created_at: datetime
+    paid_at: datetime | None
+    paid_block_hash: Hash | None
+    paid_log_index: int | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewPayout:
+    """What a request fixes for ever, and the first round of approvals."""
+
+    id: str
+    account_id: str
+    livemode: bool
+    identity: str
+    token_id: str
+    chain_id: int
+    vault: Address
+    destination: Address
+    amount: int
+    approvals_required: int
+    approval_expires_at: datetime
+    roster_version: int
+    policy_decision: Mapping[str, Any]
+    client_reference_id: str | None
+    description: str | None
+    metadata: Mapping[str, Any]
+    requested_by: str
+    created_at: datetime
+
+
+async def insert(conn: Connection, new: NewPayout) -> PayoutRow | None:
+    """The new payout in requires_action; None when its identity is already taken."""
+    row = await Q.maybe(
+        conn,
+        "insert",
+        **{name: getattr(new, name) for name in NewPayout.__slots__ if name not in _JSON},
+        **{name: Jsonb(dict(getattr(new, name))) for name in _JSON},
+    )
+    return _payout(row) if row else None
+
+
+_JSON = ("policy_decision", "metadata")
+
+
+async def get(conn: Connection, payout_id: str) -> PayoutRow | None:
+    """The payout, as committed."""
+    row = await Q.maybe(conn, "get", id=payout_id)
+    return _payout(row) if row else None
+
+
+async def by_identity(conn: Connection, account_id: str, livemode: bool, identity: str) -> PayoutRow | None:
+    """The payout that owns this identity."""
+    row = await Q.maybe(conn, "by_identity", account_id=account_id, livemode=livemode, identity=identity)
+    return _payout(row) if row else None
+
+
+async def lock(conn: Connection, payout_id: str) -> PayoutRow | None:
+    """The payout, locked until the transaction ends."""
+    row = await Q.maybe(conn, "lock", id=payout_id)
+    return _payout(row) if row else None
+
+
+async def oldest_waiting(
+    conn: Connection, chain_id: int, vault: Address, lane: int, without: Sequence[str] = ()
+) -> PayoutRow | None:
+    """The pending payout whose turn it is on a lane, leaving out the tokens of `without`."""
+    row = await Q.maybe(
+        conn, "oldest_waiting", chain_id=chain_id, vault=vault, lane=lane, without=list(without)
+    )
+    return _payout(row) if row else None
+
+
+async def lock_waiting(
+    conn: Connection, chain_id: int, vault: Address, token_id: str, word: int, limit: int
+) -> list[PayoutRow]:
+    """Pending payouts of a token without an id or with one of `word`, oldest first, locked."""
+    rows = await Q.all(
+        conn, "lock_waiting", chain_id=chain_id, vault=vault, token_id=token_id, word=word, limit=limit
+    )
+    return [_payout(row) for row in rows]
+
+
+async def advance(
+    conn: Connection, payout: PayoutRow, event: PayoutEvent, *, failure_code: str | None = None
+) -> PayoutRow:
+    """Moves a locked payout along its machine; TransitionRefused when the table does not know the move."""
+    to = PAYOUT.step(payout.state, event)
+    row = await Q.one(
+        conn, "advance", id=payout.id, from_=payout.state, to=to, failure_code=failure_code
+    )  # fmt: skip
+    return _payout(row)
+
+
+async def advance_to_pending(conn: Connection, payout: PayoutRow) -> PayoutRow:
+    """Approved; `holds` has grown, the caller posts the hold in the same transaction."""
+    PAYOUT.step(payout.state, PayoutEvent.APPROVE)
+    return _payout(await Q.one(conn, "advance_to_pending", id=payout.id))
+
+
+async def advance_to_in_transit(conn: Connection, payout: PayoutRow, vault_id: int) -> PayoutRow:
+    """Reserved under a vault id; a payout that has one keeps it."""
+    PAYOUT.step(payout.state, PayoutEvent.RESERVE)
+    return _payout(await Q.one(conn, "advance_to_in_transit", id=payout.id, vault_id=vault_id))
+
+
+async def advance_to_requires_action(
+    conn: Connection, payout: PayoutRow, *, roster_version: int, approval_expires_at: datetime
+) -> PayoutRow:
+    """Lapsed; a new round of approvals begins."""
+    PAYOUT.step(payout.state, PayoutEvent.LAPSE)
+    row = await Q.one(
+        conn,
+        "advance_to_requires_action",
+        id=payout.id,
+        from_=payout.state,
+        roster_version=roster_version,
+        approval_expires_at=approval_expires_at,
+    )
+    return _payout(row)
+
+
+async def advance_to_paid(
+    conn: Connection, payout: PayoutRow, *, paid_at: datetime, block_hash: Hash, log_index: int
+) -> PayoutRow:
+    """Paid by the Transfer at this place of a final block."""
+    PAYOUT.step(payout.state, PayoutEvent.FINALIZE)
+    row = await Q.one(
+        conn, "advance_to_paid", id=payout.id, paid_at=paid_at, block_hash=block_hash, log_index=log_index
+    )
+    return _payout(row)
+
+
+async def renew_round(
+    conn: Connection, payout_id: str, *, roster_version: int, approval_expires_at: datetime
+) -> PayoutRow:
+    """A new round of approvals for a payout that still waits for the old one."""
+    row = await Q.one(
+        conn,
+        "renew_round",
+        id=payout_id,
+        roster_version=roster_version,
+        approval_expires_at=approval_expires_at,
+    )
+    return _payout(row)
+
+
+async def mark_waiting(
+    conn: Connection, chain_id: int, vault: Address, token_id: str, reason: str | None
+) -> int:
+    """Says on all pending payouts of a token why they are not taken; how many learned something new."""
+    return await Q.run(
+        conn, "mark_waiting", chain_id=chain_id, vault=vault, token_id=token_id, reason=reason
+    )  # fmt: skip
+
+
+async def mark_stuck(conn: Connection, payout_id: str, stuck: bool) -> PayoutRow | None:
+    """The payout after its flag changed; None when it already stood so."""
+    row = await Q.maybe(conn, "mark_stuck", id=payout_id, stuck=stuck)
+    return _payout(row) if row else None
+
+
+async def spent_since(conn: Connection, account_id: str, token_id: str, since: datetime) -> int:
+    """Base units asked for after `since` and not called off."""
+    return int(await Q.scalar(conn, "spent_since", account_id=account_id, token_id=token_id, since=since))
+
+
+async def rounds_over(conn: Connection, chain_id: int, vault: Address, now: datetime) -> list[str]:
+    """Ids of payouts whose approvals are out of date, oldest first, at most 100."""
+    rows = await Q.all(conn, "rounds_over", chain_id=chain_id, vault=vault, now=now)
+    return [row["id"] for row in rows]
+
+
+async def available(conn: Connection, account_id: str, token_id: str) -> int:
+    """Base units the account may spend now; what is on hold is not among them."""
+    return int(await Q.scalar(conn, "available", account_id=account_id, token_id=token_id))
+
+
+async def vault_float(conn: Connection, token_id: str) -> int:
+    """Base units of the token the journal knows in the vaults."""
+    return int(await Q.scalar(conn, "vault_float", token_id=token_id))
+
+
+async def is_ours(conn: Connection, chain_id: int, address: Address) -> bool:
+    """Whether an address holds our money, takes deposits for us, or belongs to our contracts."""
+    return bool(await Q.scalar(conn, "is_ours", chain_id=chain_id, address=address))
+
+
+async def is_token(conn: Connection, chain_id: int, address: Address) -> bool:
+    """Whether an address is a token contract."""
+    return bool(await Q.scalar(conn, "is_token", chain_id=chain_id, address=address))
+
+
+def _payout(row: Row) -> PayoutRow:
+    values = dict(row)
+    for name in ("vault", "destination"):
+        values[name] = Address(bytes(values[name]))
+    if values["paid_block_hash"] is not None:
+        values["paid_block_hash"] = Hash(bytes(values["paid_block_hash"]))
+    for name in ("amount", "vault_id"):
+        if isinstance(values[name], Decimal):
+            values[name] = int(values[name])
+    values["state"] = PayoutState(values["state"])
+    return PayoutRow(**values)

@@ -1,0 +1,133 @@
+-- tables: payouts
+
+-- name: insert
+-- A new payout waiting for approvals; no row comes back when its identity is taken.
+INSERT INTO payouts (id, account_id, livemode, identity, token_id, chain_id, vault, destination, amount, state,
+                     approvals_required, approval_expires_at, roster_version, policy_decision, client_reference_id,
+                     description, metadata, requested_by, created_at)
+VALUES (%(id)s, %(account_id)s, %(livemode)s, %(identity)s, %(token_id)s, %(chain_id)s, %(vault)s, %(destination)s,
+        %(amount)s, 'requires_action', %(approvals_required)s, %(approval_expires_at)s, %(roster_version)s,
+        %(policy_decision)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(requested_by)s, %(created_at)s)
+ON CONFLICT ON CONSTRAINT one_payout_per_identity DO NOTHING
+RETURNING *
+
+-- name: get
+-- One payout.
+SELECT * FROM payouts WHERE id = %(id)s
+
+-- name: by_identity
+-- The payout that owns an identity, for ever.
+SELECT * FROM payouts WHERE account_id = %(account_id)s AND livemode = %(livemode)s AND identity = %(identity)s
+
+-- name: lock
+-- One payout, locked until the transaction ends.
+SELECT * FROM payouts WHERE id = %(id)s FOR UPDATE
+
+-- name: oldest_waiting
+-- The pending payout a lane should take next: its own released ids first come in turn with new ones.
+SELECT * FROM payouts
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND state = 'pending'
+   AND (vault_id IS NULL OR div(vault_id, 2::numeric ^ 224) = %(lane)s)
+   AND NOT token_id = ANY (%(without)s::text[])
+ ORDER BY created_at, id LIMIT 1
+
+-- name: lock_waiting
+-- Pending payouts of one token that fit into one word, oldest first, locked; those another lane holds are skipped.
+SELECT * FROM payouts
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
+   AND (vault_id IS NULL OR div(vault_id, 256) = %(word)s)
+ ORDER BY created_at, id LIMIT %(limit)s
+   FOR UPDATE SKIP LOCKED
+
+-- name: advance
+-- Moves a payout from one state to another; failure_code goes with failed alone.
+UPDATE payouts
+   SET state = %(to)s, failure_code = %(failure_code)s, version = version + 1
+ WHERE id = %(id)s AND state = %(from_)s
+RETURNING *
+
+-- name: advance_to_in_transit
+-- A pending payout gets its vault id, which it keeps for ever.
+UPDATE payouts
+   SET state = 'in_transit', vault_id = %(vault_id)s, waits_for = NULL, version = version + 1
+ WHERE id = %(id)s AND state = 'pending' AND (vault_id IS NULL OR vault_id = %(vault_id)s)
+RETURNING *
+
+-- name: advance_to_pending
+-- The approvals are complete: one more hold will stand for it.
+UPDATE payouts
+   SET state = 'pending', holds = holds + 1, version = version + 1
+ WHERE id = %(id)s AND state = 'requires_action'
+RETURNING *
+
+-- name: advance_to_requires_action
+-- A new round of approvals: the old signatures count no more.
+UPDATE payouts
+   SET state = 'requires_action', roster_version = %(roster_version)s, approval_expires_at = %(approval_expires_at)s,
+       waits_for = NULL, version = version + 1
+ WHERE id = %(id)s AND state = %(from_)s
+RETURNING *
+
+-- name: advance_to_paid
+-- The Transfer that paid it, in a final block.
+UPDATE payouts
+   SET state = 'paid', paid_at = %(paid_at)s, paid_block_hash = %(block_hash)s, paid_log_index = %(log_index)s,
+       version = version + 1
+ WHERE id = %(id)s AND state = 'in_transit'
+RETURNING *
+
+-- name: renew_round
+-- The roster changed while approvals were missing: the round starts again under the new one.
+UPDATE payouts
+   SET roster_version = %(roster_version)s, approval_expires_at = %(approval_expires_at)s, version = version + 1
+ WHERE id = %(id)s
+RETURNING *
+
+-- name: mark_waiting
+-- Why pending payouts of a token are not taken yet.
+UPDATE payouts SET waits_for = %(reason)s
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s
+   AND state = 'pending' AND waits_for IS DISTINCT FROM %(reason)s
+
+-- name: mark_stuck
+-- Raises or lowers the flag that a person should look at a payout.
+UPDATE payouts SET stuck = %(stuck)s, version = version + 1 WHERE id = %(id)s AND stuck <> %(stuck)s RETURNING *
+
+-- name: spent_since
+-- Base units asked for since a moment and not called off, for the daily limit.
+SELECT coalesce(sum(amount), 0) AS amount FROM payouts
+ WHERE account_id = %(account_id)s AND token_id = %(token_id)s AND created_at > %(since)s
+   AND state NOT IN ('canceled', 'failed')
+
+-- name: rounds_over
+-- Payouts of a vault whose approvals are out of date: expired, or given under a roster that is not current.
+SELECT p.id FROM payouts AS p
+ WHERE p.chain_id = %(chain_id)s AND p.vault = %(vault)s AND p.state IN ('requires_action', 'pending')
+   AND (p.approval_expires_at <= %(now)s
+        OR p.roster_version < (SELECT max(a.roster_version) FROM approvers AS a WHERE a.account_id = p.account_id))
+ ORDER BY p.created_at, p.id LIMIT 100
+
+-- name: available
+-- Base units an account may spend of a token: posted, less what is on hold.
+SELECT coalesce(sum(-b.posted - b.held_debit), 0) AS amount
+  FROM ledger.account AS a JOIN ledger.balance AS b ON b.account_id = a.id
+ WHERE a.code = 'available:' || %(account_id)s::text AND a.token_id = %(token_id)s
+
+-- name: vault_float
+-- Base units of a token the journal knows in the vaults.
+SELECT coalesce(sum(b.posted), 0) AS amount
+  FROM ledger.account AS a JOIN ledger.balance AS b ON b.account_id = a.id
+ WHERE a.code = 'custody:vault' AND a.token_id = %(token_id)s
+
+-- name: is_ours
+-- Whether an address is one of ours on a chain: what holds money, what takes deposits, what a network or token is.
+SELECT EXISTS (SELECT 1 FROM own_addresses WHERE chain_id = %(chain_id)s AND address = %(address)s)
+    OR EXISTS (SELECT 1 FROM deposit_addresses WHERE chain_id = %(chain_id)s AND address = %(address)s)
+    OR EXISTS (SELECT 1 FROM wallets WHERE chain_id = %(chain_id)s AND address = %(address)s)
+    OR EXISTS (SELECT 1 FROM lanes WHERE chain_id = %(chain_id)s AND vault = %(address)s)
+    OR EXISTS (SELECT 1 FROM networks WHERE chain_id = %(chain_id)s
+                  AND (%(address)s IN (vault, deposit_factory, forwarder, collector))) AS ours
+
+-- name: is_token
+-- Whether an address is a token contract we know on a chain.
+SELECT EXISTS (SELECT 1 FROM tokens WHERE chain_id = %(chain_id)s AND contract = %(address)s) AS token

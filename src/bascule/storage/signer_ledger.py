@@ -1,0 +1,144 @@
+"""Rows of the signer's memory: what each nonce and payout was signed for, the bytes, the refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from psycopg.types.json import Jsonb
+
+from bascule.domain.chain import Address, Hash
+from bascule.domain.fees import Fees
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries
+
+Q = Queries("signer_ledger")
+
+
+@dataclass(frozen=True, slots=True)
+class SlotKey:
+    """One nonce of one wallet."""
+
+    chain_id: int
+    wallet: Address
+    nonce: int
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The key as query parameters."""
+        return {"chain_id": self.chain_id, "wallet": self.wallet, "nonce": self.nonce}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A payout as it may be signed, for ever. digest: of its whole content; amount: base units."""
+
+    payout_id: str
+    account_id: str
+    chain_id: int
+    vault: Address
+    vault_id: int
+    token: Address
+    amount: int
+    digest: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Bytes that may leave."""
+
+    tx_hash: Hash
+    raw: bytes
+    fees: Fees
+
+
+async def serialize_spending(conn: Connection, chain_id: int, vault: Address, token: Address) -> None:
+    """Every other count of this token's spending waits until the transaction ends."""
+    await Q.run(conn, "serialize_spending", chain_id=chain_id, vault=vault, token=token)
+
+
+async def slot(conn: Connection, key: SlotKey) -> Hash | None:
+    """The content the nonce was given for ever, if it was."""
+    row = await Q.maybe(conn, "slot", **key.parameters)
+    return None if row is None else Hash(row["content"])
+
+
+async def insert_slot(conn: Connection, key: SlotKey, *, kind: str, content: Hash) -> None:
+    """The nonce is this content, for ever."""
+    await Q.run(conn, "insert_slot", **key.parameters, kind=kind, content=content)
+
+
+async def known_items(conn: Connection, items: Sequence[Item]) -> dict[str | int, tuple[str, Hash]]:
+    """What is known under the payout ids and vault ids of `items`: (payout id, digest) by either."""
+    rows = await Q.all(
+        conn,
+        "known_items",
+        payout_ids=[item.payout_id for item in items],
+        chain_id=items[0].chain_id,
+        vault=items[0].vault,
+        vault_ids=[Decimal(item.vault_id) for item in items],
+    )
+    found: dict[str | int, tuple[str, Hash]] = {}
+    for row in rows:
+        found[row["payout_id"]] = found[int(row["vault_id"])] = (row["payout_id"], Hash(row["digest"]))
+    return found
+
+
+async def insert_item(conn: Connection, item: Item, signed_at: datetime) -> None:
+    """The payout is this item, for ever."""
+    await Q.run(
+        conn,
+        "insert_item",
+        payout_id=item.payout_id,
+        account_id=item.account_id,
+        chain_id=item.chain_id,
+        vault=item.vault,
+        vault_id=item.vault_id,
+        token=item.token,
+        amount=item.amount,
+        digest=item.digest,
+        signed_at=signed_at,
+    )
+
+
+async def spent_since(
+    conn: Connection, chain_id: int, vault: Address, token: Address, since: datetime
+) -> int:  # fmt: skip
+    """Base units of the token signed for after `since`."""
+    found = await Q.scalar(conn, "spent_since", chain_id=chain_id, vault=vault, token=token, since=since)
+    return int(found)
+
+
+async def signatures(conn: Connection, key: SlotKey) -> list[Signature]:
+    """Every signature of the nonce, dearest first."""
+    return [
+        Signature(
+            Hash(row["tx_hash"]),
+            bytes(row["raw"]),
+            Fees(int(row["max_fee_per_gas"]), int(row["max_priority_fee_per_gas"]), row["gas"]),
+        )
+        for row in await Q.all(conn, "signatures", **key.parameters)
+    ]
+
+
+async def insert_signature(conn: Connection, key: SlotKey, signature: Signature) -> None:
+    """Keeps the bytes; once this is committed they may leave."""
+    await Q.run(
+        conn,
+        "insert_signature",
+        **key.parameters,
+        tx_hash=signature.tx_hash,
+        raw=signature.raw,
+        max_fee_per_gas=signature.fees.max_fee_per_gas,
+        max_priority_fee_per_gas=signature.fees.max_priority_fee_per_gas,
+        gas=signature.fees.gas,
+    )
+
+
+async def insert_refusal(
+    conn: Connection, *, at: datetime, code: str, request: Mapping[str, object]
+) -> None:  # fmt: skip
+    """Keeps a question that was refused, as it was asked."""
+    await Q.run(conn, "insert_refusal", at=at, code=code, request=Jsonb(dict(request)))

@@ -1,0 +1,51 @@
+-- tables: signer.items, signer.slots, signer.signatures, signer.refusals
+
+-- name: serialize_spending
+-- One count of a token's spending at a time, until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended(
+    'signer spending ' || %(chain_id)s::text || %(vault)s::bytea::text || %(token)s::bytea::text, 0))
+
+-- name: slot
+-- What a nonce was signed for.
+SELECT kind, content FROM signer.slots
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s
+
+-- name: insert_slot
+-- The nonce is this content, for ever.
+INSERT INTO signer.slots (chain_id, wallet, nonce, kind, content)
+VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, %(kind)s, %(content)s)
+
+-- name: known_items
+-- What is known of some payouts or some vault ids.
+SELECT payout_id, vault_id, digest FROM signer.items
+ WHERE payout_id = ANY (%(payout_ids)s::text[])
+    OR (chain_id = %(chain_id)s AND vault = %(vault)s AND vault_id = ANY (%(vault_ids)s::numeric[]))
+
+-- name: insert_item
+-- The payout is this item, for ever; the same item again changes nothing.
+INSERT INTO signer.items (payout_id, account_id, chain_id, vault, vault_id, token, amount, digest, signed_at)
+VALUES (%(payout_id)s, %(account_id)s, %(chain_id)s, %(vault)s, %(vault_id)s, %(token)s, %(amount)s, %(digest)s,
+        %(signed_at)s)
+ON CONFLICT (payout_id) DO NOTHING
+
+-- name: spent_since
+-- Base units of a token signed for since a moment.
+SELECT coalesce(sum(amount), 0) AS amount FROM signer.items
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s AND signed_at > %(since)s
+
+-- name: signatures
+-- Every signature of a nonce, dearest first.
+SELECT tx_hash, raw, max_fee_per_gas, max_priority_fee_per_gas, gas FROM signer.signatures
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s
+ ORDER BY max_fee_per_gas DESC
+
+-- name: insert_signature
+-- Keeps signed bytes before they leave; the same bytes again change nothing.
+INSERT INTO signer.signatures (tx_hash, chain_id, wallet, nonce, max_fee_per_gas, max_priority_fee_per_gas, gas, raw)
+VALUES (%(tx_hash)s, %(chain_id)s, %(wallet)s, %(nonce)s, %(max_fee_per_gas)s, %(max_priority_fee_per_gas)s, %(gas)s,
+        %(raw)s)
+ON CONFLICT (tx_hash) DO NOTHING
+
+-- name: insert_refusal
+-- A question that was refused, as it was asked.
+INSERT INTO signer.refusals (at, code, request) VALUES (%(at)s, %(code)s, %(request)s)

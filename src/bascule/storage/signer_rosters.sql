@@ -1,0 +1,19 @@
+-- tables: signer.rosters, signer.roster_members
+
+-- name: add
+-- A version of who approves for an account, and how many of them it takes.
+INSERT INTO signer.rosters (account_id, version, threshold, signatures)
+VALUES (%(account_id)s, %(version)s, %(threshold)s, %(signatures)s)
+
+-- name: add_member
+-- One approver of a version.
+INSERT INTO signer.roster_members (account_id, version, address)
+VALUES (%(account_id)s, %(version)s, %(address)s)
+
+-- name: current
+-- The newest versions of several accounts' rosters, one row per member.
+SELECT r.account_id, r.version, r.threshold, m.address
+  FROM signer.rosters AS r JOIN signer.roster_members AS m USING (account_id, version)
+ WHERE r.account_id = ANY (%(account_ids)s::text[])
+   AND r.version = (SELECT max(n.version) FROM signer.rosters AS n WHERE n.account_id = r.account_id)
+ ORDER BY r.account_id, m.address

@@ -1,0 +1,25 @@
+-- tables: signer.wallets
+
+-- name: add
+-- A wallet the signer holds the key of, and what it may be used for.
+INSERT INTO signer.wallets (chain_id, address, role) VALUES (%(chain_id)s, %(address)s, %(role)s)
+ON CONFLICT (chain_id, address) DO NOTHING
+
+-- name: serialize
+-- One question at a time per wallet, until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('signer wallet ' || %(chain_id)s::text || %(address)s::bytea::text, 0))
+
+-- name: get
+-- One wallet with the highest epoch and nonce ever seen.
+SELECT role, epoch, highest_nonce, frozen FROM signer.wallets
+ WHERE chain_id = %(chain_id)s AND address = %(address)s
+
+-- name: raise_marks
+-- The wallet has seen this epoch and this nonce.
+UPDATE signer.wallets
+   SET epoch = greatest(epoch, %(epoch)s), highest_nonce = greatest(highest_nonce, %(nonce)s)
+ WHERE chain_id = %(chain_id)s AND address = %(address)s
+
+-- name: freeze
+-- The kill switch of one wallet.
+UPDATE signer.wallets SET frozen = %(frozen)s WHERE chain_id = %(chain_id)s AND address = %(address)s

@@ -1,0 +1,182 @@
+"""Rows of slots: one nonce of one wallet, one content for ever, and the payouts that stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from bascule.domain.chain import Address, Hash
+from bascule.domain.errors import Halted
+from bascule.domain.fees import Fees
+from bascule.domain.slot import SLOT, SlotEvent, SlotKind, SlotState
+from bascule.storage.database import Connection
+from bascule.storage.lanes import Lane
+from bascule.storage.queries import Queries, Row
+
+Q = Queries("slots")
+
+Outcome = Literal["open", "paid", "refused", "skipped", "released"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One nonce. fees: what the signer is asked for next. A fill keeps the columns of the batch it was."""
+
+    chain_id: int
+    wallet: Address
+    nonce: int
+    kind: SlotKind
+    state: SlotState
+    epoch: int
+    vault: Address
+    lane: int
+    token: Address
+    word: int
+    expected_head: Hash
+    deadline: datetime
+    fees: Fees
+    created_at: datetime
+
+    @property
+    def key(self) -> dict[str, object]:
+        """The slot's primary key as query parameters."""
+        return {"chain_id": self.chain_id, "wallet": self.wallet, "nonce": self.nonce}
+
+
+@dataclass(frozen=True, slots=True)
+class SlotItem:
+    """A payout at its bit (0 to 255) of the slot's word."""
+
+    position: int
+    payout_id: str
+    outcome: Outcome
+
+
+async def insert_pay(
+    conn: Connection,
+    lane: Lane,
+    *,
+    nonce: int,
+    epoch: int,
+    token: Address,
+    word: int,
+    deadline: datetime,
+    fees: Fees,
+    items: Mapping[int, str],
+) -> None:
+    """A batch of payouts by bit owns a nonce of the lane's wallet, built on the lane's head."""
+    await Q.run(
+        conn,
+        "insert_pay",
+        chain_id=lane.chain_id,
+        wallet=lane.wallet,
+        nonce=nonce,
+        epoch=epoch,
+        vault=lane.vault,
+        lane=lane.lane,
+        token=token,
+        word=word,
+        expected_head=lane.head,
+        deadline=deadline,
+        max_fee_per_gas=fees.max_fee_per_gas,
+        max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
+        gas=fees.gas,
+    )
+    for position, payout_id in sorted(items.items()):
+        await Q.run(
+            conn,
+            "insert_item",
+            chain_id=lane.chain_id,
+            wallet=lane.wallet,
+            nonce=nonce,
+            position=position,
+            payout_id=payout_id,
+        )
+
+
+async def unfinished(conn: Connection, chain_id: int, wallet: Address) -> list[Slot]:
+    """The wallet's slots that are not final, lowest nonce first."""
+    return [_slot(row) for row in await Q.all(conn, "unfinished", chain_id=chain_id, wallet=wallet)]
+
+
+async def lock(conn: Connection, chain_id: int, wallet: Address, nonce: int) -> Slot:
+    """One slot, locked until the transaction ends."""
+    return _slot(await Q.one(conn, "lock", chain_id=chain_id, wallet=wallet, nonce=nonce))
+
+
+async def get(conn: Connection, slot: Slot) -> Slot:
+    """The slot as it stands now."""
+    return _slot(await Q.one(conn, "get", **slot.key))
+
+
+async def items(conn: Connection, slot: Slot) -> list[SlotItem]:
+    """The slot's payouts in the order of their bits."""
+    return [SlotItem(**row) for row in await Q.all(conn, "items", **slot.key)]
+
+
+async def of_payout(conn: Connection, payout_id: str) -> list[Slot]:
+    """Every slot the payout ever stood in, oldest first."""
+    return [_slot(row) for row in await Q.all(conn, "of_payout", payout_id=payout_id)]
+
+
+async def advance(conn: Connection, slot: Slot, *events: SlotEvent) -> SlotState:
+    """Moves a locked slot along its machine, one event after the other; returns where it stands."""
+    state = slot.state
+    for event in events:
+        state = SLOT.step(state, event)
+    if await Q.run(conn, "advance", **slot.key, from_=slot.state, to=state) != 1:
+        raise Halted(f"slot {slot.nonce} of 0x{slot.wallet.hex()} is not {slot.state} under its own lock")
+    return state
+
+
+async def advance_refused(conn: Connection, slot: Slot) -> None:
+    """The refused batch becomes a fill of the same nonce."""
+    SLOT.step(slot.state, SlotEvent.REFUSE)
+    if await Q.run(conn, "advance_refused", **slot.key) != 1:
+        raise Halted(
+            f"slot {slot.nonce} of 0x{slot.wallet.hex()} is no reserved batch; it cannot become a fill"
+        )
+
+
+async def ask_fees(conn: Connection, slot: Slot, fees: Fees) -> bool:
+    """The signer will be asked for these fees; False when the slot already asks for as much."""
+    changed = await Q.run(
+        conn,
+        "ask_fees",
+        **slot.key,
+        max_fee_per_gas=fees.max_fee_per_gas,
+        max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
+    )
+    return changed == 1
+
+
+async def decide_item(conn: Connection, slot: Slot, position: int, outcome: Outcome) -> None:
+    """What became of the item at a bit; Halted when that was said before."""
+    if await Q.run(conn, "decide_item", **slot.key, position=position, outcome=outcome) != 1:
+        raise Halted(f"item {position} of slot {slot.nonce} of 0x{slot.wallet.hex()} was decided before")
+
+
+def _slot(row: Row) -> Slot:
+    fees = Fees(
+        max_fee_per_gas=int(row["max_fee_per_gas"]),
+        max_priority_fee_per_gas=int(row["max_priority_fee_per_gas"]),
+        gas=row["gas"],
+    )
+    return Slot(
+        chain_id=row["chain_id"],
+        wallet=Address(bytes(row["wallet"])),
+        nonce=row["nonce"],
+        kind=SlotKind(row["kind"]),
+        state=SlotState(row["state"]),
+        epoch=row["epoch"],
+        vault=Address(bytes(row["vault"])),
+        lane=row["lane"],
+        token=Address(bytes(row["token"])),
+        word=int(row["word"]),
+        expected_head=Hash(bytes(row["expected_head"])),
+        deadline=row["deadline"],
+        fees=fees,
+        created_at=row["created_at"],
+    )

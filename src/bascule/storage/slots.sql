@@ -1,0 +1,57 @@
+-- tables: slots, slot_items
+
+-- name: insert_pay
+-- A batch owns a nonce from now on.
+INSERT INTO slots (chain_id, wallet, nonce, kind, state, epoch, vault, lane, token, word, expected_head, deadline,
+                   max_fee_per_gas, max_priority_fee_per_gas, gas)
+VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, 'pay', 'reserved', %(epoch)s, %(vault)s, %(lane)s, %(token)s, %(word)s,
+        %(expected_head)s, %(deadline)s, %(max_fee_per_gas)s, %(max_priority_fee_per_gas)s, %(gas)s)
+
+-- name: insert_item
+-- A payout stands in a slot at its bit.
+INSERT INTO slot_items (chain_id, wallet, nonce, position, payout_id)
+VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, %(position)s, %(payout_id)s)
+
+-- name: unfinished
+-- The slots of a wallet whose nonce is not consumed for ever, lowest first.
+SELECT * FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND state <> 'final' ORDER BY nonce
+
+-- name: lock
+-- One slot, locked until the transaction ends.
+SELECT * FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s FOR UPDATE
+
+-- name: get
+-- One slot.
+SELECT * FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s
+
+-- name: items
+-- The payouts of a slot by their bit.
+SELECT position, payout_id, outcome FROM slot_items
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s ORDER BY position
+
+-- name: of_payout
+-- The slots a payout ever stood in, oldest first.
+SELECT s.* FROM slots AS s JOIN slot_items AS i USING (chain_id, wallet, nonce)
+ WHERE i.payout_id = %(payout_id)s ORDER BY s.created_at, s.nonce
+
+-- name: advance
+-- Moves a slot from one state to another.
+UPDATE slots SET state = %(to)s
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND state = %(from_)s
+
+-- name: advance_refused
+-- A slot the signer refused, and so never signed, becomes a fill: a self-send that only consumes the nonce.
+UPDATE slots SET state = 'reserved', kind = 'fill'
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND state = 'reserved' AND kind = 'pay'
+
+-- name: ask_fees
+-- The fees the signer is asked for next; they never fall.
+UPDATE slots SET max_fee_per_gas = %(max_fee_per_gas)s, max_priority_fee_per_gas = %(max_priority_fee_per_gas)s
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s
+   AND max_fee_per_gas < %(max_fee_per_gas)s
+
+-- name: decide_item
+-- What became of an item; it is said once.
+UPDATE slot_items SET outcome = %(outcome)s
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND position = %(position)s
+   AND outcome = 'open'
