@@ -1,0 +1,36 @@
+"""What gas costs now, as the last blocks show it."""
+
+from __future__ import annotations
+
+from statistics import median_low
+
+import msgspec
+
+from bascule.chain.errors import WrongShape
+from bascule.chain.hexes import number
+from bascule.chain.rpc import Rpc
+from bascule.domain.fees import Fees, suggest
+
+METHOD = "eth_feeHistory"
+BLOCKS = 5
+# Where no recent block paid a tip (an idle chain), this is offered: 1 gwei, geth's old default.
+IDLE_TIP = 1_000_000_000
+
+
+class _History(msgspec.Struct):
+    baseFeePerGas: list[str]
+    reward: list[list[str]] | None = None
+
+
+async def offer(rpc: Rpc, *, gas: int, ceiling: int) -> Fees:
+    """Fees for a transaction of `gas` to be mined soon, never above `ceiling` wei per gas.
+
+    The tip is the median of what half of the last blocks' gas paid. Raises as `Rpc.call`, or WrongShape.
+    """
+    history = await rpc.call_as(_History, METHOD, hex(BLOCKS), "latest", [50])
+    if not history.baseFeePerGas:
+        raise WrongShape(method=METHOD, why="no base fee")
+    base_fee = number(history.baseFeePerGas[-1], method=METHOD)
+    tips = [number(block[0], method=METHOD) for block in history.reward or [] if block]
+    paid = [tip for tip in tips if tip > 0]
+    return suggest(base_fee, median_low(paid) if paid else IDLE_TIP, ceiling, gas=gas)

@@ -1,0 +1,76 @@
+"""The payout vault's events, decoded; its calls are laid out by `domain.vault`.
+
+Layouts: contracts/src/PayoutVault.sol. Everything that does not come from the vault itself is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+
+from bascule.chain.logs import Log
+from bascule.domain.chain import Address, Hash
+from bascule.domain.errors import Halted
+from bascule.domain.hashing import keccak
+
+BATCH_PAID = keccak(b"BatchPaid(uint32,bytes32,address,uint256,uint256,uint256)")
+PAYOUT_REFUSED = keccak(b"PayoutRefused(uint256,bytes)")
+PAYOUT_CANCELED = keccak(b"PayoutCanceled(uint256)")
+_CANCEL = keccak(b"cancel(uint256[])")[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPaid:
+    """One executed batch. head: the lane's after it; masks by bit of the word."""
+
+    lane: int
+    head: Hash
+    token: Address
+    word: int
+    attempted: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the vault said in one transaction. refusals: the token's answer by payout id."""
+
+    batches: tuple[BatchPaid, ...]
+    refusals: Mapping[int, bytes]
+    canceled: tuple[int, ...]
+
+
+def facts(vault: Address, logs: Sequence[Log]) -> Facts:
+    """What the vault said in these logs, in their order. Raises: Halted when it is not our vault's layout."""
+    own = [log for log in logs if log.address == vault and log.topics]
+    try:
+        return Facts(
+            batches=tuple(_batch_paid(log) for log in own if log.topics[0] == BATCH_PAID),
+            refusals=dict(_refusal(log) for log in own if log.topics[0] == PAYOUT_REFUSED),
+            canceled=tuple(_uint(log.topics[1]) for log in own if log.topics[0] == PAYOUT_CANCELED),
+        )
+    except (DecodingError, IndexError) as error:
+        raise Halted(f"a log of vault 0x{vault.hex()} has an unknown layout: {error}") from None
+
+
+def cancel_calldata(ids: Sequence[int]) -> bytes:
+    """The bytes that call `cancel(ids)`."""
+    return _CANCEL + encode(["uint256[]"], [list(ids)])
+
+
+def _batch_paid(log: Log) -> BatchPaid:
+    head, attempted, refused = decode(["bytes32", "uint256", "uint256"], log.data)
+    _, lane, token, word = log.topics
+    return BatchPaid(_uint(lane), Hash(head), Address(token[12:]), _uint(word), attempted, refused)
+
+
+def _refusal(log: Log) -> tuple[int, bytes]:
+    (reason,) = decode(["bytes"], log.data)
+    return _uint(log.topics[1]), bytes(reason)
+
+
+def _uint(topic: bytes) -> int:
+    return int.from_bytes(topic, "big")
