@@ -1,0 +1,134 @@
+"""What a final batch did: each item paid, refused or skipped, as vault and token said; or all released.
+
+Paid needs the vault's outcome and the token's Transfer, both in the final block. What does not add up halts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from bascule.chain import vault as vault_events
+from bascule.chain.erc20 import Transfer, transfers
+from bascule.chain.receipts import Receipt
+from bascule.domain import vault as layout
+from bascule.domain.chain import BlockRef
+from bascule.domain.errors import Halted
+from bascule.domain.payout import FailureCode, PayoutEvent
+from bascule.domain.webhook import EventType
+from bascule.services import submitted_batch
+from bascule.services.outbox import Outbox
+from bascule.services.payout_events import tell
+from bascule.services.submitted_batch import SubmittedBatch
+from bascule.storage import lanes, ledger, payouts, slots
+from bascule.storage.blocks import moment
+from bascule.storage.database import Connection
+from bascule.storage.lanes import Lane
+from bascule.storage.payouts import PayoutRow
+from bascule.storage.slots import Slot
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class BatchOutcome:
+    """Writes the outcome of final batches."""
+
+    outbox: Outbox
+
+    async def settle(
+        self, conn: Connection, lane: Lane, slot: Slot, receipt: Receipt, block: BlockRef
+    ) -> None:
+        """Decides every item of a final batch, in the caller's transaction. Raises: Halted, Retryable."""
+        batch = await submitted_batch.load(conn, slot, lock=True)
+        if not receipt.succeeded:
+            await self._release_all(conn, batch)
+            return
+        event = _event_of(batch, receipt)
+        paid = _pair(batch, event, receipt)
+        for item, payout in batch.pairs():
+            if item.position in paid:
+                await self._paid(conn, slot, item.position, payout, paid[item.position], block)
+            elif event.refused >> item.position & 1:
+                await self._refused(conn, slot, item.position, payout)
+            else:
+                await self._skipped(conn, slot, item.position, payout)
+        await lanes.move_head(conn, lane, old=slot.expected_head, new=event.head)
+
+    async def _paid(
+        self,
+        conn: Connection,
+        slot: Slot,
+        position: int,
+        payout: PayoutRow,
+        transfer: Transfer,
+        block: BlockRef,
+    ) -> None:
+        done = await payouts.advance_to_paid(
+            conn, payout, paid_at=moment(block), block_hash=block.hash, log_index=transfer.log_index
+        )
+        await slots.decide_item(conn, slot, position, "paid")
+        await ledger.post_payout(conn, payout.id)
+        await tell(conn, self.outbox, EventType.PAYOUT_PAID, done, before=payout)
+
+    async def _refused(self, conn: Connection, slot: Slot, position: int, payout: PayoutRow) -> None:
+        failed = await payouts.advance(
+            conn, payout, PayoutEvent.REFUSE, failure_code=FailureCode.REFUSED_BY_TOKEN
+        )
+        await slots.decide_item(conn, slot, position, "refused")
+        await ledger.post_release(conn, payout.id)
+        await tell(conn, self.outbox, EventType.PAYOUT_FAILED, failed, before=payout)
+
+    async def _skipped(self, conn: Connection, slot: Slot, position: int, payout: PayoutRow) -> None:
+        """Its bit was set before this batch: by whom is for a person to find out; its hold stays."""
+        await slots.decide_item(conn, slot, position, "skipped")
+        stuck = await payouts.mark_stuck(conn, payout.id, True)
+        log.error("vault id was used before", payout=payout.id, vault_id=str(payout.vault_id))
+        if stuck is not None:
+            await tell(conn, self.outbox, EventType.PAYOUT_STUCK, stuck)
+
+    async def _release_all(self, conn: Connection, batch: SubmittedBatch) -> None:
+        """The call reverted as a whole and used no id: its payouts wait again, under the same ids."""
+        log.warning("batch reverted", nonce=batch.slot.nonce, items=len(batch.items))
+        for item, payout in batch.pairs():
+            await slots.decide_item(conn, batch.slot, item.position, "released")
+            released = await payouts.advance(conn, payout, PayoutEvent.RELEASE)
+            await tell(conn, self.outbox, EventType.PAYOUT_UPDATED, released, before=payout)
+
+
+def _event_of(batch: SubmittedBatch, receipt: Receipt) -> vault_events.BatchPaid:
+    """The one BatchPaid of this very batch; its head commits to every byte of our call."""
+    call, slot = batch.call(), batch.slot
+    events = vault_events.facts(slot.vault, receipt.logs).batches
+    asked = sum(1 << item.position for item in batch.items)
+    if len(events) == 1:
+        event = events[0]
+        same = (event.lane, event.token, event.word, event.head) == (
+            slot.lane,
+            slot.token,
+            slot.word,
+            call.next_head(),
+        )
+        if same and not event.attempted & ~asked and not event.refused & ~event.attempted:
+            return event
+    raise Halted(
+        f"transaction 0x{receipt.tx_hash.hex()} succeeded, but the vault did not run our batch in it"
+    )
+
+
+def _pair(
+    batch: SubmittedBatch, event: vault_events.BatchPaid, receipt: Receipt
+) -> Mapping[int, Transfer]:  # fmt: skip
+    """Each paid bit with its Transfer: the k-th paid item pairs with the k-th Transfer from the vault."""
+    indexes = layout.paid_indexes(event.attempted, event.refused)
+    moves = [
+        t for t in transfers(receipt.logs)[0] if (t.token, t.src) == (batch.slot.token, batch.slot.vault)
+    ]
+    due = {item.position: (payout.destination, payout.amount) for item, payout in batch.pairs()}
+    if [due[index] for index in indexes] != [(move.dst, move.amount) for move in moves]:
+        raise Halted(
+            f"transfers of 0x{receipt.tx_hash.hex()} are not those the vault speaks of (token not plain?)"
+        )
+    return dict(zip(indexes, moves, strict=True))

@@ -1,0 +1,145 @@
+"""What the chain did with a slot: in a block, out of it again, final. Only our own canonical blocks count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from bascule.chain import receipts
+from bascule.chain.receipts import Receipt
+from bascule.chain.rpc import Rpc
+from bascule.domain.attempt import AttemptEvent, AttemptState
+from bascule.domain.chain import BlockRef
+from bascule.domain.errors import Retryable
+from bascule.domain.slot import SlotEvent, SlotKind, SlotState
+from bascule.services.batch_outcome import BatchOutcome
+from bascule.services.failpoints import Failpoints
+from bascule.services.outbox import Outbox
+from bascule.services.seams import Clock
+from bascule.storage import attempts, blocks, lanes, leases, ledger, slots
+from bascule.storage.attempts import Attempt
+from bascule.storage.database import Connection, Database
+from bascule.storage.leases import Lease
+from bascule.storage.slots import Slot
+
+log = structlog.get_logger()
+
+
+class Confirmation:
+    """Follows the attempts of one lane's slots to finality."""
+
+    def __init__(
+        self, db: Database, rpc: Rpc, lane: str, *, clock: Clock, outbox: Outbox, failpoints: Failpoints
+    ) -> None:
+        self._db = db
+        self._rpc = rpc
+        self._lane = lane
+        self._clock = clock
+        self._outcome = BatchOutcome(outbox)
+        self._failpoints = failpoints
+
+    async def observe(self, slot: Slot, lease: Lease) -> int:
+        """Looks up every attempt of the slot and takes over what our canonical blocks confirm."""
+        async with self._db.read() as conn:
+            known = await attempts.of_slot(conn, slot)
+        if not known:
+            return 0
+        found = await receipts.of(self._rpc, [attempt.tx_hash for attempt in known])
+        seen = [receipt for receipt in found if receipt is not None]
+        async with self._db.transaction() as conn:
+            await leases.hold(conn, lease)
+            done = await self._reopen_if_orphaned(conn, slot)
+            done += await self._include(conn, slot, seen)
+        return done + await self._finalize(slot, seen, lease)
+
+    async def _reopen_if_orphaned(self, conn: Connection, slot: Slot) -> int:
+        slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
+        mined = _mined(await attempts.of_slot(conn, slot))
+        if mined is None or await _block_of(conn, mined) is not None:
+            return 0
+        await attempts.advance_to_offered(conn, mined, AttemptEvent.ORPHAN, self._clock.now())
+        await slots.advance(conn, slot, SlotEvent.ORPHAN)
+        log.warning("batch was orphaned", tx_hash=mined.tx_hash.hex(), nonce=slot.nonce)
+        return 1
+
+    async def _include(self, conn: Connection, slot: Slot, seen: Sequence[Receipt]) -> int:
+        slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
+        if slot.state not in (SlotState.SIGNED, SlotState.BROADCAST):
+            return 0
+        for receipt in seen:
+            block = await blocks.canonical_at(conn, slot.chain_id, receipt.block_number)
+            if block is None or block.hash != receipt.block_hash:
+                continue  # the watcher has not read that block, or believes in another one
+            await attempts.advance_to_mined(
+                conn,
+                await attempts.lock(conn, receipt.tx_hash),
+                block_hash=receipt.block_hash,
+                block_number=receipt.block_number,
+                succeeded=receipt.succeeded,
+                fee_paid=receipt.fee_paid,
+            )
+            offer = (SlotEvent.OFFER,) if slot.state is SlotState.SIGNED else ()
+            await slots.advance(conn, slot, *offer, SlotEvent.INCLUDE)
+            return 1
+        return 0
+
+    async def _finalize(self, slot: Slot, seen: Sequence[Receipt], lease: Lease) -> int:
+        async with self._db.transaction() as conn:
+            await leases.hold(conn, lease)
+            lane = await lanes.lock(conn, slot.chain_id, self._lane)
+            slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
+            known = await attempts.of_slot(conn, slot)
+            mined = _mined(known)
+            if slot.state is not SlotState.MINED or mined is None:
+                return 0
+            block = await _block_of(conn, mined)
+            cursor = await blocks.cursor(conn, slot.chain_id)
+            if (
+                block is None
+                or cursor is None
+                or cursor.halted_reason
+                or block.number > cursor.finalized_number
+            ):
+                return 0
+            receipt = next((r for r in seen if r.tx_hash == mined.tx_hash), None)
+            if receipt is None or receipt.block_hash != block.hash:
+                raise Retryable(f"the node does not show 0x{mined.tx_hash.hex()} in its final block yet")
+            if slot.kind is SlotKind.PAY:
+                await self._outcome.settle(conn, lane, slot, receipt, block)
+            await _close(conn, slot, known, mined)
+            await _book_gas(conn, mined)
+            self._failpoints.hit("submitter.before_final_commit")
+        self._failpoints.hit("submitter.after_final_commit")
+        return 1
+
+
+def _mined(known: Sequence[Attempt]) -> Attempt | None:
+    return next((attempt for attempt in known if attempt.state is AttemptState.MINED), None)
+
+
+async def _block_of(conn: Connection, mined: Attempt) -> BlockRef | None:
+    """The block the attempt is in, while it is canonical."""
+    assert mined.block_number is not None, "a mined attempt knows its block"
+    block = await blocks.canonical_at(conn, mined.chain_id, mined.block_number)
+    return block if block is not None and block.hash == mined.block_hash else None
+
+
+async def _close(conn: Connection, slot: Slot, known: Sequence[Attempt], winner: Attempt) -> None:
+    """The nonce is consumed for ever: one attempt did it, the others never can."""
+    await attempts.advance(conn, winner, AttemptEvent.FINALIZE)
+    for loser in known:
+        if loser.tx_hash != winner.tx_hash:
+            await attempts.advance(conn, loser, AttemptEvent.SUPERSEDE)
+    await slots.advance(conn, slot, SlotEvent.FINALIZE)
+
+
+async def _book_gas(conn: Connection, winner: Attempt) -> None:
+    """Books the fee with its attempt; when the wallet's money is not booked yet, the next run does it."""
+    if not winner.fee_paid:
+        return
+    try:
+        async with conn.transaction():
+            await ledger.post_gas(conn, winner.tx_hash)
+    except Retryable as error:
+        log.warning("gas not booked yet", tx_hash=winner.tx_hash.hex(), reason=str(error))

@@ -1,0 +1,105 @@
+"""What is asked for when a payout is made, read against our networks, tokens, addresses and books."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bascule.domain import vault as layout
+from bascule.domain.chain import Address, parse_address, parse_network
+from bascule.domain.errors import Rejected
+from bascule.domain.money import TokenAmount, parse_amount
+from bascule.storage import networks, payouts, tokens
+from bascule.storage.database import Connection
+from bascule.storage.networks import Network
+from bascule.storage.tokens import Token
+
+IDENTITY_MAX = 255
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutRequest:
+    """The parameters as they came, of the right types. network: CAIP-2; token: tok_…, where needed."""
+
+    amount: object
+    currency: str
+    network: object
+    destination: object
+    token: str | None = None
+    client_reference_id: str | None = None
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutTerms:
+    """The request, read: what would be paid, from which vault, to whom."""
+
+    network: Network
+    vault: Address
+    token: Token
+    amount: TokenAmount
+    destination: Address
+
+
+async def read_terms(conn: Connection, request: PayoutRequest, *, livemode: bool) -> PayoutTerms:
+    """Raises: Rejected, naming the parameter at fault; nothing of it depends on the account."""
+    network = await _network(conn, request.network, livemode)
+    token = await _token(conn, request, network)
+    amount = parse_amount(request.amount, token.currency).to_token(token.asset)
+    layout.require_payable(amount.units)
+    assert network.vault is not None, "_network lets none without a vault through"
+    return PayoutTerms(
+        network,
+        Address(network.vault),
+        token,
+        amount,
+        parse_address(request.destination, param="destination"),
+    )
+
+
+async def require_foreign(conn: Connection, chain_id: int, destination: Address) -> None:
+    """Raises: Rejected when money sent there would come back to us, or be lost in a token contract."""
+    if await payouts.is_token(conn, chain_id, destination):
+        raise Rejected(
+            "destination_is_token_contract",
+            "The destination is a token contract; what it receives is lost.",
+            param="destination",
+        )
+    if await payouts.is_ours(conn, chain_id, destination):
+        raise Rejected(
+            "destination_is_ours",
+            "The destination is one of our own addresses: a vault, a wallet or a deposit address.",
+            param="destination",
+        )
+
+
+async def _network(conn: Connection, name: object, livemode: bool) -> Network:
+    network = await networks.get(conn, parse_network(name))
+    if network is None or network.livemode != livemode or network.vault is None:
+        raise Rejected("network_unsupported", f"No payouts are made on {name!r:.60}.", param="network")
+    return network
+
+
+async def _token(conn: Connection, request: PayoutRequest, network: Network) -> Token:
+    fitting = [
+        token
+        for token in await tokens.every(conn)
+        if token.chain_id == network.chain_id and token.accepted and token.currency == request.currency
+    ]
+    if request.token is not None:
+        fitting = [token for token in fitting if token.id == request.token]
+        if not fitting:
+            raise Rejected(
+                "token_unsupported", "No such token of that currency on that network.", param="token"
+            )
+    if not fitting:
+        raise Rejected("token_unsupported", "No token of that currency on that network.", param="currency")
+    if len(fitting) > 1:
+        raise Rejected(
+            "token_ambiguous",
+            "Several tokens of that currency are on that network.",
+            param="token",
+            next_step=f"Name one of {', '.join(token.id for token in fitting)}.",
+        )
+    return fitting[0]

@@ -1,0 +1,259 @@
+"""Payouts: asked for once for ever, approved by people, called off while that is still possible.
+
+Each use-case runs in the caller's transaction: state, hold and the telling of it commit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bascule.chain.signatures import recover
+from bascule.domain.chain import checksum, parse_address
+from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
+from bascule.domain.ids import Prefix
+from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
+from bascule.domain.webhook import EventType
+from bascule.services import policy
+from bascule.services.outbox import Outbox
+from bascule.services.payout_events import tell
+from bascule.services.payout_request import (
+    IDENTITY_MAX,
+    PayoutRequest,
+    PayoutTerms,
+    read_terms,
+    require_foreign,
+)
+from bascule.services.payout_view import approval_text, describe, describe_row, token_of
+from bascule.services.seams import Clock, Entropy, new_id
+from bascule.storage import approvals, ledger, payouts
+from bascule.storage.database import Connection
+from bascule.storage.payouts import NewPayout, PayoutRow
+
+__all__ = ["APPROVAL_LIFE", "PayoutRequest", "Payouts", "describe", "describe_row", "own"]
+
+APPROVAL_LIFE = timedelta(days=3)
+RequestContext = Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Payouts:
+    """Use-cases on payouts. approval_life: how long one round of approvals is open."""
+
+    clock: Clock
+    entropy: Entropy
+    outbox: Outbox
+    approval_life: timedelta = APPROVAL_LIFE
+
+    async def request(
+        self,
+        conn: Connection,
+        *,
+        account_id: str,
+        livemode: bool,
+        request: PayoutRequest,
+        idempotency_key: str,
+        requested_by: str,
+        context: RequestContext = None,
+    ) -> dict[str, Any]:
+        """A new payout waiting for approvals, or the one this identity already has, if it is the same.
+
+        Identity, for ever: client_reference_id, else the idempotency key. Raises: Rejected, naming the
+        parameter at fault; Conflict `payout_identity_used` when the identity belongs to other content.
+        """
+        identity = request.client_reference_id or idempotency_key
+        if not 1 <= len(identity) <= IDENTITY_MAX:
+            raise Rejected("parameter_invalid", "1 to 255 characters.", param="client_reference_id")
+        terms = await read_terms(conn, request, livemode=livemode)
+        known = await payouts.by_identity(conn, account_id, livemode, identity)
+        if known is not None:
+            return await self._same_again(conn, known, terms)
+        await require_foreign(conn, terms.network.chain_id, terms.destination)
+        now = self.clock.now()
+        new = await self._new(conn, account_id, livemode, identity, request, terms, requested_by, now)
+        row = await payouts.insert(conn, new)
+        if row is None:  # somebody else was faster with the same identity
+            known = await payouts.by_identity(conn, account_id, livemode, identity)
+            assert known is not None, "the identity was taken a moment ago"
+            return await self._same_again(conn, known, terms)
+        await tell(conn, self.outbox, EventType.PAYOUT_CREATED, row, request=context)
+        return await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, row, request=context)
+
+    async def approve(
+        self,
+        conn: Connection,
+        *,
+        account_id: str,
+        livemode: bool,
+        payout_id: str,
+        approver: object,
+        signature: object,
+        context: RequestContext = None,
+    ) -> dict[str, Any]:
+        """Keeps an approver's EIP-712 signature; with enough of them money is held and the payout pending.
+
+        The same signature again changes nothing. Raises: Rejected `signature_invalid`, `signature_mismatch`;
+        Forbidden `approver_unknown`; Conflict by state, `approval_expired`, `roster_changed`,
+        `insufficient_funds`.
+        """
+        who = parse_address(approver, param="approver")
+        raw = _signature(signature)
+        payout = await own(conn, payout_id, account_id, livemode, lock=True)
+        digest = approval_text(payout, await token_of(conn, payout)).digest(payout.chain_id, payout.vault)
+        given = await approvals.of_round(conn, payout.id, digest)
+        if any((each.approver, each.signature) == (who, raw) for each in given):
+            return await describe_row(conn, payout)
+        PAYOUT.step(payout.state, PayoutEvent.APPROVE)
+        await self._require_open_round(conn, payout)
+        if not await approvals.is_approver(conn, payout.account_id, payout.roster_version, who):
+            raise Forbidden("approver_unknown", f"{checksum(who)} does not approve for this account.")
+        if recover(digest, raw) != who:
+            raise Rejected(
+                "signature_mismatch",
+                f"{checksum(who)} did not sign this payout as it stands now.",
+                param="signature",
+                next_step="Sign next_action.typed_data of this payout.",
+            )
+        await approvals.insert(conn, payout.id, approver=who, digest=digest, signature=raw)
+        if len({each.approver for each in given} | {who}) < payout.approvals_required:
+            return await describe_row(conn, payout)
+        pending = await payouts.advance_to_pending(conn, payout)
+        await ledger.post_hold(conn, payout.id)
+        return await tell(
+            conn, self.outbox, EventType.PAYOUT_APPROVED, pending, before=payout, request=context
+        )
+
+    async def reject(
+        self,
+        conn: Connection,
+        *,
+        account_id: str,
+        livemode: bool,
+        payout_id: str,
+        context: RequestContext = None,
+    ) -> dict[str, Any]:
+        """Ends a payout that waits for approvals. Raises: Conflict by state."""
+        payout = await own(conn, payout_id, account_id, livemode, lock=True)
+        ended = await payouts.advance(conn, payout, PayoutEvent.REJECT)
+        return await tell(
+            conn, self.outbox, EventType.PAYOUT_REJECTED, ended, before=payout, request=context
+        )  # fmt: skip
+
+    async def cancel(
+        self,
+        conn: Connection,
+        *,
+        account_id: str,
+        livemode: bool,
+        payout_id: str,
+        context: RequestContext = None,
+    ) -> dict[str, Any]:
+        """Calls off a payout that is in no batch; its hold is released. Raises: Conflict by state."""
+        payout = await own(conn, payout_id, account_id, livemode, lock=True)
+        if payout.state is PayoutState.IN_TRANSIT:
+            raise Conflict(
+                "payout_unexpected_state",
+                "The payout is in_transit: it stands in a signed batch, and only the chain decides now.",
+            )
+        ended = await payouts.advance(conn, payout, PayoutEvent.CANCEL)
+        if payout.state is PayoutState.PENDING:
+            await ledger.post_release(conn, payout.id)
+        return await tell(
+            conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout, request=context
+        )  # fmt: skip
+
+    async def _same_again(self, conn: Connection, known: PayoutRow, terms: PayoutTerms) -> dict[str, Any]:
+        asked = (terms.token.id, terms.destination, terms.amount.units)
+        if (known.token_id, known.destination, known.amount) != asked:
+            raise Conflict(
+                "payout_identity_used",
+                f"This identity belongs to {known.id}, which pays something else, for ever.",
+                param="client_reference_id" if known.client_reference_id else None,
+                next_step="Use a new client_reference_id for a new payout.",
+            )
+        return await describe_row(conn, known)
+
+    async def _new(
+        self,
+        conn: Connection,
+        account_id: str,
+        livemode: bool,
+        identity: str,
+        request: PayoutRequest,
+        terms: PayoutTerms,
+        requested_by: str,
+        now: datetime,
+    ) -> NewPayout:
+        decision = await policy.decide(
+            conn, account_id=account_id, token_id=terms.token.id, amount=terms.amount.units, now=now
+        )
+        if decision.outcome == "deny":
+            code = "payout_not_allowed" if decision.rule == "no_policy" else "limit_exceeded"
+            raise Rejected(code, " ".join(decision.reasons), param="amount")
+        roster = await approvals.roster_version(conn, account_id)
+        if roster is None:
+            raise Rejected("approvers_missing", "Nobody may approve for this account yet.")
+        if await payouts.available(conn, account_id, terms.token.id) < terms.amount.units:
+            raise Rejected(
+                "balance_insufficient", "The account has less than that available.", param="amount"
+            )
+        return NewPayout(
+            id=new_id(Prefix.PAYOUT, self.clock, self.entropy),
+            account_id=account_id,
+            livemode=livemode,
+            identity=identity,
+            token_id=terms.token.id,
+            chain_id=terms.network.chain_id,
+            vault=terms.vault,
+            destination=terms.destination,
+            amount=terms.amount.units,
+            approvals_required=decision.approvals_required,
+            approval_expires_at=round_end(now, self.approval_life),
+            roster_version=roster,
+            policy_decision={"rule": decision.rule, "reasons": list(decision.reasons)},
+            client_reference_id=request.client_reference_id,
+            description=request.description,
+            metadata=dict(request.metadata),
+            requested_by=requested_by,
+            created_at=now,
+        )
+
+    async def _require_open_round(self, conn: Connection, payout: PayoutRow) -> None:
+        if payout.approval_expires_at <= self.clock.now():
+            raise Conflict("approval_expired", "The time to approve this payout is over.")
+        if await approvals.roster_version(conn, payout.account_id) != payout.roster_version:
+            raise Conflict(
+                "roster_changed",
+                "The account's approvers changed since this payout was asked for.",
+                next_step="Read the payout again in a moment and sign its new next_action.typed_data.",
+            )
+
+
+def round_end(now: datetime, life: timedelta) -> datetime:
+    """When a round of approvals that begins now ends; whole seconds, as that is what is signed."""
+    return (now + life).replace(microsecond=0)
+
+
+async def own(
+    conn: Connection, payout_id: str, account_id: str, livemode: bool, *, lock: bool = False
+) -> PayoutRow:
+    """The account's payout. Raises: NotFound, also when it is another's."""
+    row = await (payouts.lock(conn, payout_id) if lock else payouts.get(conn, payout_id))
+    if row is None or (row.account_id, row.livemode) != (account_id, livemode):
+        raise NotFound("resource_missing", f"No such payout: {payout_id!r:.70}.", param="id")
+    return row
+
+
+def _signature(text: object) -> bytes:
+    """65 bytes of 0x hex, v normalised to 27 or 28, so that one approval has one spelling."""
+    try:
+        raw = bytes.fromhex(text[2:]) if isinstance(text, str) and text[:2] == "0x" else b""
+    except ValueError:
+        raw = b""
+    if len(raw) != 65:
+        raise Rejected(
+            "signature_invalid", "A signature is 0x and 130 hexadecimal digits.", param="signature"
+        )
+    return raw[:64] + bytes([raw[64] + 27 if raw[64] < 2 else raw[64]])

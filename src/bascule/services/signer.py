@@ -1,0 +1,152 @@
+"""The signer: obeys its own rosters and limits, remembers before it signs, and gives the same bytes again.
+
+Order of every answer: what is meant is committed, then signed, then the bytes are committed, then they leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import structlog
+
+from bascule.chain.tx import UnsignedTx
+from bascule.domain.chain import Address
+from bascule.domain.fees import Fees
+from bascule.services import signer_checks
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
+from bascule.services.seams import Clock
+from bascule.services.signing_intents import FeeOffer, FillIntent, Intent, PayIntent, Signed, SignerRefused
+from bascule.signing.key import Key
+from bascule.storage import signer_ledger, signer_limits, signer_wallets
+from bascule.storage.database import Connection, Database
+from bascule.storage.signer_ledger import Signature, SlotKey
+from bascule.storage.signer_wallets import SignerWallet
+
+log = structlog.get_logger()
+
+
+class Signer:
+    """Answers typed intents for the wallets whose keys it holds."""
+
+    def __init__(
+        self, db: Database, keys: Iterable[Key], clock: Clock, *, failpoints: Failpoints = NO_FAILPOINTS
+    ) -> None:
+        self._db = db
+        self._keys = {key.address: key for key in keys}
+        self._clock = clock
+        self._failpoints = failpoints
+
+    async def sign(self, intent: Intent) -> Signed:
+        """Signed bytes for the intent; the same intent gets the same bytes, for ever.
+
+        Raises: SignerRefused, kept as a row; Retryable when the database is not ready, nothing signed then.
+        """
+        try:
+            return await self._sign(intent)
+        except SignerRefused as refusal:
+            async with self._db.transaction() as conn:
+                await signer_ledger.insert_refusal(
+                    conn, at=self._clock.now(), code=refusal.code, request=_as_json(intent)
+                )
+            log.warning("signer refused", code=refusal.code, items=[i.payout_id for i in refusal.items])
+            raise
+
+    async def _sign(self, intent: Intent) -> Signed:
+        tx = _build(intent)
+        wallet = signer_checks.wallet_of(intent)
+        key = self._keys.get(wallet)
+        if key is None:
+            raise SignerRefused("wallet_unknown", f"There is no key for wallet 0x{wallet.hex()}.")
+        slot = SlotKey(intent.chain_id, wallet, intent.nonce)
+        async with self._db.transaction() as conn:
+            known = await self._commit_meaning(conn, intent, tx, slot)
+        if known is not None:
+            return Signed(known.tx_hash, known.raw)
+        self._failpoints.hit("signer.after_intent_commit")
+        signed = tx.signed(await key.sign(tx.digest()))
+        self._failpoints.hit("signer.before_bytes_commit")
+        async with self._db.transaction() as conn:
+            await signer_ledger.insert_signature(conn, slot, Signature(signed.hash, signed.raw, tx.fees))
+        self._failpoints.hit("signer.after_bytes_commit")
+        return Signed(signed.hash, signed.raw)
+
+    async def _commit_meaning(
+        self, conn: Connection, intent: Intent, tx: UnsignedTx, slot: SlotKey
+    ) -> Signature | None:
+        """Binds the nonce to the content, or finds it bound; a signature that already answers is returned."""
+        wallet = await signer_wallets.lock(conn, slot.chain_id, slot.wallet)
+        if wallet is None or wallet.role != "lane":
+            raise SignerRefused("wallet_unknown", f"Wallet 0x{slot.wallet.hex()} is not a lane's wallet.")
+        if intent.epoch < wallet.epoch:
+            raise SignerRefused("epoch_stale", f"Epoch {intent.epoch} is over: {wallet.epoch} was seen.")
+        bound = await signer_ledger.slot(conn, slot)
+        if bound is not None and bound != tx.content():
+            raise SignerRefused("slot_taken", f"Nonce {slot.nonce} is bound to other content for ever.")
+        if bound is not None:
+            for signature in await signer_ledger.signatures(conn, slot):
+                if signature.fees == tx.fees:
+                    return signature
+        await self._require_allowed(conn, intent, wallet, tx.fees)
+        if bound is None:
+            await self._bind(conn, intent, tx, slot, wallet)
+        return None
+
+    async def _require_allowed(
+        self, conn: Connection, intent: Intent, wallet: SignerWallet, fees: Fees
+    ) -> None:
+        """Kill switch and fee caps, for every signature that does not exist yet."""
+        if isinstance(intent, FillIntent):
+            highest = await signer_limits.highest_fee(conn, intent.chain_id)
+            signer_checks.require_fees(fees, max_fee_per_gas=highest or 0, max_gas=signer_checks.FILL_GAS)
+            return
+        if wallet.frozen:
+            raise SignerRefused("wallet_frozen", "The kill switch of this wallet is on.")
+        limits = await signer_checks.limits_of(conn, intent)
+        signer_checks.require_fees(fees, max_fee_per_gas=limits.max_fee_per_gas, max_gas=limits.max_gas)
+
+    async def _bind(
+        self, conn: Connection, intent: Intent, tx: UnsignedTx, slot: SlotKey, wallet: SignerWallet
+    ) -> None:
+        """The nonce, and each payout in it, gets its content for ever."""
+        if slot.nonce <= wallet.highest_nonce:
+            raise SignerRefused(
+                "nonce_below_watermark", f"Nonce {slot.nonce} is not above {wallet.highest_nonce}."
+            )
+        if isinstance(intent, PayIntent):
+            now = self._clock.now()
+            for item in await signer_checks.allowed_items(conn, intent, now):
+                await signer_ledger.insert_item(conn, item, now)
+        await signer_ledger.insert_slot(
+            conn, slot, kind="pay" if isinstance(intent, PayIntent) else "fill", content=tx.content()
+        )
+        await signer_wallets.raise_marks(
+            conn, slot.chain_id, slot.wallet, epoch=intent.epoch, nonce=slot.nonce
+        )  # fmt: skip
+
+
+def _build(intent: Intent) -> UnsignedTx:
+    """The transaction the intent means, built here from nothing but the intent's own words."""
+    fees = _fees(intent.fees)
+    wallet = signer_checks.wallet_of(intent)
+    if not 0 <= intent.nonce < 2**63 or not 0 < intent.chain_id < 2**63 or not 1 <= intent.epoch < 2**63:
+        raise SignerRefused("intent_malformed", "Nonce, chain id or epoch is out of range.")
+    if isinstance(intent, FillIntent):
+        return UnsignedTx(intent.chain_id, intent.nonce, wallet, 0, b"", fees)
+    vault = Address(intent.vault)
+    calldata = signer_checks.batch(intent).calldata()
+    return UnsignedTx(intent.chain_id, intent.nonce, vault, 0, calldata, fees)
+
+
+def _fees(offer: FeeOffer) -> Fees:
+    if not 0 <= offer.max_priority_fee_per_gas <= offer.max_fee_per_gas < 2**128:
+        raise SignerRefused("intent_malformed", "The tip is more than the cap, or out of range.")
+    if not 21_000 <= offer.gas < 2**63:
+        raise SignerRefused("intent_malformed", "The gas limit is out of range.")
+    return Fees(offer.max_fee_per_gas, offer.max_priority_fee_per_gas, offer.gas)
+
+
+def _as_json(intent: Intent) -> dict[str, Any]:
+    built: dict[str, Any] = msgspec.to_builtins(intent)
+    return built

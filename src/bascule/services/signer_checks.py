@@ -1,0 +1,172 @@
+"""What the signer holds an intent against: its own limits, its own rosters, and what it signed before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from bascule.chain.signatures import recover
+from bascule.domain import vault as layout
+from bascule.domain.approval import PayoutApproval
+from bascule.domain.chain import Address, Hash
+from bascule.domain.errors import Rejected
+from bascule.domain.fees import Fees
+from bascule.domain.hashing import keccak
+from bascule.services.signing_intents import Intent, OffendingItem, PayIntent, PayItem, SignerRefused, address
+from bascule.storage import signer_ledger, signer_limits, signer_rosters
+from bascule.storage.database import Connection
+from bascule.storage.signer_ledger import Item
+from bascule.storage.signer_limits import HardLimits
+from bascule.storage.signer_rosters import Roster
+
+DAY = timedelta(hours=24)
+FILL_GAS = 21_000  # the yellow paper's cost of a plain transaction
+
+
+def wallet_of(intent: Intent) -> Address:
+    """The wallet the intent is for. Raises: SignerRefused."""
+    return address(intent.wallet, "wallet")
+
+
+def batch(intent: PayIntent) -> layout.Batch:
+    """The vault call the intent means. Raises: SignerRefused when it means none."""
+    positions = [item.position for item in intent.items]
+    if not 1 <= len(positions) <= layout.ITEMS_PER_WORD or positions != sorted(set(positions)):
+        raise SignerRefused("intent_malformed", "A batch has 1 to 256 items in rising order.")
+    if positions[0] < 0 or positions[-1] > 255:
+        raise SignerRefused("intent_malformed", "A position is a bit of a word, 0 to 255.")
+    if not 0 <= intent.lane <= layout.LANE_MAX or intent.word < 0 or intent.word >> 216 != intent.lane:
+        raise SignerRefused("intent_malformed", "The word is of another lane.")
+    if len({item.payout_id for item in intent.items}) != len(intent.items):
+        raise SignerRefused("intent_malformed", "A payout stands twice in the batch.")
+    if len(intent.expected_head) != 32 or not 0 <= intent.deadline < 2**64:
+        raise SignerRefused("intent_malformed", "The head or the deadline is out of range.")
+    address(intent.vault, "vault")
+    try:
+        return layout.Batch(
+            token=address(intent.token, "token"),
+            lane=intent.lane,
+            expected_head=Hash(intent.expected_head),
+            word=intent.word,
+            items=tuple(_packed(item) for item in intent.items),
+            tags=tuple(layout.tag(item.reference) for item in intent.items),
+            deadline=intent.deadline,
+        )
+    except Rejected as error:
+        raise SignerRefused(error.code, error.message) from None
+
+
+def require_fees(fees: Fees, *, max_fee_per_gas: int, max_gas: int) -> None:
+    """Raises: SignerRefused when a fee or the gas limit is above the signer's own cap."""
+    if fees.max_fee_per_gas > max_fee_per_gas:
+        raise SignerRefused("fee_above_cap", f"{fees.max_fee_per_gas} wei per gas, cap {max_fee_per_gas}.")
+    if fees.gas > max_gas:
+        raise SignerRefused("gas_above_cap", f"{fees.gas} gas, cap {max_gas}.")
+
+
+async def limits_of(conn: Connection, intent: PayIntent) -> HardLimits:
+    """The hard limits that rule the batch. Raises: SignerRefused when its token has none."""
+    limits = await signer_limits.current(
+        conn, intent.chain_id, Address(intent.vault), Address(intent.token)
+    )  # fmt: skip
+    if limits is None:
+        raise SignerRefused("token_not_allowed", "There are no limits for this token and vault.")
+    return limits
+
+
+async def allowed_items(conn: Connection, intent: PayIntent, now: datetime) -> list[Item]:
+    """The batch's items, each approved, within limits and the same as ever before.
+
+    Raises: SignerRefused naming every item at fault.
+    """
+    vault, token = Address(intent.vault), Address(intent.token)
+    await signer_ledger.serialize_spending(conn, intent.chain_id, vault, token)
+    limits = await limits_of(conn, intent)
+    rosters = await signer_rosters.current(conn, {item.account_id for item in intent.items})
+    items = [_item(intent, item) for item in intent.items]
+    known = await signer_ledger.known_items(conn, items)
+    spent = await signer_ledger.spent_since(conn, intent.chain_id, vault, token, now - DAY)
+    faults: list[OffendingItem] = []
+    for asked, item in zip(intent.items, items, strict=True):
+        fresh = item.payout_id not in known
+        spent += item.amount if fresh else 0
+        code = (
+            _why_not_the_same(item, known)
+            or _why_not_approved(intent, asked, rosters.get(asked.account_id), now)
+            or ("item_limit_exceeded" if item.amount > limits.max_per_item else None)
+            or ("day_limit_exceeded" if fresh and spent > limits.max_per_day else None)
+        )
+        if code is not None:
+            faults.append(OffendingItem(item.payout_id, code))
+            spent -= item.amount if fresh else 0
+    if faults:
+        raise SignerRefused(
+            "items_refused", f"{len(faults)} of {len(items)} items are refused.", tuple(faults)
+        )
+    return items
+
+
+def _why_not_the_same(item: Item, known: Mapping[str | int, tuple[str, Hash]]) -> str | None:
+    """A payout id and a vault id belong to each other and to one content, for ever."""
+    same = (item.payout_id, item.digest)
+    for name in (item.payout_id, item.vault_id):
+        if known.get(name, same) != same:
+            return "content_changed"
+    return None
+
+
+def _why_not_approved(intent: PayIntent, item: PayItem, roster: Roster | None, now: datetime) -> str | None:
+    """Enough different members of our own current roster signed exactly this, and not too long ago."""
+    if roster is None:
+        return "roster_unknown"
+    if item.roster_version != roster.version:
+        return "roster_not_current"
+    if not now.timestamp() <= item.expiry < 2**64:
+        return "approval_expired"
+    digest = PayoutApproval(
+        account=item.account_id,
+        payout=item.payout_id,
+        token=Address(intent.token),
+        to=Address(item.to),
+        amount=item.amount,
+        expiry=item.expiry,
+        roster_version=item.roster_version,
+    ).digest(intent.chain_id, Address(intent.vault))
+    try:
+        signers = {recover(digest, signature) for signature in item.approvals}
+    except Rejected:
+        return "signature_invalid"
+    if not signers <= roster.members:
+        return "approver_unknown"
+    return None if len(signers) >= roster.threshold else "approvals_missing"
+
+
+def _packed(item: PayItem) -> int:
+    return layout.pack_item(item.position, item.amount, address(item.to, "to"))
+
+
+def _item(intent: PayIntent, item: PayItem) -> Item:
+    """The item with the digest of its content; approvals and fees are not content, they may be given anew."""
+    vault_id = layout.id_at(intent.word, item.position)
+    content = b"".join(
+        (
+            keccak(item.account_id.encode()),
+            keccak(item.payout_id.encode()),
+            intent.chain_id.to_bytes(32, "big"),
+            intent.vault,
+            vault_id.to_bytes(32, "big"),
+            intent.token,
+            item.to,
+            item.amount.to_bytes(32, "big"),
+        )
+    )
+    return Item(
+        payout_id=item.payout_id,
+        account_id=item.account_id,
+        chain_id=intent.chain_id,
+        vault=Address(intent.vault),
+        vault_id=vault_id,
+        token=Address(intent.token),
+        amount=item.amount,
+        digest=Hash(keccak(content)),
+    )

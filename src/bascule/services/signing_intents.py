@@ -1,0 +1,119 @@
+"""The closed set of things the signer can be asked for. No digest, no calldata, no destination of a call.
+
+Each intent says what is meant; the signer rebuilds the bytes itself. They travel as JSON (bytes in base64).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from bascule.domain.chain import Address, Hash, hash32
+from bascule.domain.errors import Rejected
+from bascule.domain.fees import Fees
+from bascule.domain.hashing import keccak
+
+
+class FeeOffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fee fields in wei, and the gas limit."""
+
+    max_fee_per_gas: int
+    max_priority_fee_per_gas: int
+    gas: int
+
+    @classmethod
+    def of(cls, fees: Fees) -> FeeOffer:
+        """The same as a message."""
+        return cls(fees.max_fee_per_gas, fees.max_priority_fee_per_gas, fees.gas)
+
+
+class PayItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One payout of a batch, with the approvals people gave for exactly this content.
+
+    reference: the payout's everlasting identity, only for its tag; position: bit in the word; amount: base
+    units; expiry: unix seconds; approvals: 65-byte EIP-712 signatures.
+    """
+
+    payout_id: str
+    account_id: str
+    reference: str
+    position: int
+    to: bytes
+    amount: int
+    expiry: int
+    roster_version: int
+    approvals: tuple[bytes, ...]
+
+
+class PayIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="pay"):
+    """A batch of payouts in a lane's next slot. deadline: unix seconds."""
+
+    chain_id: int
+    wallet: bytes
+    nonce: int
+    epoch: int
+    fees: FeeOffer
+    vault: bytes
+    lane: int
+    expected_head: bytes
+    token: bytes
+    word: int
+    deadline: int
+    items: tuple[PayItem, ...]
+
+
+class FillIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="fill"):
+    """A self-send of nothing, which only consumes a nonce that was never signed for anything else."""
+
+    chain_id: int
+    wallet: bytes
+    nonce: int
+    epoch: int
+    fees: FeeOffer
+
+
+Intent = PayIntent | FillIntent
+
+
+class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The signer's answer: bytes it has committed, and their hash."""
+
+    tx_hash: bytes
+    raw: bytes
+
+    def checked_hash(self) -> Hash:
+        """The hash, recomputed from the bytes; a signer that answers otherwise is broken."""
+        found = hash32(keccak(self.raw))
+        assert found == self.tx_hash, "the hash of the signed bytes"
+        return found
+
+
+class OffendingItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A payout the signer will not sign for, and why."""
+
+    payout_id: str
+    code: str
+
+
+class SignerRefused(Rejected):
+    """The signer will not sign. items: the payouts at fault; empty when the question as a whole is."""
+
+    def __init__(self, code: str, message: str, items: tuple[OffendingItem, ...] = ()) -> None:
+        super().__init__(code, message)
+        self.items = items
+
+
+class SignerPort(Protocol):
+    """The signer, wherever it runs."""
+
+    async def sign(self, intent: Intent) -> Signed:
+        """Bytes the signer has committed; the same intent gets the same bytes. Raises: SignerRefused."""
+        ...
+
+
+def address(raw: bytes, name: str) -> Address:
+    """`raw` as an address. Raises: SignerRefused."""
+    if len(raw) != 20:
+        raise SignerRefused("intent_malformed", f"{name} is not 20 bytes.")
+    return Address(raw)
