@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import rlp
+from eth_account import Account
 from eth_bloom import BloomFilter
 from trie import HexaryTrie
 
@@ -82,7 +83,15 @@ def transaction_bytes(tx: dict[str, Any]) -> bytes:
     if tx["type"] == "0x1":
         return typed("0x1", [n["chainId"], n["nonce"], n["gasPrice"], n["gas"], *body, access, *signature])
     fees = [n["maxPriorityFeePerGas"], n["maxFeePerGas"], n["gas"]]
-    return typed("0x2", [n["chainId"], n["nonce"], *fees, *body, access, *signature])
+    payload = [n["chainId"], n["nonce"], *fees, *body, access]
+    if tx["type"] == "0x4":
+        payload.append([authorization_fields(entry) for entry in tx["authorizationList"]])
+    return typed(tx["type"], [*payload, *signature])
+
+
+def authorization_fields(entry: dict[str, str]) -> list[bytes]:
+    n = {name: number_bytes(value) for name, value in entry.items()}
+    return [n["chainId"], raw(entry["address"]), n["nonce"], n["yParity"], n["r"], n["s"]]
 
 
 @pytest.fixture
@@ -99,6 +108,9 @@ async def busy(node: LocalNode) -> LocalNode:
     await node.send(node.accounts[2], to=payee.address, gas=40_000, accessList=[entry])
     await node.send(node.accounts[3], to=payee.address, gas=40_000, type=1, accessList=[entry], **old)
     await node.send(node.accounts[4], to=payee.address, type=None, **old)
+    promise = {"chainId": 31337, "address": token, "nonce": 0}
+    signed = Account.sign_authorization(promise, node.accounts[6].private_key)
+    await node.send(node.accounts[5], to=payee.address, type=4, gas=90_000, authorizationList=[signed])
     await node.dev.mine(3)
     return node
 
@@ -111,7 +123,8 @@ async def blocks_of(node: LocalNode) -> list[dict[str, Any]]:
 async def test_header_hash_and_roots_recompute_for_every_block(busy: LocalNode) -> None:
     blocks = await blocks_of(busy)
 
-    assert max(len(block["transactions"]) for block in blocks) == 6
+    assert max(len(block["transactions"]) for block in blocks) == 7
+    assert {tx["type"] for tx in blocks[2]["transactions"]} == {"0x0", "0x1", "0x2", "0x4"}
     for block in blocks:
         receipts = await busy.rpc("eth_getBlockReceipts", block["number"])
         assert header_hash(block) == block["hash"]

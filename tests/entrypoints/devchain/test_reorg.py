@@ -4,7 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from eth_account import Account
 
+from bascule.entrypoints.devchain.accounts import DevAccount
 from tests.support.chain import LocalNode, RpcFailure
 
 
@@ -82,6 +84,20 @@ async def test_waiting_transaction_is_mined_by_the_fork_and_can_be_dropped_too(n
 
     assert (await node.rpc("eth_getTransactionReceipt", kept))["blockNumber"] == "0x2"
     assert await node.rpc("eth_getTransactionByHash", dropped) is None
+
+
+async def test_payment_that_lost_its_funding_is_forgotten(node: LocalNode) -> None:
+    key = "0x" + "42" * 32
+    poor = DevAccount(Account.from_key(key).address, key)
+    funding = await node.send(node.accounts[0], to=poor.address, value=10**18)
+    await node.dev.mine()
+    spending = await node.send(poor, to=node.accounts[9].address, value=1)
+    await node.dev.mine()
+
+    await node.rpc("bascule_reorg", {"depth": 2, "drop": [funding]})
+
+    assert await node.rpc("eth_getTransactionByHash", spending) is None
+    assert await node.rpc("eth_getTransactionCount", poor.address, "pending") == "0x0"
 
 
 async def test_logs_of_replaced_blocks_are_gone_with_them(node: LocalNode) -> None:

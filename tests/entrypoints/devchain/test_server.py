@@ -64,6 +64,7 @@ ODD: list[Any] = [
     "0x" + "11" * 32, [], {}, [[]], [None], {"to": 5}, {"from": "0x12"}, {"data": "0x1"}, {"value": "-0x1"},
     {"gas": "0x1"}, {"accessList": [{}]}, {"accessList": 7}, {"blockHash": "0x1"}, {"fromBlock": -1},
     {"depth": 2**70}, {"accessList": [{"address": "0x" + "00" * 20, "storageKeys": 5}]}, {"topics": [1.5]},
+    {"authorizationList": [{"chainId": "0x1"}]}, {"authorizationList": {}},
     {"to": "0x" + "00" * 20, "gas": "0x" + "f" * 64}, {"to": "0x" + "00" * 20, "value": "0x" + "f" * 64},
     {"blocks": 2**200}, {"timestamp": 2**255}, {"safe": 9}, {"safe": None},
 ]  # fmt: skip

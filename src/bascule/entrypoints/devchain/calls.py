@@ -25,7 +25,7 @@ ESTIMATE_TOLERANCE = 0.015
 
 
 class Message(NamedTuple):
-    """A call's parameters; `gas` None means all of a block."""
+    """A call's parameters; `gas` None means all of a block, `authorizations` are EIP-7702's for py-evm."""
 
     sender: bytes
     to: bytes
@@ -33,6 +33,7 @@ class Message(NamedTuple):
     data: bytes
     gas: int | None
     access_list: tuple[tuple[bytes, tuple[int, ...]], ...]
+    authorizations: tuple[dict[str, Any], ...]
 
 
 def call(evm: Evm, block_hash: bytes, message: Message) -> bytes:
@@ -107,17 +108,23 @@ def _run(evm: Evm, block_hash: bytes, message: Message, gas: int) -> "Computatio
     vm: Any = evm.chain.get_vm(head)
     context = vm.create_execution_context(head.copy(base_fee_per_gas=0), vm.previous_hashes, vm.chain_context)
     state = vm.get_state_class()(vm.chaindb.db, context, head.state_root)
-    unsigned = vm.get_transaction_builder().new_unsigned_dynamic_fee_transaction(
-        chain_id=evm.chain.chain_id,
-        nonce=state.get_nonce(Address(message.sender)),
-        max_priority_fee_per_gas=0,
-        max_fee_per_gas=0,
-        gas=gas,
-        to=message.to,
-        value=message.value,
-        data=message.data,
-        access_list=message.access_list,
-    )
+    fields = {
+        "chain_id": evm.chain.chain_id,
+        "nonce": state.get_nonce(Address(message.sender)),
+        "max_priority_fee_per_gas": 0,
+        "max_fee_per_gas": 0,
+        "gas": gas,
+        "to": message.to,
+        "value": message.value,
+        "data": message.data,
+        "access_list": message.access_list,
+    }
+    builder = vm.get_transaction_builder()
+    if message.authorizations:
+        authorizations = list(message.authorizations)
+        unsigned = builder.new_unsigned_set_code_transaction(**fields, authorization_list=authorizations)
+    else:
+        unsigned = builder.new_unsigned_dynamic_fee_transaction(**fields)
     if gas < unsigned.intrinsic_gas:
         raise refused(f"intrinsic gas too low: have {gas}, want {unsigned.intrinsic_gas}")
     balance = state.get_balance(Address(message.sender))

@@ -122,9 +122,10 @@ class LocalChain:
             raws = [tx.raw for block in replaced for tx in block.transactions if tx.hash not in drop]
             returned = await self.evm(lambda evm: [evm.decode(raw) for raw in raws])
             waiting = [tx for tx in (*returned, *self.queue.all()) if tx.hash not in drop]
-            await self._extend(keep, [*(block.time for block in replaced), None], waiting)
+            spent = await self._extend(keep, [*(block.time for block in replaced), None], waiting)
             self.queue.discard(drop)
-            self.queue.restore(tx for tx in returned if self.index.transaction(tx.hash) is None)
+            gone = spent | {tx.hash for tx in self.index.head.transactions}
+            self.queue.restore(tx for tx in returned if tx.hash not in gone)
             return self.index.head
 
     def snapshot(self) -> int:
@@ -150,8 +151,11 @@ class LocalChain:
 
     async def _extend(
         self, keep: int, times: Sequence[int | None], waiting: Sequence["SignedTransactionAPI"]
-    ) -> None:
-        """Builds one block per entry of `times` on height `keep` - 1; the last one takes the transactions."""
+    ) -> frozenset[bytes]:
+        """Builds one block per entry of `times` on height `keep` - 1; the last one takes the transactions.
+
+        Returns the transactions that were forgotten because they can never be mined on top of that.
+        """
         parent = self.index.blocks[keep - 1]
         now = int(self._clock()) + self.time_offset
 
@@ -170,6 +174,7 @@ class LocalChain:
         self._publish(change)
         self.queue.discard(spent)
         self.queue.discard(tx.hash for tx in change.blocks[-1].transactions)
+        return frozenset(spent)
 
     def _publish(self, change: Change) -> None:
         self._store.append(change)

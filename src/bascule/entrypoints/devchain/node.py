@@ -24,9 +24,10 @@ SHUTDOWN_SECONDS = 2.0
 class DevChain:
     """The local chain behind JSON-RPC at `url`.
 
-    `port` 0 takes a free one; `data_dir` None keeps nothing; `block_time` in seconds, None mines on demand;
-    `safe` and `finalized` are distances from the head in blocks. `start` raises OSError when the port is
-    taken and `errors.DataDirError` when the stored chain cannot be used.
+    `port` 0 takes a free one; `data_dir` None keeps nothing; `block_time` in seconds, None mines on demand
+    (below one second timestamps run ahead of the clock, because each must be later than the last); `safe` and
+    `finalized` are distances from the head in blocks. `start` raises OSError when the port is taken and
+    `errors.DataDirError` when the stored chain cannot be used.
     """
 
     def __init__(

@@ -72,6 +72,7 @@ def message(value: object) -> Message:
         data=next(iter(payloads.values()), b""),
         gas=quantity(fields["gas"], "gas") if fields.get("gas") is not None else None,
         access_list=_access_list(fields.get("accessList") or []),
+        authorizations=_authorizations(fields.get("authorizationList") or []),
     )
 
 
@@ -81,6 +82,18 @@ def _access_list(value: object) -> tuple[tuple[bytes, tuple[int, ...]], ...]:
     entries = [members(entry, "accessList") for entry in value]
     return tuple(
         (address(entry.get("address"), "accessList.address"), _slots(entry.get("storageKeys") or []))
+        for entry in entries
+    )
+
+
+def _authorizations(value: object) -> tuple[dict[str, Any], ...]:
+    if not isinstance(value, list):
+        raise invalid_params("authorizationList: a list is needed")
+    entries = [members(entry, "authorizationList") for entry in value]
+    numbers = {"chain_id": "chainId", "nonce": "nonce", "y_parity": "yParity", "r": "r", "s": "s"}
+    return tuple(
+        {ours: quantity(entry.get(name), f"authorizationList.{name}") for ours, name in numbers.items()}
+        | {"address": address(entry.get("address"), "authorizationList.address")}
         for entry in entries
     )
 
