@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bascule.chain.errors import WrongShape
-from bascule.chain.hexes import data, quantity
+from bascule.chain.hexes import data, number, quantity
 from bascule.chain.logs import Log
 from bascule.chain.rpc import Call, Rpc
 from bascule.domain.chain import Address, Hash
@@ -80,10 +79,17 @@ def balance_calldata(owner: Address) -> bytes:
 async def balances(rpc: Rpc, pairs: Sequence[tuple[Address, Address]], height: int) -> list[int]:
     """What each (token, owner) pair holds at the end of a block, in base units and in order.
 
-    The token of twenty zero bytes is the native coin. Raises: WrongShape when a token is no contract there.
+    The token of twenty zero bytes is the native coin; an address without code holds nothing of anyone's.
+    Raises: WrongShape when a contract there is no token.
     """
     answers = await rpc.batch_as(str, [_balance_call(token, owner, height) for token, owner in pairs])
-    return [_balance(token, answer) for (token, _), answer in zip(pairs, answers, strict=True)]
+    silent = sorted({token for (token, _), answer in zip(pairs, answers, strict=True) if answer == "0x"})
+    codes = await rpc.batch_as(str, [("eth_getCode", ("0x" + t.hex(), quantity(height))) for t in silent])
+    empty = {token for token, code in zip(silent, codes, strict=True) if code == "0x"}
+    return [
+        0 if token in empty else _balance(token, answer)
+        for (token, _), answer in zip(pairs, answers, strict=True)
+    ]
 
 
 def _balance_call(token: Address, owner: Address, height: int) -> Call:
@@ -96,6 +102,4 @@ def _balance_call(token: Address, owner: Address, height: int) -> Call:
 def _balance(token: Address, answer: str) -> int:
     if any(token):
         return int.from_bytes(data(answer, 32, method="eth_call"), "big")
-    if not answer.startswith("0x"):
-        raise WrongShape(method="eth_getBalance", why=f"{answer[:80]!r} is not a quantity")
-    return int(answer, 16)
+    return number(answer, method="eth_getBalance")

@@ -26,12 +26,12 @@ SELECT chain_id, address, factory, epoch, n
   FROM deposit_addresses WHERE intent_id = %(intent_id)s ORDER BY chain_id;
 
 -- name: to_open
--- The (address, token) pairs whose first balance is not recorded: known tokens everywhere, the coin at wallets.
+-- The (address, token) pairs whose first balance is not recorded: booked tokens everywhere, the coin at wallets.
 SELECT o.address, t.contract AS token
   FROM own_addresses o
   JOIN tokens t ON t.chain_id = o.chain_id
  WHERE o.chain_id = %(chain_id)s
-   AND (o.kind = 'wallet' OR t.contract <> decode(repeat('00', 20), 'hex'))
+   AND (t.accepted OR (o.kind = 'wallet' AND t.contract = decode(repeat('00', 20), 'hex')))
    AND NOT EXISTS (SELECT FROM openings p
                     WHERE p.chain_id = o.chain_id AND p.address = o.address AND p.token = t.contract)
  ORDER BY o.address, t.contract;

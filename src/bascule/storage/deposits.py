@@ -124,6 +124,12 @@ async def advance_finalize(conn: Connection, chain_id: ChainId, number: int, now
     return [row["id"] for row in rows]
 
 
+async def grow_versions(conn: Connection, ids: Sequence[str]) -> None:
+    """Marks deposits as changed whose application was decided anew."""
+    if ids:
+        await _sql.run(conn, "grow_versions", ids=list(ids))
+
+
 async def owners(conn: Connection, ids: Sequence[str]) -> list[Owned]:
     """Whose deposits these are, in chain order."""
     return [Owned(**row) for row in await _sql.all(conn, "owners", ids=list(ids))]

@@ -37,6 +37,10 @@ UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, version = ver
                   AND t.log_index = d.log_index AND t.canonical)
 RETURNING id;
 
+-- name: grow_versions
+-- Deposits that are shown otherwise than before, though their own state did not move.
+UPDATE deposits SET version = version + 1 WHERE id = ANY(%(ids)s::text[]);
+
 -- name: owners
 -- Whose deposits these are, and the intents whose addresses they came to.
 SELECT d.id, d.account_id, d.livemode, d.version, d.kind, a.intent_id, coalesce(k.accepted, false) AS booked

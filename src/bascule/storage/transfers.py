@@ -8,6 +8,7 @@ from typing import Any
 
 from bascule.domain.chain import Address, ChainId, Hash
 from bascule.domain.deposit import DepositState
+from bascule.domain.errors import Halted
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -79,7 +80,10 @@ async def orphan_above(conn: Connection, chain_id: ChainId, number: int) -> int:
 
 
 async def arrivals(conn: Connection, chain_id: ChainId, block_hashes: Sequence[Hash]) -> list[Arrival]:
-    """The canonical transfers of these blocks from outside to us, in chain order."""
+    """The canonical transfers of these blocks from outside to us, in chain order.
+
+    Raises: Halted when money came to an own address and there is no operator whose it could be.
+    """
     rows = await _sql.all(conn, "arrivals", chain_id=chain_id, block_hashes=list(block_hashes))
     return [_arrival(row) for row in rows]
 
@@ -108,6 +112,8 @@ def _transfer(row: Row) -> Transfer:
 
 
 def _arrival(row: Row) -> Arrival:
+    if row["account_id"] is None:
+        raise Halted("money came to an address of ours, but this installation has no operator account")
     state = row["deposit_state"]
     return Arrival(
         transfer=_transfer(row),

@@ -14,7 +14,8 @@ SELECT %(chain_id)s, n.block_hash, n.log_index, n.block_number, n.tx_hash, n.tok
     OR EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = n.src)
     OR EXISTS (SELECT FROM own_addresses o
                 WHERE o.chain_id = %(chain_id)s AND o.address IN (n.src, n.dst)
-                  AND (NOT EXISTS (SELECT FROM tokens k WHERE k.chain_id = %(chain_id)s AND k.contract = n.token)
+                  AND (NOT EXISTS (SELECT FROM tokens k WHERE k.chain_id = %(chain_id)s AND k.contract = n.token
+                                      AND k.accepted)
                        OR EXISTS (SELECT FROM openings p
                                    WHERE p.chain_id = %(chain_id)s AND p.address = o.address
                                      AND p.token = n.token AND p.block_number < n.block_number)))

@@ -1,0 +1,121 @@
+"""Arrivals: transfers of newly canonical blocks become deposits, and are matched.
+
+Runs inside the watcher's transaction, and may run twice over the same blocks: a deposit is found by the
+identity of its payment, so nothing is made twice.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bascule.domain.application import ApplicationState, Reason
+from bascule.domain.chain import ChainId, Hash
+from bascule.domain.deposit import DepositState
+from bascule.domain.ids import Prefix
+from bascule.domain.matching import Decision, Fixed
+from bascule.domain.webhook import EventType
+from bascule.services import deposits as deposit_service
+from bascule.services import matcher
+from bascule.services.outbox import Outbox
+from bascule.services.seams import Clock, Entropy, new_id
+from bascule.storage import applications, deposits, transfers
+from bascule.storage.database import Connection
+from bascule.storage.deposits import Kind, NewDeposit, Owned
+from bascule.storage.transfers import Arrival
+
+
+def kind_of(arrival: Arrival) -> Kind:
+    """Whose money it is: a payer's, the operator's capital, or nobody's we know."""
+    if arrival.own_kind is None:
+        return "payment"
+    capital = arrival.from_treasury and arrival.own_kind in ("vault", "collector") and arrival.accepted
+    return "capital" if capital else "unsolicited"
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Turns canonical transfers into deposits and says so, in the caller's transaction."""
+
+    chain_id: ChainId
+    clock: Clock
+    entropy: Entropy
+    outbox: Outbox
+    counters: Counter[str]
+
+    async def take(self, conn: Connection, block_hashes: Sequence[Hash]) -> None:
+        """Every transfer from outside to us in these blocks is a deposit, detected, when this returns."""
+        found = await transfers.arrivals(conn, self.chain_id, block_hashes)
+        fresh = {
+            new_id(Prefix.DEPOSIT, self.clock, self.entropy): arrival
+            for arrival in found
+            if arrival.deposit_id is None
+        }
+        returned = {
+            arrival.deposit_id: arrival
+            for arrival in found
+            if arrival.deposit_id is not None and arrival.deposit_state is DepositState.ORPHANED
+        }
+        await self._store(conn, fresh, returned)
+        self.counters["deposits_detected"] += len(fresh)
+        self.counters["deposits_returned"] += len(returned)
+        await self.settle(conn, [*fresh, *returned], EventType.DEPOSIT_DETECTED)
+
+    async def orphan_above(self, conn: Connection, number: int) -> None:
+        """Every unfinished deposit above a height is orphaned when this returns."""
+        ids = await deposits.advance_orphan(conn, self.chain_id, number)
+        self.counters["deposits_orphaned"] += len(ids)
+        await self.settle(conn, ids, EventType.DEPOSIT_ORPHANED)
+
+    async def settle(self, conn: Connection, ids: Sequence[str], event: EventType) -> list[Owned]:
+        """Decides anew what the deposits' intents have, tells all of it, and returns the deposits.
+
+        Intents are taken in the order of their ids, so that two transactions never wait for each other.
+        """
+        if not ids:
+            return []
+        owned = await deposits.owners(conn, ids)
+        by_intent: dict[str, dict[str, EventType]] = defaultdict(dict)
+        for deposit in owned:
+            if deposit.intent_id is not None:
+                by_intent[deposit.intent_id][deposit.id] = event
+        for intent_id in sorted(by_intent):
+            await matcher.recompute(conn, intent_id, self.outbox, self.clock, by_intent[intent_id])
+        unclaimed = [deposit for deposit in owned if deposit.intent_id is None]
+        await self._settle_unclaimed(conn, unclaimed, event)
+        await deposit_service.tell(conn, self.outbox, [(deposit.id, event) for deposit in unclaimed])
+        return owned
+
+    async def _store(self, conn: Connection, fresh: dict[str, Arrival], returned: dict[str, Arrival]) -> None:
+        new = [
+            NewDeposit(
+                id=deposit_id,
+                account_id=arrival.account_id,
+                livemode=arrival.livemode,
+                kind=kind_of(arrival),
+                token_id=arrival.token_id,
+                block_hash=arrival.transfer.block_hash,
+                log_index=arrival.transfer.log_index,
+            )
+            for deposit_id, arrival in fresh.items()
+        ]
+        await deposits.insert(conn, self.chain_id, new, self.clock.now())
+        places = [(k, a.transfer.block_hash, a.transfer.log_index) for k, a in returned.items()]
+        await deposits.advance_return(conn, self.chain_id, places)
+
+    async def _settle_unclaimed(self, conn: Connection, unclaimed: Sequence[Owned], event: EventType) -> None:
+        """Money at our own addresses counts for no intent; capital counts as such without an application."""
+        waiting = [deposit for deposit in unclaimed if deposit.kind == "unsolicited"]
+        fixed = await applications.of_deposits(conn, [deposit.id for deposit in waiting])
+        orphaned = event is EventType.DEPOSIT_ORPHANED
+        new: dict[str, Decision] = {}
+        moves: dict[str, tuple[Fixed, Decision]] = {}
+        for deposit in waiting:
+            reason = Reason.UNSOLICITED if deposit.booked else Reason.UNSUPPORTED_TOKEN
+            decision = Decision(ApplicationState.UNAPPLIED, Reason.ORPHANED if orphaned else reason, 0)
+            before = fixed.get(deposit.id)
+            if before is None:
+                new[deposit.id] = decision
+            elif before.state is ApplicationState.UNAPPLIED and before.reason is not decision.reason:
+                moves[deposit.id] = before, decision
+        await applications.insert(conn, None, new)
+        await applications.advance(conn, moves)

@@ -1,0 +1,111 @@
+"""Deposits as the API shows them, and telling what happened to them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from bascule.domain import chain, finality
+from bascule.domain.application import ApplicationState
+from bascule.domain.errors import NotFound
+from bascule.domain.money import Asset, TokenAmount
+from bascule.domain.webhook import EventType
+from bascule.services.outbox import Outbox
+from bascule.storage import deposits
+from bascule.storage.database import Connection
+from bascule.storage.deposits import Shown
+
+
+async def describe(conn: Connection, deposit_id: str) -> dict[str, Any]:
+    """The deposit as the API shows it. Raises: NotFound `resource_missing`."""
+    found = await describe_many(conn, [deposit_id])
+    if not found:
+        raise NotFound("resource_missing", f"There is no deposit {deposit_id}.", param="id")
+    return found[0]
+
+
+async def describe_many(conn: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Those of `ids` that exist, in their order, as the API shows them."""
+    return [_described(row) for row in await deposits.shown(conn, ids)]
+
+
+async def tell(conn: Connection, outbox: Outbox, happened: Sequence[tuple[str, EventType]]) -> None:
+    """Appends an event for each (deposit id, what happened), with the deposit as it is now."""
+    rows = {row.id: row for row in await deposits.shown(conn, [deposit_id for deposit_id, _ in happened])}
+    for deposit_id, event in happened:
+        row = rows[deposit_id]
+        await outbox.append(
+            conn,
+            account_id=row.account_id,
+            livemode=row.livemode,
+            type=event,
+            object_id=row.id,
+            object_version=row.version,
+            object=_described(row),
+        )
+
+
+def _described(row: Shown) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "object": "deposit",
+        "kind": row.kind,
+        "network": chain.caip2(row.chain_id),
+        "token": row.token_id,
+        "contract": chain.checksum(row.token),
+        **_money(row),
+        "tx_hash": chain.hex32(row.tx_hash),
+        "log_index": row.log_index,
+        "block_number": row.block_number,
+        "block_hash": chain.hex32(row.block_hash),
+        "block_time": _seconds(row.block_time),
+        "from": chain.checksum(row.src),
+        "to": chain.checksum(row.dst),
+        "status": str(row.state),
+        "confirmations": finality.confirmations(row.block_number, row.processed),
+        "confirmations_required": finality.confirmations_required(row.finality),
+        "finalized_at": None if row.finalized_at is None else _seconds(row.finalized_at),
+        "application": _application(row),
+        "unapplied_reason": row.reason,
+        "evidence": None,
+        "livemode": row.livemode,
+        "created": _seconds(row.created_at),
+        "version": row.version,
+    }
+
+
+def _money(row: Shown) -> Mapping[str, Any]:
+    """A token we do not know has no decimals: only its base units can be shown."""
+    shown = None
+    if row.currency is not None and row.decimals is not None:
+        asset = Asset(row.chain_id, row.token, row.currency, row.decimals)
+        shown = TokenAmount(row.amount, asset).display()
+    return {
+        "currency": row.currency,
+        "amount": shown,
+        "amount_atomic": str(row.amount),
+        "decimals": row.decimals,
+    }
+
+
+def _application(row: Shown) -> dict[str, Any] | None:
+    """What it counts for; null for money that counts for nothing."""
+    if row.application_state in (None, ApplicationState.UNAPPLIED):
+        return None
+    return {
+        "payment_intent": row.intent_id,
+        "status": row.application_state,
+        "amount_applied": _applied(row),
+        "amount_applied_atomic": str(row.amount_applied),
+    }
+
+
+def _applied(row: Shown) -> str | None:
+    if row.currency is None or row.decimals is None:
+        return None
+    return TokenAmount(
+        row.amount_applied, Asset(row.chain_id, row.token, row.currency, row.decimals)
+    ).display()
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

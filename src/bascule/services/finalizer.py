@@ -1,0 +1,81 @@
+"""Finality: what stands deep enough is promoted, booked and told, in one transaction."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from bascule.chain import heads
+from bascule.chain.heads import Header
+from bascule.chain.rpc import Rpc
+from bascule.domain import finality
+from bascule.domain.finality import Tags
+from bascule.domain.webhook import EventType
+from bascule.services.arrivals import Arrivals
+from bascule.services.failpoints import Failpoints
+from bascule.services.seams import Clock
+from bascule.storage import blocks, deposits, leases, ledger, transfers
+from bascule.storage.blocks import Cursor
+from bascule.storage.database import Connection, Database
+from bascule.storage.leases import Lease
+from bascule.storage.networks import Network
+
+
+@dataclass(frozen=True)
+class Finalizer:
+    """Raises the finalized height by the network's policy, never above what was read, never back."""
+
+    db: Database
+    rpc: Rpc
+    network: Network
+    clock: Clock
+    arrivals: Arrivals
+    failpoints: Failpoints
+    counters: Counter[str]
+
+    async def promote(self, cursor: Cursor, head: Header, lease: Lease) -> int:
+        """Finalizes what the policy allows; how many deposits became final and booked.
+
+        A node whose block at that height is not ours changes nothing: the watcher will find the fork.
+        """
+        target = await self._target(cursor, head)
+        if target is None:
+            return 0
+        async with self.db.transaction() as conn:
+            await leases.hold(conn, lease)
+            await blocks.finalize(conn, cursor, target.ref)
+            count = await self._book(conn, cursor.finalized_number, target.number)
+            self.failpoints.hit("watcher.before_finalize_commit")
+        self.failpoints.hit("watcher.after_finalize_commit")
+        self.counters["deposits_finalized"] += count
+        return count
+
+    async def newest_final(self, head: Header, previous: int = -1) -> int:
+        """The newest final height by the network's policy, as the node says; at least `previous`."""
+        policy = self.network.finality
+        tags = Tags()
+        if policy.kind != "depth":
+            said = (await heads.tagged(self.rpc, policy.kind)).number
+            tags = Tags(safe=said) if policy.kind == "safe" else Tags(finalized=said)
+        return finality.finalized_number(policy, head.number, tags, previous)
+
+    async def _target(self, cursor: Cursor, head: Header) -> Header | None:
+        """The block to finalize up to: read by us, and the same one at the node."""
+        newest = await self.newest_final(head, cursor.finalized_number)
+        number = min(newest, cursor.last_number)
+        if number <= cursor.finalized_number:
+            return None
+        theirs = head if number == head.number else await heads.by_number(self.rpc, number)
+        async with self.db.read() as conn:
+            ours = await blocks.canonical_at(conn, cursor.chain_id, number)
+        return theirs if theirs is not None and ours is not None and theirs.hash == ours.hash else None
+
+    async def _book(self, conn: Connection, after: int, upto: int) -> int:
+        """Money comes in before it moves among our addresses, so that no class of custody is overdrawn."""
+        chain_id = self.network.chain_id
+        final = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now())
+        owned = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED)
+        for deposit in owned:
+            if deposit.booked:
+                await ledger.post_deposit(conn, deposit.id)
+        for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto):
+            await ledger.post_internal(conn, chain_id, block_hash, log_index)
+        return len(owned)

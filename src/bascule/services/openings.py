@@ -1,0 +1,60 @@
+"""Openings: what our own addresses held when we began to watch them is the operator's.
+
+Taken at a final block, so never taken back. An address registered while the chain is read is opened at the
+finalized block, and the blocks since then are read once more for what touched it.
+"""
+
+from dataclasses import dataclass
+
+from bascule.chain import erc20, heads
+from bascule.chain.heads import Header
+from bascule.chain.rpc import Rpc
+from bascule.domain.chain import Address, BlockRef
+from bascule.domain.errors import Retryable
+from bascule.domain.ids import Prefix
+from bascule.services.seams import Clock, Entropy, new_id
+from bascule.storage import addresses, ledger
+from bascule.storage.addresses import Opening
+from bascule.storage.database import Connection, Database
+from bascule.storage.networks import Network
+
+Pair = tuple[Address, Address]
+
+
+@dataclass(frozen=True)
+class Openings:
+    """Reads first balances and books them."""
+
+    db: Database
+    rpc: Rpc
+    network: Network
+    clock: Clock
+    entropy: Entropy
+
+    async def missing(self) -> list[Pair]:
+        """The (address, token) pairs that have no opening yet."""
+        async with self.db.read() as conn:
+            return await addresses.to_open(conn, self.network.chain_id)
+
+    async def first_block(self, final: int) -> Header | None:
+        """The block a new chain is taken over at: the network's start block, else the finalized one."""
+        number = self.network.start_block or final
+        return await heads.by_number(self.rpc, number) if 0 <= number <= final else None
+
+    async def read(self, pairs: list[Pair], block: BlockRef) -> list[Opening]:
+        """The balances at the end of `block`. Raises: Retryable when the node has another block there."""
+        amounts = await erc20.balances(self.rpc, [(token, owner) for owner, token in pairs], block.number)
+        header = await heads.by_number(self.rpc, block.number)
+        if header is None or header.hash != block.hash:
+            raise Retryable(f"the node changed its mind about block {block.number} while balances were read")
+        return [
+            Opening(new_id(Prefix.OPENING, self.clock, self.entropy), owner, token, amount)
+            for (owner, token), amount in zip(pairs, amounts, strict=True)
+        ]
+
+    async def book(self, conn: Connection, block: BlockRef, openings: list[Opening]) -> None:
+        """Stores and books them; `block` is final in the same transaction."""
+        await addresses.record_openings(conn, self.network.chain_id, block, openings)
+        for opening in openings:
+            if opening.amount:
+                await ledger.post_opening(conn, opening.id)

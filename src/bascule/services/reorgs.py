@@ -1,0 +1,77 @@
+"""Reorganisations: where the chain forks from ours, and taking back what was believed above it."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from bascule.chain import heads
+from bascule.chain.rpc import Rpc
+from bascule.domain import finality
+from bascule.domain.chain import BlockRef, Hash
+from bascule.domain.errors import Retryable
+from bascule.services.arrivals import Arrivals
+from bascule.services.failpoints import Failpoints
+from bascule.storage import blocks, leases, transfers
+from bascule.storage.blocks import Cursor
+from bascule.storage.database import Database
+from bascule.storage.leases import Lease
+
+_STEP = 64  # headers per request on the way back
+
+
+class NodeBehind(Retryable):
+    """The node does not have a block that we know to be final; it has to catch up."""
+
+
+@dataclass(frozen=True)
+class Reorgs:
+    """Finds the fork and moves back to it."""
+
+    db: Database
+    rpc: Rpc
+    arrivals: Arrivals
+    failpoints: Failpoints
+    counters: Counter[str]
+
+    async def go_back(self, cursor: Cursor, lease: Lease) -> int:
+        """Marks everything above the fork as orphaned and puts the cursor there; how many blocks that were.
+
+        Raises: FinalizedBlockGone (Halted) when a final block is gone, after latching that in the database;
+        NodeBehind when the node cannot tell.
+        """
+        try:
+            fork = finality.require_final_blocks(await self._fork(cursor), cursor.finalized_number)
+        except finality.FinalizedBlockGone as gone:
+            async with self.db.transaction() as conn:
+                await leases.hold(conn, lease)
+                await blocks.halt(conn, cursor.chain_id, str(gone))
+            raise
+        async with self.db.transaction() as conn:
+            await leases.hold(conn, lease)
+            await blocks.move_cursor(conn, cursor, fork)
+            await blocks.orphan_above(conn, cursor.chain_id, fork.number)
+            await transfers.orphan_above(conn, cursor.chain_id, fork.number)
+            await self.arrivals.orphan_above(conn, fork.number)
+            self.failpoints.hit("watcher.before_commit")
+        self.failpoints.hit("watcher.after_commit")
+        self.counters["reorgs"] += 1
+        self.counters["blocks_orphaned"] += cursor.last_number - fork.number
+        return cursor.last_number - fork.number
+
+    async def _fork(self, cursor: Cursor) -> BlockRef | None:
+        """The newest block down to the finalized one that the node has too."""
+        async with self.db.read() as conn:
+            ours = await blocks.canonical_down_to(conn, cursor.chain_id, cursor.finalized_number)
+        theirs: dict[int, Hash | None] = {}
+        for start in range(0, len(ours), _STEP):
+            part = ours[start : start + _STEP]
+            headers = await heads.by_numbers(self.rpc, [block.number for block in part])
+            theirs = {
+                block.number: None if header is None else header.hash
+                for block, header in zip(part, headers, strict=True)
+            }
+            fork = finality.fork_point(part, theirs.get)
+            if fork is not None:
+                return fork
+        if theirs.get(cursor.finalized_number) is None:
+            raise NodeBehind(f"the node has no block {cursor.finalized_number}, which was final")
+        return None

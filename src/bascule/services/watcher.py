@@ -1,0 +1,230 @@
+"""The watcher of one chain: blocks in, deposits out, nothing lost, nothing twice.
+
+Each step reads the chain without a transaction and writes all of it in one: blocks, transfers, deposits,
+what they make of intents, events, and the cursor, guarded by the cursor's last hash and the lease's epoch.
+So a crash leaves the step before or the step after, and a second watcher can only wait.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import structlog
+
+from bascule.chain import erc20, heads
+from bascule.chain import logs as chain_logs
+from bascule.chain.errors import IncompleteAnswer
+from bascule.chain.heads import Header
+from bascule.chain.rpc import Rpc
+from bascule.domain.chain import BlockRef
+from bascule.domain.errors import Halted
+from bascule.services.arrivals import Arrivals
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
+from bascule.services.finalizer import Finalizer
+from bascule.services.openings import Openings
+from bascule.services.outbox import Outbox
+from bascule.services.reorgs import Reorgs
+from bascule.services.seams import Clock, Entropy
+from bascule.storage import blocks, leases, transfers
+from bascule.storage.blocks import Cursor
+from bascule.storage.database import Database
+from bascule.storage.leases import Lease
+from bascule.storage.networks import Network
+from bascule.storage.transfers import Transfer
+
+_log = structlog.get_logger()
+
+
+class ChainHalted(Halted):
+    """The chain was halted before; an operator has to look and clear it."""
+
+    def __init__(self, *, chain_id: int, reason: str) -> None:
+        super().__init__(f"chain {chain_id} is halted: {reason}")
+        self.chain_id = chain_id
+
+
+class Watcher:
+    """Reads one chain to its head and promotes what is final. Several may run; one at a time works.
+
+    lease_seconds: how long a silent watcher keeps others waiting; blocks_per_step: at most so many blocks in
+    one transaction while catching up. `counters` says what was read, passed over and refused, by name.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        rpc: Rpc,
+        network: Network,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        outbox: Outbox,
+        failpoints: Failpoints = NO_FAILPOINTS,
+        lease_seconds: float = 15.0,
+        blocks_per_step: int = 32,
+    ) -> None:
+        self.name = f"watcher:{network.chain_id}"
+        self.counters: Counter[str] = Counter()
+        self._db, self._rpc, self._network = db, rpc, network
+        self._failpoints = failpoints
+        self._holder = entropy.bytes(8).hex()
+        self._lease_seconds = lease_seconds
+        self._blocks_per_step = blocks_per_step
+        self._chain_checked = False
+        self._arrivals = Arrivals(network.chain_id, clock, entropy, outbox, self.counters)
+        self._openings = Openings(db, rpc, network, clock, entropy)
+        self._reorgs = Reorgs(db, rpc, self._arrivals, failpoints, self.counters)
+        self._finalizer = Finalizer(db, rpc, network, clock, self._arrivals, failpoints, self.counters)
+
+    async def run_once(self) -> int:
+        """One step towards the head, then finality: how many blocks and deposits moved; 0 at the head.
+
+        Raises: Retryable (the node or the database is not ready, nothing was written), ChainHalted.
+        """
+        lease = await self._claim()
+        if lease is None:
+            return 0
+        await self._check_chain()
+        async with self._db.read() as conn:
+            cursor = await blocks.cursor(conn, self._network.chain_id)
+        if cursor is not None and cursor.halted_reason is not None:
+            raise ChainHalted(chain_id=cursor.chain_id, reason=cursor.halted_reason)
+        head = await heads.latest(self._rpc)
+        if cursor is None:
+            return await self._start(head, lease)
+        try:
+            done = await self._open_late(cursor, lease)
+            done += await self._step(cursor, head, lease)
+        except IncompleteAnswer as error:
+            self.counters["answers_refused"] += 1
+            _log.warning("a node's answer contradicts its header", chain_id=cursor.chain_id, why=str(error))
+            raise
+        async with self._db.read() as conn:
+            cursor = await blocks.cursor(conn, self._network.chain_id)
+        assert cursor is not None
+        return done + await self._finalizer.promote(cursor, head, lease)
+
+    async def release(self) -> None:
+        """Gives the lease back at the end of the process."""
+        lease = await self._claim()
+        if lease is not None:
+            async with self._db.transaction() as conn:
+                await leases.release(conn, lease)
+
+    async def _claim(self) -> Lease | None:
+        async with self._db.transaction() as conn:
+            return await leases.claim(conn, self.name, self._holder, self._lease_seconds)
+
+    async def _check_chain(self) -> None:
+        if not self._chain_checked:
+            await heads.require_chain(self._rpc, self._network.chain_id)
+            self._chain_checked = True
+
+    async def _start(self, head: Header, lease: Lease) -> int:
+        """The first block of a chain: final, with the balances our addresses had at its end."""
+        first = await self._openings.first_block(await self._finalizer.newest_final(head))
+        if first is None:
+            return 0
+        pairs = await self._openings.missing()
+        openings = await self._openings.read(pairs, first.ref)
+        async with self._db.transaction() as conn:
+            await leases.hold(conn, lease)
+            await blocks.record(conn, self._network.chain_id, [first.ref], "none")
+            await blocks.start_cursor(conn, self._network.chain_id, first.ref)
+            await self._openings.book(conn, first.ref, openings)
+            self._failpoints.hit("watcher.before_commit")
+        self._failpoints.hit("watcher.after_commit")
+        return 1
+
+    async def _open_late(self, cursor: Cursor, lease: Lease) -> int:
+        """Opens addresses that were registered meanwhile, and reads again what touched them since."""
+        pairs = await self._openings.missing()
+        if not pairs:
+            return 0
+        async with self._db.read() as conn:
+            known = await blocks.canonical_down_to(conn, cursor.chain_id, cursor.finalized_number)
+        final = known[-1]
+        openings = await self._openings.read(pairs, final)
+        headers = await self._same(list(reversed(known[:-1])))
+        found = await self._read(headers)
+        async with self._db.transaction() as conn:
+            await leases.hold(conn, lease)
+            await blocks.move_cursor(conn, cursor, known[0])
+            await self._openings.book(conn, final, openings)
+            await transfers.record(conn, cursor.chain_id, found)
+            await self._arrivals.take(conn, [header.hash for header in headers])
+            self._failpoints.hit("watcher.before_commit")
+        return len(pairs)
+
+    async def _same(self, known: Sequence[BlockRef]) -> list[Header]:
+        """The node's headers of blocks we have; those it has no more are left to the reorg."""
+        headers = await heads.by_numbers(self._rpc, [block.number for block in known])
+        return [h for h, ours in zip(headers, known, strict=True) if h is not None and h.hash == ours.hash]
+
+    async def _step(self, cursor: Cursor, head: Header, lease: Lease) -> int:
+        """Towards the head by one chunk, or back to the fork; nothing when the node has nothing newer."""
+        if head.number < cursor.last_number:
+            self.counters["head_went_down"] += 1
+            return 0
+        if head.number == cursor.last_number:
+            return 0 if head.hash == cursor.last_hash else await self._reorgs.go_back(cursor, lease)
+        headers = await self._next(cursor, head)
+        if not headers:
+            return 0
+        if headers[0].ref.parent != cursor.last_hash:
+            return await self._reorgs.go_back(cursor, lease)
+        await self._commit(cursor, headers, await self._read(headers), lease)
+        return len(headers)
+
+    async def _next(self, cursor: Cursor, head: Header) -> list[Header]:
+        """The headers after the cursor, as far as they link up among each other."""
+        last = min(head.number, cursor.last_number + self._blocks_per_step)
+        if last == cursor.next_number == head.number:
+            return [head]
+        found = await heads.by_numbers(self._rpc, range(cursor.next_number, last + 1))
+        linked: list[Header] = []
+        for header in found:
+            if header is None or (linked and header.ref.parent != linked[-1].hash):
+                break
+            linked.append(header)
+        return linked
+
+    async def _read(self, headers: Sequence[Header]) -> list[Transfer]:
+        """All transfers in these blocks, each block's logs proven against its header."""
+        found: list[Transfer] = []
+        ignored: Counter[str] = Counter()
+        for header, logs in zip(headers, await chain_logs.of_blocks(self._rpc, headers), strict=True):
+            moved, passed_over = erc20.transfers(logs)
+            ignored += passed_over
+            found += [_row(header, transfer) for transfer in moved]
+        self.counters.update({f"logs_ignored_{reason}": count for reason, count in ignored.items()})
+        return found
+
+    async def _commit(
+        self, cursor: Cursor, headers: Sequence[Header], found: Sequence[Transfer], lease: Lease
+    ) -> None:
+        async with self._db.transaction() as conn:
+            await leases.hold(conn, lease)
+            await blocks.move_cursor(conn, cursor, headers[-1].ref)
+            await blocks.record(conn, cursor.chain_id, [header.ref for header in headers], "bloom")
+            touching = await transfers.record(conn, cursor.chain_id, found)
+            if touching:
+                await self._arrivals.take(conn, [header.hash for header in headers])
+            self._failpoints.hit("watcher.before_commit")
+        self._failpoints.hit("watcher.after_commit")
+        self.counters["blocks_read"] += len(headers)
+        self.counters["transfers_of_others"] += len(found) - touching
+        self.counters["transfers_recorded"] += touching
+
+
+def _row(header: Header, found: erc20.Transfer) -> Transfer:
+    return Transfer(
+        block_hash=header.hash,
+        log_index=found.log_index,
+        block_number=header.number,
+        tx_hash=found.tx_hash,
+        token=found.token,
+        src=found.src,
+        dst=found.dst,
+        amount=found.amount,
+        occurrence=found.occurrence,
+    )
