@@ -114,3 +114,22 @@ async def test_verification_finds_what_replica_mode_let_through(db: Database, bo
         "payout holds money exactly while it may pay",
         "the books sum to zero",
     }
+
+
+@pytest.mark.parametrize(
+    "change", ["amount = 1", "destination = vault", "account_id = 'acct_merchant'", "identity = 'x'"]
+)
+async def test_what_a_payout_pays_never_changes(db: Database, books: Books, change: str) -> None:
+    payout = await books.payout(60)
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is for ever"):
+        await books.run(f"UPDATE payouts SET {change} WHERE id = %s", payout)
+
+
+@pytest.mark.parametrize(
+    "table", ["payout_approvals", "audit_log", "delivery_attempts", "events", "openings"]
+)
+async def test_append_only_tables_cannot_be_emptied(db: Database, table: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="not allowed"):
+        async with db.read() as conn:
+            await conn.execute(f"TRUNCATE {table} CASCADE".encode())

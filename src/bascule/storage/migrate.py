@@ -6,6 +6,7 @@ all, and once however many processes try. The statements are in `.sql` files bes
 """
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,7 @@ LOCK_KEY: Final = 0x6261_7363_756C_65  # "bascule": the advisory lock of every m
 LOCK_TIMEOUT: Final = "30s"
 STATEMENT_TIMEOUT: Final = "10min"
 Q = Queries("migrate")
+_one_at_a_time = threading.Lock()  # Alembic keeps its context in module variables
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _upgrade(url: str, history: History) -> None:
         destination_rev="head",
     )
     try:
-        with engine.begin() as connection, environment:
+        with _one_at_a_time, engine.begin() as connection, environment:
             connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
             connection.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_KEY})"))

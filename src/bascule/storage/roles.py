@@ -1,8 +1,8 @@
 """Who may do what in the database: one group role per process, one login role per process and installation.
 
 Groups (`bascule_api` …) belong to the cluster and get their grants in migrations. Logins (`<database>_api` …)
-belong to one database, have one group and one secret each, and connect nowhere else. Repeating any of this
-is harmless, also when several installations on one server do it at the same time.
+belong to one installation, have one group and one secret each, and its database lets in nobody else.
+Doing any of this again is harmless, also when several installations on one server do it at the same time.
 """
 
 from collections.abc import Mapping

@@ -545,3 +545,14 @@ CREATE TRIGGER never_emptied BEFORE TRUNCATE ON audit_log FOR EACH STATEMENT EXE
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON delivery_attempts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON openings FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Whom a payout pays, and how much, was approved: no process changes it afterwards.
+CREATE FUNCTION refuse_other_payment() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (new.id, new.account_id, new.livemode, new.identity, new.token_id, new.chain_id, new.destination, new.amount)
+       IS DISTINCT FROM (old.id, old.account_id, old.livemode, old.identity, old.token_id, old.chain_id, old.destination, old.amount) THEN
+        RAISE EXCEPTION 'whom payout % pays, and how much, is for ever', old.id USING errcode = '42501';
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER payment_is_for_ever BEFORE UPDATE ON payouts FOR EACH ROW EXECUTE FUNCTION refuse_other_payment();
