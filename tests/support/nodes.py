@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,17 +26,23 @@ class Refuse(Exception):
 
 
 class LyingNode:
-    """Forwards requests to `target`; `twist(method, params, result)` returns what is answered instead."""
+    """Forwards requests to `target`; `twist(method, params, result)` returns what is answered instead.
+
+    before: awaited with each request's body before it is passed on; asked: every method asked for.
+    """
 
     def __init__(self, target: str, session: aiohttp.ClientSession) -> None:
         self.url = ""
         self.asked: list[str] = []
         self.twist: Twist = lambda method, params, result: result
+        self.before: Callable[[str], Awaitable[None]] | None = None
         self._target = target
         self._session = session
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.read()
+        if self.before is not None:
+            await self.before(body.decode())
         async with self._session.post(
             self._target, data=body, headers={"content-type": "application/json"}
         ) as response:
