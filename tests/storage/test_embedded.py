@@ -12,11 +12,12 @@ import pytest
 
 from bascule.domain.errors import Halted
 from bascule.storage.embedded import EmbeddedPostgres, ServerUrl, sweep_abandoned
+from tests.support.postgres import fast_folder
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="bascule-embedded-") as name:
+    with tempfile.TemporaryDirectory(prefix="bascule-embedded-", dir=fast_folder()) as name:
         yield Path(name)
 
 

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -70,6 +71,7 @@ class EmbeddedPostgres:
         self._volatile = volatile
         self._bin_dir = bin_dir
         self._lock: IO[str] | None = None
+        self._socket_dir: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -83,7 +85,7 @@ class EmbeddedPostgres:
         try:
             account = account_for(self.cluster)
             programs = find_programs(account, self._bin_dir)
-            socket_dir = _socket_dir(self.data_dir, account)
+            self._socket_dir = socket_dir = _socket_dir(self.data_dir, account)
             if not self.cluster.exists():
                 self._initialise(programs, account)
             self._run(programs, account, socket_dir)
@@ -108,6 +110,10 @@ class EmbeddedPostgres:
                 except subprocess.TimeoutExpired:
                     continue
             self._process = None
+        if self._socket_dir is not None:
+            with suppress(OSError):  # a killed server leaves its socket there; the next start uses both again
+                self._socket_dir.rmdir()
+            self._socket_dir = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None

@@ -50,6 +50,13 @@ class Account:
 def account_for(cluster: Path) -> Account:
     """The account to run as: ourselves, or as root the owner of an existing cluster, else `nobody`."""
     if os.geteuid() != 0:
+        try:
+            pwd.getpwuid(os.geteuid())
+        except KeyError:
+            raise Halted(
+                f"user id {os.geteuid()} has no name on this machine, and the embedded PostgreSQL needs one;"
+                " give a database URL instead"
+            ) from None
         return Account(os.geteuid(), os.getegid(), switch=False)
     if cluster.exists() and (owner := cluster.stat()).st_uid != 0:
         return Account(owner.st_uid, owner.st_gid, switch=True)
