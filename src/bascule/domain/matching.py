@@ -52,14 +52,9 @@ class Seen:
     state: DepositState
 
     @property
-    def unit(self) -> int:
-        """One base unit in 10^-18 of the currency; 0 for a token we do not know."""
-        return 0 if self.decimals is None else 10 ** (SCALE - self.decimals)
-
-    @property
     def units(self) -> int:
         """The amount in 10^-18 of the currency; 0 for a token we do not know."""
-        return self.amount * self.unit
+        return 0 if self.decimals is None else self.amount * 10 ** (SCALE - self.decimals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +113,14 @@ def decide(
     """
     assert len({s.deposit_id for s in seen}) == len(seen), "a deposit is given once"
     decisions: dict[str, Decision] = {}
-    received = credited = 0
+    received = 0
     for deposit in sorted(seen, key=lambda s: _turn(s, fixed.get(s.deposit_id))):
-        decision = _kept(terms, intent_state, deposit, fixed.get(deposit.deposit_id), credited)
+        decision = _kept(terms, intent_state, deposit, fixed.get(deposit.deposit_id), received)
         if decision is None:
             reason = _refusal(terms, intent_state, deposit, received, dust_units)
-            decision = _applied(terms, deposit, credited) if reason is None else _unapplied(reason)
+            decision = _applied(terms, deposit, received) if reason is None else _unapplied(reason)
         decisions[deposit.deposit_id] = decision
-        if counts(decision, deposit.state):
-            received += deposit.units
-            credited += decision.amount_applied * deposit.unit
+        received += deposit.units if counts(decision, deposit.state) else 0
     confirmed = sum(
         s.units
         for s in seen
@@ -166,7 +159,7 @@ def _turn(deposit: Seen, before: Fixed | None) -> tuple[object, ...]:
 
 
 def _kept(
-    terms: IntentTerms, intent_state: IntentState, deposit: Seen, before: Fixed | None, credited: int
+    terms: IntentTerms, intent_state: IntentState, deposit: Seen, before: Fixed | None, received: int
 ) -> Decision | None:
     """The decision that already binds, or None when the deposit is to be decided anew."""
     if before is not None and before.state in (ApplicationState.REFUNDED, ApplicationState.ACCEPTED):
@@ -178,7 +171,7 @@ def _kept(
     if deposit.state is DepositState.FINALIZED:
         return Decision(before.state, before.reason, before.amount_applied)
     if before.state is ApplicationState.APPLIED:
-        return _applied(terms, deposit, credited)
+        return _applied(terms, deposit, received)
     closed = intent_state in PAYMENT_INTENT.finals
     return Decision(before.state, before.reason, 0) if closed else None
 
@@ -202,17 +195,17 @@ def _refusal(
     return next((reason for broken, reason in rules if broken), None)
 
 
-def _applied(terms: IntentTerms, deposit: Seen, credited: int) -> Decision:
+def _applied(terms: IntentTerms, deposit: Seen, received: int) -> Decision:
     """Applied whole; credited whole, or under `hold` only as far as it was asked for.
 
-    credited: units that other deposits were credited with. A base unit that the due amount needs a
-    part of is credited: nothing is cut in two.
+    A base unit that the due amount needs a part of is credited: nothing is cut in two.
     """
-    amount = deposit.amount
+    credited = deposit.amount
     if terms.overpay == "hold":
         assert deposit.decimals is not None, "only known tokens are applied"
-        amount = min(amount, -(-max(0, terms.due.units - credited) // deposit.unit))
-    return Decision(ApplicationState.APPLIED, None, amount)
+        base_unit = 10 ** (SCALE - deposit.decimals)
+        credited = min(credited, -(-max(0, terms.due.units - received) // base_unit))
+    return Decision(ApplicationState.APPLIED, None, credited)
 
 
 def _unapplied(reason: Reason) -> Decision:

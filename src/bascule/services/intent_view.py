@@ -9,6 +9,7 @@ from typing import Any
 
 from bascule.domain.chain import Hash, caip2, checksum, hex32
 from bascule.domain.errors import NotFound
+from bascule.domain.finality import confirmations_required
 from bascule.domain.money import SCALE, Money
 from bascule.domain.payment_intent import IntentState
 from bascule.storage import networks, payment_intents, tokens
@@ -111,12 +112,11 @@ def _next_action(
     shown: dict[str, Any] = {}
     for address in addresses:
         network = known.networks[address.chain_id]
-        by_depth = network.finality.kind == "depth"
         shown[caip2(address.chain_id)] = {
             "address": checksum(address.address),
             "network_name": network.name,
             "finality": network.finality.kind,
-            "confirmations_required": network.finality.depth if by_depth else None,
+            "confirmations_required": confirmations_required(network.finality),
             "supported_tokens": [
                 _payable(row, token, address) for token in accepted if token.chain_id == address.chain_id
             ],

@@ -1,0 +1,92 @@
+"""The application: operations, pages, health and documents under one roof."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bascule.domain.ids import Prefix
+from bascule.domain.webhook import API_VERSION
+from bascule.entrypoints.api import (
+    catalog,
+    deposits,
+    events,
+    health,
+    payment_intents,
+    payouts,
+    problems,
+    reference,
+    webhook_endpoints,
+)
+from bascule.entrypoints.api.deps import ApiDeps
+from bascule.entrypoints.api.operation import Operation, endpoint
+from bascule.entrypoints.web import checkout
+from bascule.services.seams import new_id
+
+OPERATIONS: tuple[Operation, ...] = (
+    *payment_intents.OPERATIONS,
+    *deposits.OPERATIONS,
+    *payouts.OPERATIONS,
+    *catalog.OPERATIONS,
+    *events.OPERATIONS,
+    *webhook_endpoints.OPERATIONS,
+)
+
+
+def create_app(deps: ApiDeps) -> FastAPI:
+    """The API, the checkout pages and their documents; `deps.db` must be open while it serves."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    for operation in OPERATIONS:
+        app.add_route(operation.path, endpoint(operation, deps), [operation.method], include_in_schema=False)
+    health.mount(app, deps)
+    reference.mount(app, deps, OPERATIONS)
+    checkout.mount(app, deps)
+    app.add_exception_handler(HTTPException, _no_such_route)
+    app.add_middleware(Labels, deps=deps)
+    return app
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "registered for that class alone"
+    response = problems.respond(problems.from_http(error), request.scope["bascule.request_id"])
+    response.headers.update(error.headers or {})
+    return response
+
+
+class Labels:
+    """Gives every request its id and every answer its labels."""
+
+    def __init__(self, app: ASGIApp, deps: ApiDeps) -> None:
+        self._app = app
+        self._deps = deps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = new_id(Prefix.REQUEST, self._deps.clock, self._deps.entropy)
+        scope["bascule.request_id"] = request_id
+
+        async def labelled(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *_labels(scope["path"], request_id)]
+            await send(message)
+
+        await self._app(scope, receive, labelled)
+
+
+def _labels(path: str, request_id: str) -> list[tuple[bytes, bytes]]:
+    labels = [
+        (b"request-id", request_id.encode()),
+        (b"bascule-version", API_VERSION.encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if path.startswith("/v1/"):
+        labels.append((b"cache-control", b"no-store"))
+    return labels

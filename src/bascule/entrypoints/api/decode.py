@@ -1,0 +1,158 @@
+"""Reading what came over the wire: bodies (JSON or forms with brackets) and query strings, bounded.
+
+Nothing here knows a parameter's meaning; everything refused here is refused before any handler runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from bascule.domain.errors import Rejected
+from bascule.entrypoints.api.problems import BodyTooLarge, UnsupportedMedia
+
+BODY_MAX = 64 * 1024
+DEPTH_MAX = 5
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+_KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
+_PART = re.compile(r"\[([^\[\]]*)\]")
+
+P = TypeVar("P", bound=BaseModel)
+
+
+async def read_body(request: Request) -> tuple[Any, bool]:
+    """The decoded body and whether it was a form (whose values are all text)."""
+    raw = await _read_capped(request)
+    media = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    if not raw:
+        return {}, False
+    if media == FORM:
+        return decode_form(raw), True
+    if media != JSON:
+        raise UnsupportedMedia(
+            "content_type_unsupported",
+            f"Send the body as {JSON} or {FORM}.",
+            next_step=f"Set the header Content-Type: {JSON}.",
+        )
+    return decode_json(raw), False
+
+
+async def _read_capped(request: Request) -> bytes:
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced[:12]) > BODY_MAX:
+        raise _too_large()
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > BODY_MAX:
+            raise _too_large()
+    return bytes(received)
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge("body_too_large", f"A body has at most {BODY_MAX // 1024} KiB.")
+
+
+def decode_json(raw: bytes) -> Any:
+    """The object in a JSON text, which holds no NUL. Raises: Rejected."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Rejected("body_malformed", f"The body is not valid JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise Rejected("body_malformed", "The body must be a JSON object.")
+    refuse_nul(value)
+    return value
+
+
+def decode_form(raw: bytes) -> dict[str, Any]:
+    """`a[b][0]=c` as nested dictionaries; lists are told apart when the parameter's type is known."""
+    form: dict[str, Any] = {}
+    for pair in raw.split(b"&"):
+        if pair:
+            name, _, value = pair.partition(b"=")
+            _place(form, _text(name), _text(value))
+    refuse_nul(form)
+    return form
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        raise Rejected("body_malformed", "The text is not valid UTF-8.") from None
+
+
+def _place(form: dict[str, Any], name: str, value: str) -> None:
+    match = _KEY.fullmatch(name)
+    if match is None:
+        raise Rejected("parameter_unknown", f"Not a parameter name: {name!r:.70}.", param=name[:100])
+    path = [match[1], *_PART.findall(match[2])]
+    if len(path) > DEPTH_MAX:
+        raise Rejected("parameter_invalid", "Too many brackets.", param=name[:100])
+    place = form
+    for key in path[:-1]:
+        place = place.setdefault(key, {})
+        if not isinstance(place, dict):
+            raise Rejected("parameter_invalid", "A value and brackets for one name.", param=path[0])
+    last = path[-1]
+    if last == "":
+        last = str(len(place))
+    if last in place:
+        raise Rejected("parameter_invalid", "The parameter is given twice.", param=path[0])
+    place[last] = value
+
+
+def refuse_nul(value: Mapping[str, Any]) -> None:
+    """Raises: Rejected `parameter_invalid`, naming the top parameter that holds a NUL character."""
+    for name, part in value.items():
+        waiting: list[Any] = [name, part]
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, str):
+                if "\x00" in item:
+                    raise Rejected(
+                        "parameter_invalid", "NUL characters are not allowed.", param=name.replace("\x00", "")
+                    )
+            elif isinstance(item, dict):
+                waiting += [*item.keys(), *item.values()]
+            elif isinstance(item, list):
+                waiting += item
+
+
+def read_query(request: Request) -> dict[str, Any]:
+    """The query string, decoded like a form."""
+    return decode_form(request.scope["query_string"])
+
+
+def validated(shape: type[P], value: Any, *, form: bool) -> P:
+    """`value` as `shape`. JSON types are taken strictly, a form's text is read. Raises: Rejected."""
+    try:
+        return shape.model_validate(value, strict=not form, context={"form": form})
+    except ValidationError as error:
+        raise _rejected(error) from None
+
+
+def _rejected(error: ValidationError) -> Rejected:
+    """The first thing wrong; unknown names come first, since they are most often a misspelt known one."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
+    param = ".".join(str(part) for part in first["loc"])[:200]
+    match first["type"]:
+        case "extra_forbidden":
+            return Rejected(
+                "parameter_unknown",
+                f"There is no parameter of this name here: {first['loc'][-1]!s:.70}.",
+                param=param,
+            )
+        case "missing":
+            return Rejected("parameter_missing", "This parameter is needed.", param=param)
+        case _:
+            return Rejected("parameter_invalid", f"{first['msg']}.", param=param or None)

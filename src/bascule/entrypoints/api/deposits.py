@@ -1,0 +1,64 @@
+"""/v1/deposits: money that arrived, whatever it counts for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import exists, select
+
+from bascule.domain.chain import parse_hash
+from bascule.domain.errors import NotFound
+from bascule.entrypoints.api import lists, objects
+from bascule.entrypoints.api.operation import Call, Operation
+from bascule.entrypoints.api.params import DepositList, Expandable
+from bascule.entrypoints.api.shape import ListOf
+from bascule.services import deposits
+from bascule.storage.database import Connection
+from bascule.storage.listing import DEPOSIT_ADDRESSES, DEPOSITS, run
+
+
+async def list_all(call: Call[DepositList], conn: Connection) -> dict[str, Any]:
+    """The caller's deposits."""
+    return await page_of(call, conn, intent_id=call.params.payment_intent)
+
+
+async def page_of(call: Call[DepositList], conn: Connection, *, intent_id: str | None) -> dict[str, Any]:
+    """A page of the caller's deposits, those at one intent's addresses if one is named."""
+    params = call.params
+    lists.expanding(params, frozenset())
+    tx_hash = None if params.tx_hash is None else parse_hash(params.tx_hash, param="tx_hash")
+    filters = lists.exact(
+        DEPOSITS, state=params.status, chain_id=await lists.chain_of(conn, params.network), tx_hash=tx_hash
+    )
+    if intent_id is not None:
+        theirs = select(DEPOSIT_ADDRESSES.c.address).where(
+            DEPOSIT_ADDRESSES.c.chain_id == DEPOSITS.c.chain_id,
+            DEPOSIT_ADDRESSES.c.address == DEPOSITS.c.dst,
+            DEPOSIT_ADDRESSES.c.intent_id == intent_id,
+        )
+        filters.append(exists(theirs))
+    return await lists.answer(call, conn, DEPOSITS, deposits.describe_many, filters=filters)
+
+
+async def retrieve(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
+    """One deposit."""
+    lists.expanding(call.params, frozenset())
+    id = call.id("dep")
+    mine = select(DEPOSITS.c.id).where(
+        DEPOSITS.c.id == id, DEPOSITS.c.account_id == call.account_id, DEPOSITS.c.livemode == call.livemode
+    )
+    if not await run(conn, mine):
+        raise NotFound("resource_missing", f"No such deposit: {id!r:.70}.", param="id")
+    return await deposits.describe(conn, id)
+
+
+OPERATIONS = (
+    Operation(
+        "GET", "/v1/deposits", "list_deposits", "List deposits", "deposits:read", list_all, DepositList,
+        ListOf[objects.Deposit],
+    ),
+    Operation(
+        "GET", "/v1/deposits/{id}", "get_deposit", "Read a deposit", "deposits:read", retrieve, Expandable,
+        objects.Deposit,
+    ),
+)  # fmt: skip

@@ -1,0 +1,60 @@
+"""What the API is given by wiring, and the use-cases made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from bascule.services.api_keys import PEPPER_MIN
+from bascule.services.egress import EgressRules
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
+from bascule.services.intents import Intents
+from bascule.services.outbox import Outbox
+from bascule.services.payouts import Payouts
+from bascule.services.seams import Clock, Entropy
+from bascule.services.webhooks import Webhooks
+from bascule.storage.database import Database
+
+
+@dataclass(frozen=True)
+class ApiDeps:
+    """Everything the API needs; wiring makes it, tests make it, nothing else is read from anywhere.
+
+    db: opened, under the API's own login; pepper: at least 32 secret bytes; deposit_seed: at least 16,
+    the same for ever; deposit_epoch: raised after a restore; allow_local_webhooks: http and loopback
+    targets for test-mode endpoints (dev only); public_url: where the world reaches us, no slash at the end.
+    """
+
+    db: Database
+    clock: Clock
+    entropy: Entropy
+    pepper: bytes
+    deposit_seed: bytes
+    deposit_epoch: int = 0
+    allow_local_webhooks: bool = False
+    public_url: str = "http://127.0.0.1:8000"
+    failpoints: Failpoints = NO_FAILPOINTS
+
+    def __post_init__(self) -> None:
+        assert len(self.pepper) >= PEPPER_MIN, f"a pepper of at least {PEPPER_MIN} bytes"
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Where the use-cases tell what happened."""
+        return Outbox(self.clock, self.entropy)
+
+    @cached_property
+    def intents(self) -> Intents:
+        """Use-cases on payment intents."""
+        return Intents(self.clock, self.entropy, self.outbox, self.deposit_seed, self.deposit_epoch)
+
+    @cached_property
+    def payouts(self) -> Payouts:
+        """Use-cases on payouts."""
+        return Payouts(self.clock, self.entropy, self.outbox)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Use-cases on webhook endpoints."""
+        rules = EgressRules(self.allow_local_webhooks)
+        return Webhooks(self.clock, self.entropy, self.outbox, rules)

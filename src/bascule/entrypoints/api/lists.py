@@ -1,0 +1,71 @@
+"""The list envelope: pages of ids become pages of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Table
+
+from bascule.domain.chain import caip2
+from bascule.domain.errors import Rejected
+from bascule.entrypoints.api.operation import Call
+from bascule.entrypoints.api.params import Paged
+from bascule.storage import listing, networks
+from bascule.storage.database import Connection
+from bascule.storage.listing import Page, Wanted
+
+P = TypeVar("P", bound=Paged)
+Describe = Callable[[Connection, Sequence[str]], Awaitable[list[dict[str, Any]]]]
+Condition = ColumnElement[bool]
+
+
+async def answer(
+    call: Call[P],
+    conn: Connection,
+    table: Table,
+    describe: Describe,
+    *,
+    scope: Sequence[Condition] | None = None,
+    filters: Sequence[Condition] = (),
+) -> dict[str, Any]:
+    """A page of what the caller owns in `table`, narrowed by `filters`, newest first."""
+    mine = (
+        [table.c.account_id == call.account_id, table.c.livemode == call.livemode] if scope is None else scope
+    )
+    page = await listing.page(conn, table, mine, filters, wanted(call.params))
+    return envelope(call, page, await describe(conn, page.ids))
+
+
+def wanted(params: Paged) -> Wanted:
+    """The page that the parameters ask for."""
+    created = {} if params.created is None else params.created.model_dump(exclude_none=True)
+    return Wanted(params.limit, params.starting_after, params.ending_before, created)
+
+
+def envelope(call: Call[Any], page: Page, data: list[dict[str, Any]]) -> dict[str, Any]:
+    """The list object."""
+    return {"object": "list", "url": call.url_path, "has_more": page.has_more, "data": data}
+
+
+def exact(table: Table, **values: object) -> list[Condition]:
+    """Exact filters for those values that were given."""
+    return [table.c[name] == value for name, value in values.items() if value is not None]
+
+
+async def chain_of(conn: Connection, text: str | None) -> int | None:
+    """The chain id of a network given by alias or CAIP-2 name. Raises: Rejected `network_unknown`."""
+    if text is None:
+        return None
+    for network in await networks.every(conn):
+        if text in (network.name, caip2(network.chain_id)):
+            return network.chain_id
+    raise Rejected("network_unknown", f"No such network: {text!r:.70}.", param="network")
+
+
+def expanding(params: Any, known: frozenset[str], *, prefix: str = "") -> frozenset[str]:
+    """The names to expand. Raises: Rejected when one cannot be."""
+    for place, name in enumerate(params.expand):
+        if not name.startswith(prefix) or name.removeprefix(prefix) not in known:
+            raise Rejected("parameter_invalid", f"{name!r:.70} cannot be expanded.", param=f"expand.{place}")
+    return frozenset(name.removeprefix(prefix) for name in params.expand)

@@ -1,0 +1,297 @@
+"""The shapes of answers about money, for the OpenAPI document; tests hold every answer against them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from bascule.entrypoints.api.params import DepositStatus, IntentStatus, PayoutStatus
+from bascule.entrypoints.api.shape import (
+    AddressOut,
+    Atomic,
+    Caip2,
+    Decimal6,
+    HashOut,
+    Seconds,
+    Shape,
+)
+
+
+class AcceptedMoney(Shape):
+    """A token on a network that counts."""
+
+    network: Caip2
+    token: str
+
+
+class SupportedToken(Shape):
+    """What to send in one token; amount_atomic is exact."""
+
+    token: str
+    currency: str
+    contract: AddressOut
+    decimals: int
+    amount: Decimal6
+    amount_atomic: Atomic
+    eip681_uri: str
+
+
+class DepositInstructions(Shape):
+    """Where to send on one network. confirmations_required: null where the network's finality tag decides."""
+
+    address: AddressOut
+    network_name: str
+    finality: Literal["finalized", "safe", "depth"]
+    confirmations_required: int | None
+    supported_tokens: list[SupportedToken]
+
+
+class DepositDetails(Shape):
+    """The addresses by network (CAIP-2)."""
+
+    deposit_addresses: dict[str, DepositInstructions]
+
+
+class IntentNextAction(Shape):
+    """What the payer has to do."""
+
+    type: Literal["display_deposit_details"]
+    display_deposit_details: DepositDetails
+
+
+class IntentPolicy(Shape):
+    """How money that is not exactly what was asked for is treated."""
+
+    underpay_tolerance_bps: int
+    underpay_tolerance_abs: Decimal6
+    late: Literal["accept", "hold"]
+    overpay: Literal["hold", "keep"]
+    finality: Literal["network"]
+
+
+class IntentTransaction(Shape):
+    """A transaction on chain that counts for the intent."""
+
+    network: Caip2
+    hash: HashOut
+    deposit: str
+
+
+class IntentEvidence(Shape):
+    """What proves the state."""
+
+    transactions: list[IntentTransaction]
+
+
+class DepositApplication(Shape):
+    """What a deposit counts for."""
+
+    payment_intent: str | None
+    status: Literal["applied", "refunded", "accepted"]
+    amount_applied: Decimal6 | None
+    amount_applied_atomic: Atomic
+
+
+class Deposit(Shape):
+    """Money that arrived at an address of ours."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    id: str
+    object: Literal["deposit"]
+    kind: Literal["payment", "capital", "unsolicited"]
+    network: Caip2
+    token: str | None
+    contract: AddressOut
+    currency: str | None
+    amount: Decimal6 | None
+    amount_atomic: Atomic
+    decimals: int | None
+    tx_hash: HashOut
+    log_index: int
+    block_number: int
+    block_hash: HashOut
+    block_time: Seconds
+    source: AddressOut = Field(alias="from")
+    destination: AddressOut = Field(alias="to")
+    status: DepositStatus
+    confirmations: int | None
+    confirmations_required: int | None
+    finalized_at: Seconds | None
+    application: DepositApplication | None
+    unapplied_reason: str | None
+    evidence: dict[str, Any] | None
+    livemode: bool
+    created: Seconds
+    version: int
+
+
+class PaymentIntent(Shape):
+    """Money asked for, with an address of its own on every network it accepts."""
+
+    id: str
+    object: Literal["payment_intent"]
+    amount: Decimal6
+    currency: str
+    amount_received: Decimal6
+    amount_confirmed: Decimal6
+    amount_remaining: Decimal6
+    amount_overpaid: Decimal6
+    amount_refunded: Decimal6
+    status: IntentStatus
+    flags: list[str]
+    accepted: list[AcceptedMoney]
+    next_action: IntentNextAction | None
+    expires_at: Seconds
+    closes_at: Seconds
+    policy: IntentPolicy
+    client_reference_id: str | None
+    description: str | None
+    metadata: dict[str, str]
+    client_secret: str
+    cancellation_reason: str | None
+    evidence: IntentEvidence
+    latest_deposit: str | Deposit | None = Field(description="An id, or the deposit when expanded.")
+    livemode: bool
+    created: Seconds
+    canceled_at: Seconds | None
+    succeeded_at: Seconds | None
+    version: int
+
+
+class PayoutApproval(Shape):
+    """One approver who has signed this payout as it stands."""
+
+    approver: AddressOut
+    created: Seconds
+
+
+class PolicyDecision(Shape):
+    """Which rule decided, and why."""
+
+    rule: str
+    reasons: list[str]
+
+
+class SignApproval(Shape):
+    """What an approver signs: EIP-712 typed data."""
+
+    type: Literal["sign_approval"]
+    typed_data: dict[str, Any]
+
+
+class TransactionFees(Shape):
+    """In wei; paid is known once the transaction is mined."""
+
+    max_fee_per_gas: Atomic
+    max_priority_fee_per_gas: Atomic
+    paid: Atomic | None
+
+
+class PayoutTransaction(Shape):
+    """One signed transaction that tried to pay."""
+
+    hash: HashOut
+    nonce: int
+    status: Literal["signed", "offered", "mined", "final", "superseded"]
+    succeeded: bool | None
+    block_number: int | None
+    fees: TransactionFees
+
+
+class PayoutEvidence(Shape):
+    """The final Transfer log that proves the payment."""
+
+    block_hash: HashOut
+    log_index: int
+
+
+class Payout(Shape):
+    """Money asked to go out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    id: str
+    object: Literal["payout"]
+    amount: Decimal6
+    amount_atomic: Atomic
+    currency: str
+    decimals: int
+    token: str
+    network: Caip2
+    destination: AddressOut
+    to: AddressOut
+    status: PayoutStatus
+    stuck: bool
+    waits_for: str | None
+    failure_code: str | None
+    approvals: list[PayoutApproval]
+    approvals_required: int
+    approval_expires_at: Seconds
+    policy_decision: PolicyDecision
+    next_action: SignApproval | None
+    batch: str | None
+    vault: AddressOut
+    vault_id: Atomic | None
+    transactions: list[PayoutTransaction]
+    client_reference_id: str | None
+    description: str | None
+    metadata: dict[str, str]
+    livemode: bool
+    created: Seconds
+    paid_at: Seconds | None
+    evidence: PayoutEvidence | None
+    version: int
+
+
+class BalancePart(Shape):
+    """An amount of one token on one network."""
+
+    amount: Decimal6
+    amount_atomic: Atomic
+    decimals: int
+    currency: str
+    network: Caip2
+    token: str
+    contract: AddressOut
+
+
+class Balance(Shape):
+    """Booked and free; seen, not final; on hold for payouts; received and not applied."""
+
+    object: Literal["balance"]
+    available: list[BalancePart]
+    pending: list[BalancePart]
+    held: list[BalancePart]
+    unapplied: list[BalancePart]
+    livemode: bool
+
+
+class Token(Shape):
+    """A token by its only identity, network and contract."""
+
+    id: str
+    object: Literal["token"]
+    network: Caip2
+    contract: AddressOut
+    currency: str
+    name: str
+    decimals: int
+    accepted: bool
+    livemode: bool
+
+
+class Network(Shape):
+    """A chain we serve."""
+
+    id: Caip2
+    object: Literal["network"]
+    name: str
+    chain_id: int
+    finality: Literal["finalized", "safe", "depth"]
+    confirmations_required: int | None
+    vault: AddressOut | None
+    deposit_factory: AddressOut | None
+    explorer_url: str | None
+    livemode: bool

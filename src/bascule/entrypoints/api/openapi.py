@@ -1,0 +1,192 @@
+"""The OpenAPI 3.1 document, made from the same declarations that route and check requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from bascule.domain.webhook import API_VERSION
+from bascule.entrypoints.api.decode import FORM, JSON
+from bascule.entrypoints.api.operation import Operation
+from bascule.entrypoints.api.params import Params
+from bascule.entrypoints.api.problems import MEDIA_TYPE
+from bascule.entrypoints.api.shape import Problem
+
+REF = "#/components/schemas/{model}"
+PROBLEMS = {
+    400: "A parameter is missing, unknown or wrong; nothing was written.",
+    401: "The key is missing, unknown, expired or revoked.",
+    403: "The key lacks a scope, which is named.",
+    404: "There is no such object, or it is another account's.",
+    409: "The object's state does not allow it, or a request with the same key has not ended.",
+    413: "The body is longer than 64 KiB.",
+    415: "The body is neither JSON nor a form.",
+    500: "Our own fault; it has been noted.",
+    503: "The system is not ready; send the same request again.",
+}
+DESCRIPTION = """\
+Money in: a payment intent has an address of its own on every network it accepts; what arrives there is
+detected, becomes final, is booked and told. Money out: a payout waits for approvals, is signed by a signer
+that obeys only its own roster, and is paid at most once.
+
+Amounts are decimal strings with a point and two to six fraction digits. Bodies are JSON or forms with
+brackets. Unknown parameters are refused by name. An `Idempotency-Key` makes any POST safe to repeat."""
+
+
+def document(operations: Sequence[Operation], public_url: str) -> dict[str, Any]:
+    """The whole document; deterministic, so that it can be compared with a written copy."""
+    names, schemas = _schemas(operations)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, names, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Bascule",
+            "version": API_VERSION,
+            "description": DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": public_url}],
+        "security": [{"bearer": []}, {"basic": []}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
+        "paths": paths,
+        "components": {
+            "schemas": {
+                name: schema for name, schema in sorted(schemas.items()) if name not in _query_only(names)
+            },
+            "responses": {str(status): _problem(text) for status, text in PROBLEMS.items()},
+            "parameters": {
+                "IdempotencyKey": _key_parameter(required=False),
+                "RequiredIdempotencyKey": _key_parameter(required=True),
+            },
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A secret key: sk_test_…"},
+                "basic": {"type": "http", "scheme": "basic", "description": "The key as user, no password."},
+            },
+        },
+    }
+
+
+def _schemas(operations: Sequence[Operation]) -> tuple[dict[Any, str], dict[str, Any]]:
+    shapes: dict[tuple[type[BaseModel], Any], None] = {(Problem, "serialization"): None}
+    for operation in operations:
+        shapes[(operation.params, "validation")] = None
+        shapes[(operation.returns, "serialization")] = None
+    refs, definitions = models_json_schema(list(shapes), ref_template=REF)
+    schemas: dict[str, Any] = definitions["$defs"]
+    names = {shape: str(ref["$ref"]).rsplit("/", 1)[1] for (shape, _), ref in refs.items()}
+    for shape, name in names.items():
+        if not issubclass(shape, Params):
+            _allow_additions(schemas, name)
+    return names, schemas
+
+
+def _allow_additions(schemas: dict[str, Any], name: str) -> None:
+    """Answers may grow by fields; clients made from this document must not refuse them."""
+    waiting = [name]
+    while waiting:
+        schema = schemas[waiting.pop()]
+        if schema.pop("additionalProperties", None) is False:
+            text = repr(schema)
+            waiting += [other for other in schemas if f"/{other}'" in text]
+
+
+def _query_only(names: dict[Any, str]) -> set[str]:
+    return {"Nothing"} & set(names.values())
+
+
+def _operation(operation: Operation, names: dict[Any, str], schemas: dict[str, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "description": f"{operation.effect.__doc__} Needs the scope `{operation.scope}`.",
+        "tags": [operation.tag],
+        "parameters": _parameters(operation, schemas[names[operation.params]]),
+        "responses": _responses(operation, names),
+    }
+    if not described["parameters"]:
+        del described["parameters"]
+    if operation.method == "POST":
+        described["requestBody"] = _body(operation, names, schemas)
+    return described
+
+
+def _parameters(operation: Operation, schema: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}}
+        for part in operation.path.split("/")
+        if part.startswith("{")
+    ]
+    if operation.key != "none":
+        name = "RequiredIdempotencyKey" if operation.key == "required" else "IdempotencyKey"
+        found.append({"$ref": f"#/components/parameters/{name}"})
+    if operation.reads:
+        found += [_query(name, part) for name, part in schema.get("properties", {}).items()]
+    return found
+
+
+def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    kinds = schema.get("anyOf", [schema])
+    given = next(kind for kind in kinds if kind.get("type") != "null")
+    if given.get("type") == "array":
+        return {"name": f"{name}[]", "in": "query", "style": "form", "explode": True, "schema": given}
+    if "$ref" in given:
+        return {"name": name, "in": "query", "style": "deepObject", "explode": True, "schema": given}
+    extras = {key: schema[key] for key in ("default",) if schema.get(key) is not None}
+    return {"name": name, "in": "query", "schema": given | extras}
+
+
+def _body(operation: Operation, names: dict[Any, str], schemas: dict[str, Any]) -> dict[str, Any]:
+    name = names[operation.params]
+    schema = (
+        {"type": "object", "additionalProperties": False}
+        if name == "Nothing"
+        else {"$ref": REF.format(model=name)}
+    )
+    media: dict[str, Any] = {"schema": schema}
+    if operation.example:
+        media["example"] = dict(operation.example)
+    required = bool(schemas[name].get("required"))
+    return {"required": required, "content": {JSON: media, FORM: {"schema": schema}}}
+
+
+def _responses(operation: Operation, names: dict[Any, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "200": {
+            "description": operation.summary,
+            "headers": {"Request-Id": {"schema": {"type": "string"}}},
+            "content": {JSON: {"schema": {"$ref": REF.format(model=names[operation.returns])}}},
+        }
+    }
+    possible = [400, 401, 403, 500, 503]
+    if "{" in operation.path or "starting_after" in operation.params.model_fields:
+        possible.append(404)
+    if operation.conflicts or operation.key != "none":
+        possible.append(409)
+    if not operation.reads:
+        possible += [413, 415]
+    for status in sorted(possible):
+        found[str(status)] = {"$ref": f"#/components/responses/{status}"}
+    return found
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {"Request-Id": {"schema": {"type": "string"}}},
+        "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}},
+    }
+
+
+def _key_parameter(*, required: bool) -> dict[str, Any]:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": required,
+        "description": "1 to 255 visible ASCII characters; the same key and request give the same answer.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    }

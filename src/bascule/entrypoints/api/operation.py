@@ -1,0 +1,156 @@
+"""One operation of the API: declared once, so that routing, checks and the OpenAPI document cannot disagree.
+
+The way of every request is the same: who asks, may they, which key, what parameters; then one effect in one
+transaction; then one answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bascule.domain import ids
+from bascule.domain.errors import NotFound, Rejected
+from bascule.domain.webhook import API_VERSION
+from bascule.entrypoints.api import decode, idempotency, problems
+from bascule.entrypoints.api.auth import Caller, authenticate
+from bascule.entrypoints.api.deps import ApiDeps
+from bascule.entrypoints.api.params import Params
+from bascule.storage.database import Connection
+
+P = TypeVar("P", bound=Params)
+Key = Literal["none", "optional", "required"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[P]):
+    """One authenticated request with validated parameters."""
+
+    deps: ApiDeps
+    caller: Caller
+    params: P
+    path: Mapping[str, str]
+    url_path: str
+    request_id: str
+    idempotency_key: str | None
+
+    @property
+    def account_id(self) -> str:
+        """The account that asks."""
+        return self.caller.account_id
+
+    @property
+    def livemode(self) -> bool:
+        """Whether real money is meant."""
+        return self.caller.livemode
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What an event says about the request that caused it."""
+        return {"id": self.request_id, "idempotency_key": self.idempotency_key}
+
+    def id(self, prefix: str, name: str = "id") -> str:
+        """The id in the path. Raises: NotFound when nothing can have it."""
+        return ids.check(prefix, self.path[name], param=name)
+
+
+Effect = Callable[[Call[Any], Connection], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method on a path. scope: what a key must carry; key: whether an Idempotency-Key is taken."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    name: str
+    summary: str
+    scope: str
+    effect: Effect
+    params: type[Params]
+    returns: Any
+    key: Key = "none"
+    conflicts: bool = False
+    example: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tag(self) -> str:
+        """The resource it belongs to."""
+        return self.path.split("/")[2]
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.method == "GET"
+
+
+def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitable[Response]]:
+    """The operation as a Starlette endpoint; every error ends in the one table of problems."""
+
+    async def handle(request: Request) -> Response:
+        request_id: str = request.scope["bascule.request_id"]
+        try:
+            return await _answer(operation, deps, request, request_id)
+        except Exception as error:
+            return problems.respond(error, request_id)
+
+    return handle
+
+
+async def _answer(operation: Operation, deps: ApiDeps, request: Request, request_id: str) -> Response:
+    async with deps.db.read() as conn:
+        caller = await authenticate(conn, request, deps.pepper, deps.clock.now())
+    caller.require(operation.scope)
+    _require_version(request)
+    key = None
+    if operation.key != "none":
+        key = idempotency.read_key(request, required=operation.key == "required")
+    _refuse_nul_in(request.path_params)
+    params = await _params(operation, request)
+    call: Call[Any] = Call(deps, caller, params, request.path_params, request.url.path, request_id, key)
+    if operation.reads:
+        async with deps.db.read() as conn:
+            shown = await operation.effect(call, conn)
+        return _json(orjson.dumps(shown), {})
+    print_ = idempotency.fingerprint(request, caller, params.model_dump(mode="json", exclude_unset=True))
+
+    async def effect(conn: Connection) -> bytes:
+        return orjson.dumps(await operation.effect(call, conn))
+
+    answer, replayed = await idempotency.once(deps, caller, key, print_, effect)
+    deps.failpoints.hit("api.before_response")
+    headers = {} if key is None else {"idempotency-key": key}
+    return _json(answer, headers | ({"idempotent-replayed": "true"} if replayed else {}))
+
+
+async def _params(operation: Operation, request: Request) -> Params:
+    if operation.reads:
+        return decode.validated(operation.params, decode.read_query(request), form=True)
+    decode.validated(NoQuery, decode.read_query(request), form=True)
+    value, form = await decode.read_body(request)
+    return decode.validated(operation.params, value, form=form)
+
+
+def _require_version(request: Request) -> None:
+    version = request.headers.get("bascule-version", API_VERSION)
+    if version != API_VERSION:
+        raise Rejected("version_unknown", f"The only version is {API_VERSION}.", param="Bascule-Version")
+
+
+def _refuse_nul_in(path: Mapping[str, str]) -> None:
+    for name, value in path.items():
+        if "\x00" in value:
+            raise NotFound("resource_missing", "Nothing has such an id.", param=name)
+
+
+def _json(content: bytes, headers: Mapping[str, str]) -> Response:
+    return Response(content, 200, headers, "application/json")
+
+
+class NoQuery(Params):
+    """Requests that write take no query string."""

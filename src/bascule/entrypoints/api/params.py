@@ -1,0 +1,234 @@
+"""The parameters of every operation: their names, types and bounds. What is not named here is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,17})\.[0-9]{2,6}$"
+
+
+def _listed(value: Any, info: ValidationInfo) -> Any:
+    """A form's `a[0]=x&a[1]=y` arrives as {"0": "x", "1": "y"}; one value alone is a list of one."""
+    if not (info.context or {}).get("form"):
+        return value
+    if isinstance(value, dict) and all(key.isdigit() for key in value):
+        return [value[key] for key in sorted(value, key=lambda key: int(key[:9]))]
+    return [value] if isinstance(value, str) else value
+
+
+FormList = BeforeValidator(_listed)
+Amount = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": AMOUNT_PATTERN,
+            "description": "Decimal string with two to six fraction digits.",
+            "examples": ["25.00"],
+        }
+    ),
+]
+Text200 = Annotated[str, StringConstraints(max_length=200)]
+Text1000 = Annotated[str, StringConstraints(max_length=1000)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{2,12}$")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+UnixSeconds = Annotated[int, Field(ge=0, le=253_402_300_799)]
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[^\[\]]+$")]
+MetadataValue = Annotated[str, StringConstraints(max_length=500)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)]
+AddressText = Annotated[
+    Any,
+    WithJsonSchema({"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$", "description": "EIP-55 address."}),
+]
+Expand = Annotated[list[Text200], FormList, Field(max_length=4)]
+
+
+class Params(BaseModel):
+    """What every set of parameters has in common: unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+
+
+class Nothing(Params):
+    """No parameters."""
+
+
+class Expandable(Params):
+    """Parameters of reading one object."""
+
+    expand: Expand = []
+
+
+class Created(Params):
+    """A range of creation times, in unix seconds."""
+
+    gt: UnixSeconds | None = None
+    gte: UnixSeconds | None = None
+    lt: UnixSeconds | None = None
+    lte: UnixSeconds | None = None
+
+
+def _range(value: Any) -> Any:
+    """`created=5` is the range of that one second."""
+    return {"gte": value, "lte": value} if isinstance(value, str) else value
+
+
+class Paged(Params):
+    """Parameters of every list."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+    starting_after: Id | None = None
+    ending_before: Id | None = None
+    created: Annotated[Created, BeforeValidator(_range)] | None = None
+    expand: Expand = []
+
+
+class AcceptedParams(Params):
+    """One kind of money an intent takes: a token, or every token of the currency on a network."""
+
+    network: Text200 | None = None
+    token: Text200 | None = None
+
+
+class PolicyParams(Params):
+    """How an intent treats money that is not exactly what was asked for."""
+
+    underpay_tolerance_bps: Annotated[int, Field(ge=0, le=10_000)] = 0
+    underpay_tolerance_abs: Amount = "0.00"
+    late: Literal["accept", "hold"] = "accept"
+    overpay: Literal["hold", "keep"] = "hold"
+
+
+class PaymentIntentCreate(Params):
+    """A new payment intent."""
+
+    amount: Amount
+    currency: Currency
+    accepted: Annotated[list[AcceptedParams], FormList, Field(min_length=1, max_length=50)] | None = None
+    expires_at: UnixSeconds | None = None
+    closes_at: UnixSeconds | None = None
+    policy: PolicyParams = PolicyParams()
+    client_reference_id: Text200 | None = None
+    description: Text1000 | None = None
+    metadata: Metadata = {}
+    expand: Expand = []
+
+
+class PaymentIntentUpdate(Params):
+    """The merchant's own words; an empty string removes."""
+
+    description: Text1000 | None = None
+    metadata: Metadata | None = None
+    expand: Expand = []
+
+
+class PaymentIntentCancel(Params):
+    """Why an intent is called off."""
+
+    cancellation_reason: Literal["requested_by_customer", "duplicate", "fraudulent", "abandoned"] = (
+        "requested_by_customer"
+    )
+    expand: Expand = []
+
+
+IntentStatus = Literal["requires_action", "processing", "succeeded", "canceled"]
+DepositStatus = Literal["detected", "orphaned", "finalized"]
+PayoutStatus = Literal["requires_action", "pending", "in_transit", "paid", "failed", "canceled"]
+
+
+class PaymentIntentList(Paged):
+    """Filters of payment intents."""
+
+    status: IntentStatus | None = None
+    currency: Currency | None = None
+    client_reference_id: Text200 | None = None
+
+
+class DepositList(Paged):
+    """Filters of deposits."""
+
+    status: DepositStatus | None = None
+    payment_intent: Id | None = None
+    network: Text200 | None = None
+    tx_hash: Text200 | None = None
+
+
+class PayoutCreate(Params):
+    """A new payout: to whom, what, and where."""
+
+    amount: Amount
+    currency: Currency
+    network: Text200
+    destination: AddressText
+    token: Id | None = None
+    client_reference_id: Text200 | None = None
+    description: Text1000 | None = None
+    metadata: Metadata = {}
+
+
+class PayoutApprove(Params):
+    """One approver's EIP-712 signature."""
+
+    approver: AddressText
+    signature: Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{130}$")]
+
+
+class PayoutList(Paged):
+    """Filters of payouts."""
+
+    status: PayoutStatus | None = None
+    client_reference_id: Text200 | None = None
+    destination: AddressText = None
+
+
+class EventList(Paged):
+    """Filters of events; `after_sequence` gives them oldest first, as numbered."""
+
+    types: Annotated[list[Text200], FormList, Field(min_length=1, max_length=50)] | None = None
+    type: Text200 | None = None
+    object: Id | None = None
+    after_sequence: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+
+
+EnabledEvents = Annotated[list[Text200], FormList, Field(min_length=1, max_length=50)]
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
+class WebhookEndpointCreate(Params):
+    """A new webhook endpoint; `*` hears everything."""
+
+    url: Url
+    enabled_events: EnabledEvents = ["*"]
+    description: Text1000 | None = None
+
+
+class WebhookEndpointUpdate(Params):
+    """What to change of an endpoint."""
+
+    url: Url | None = None
+    enabled_events: EnabledEvents | None = None
+    description: Text1000 | None = None
+    disabled: bool | None = None
+
+
+class RotateSecret(Params):
+    """How long the old secret signs beside the new one, in seconds."""
+
+    overlap: Annotated[int, Field(ge=0, le=7 * 24 * 3600)] = 24 * 3600
+
+
+class DeliveryList(Paged):
+    """Filters of an endpoint's deliveries."""
+
+    status: Literal["scheduled", "delivered", "exhausted"] | None = None
+    event: Id | None = None

@@ -1,0 +1,125 @@
+"""Errors as the world sees them: the one table from an error to a status and a body.
+
+The body is RFC 9457 (`application/problem+json`) and carries Stripe's `{"error": {…}}` in it, so that
+clients of either habit read it. Validation is 400, never 422.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from bascule.domain.errors import Conflict, Forbidden, Halted, NotFound, Rejected, Retryable
+from bascule.entrypoints.api.codes import CODES
+
+_log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+DOCS = "/docs/errors#"
+
+
+class Unauthenticated(Rejected):
+    """We do not know who asks."""
+
+
+class BodyTooLarge(Rejected):
+    """The body is longer than we read."""
+
+
+class UnsupportedMedia(Rejected):
+    """The body is in a form we do not read."""
+
+
+class MethodNotAllowed(Rejected):
+    """The path exists, the method on it does not."""
+
+
+class KeyInUse(Conflict):
+    """A request with the same idempotency key has not ended."""
+
+
+class KeyReused(Rejected):
+    """The idempotency key belongs to another request."""
+
+
+# The first class that fits decides: status, Stripe's type, whether the same request may succeed later.
+TABLE: tuple[tuple[type[Exception], int, str, bool], ...] = (
+    (Unauthenticated, 401, "authentication_error", False),
+    (BodyTooLarge, 413, "invalid_request_error", False),
+    (UnsupportedMedia, 415, "invalid_request_error", False),
+    (MethodNotAllowed, 405, "invalid_request_error", False),
+    (KeyInUse, 409, "idempotency_error", True),
+    (KeyReused, 400, "idempotency_error", False),
+    (Forbidden, 403, "permission_error", False),
+    (NotFound, 404, "invalid_request_error", False),
+    (Conflict, 409, "conflict_error", False),
+    (Rejected, 400, "invalid_request_error", False),
+    (Retryable, 503, "api_error", True),
+    (Halted, 500, "api_error", False),
+    (Exception, 500, "api_error", False),
+)
+
+
+def respond(error: Exception, request_id: str) -> Response:
+    """The answer to a request that met this error; what we did wrong ourselves is logged, never shown."""
+    status, kind, again = next(row[1:] for row in TABLE if isinstance(error, row[0]))
+    if isinstance(error, Rejected):
+        code, message, param, next_step = error.code, error.message, error.param, error.next_step
+    elif isinstance(error, Retryable):
+        _log.warning("a request found the system not ready", request_id=request_id, error=str(error))
+        code, message, param = "not_ready", "The system is not ready; try again.", None
+        next_step = "Send the same request with the same Idempotency-Key again."
+    else:
+        _log.error("a request failed by our own fault", request_id=request_id, exc_info=error)
+        code, message, param = "internal_error", "Something went wrong on our side; it has been noted.", None
+        next_step = "Send the same request with the same Idempotency-Key again, or tell us the request id."
+    headers = {"x-should-retry": str(again).lower(), "stripe-should-retry": str(again).lower()}
+    if again:
+        headers["retry-after"] = "1"
+    if status == 401:
+        headers["www-authenticate"] = 'Bearer realm="bascule"'
+    content = body(status, kind, code, message, bracketed(param), next_step, request_id)
+    return Response(content, status, headers, MEDIA_TYPE)
+
+
+def from_http(error: HTTPException) -> Rejected:
+    """What the router says, in our words."""
+    if error.status_code == 405:
+        return MethodNotAllowed("method_not_allowed", "This path does not know this method.")
+    return NotFound("route_unknown", "There is nothing at this path.", next_step="See /docs for all paths.")
+
+
+def body(
+    status: int, kind: str, code: str, message: str, param: str | None, next_step: str | None, request_id: str
+) -> bytes:
+    """The JSON of one problem."""
+    url = f"{DOCS}{code}"
+    problem: dict[str, Any] = {
+        "type": url,
+        "title": CODES.get(code, code.replace("_", " ").capitalize()),
+        "status": status,
+        "detail": message,
+        "instance": f"/v1/requests/{request_id}",
+        "error": {
+            "type": kind,
+            "code": code,
+            "message": message,
+            "param": param,
+            "doc_url": url,
+            "request_id": request_id,
+            "next_step": next_step,
+        },
+    }
+    return orjson.dumps(problem)
+
+
+def bracketed(param: str | None) -> str | None:
+    """`policy.late` as clients write it in forms: `policy[late]`."""
+    if param is None or "." not in param:
+        return param
+    first, *rest = param.split(".")
+    return first + "".join(f"[{name}]" for name in rest)

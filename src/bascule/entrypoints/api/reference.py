@@ -1,0 +1,36 @@
+"""The documents: /openapi.json made from the operations themselves, and pages that need nothing but us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bascule.entrypoints.api.codes import CODES
+from bascule.entrypoints.api.deps import ApiDeps
+from bascule.entrypoints.api.openapi import document
+from bascule.entrypoints.api.operation import Operation
+from bascule.entrypoints.web.pages import page
+
+
+def mount(app: FastAPI, deps: ApiDeps, operations: Sequence[Operation]) -> None:
+    """Adds /openapi.json, /docs and /docs/errors."""
+    described = document(operations, deps.public_url)
+    openapi = orjson.dumps(described, option=orjson.OPT_INDENT_2)
+    app.openapi = lambda: described  # type: ignore[method-assign]
+
+    async def serve_openapi(request: Request) -> Response:
+        return Response(openapi, media_type="application/json", headers={"access-control-allow-origin": "*"})
+
+    async def serve_docs(request: Request) -> Response:
+        return page("reference.html", document=described)
+
+    async def serve_errors(request: Request) -> Response:
+        return page("errors.html", codes=CODES)
+
+    app.add_route("/openapi.json", serve_openapi, ["GET"], include_in_schema=False)
+    app.add_route("/docs", serve_docs, ["GET"], include_in_schema=False)
+    app.add_route("/docs/errors", serve_errors, ["GET"], include_in_schema=False)

@@ -1,0 +1,31 @@
+"""What an account has, per chain and contract, as the books and the open deposits say."""
+
+from dataclasses import dataclass
+
+from bascule.domain.chain import Address
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries
+
+_Q = Queries("balances")
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One token's amounts in base units. pending: not final; held: for payouts; unapplied: in suspense."""
+
+    token_id: str
+    chain_id: int
+    contract: Address
+    currency: str
+    decimals: int
+    available: int
+    held: int
+    unapplied: int
+    pending: int
+
+
+async def of_account(conn: Connection, account_id: str, livemode: bool) -> list[Balance]:
+    """One row for every accepted token of the mode, also when it is empty."""
+    rows = await _Q.all(conn, "of_account", account_id=account_id, livemode=livemode)
+    amounts = ("available", "held", "unapplied", "pending")
+    return [Balance(**row | {name: int(row[name]) for name in amounts}) for row in rows]

@@ -1,0 +1,22 @@
+-- tables:
+
+-- name: of_account
+-- What an account has in every token of its mode: booked and free, on hold, not yet final, and not applied.
+SELECT t.id AS token_id, t.chain_id, t.contract, t.currency, t.decimals,
+    coalesce(-(free.posted + free.held_debit), 0) AS available,
+    coalesce(free.held_debit, 0) AS held,
+    coalesce(-(aside.posted + aside.held_debit), 0) AS unapplied,
+    coalesce(coming.amount, 0) AS pending
+FROM tokens t
+JOIN networks n ON n.chain_id = t.chain_id
+LEFT JOIN ledger.account fa ON fa.code = 'available:' || %(account_id)s::text AND fa.token_id = t.id
+LEFT JOIN ledger.balance free ON free.account_id = fa.id
+LEFT JOIN ledger.account sa ON sa.code = 'suspense:' || %(account_id)s::text AND sa.token_id = t.id
+LEFT JOIN ledger.balance aside ON aside.account_id = sa.id
+LEFT JOIN LATERAL (
+    SELECT sum(d.amount) AS amount FROM deposits d
+    JOIN applications a ON a.deposit_id = d.id AND a.state = 'applied'
+    WHERE d.account_id = %(account_id)s AND d.token_id = t.id AND d.state = 'detected'
+) AS coming ON true
+WHERE n.livemode = %(livemode)s AND t.accepted
+ORDER BY t.chain_id, t.currency, t.contract;
