@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bascule.chain.errors import NodeSays, NodeUnreachable, RpcError
+from bascule.chain.errors import NodeSays, NodeUnreachable, RpcError, WrongShape
 from bascule.chain.rpc import Rpc
 from bascule.domain.attempt import AttemptEvent, AttemptState
 from bascule.domain.chain import Hash
@@ -20,7 +20,7 @@ from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.seams import Clock
-from bascule.services.signing_intents import Signed, SignerPort, SignerRefused
+from bascule.services.signing_intents import FILL_GAS, Signed, SignerPort, SignerRefused
 from bascule.storage import attempts, leases, payouts, slots
 from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
@@ -125,7 +125,7 @@ class Offering:
         except RpcError as error:
             if error.says is not NodeSays.ALREADY_KNOWN:
                 log.warning("node refused bytes", tx_hash=attempt.tx_hash.hex(), says=error.says.value)
-        except NodeUnreachable as error:
+        except (NodeUnreachable, WrongShape) as error:
             log.warning("unknown whether bytes arrived", tx_hash=attempt.tx_hash.hex(), reason=str(error))
         self._sent[attempt.tx_hash] = now
         self._failpoints.hit("submitter.after_send")
@@ -154,7 +154,7 @@ class Offering:
             await leases.hold(conn, lease)
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
             batch = await submitted_batch.load(conn, slot, lock=True)
-            await slots.advance_refused(conn, slot)
+            await slots.advance_refused(conn, slot, gas=FILL_GAS)
             for item, payout in batch.pairs():
                 await slots.decide_item(conn, slot, item.position, "released")
                 if payout.id in named:

@@ -17,7 +17,15 @@ from bascule.domain.fees import Fees
 from bascule.services import signer_checks
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.seams import Clock
-from bascule.services.signing_intents import FeeOffer, FillIntent, Intent, PayIntent, Signed, SignerRefused
+from bascule.services.signing_intents import (
+    FILL_GAS,
+    FeeOffer,
+    FillIntent,
+    Intent,
+    PayIntent,
+    Signed,
+    SignerRefused,
+)
 from bascule.signing.key import Key
 from bascule.storage import signer_ledger, signer_limits, signer_wallets
 from bascule.storage.database import Connection, Database
@@ -99,7 +107,7 @@ class Signer:
         """Kill switch and fee caps, for every signature that does not exist yet."""
         if isinstance(intent, FillIntent):
             highest = await signer_limits.highest_fee(conn, intent.chain_id)
-            signer_checks.require_fees(fees, max_fee_per_gas=highest or 0, max_gas=signer_checks.FILL_GAS)
+            signer_checks.require_fees(fees, max_fee_per_gas=highest or 0, max_gas=FILL_GAS)
             return
         if wallet.frozen:
             raise SignerRefused("wallet_frozen", "The kill switch of this wallet is on.")

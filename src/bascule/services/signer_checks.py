@@ -20,7 +20,6 @@ from bascule.storage.signer_limits import HardLimits
 from bascule.storage.signer_rosters import Roster
 
 DAY = timedelta(hours=24)
-FILL_GAS = 21_000  # the yellow paper's cost of a plain transaction
 
 
 def wallet_of(intent: Intent) -> Address:

@@ -14,6 +14,8 @@ from bascule.domain.errors import Rejected
 from bascule.domain.fees import Fees
 from bascule.domain.hashing import keccak
 
+FILL_GAS = 21_000  # the yellow paper's cost of a plain transaction
+
 
 class FeeOffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Fee fields in wei, and the gas limit."""

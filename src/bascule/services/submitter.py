@@ -63,7 +63,7 @@ class Submitter:
         settings: SubmitterSettings | None = None,
         failpoints: Failpoints = NO_FAILPOINTS,
     ) -> None:
-        self.name = f"submitter {network.chain_id}/{lane}"
+        self.name = f"submitter:{network.chain_id}/{lane}"
         self._db = db
         self._rpc = rpc
         self._chain_id = network.chain_id

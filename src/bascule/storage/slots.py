@@ -131,10 +131,10 @@ async def advance(conn: Connection, slot: Slot, *events: SlotEvent) -> SlotState
     return state
 
 
-async def advance_refused(conn: Connection, slot: Slot) -> None:
-    """The refused batch becomes a fill of the same nonce."""
+async def advance_refused(conn: Connection, slot: Slot, *, gas: int) -> None:
+    """The refused batch becomes a fill of the same nonce, which needs only `gas`."""
     SLOT.step(slot.state, SlotEvent.REFUSE)
-    if await Q.run(conn, "advance_refused", **slot.key) != 1:
+    if await Q.run(conn, "advance_refused", **slot.key, gas=gas) != 1:
         raise Halted(
             f"slot {slot.nonce} of 0x{slot.wallet.hex()} is no reserved batch; it cannot become a fill"
         )

@@ -41,7 +41,7 @@ UPDATE slots SET state = %(to)s
 
 -- name: advance_refused
 -- A slot the signer refused, and so never signed, becomes a fill: a self-send that only consumes the nonce.
-UPDATE slots SET state = 'reserved', kind = 'fill'
+UPDATE slots SET state = 'reserved', kind = 'fill', gas = %(gas)s
  WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND state = 'reserved' AND kind = 'pay'
 
 -- name: ask_fees

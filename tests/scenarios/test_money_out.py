@@ -1,0 +1,210 @@
+"""Money out, told as stories: what people ask for leaves the vault once, and what they do not never does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bascule.domain.errors import Conflict, Halted
+from tests.support.money_out import FLOAT, OpenAs, Treasury, payee, treasury
+
+
+@pytest.fixture
+async def stage(db_as: OpenAs, tmp_path: Path) -> AsyncIterator[Treasury]:
+    async with treasury(db_as, tmp_path) as built:
+        yield built
+
+
+async def test_two_approvals_pay_a_payout_exactly_once(stage: Treasury) -> None:
+    asked = await stage.request("10.50", payee(1))
+    assert (asked["status"], asked["next_action"]["type"]) == ("requires_action", "sign_approval")
+    assert (await stage.approve(asked, 1))["status"] == "requires_action"
+    assert (await stage.approve(asked, 2))["status"] == "pending"
+
+    await stage.run()
+
+    paid = await stage.read(asked)
+    assert (paid["status"], paid["amount_atomic"], paid["next_action"]) == ("paid", "10500000", None)
+    assert [t["status"] for t in paid["transactions"]] == ["final"]
+    assert await stage.transfers_out() == [(payee(1), 10_500_000)]
+    assert await stage.events(asked) == ["created", "requires_action", "approved", "in_transit", "paid"]
+    await stage.require_truth()
+
+
+async def test_three_payouts_leave_in_one_vault_batch(stage: Treasury) -> None:
+    batch = [await stage.approved(f"{n}.00", payee(n)) for n in (1, 2, 3)]
+
+    await stage.run()
+
+    assert [await stage.status(payout) for payout in batch] == ["paid"] * 3
+    assert sorted(await stage.transfers_out()) == sorted((payee(n), n * 10**6) for n in (1, 2, 3))
+    hashes = {(await stage.read(payout))["transactions"][0]["hash"] for payout in batch}
+    assert len(hashes) == 1
+    assert await stage.rows("SELECT next_nonce FROM wallets") == [(1,)]
+    assert await stage.rows("SELECT count(*) FROM ledger.tx WHERE kind = 'gas'") == [(1,)]
+    await stage.require_truth()
+
+
+async def test_blacklisted_payee_in_the_middle_fails_alone(stage: Treasury) -> None:
+    batch = [await stage.approved("5.00", payee(n)) for n in (1, 2, 3)]
+    await stage.issuer("blacklist(address)", payee(2))
+
+    await stage.run()
+
+    assert [await stage.status(payout) for payout in batch] == ["paid", "failed", "paid"]
+    assert (await stage.read(batch[1]))["failure_code"] == "refused_by_token"
+    assert {who for who, _ in await stage.transfers_out()} == {payee(1), payee(3)}
+    assert (await stage.events(batch[1]))[-1] == "failed"
+    await stage.require_truth()
+
+
+async def test_next_batch_builds_on_the_head_of_the_last_one(stage: Treasury) -> None:
+    submitter = await stage.submitter()
+    for number in (1, 2, 3):
+        await stage.approved("1.00", payee(number))
+        await stage.run(submitter)
+
+    assert [who for who, _ in await stage.transfers_out()] == [payee(n) for n in (1, 2, 3)]
+    [(head,)] = await stage.rows("SELECT head FROM lanes")
+    assert head == await stage.node.read(stage.vault, "head(uint32)", [0], "bytes32")
+    await stage.require_truth()
+
+
+async def test_payout_canceled_before_its_reservation_gives_its_hold_back(stage: Treasury) -> None:
+    payout = await stage.approved()
+
+    assert (await stage.cancel(payout))["status"] == "canceled"
+
+    await stage.run()
+    assert await stage.transfers_out() == []
+    assert (await stage.events(payout))[-2:] == ["approved", "canceled"]
+    await stage.require_truth()
+
+
+async def test_payout_in_a_batch_cannot_be_canceled_by_asking(stage: Treasury) -> None:
+    payout = await stage.approved()
+    await (await stage.submitter()).run_once()
+
+    with pytest.raises(Conflict, match="in_transit"):
+        await stage.cancel(payout)
+
+    await stage.run()
+    assert await stage.status(payout) == "paid"
+    await stage.require_truth()
+
+
+async def test_rejected_payout_never_leaves(stage: Treasury) -> None:
+    payout = await stage.approve(await stage.request(), 1)
+
+    assert (await stage.reject(payout))["status"] == "canceled"
+
+    with pytest.raises(Conflict):
+        await stage.approve(payout, 2, signature="0x" + "11" * 65)
+    await stage.run()
+    assert await stage.transfers_out() == []
+    assert (await stage.events(payout))[-1] == "rejected"
+    await stage.require_truth()
+
+
+async def test_expired_approvals_lapse_and_are_given_anew(stage: Treasury) -> None:
+    pending, waiting = await stage.approved(), await stage.approve(await stage.request(), 1)
+    stage.clock.advance(timedelta(days=4))
+
+    await stage.run()
+
+    assert await stage.transfers_out() == []
+    assert [await stage.status(p) for p in (pending, waiting)] == ["requires_action", "canceled"]
+    assert (await stage.read(pending))["approvals"] == []
+    await stage.require_truth()
+    await stage.approve(pending, 2, 3)
+    await stage.run()
+    assert await stage.status(pending) == "paid"
+    assert len(await stage.transfers_out()) == 1
+    await stage.require_truth()
+
+
+async def test_reverted_batch_is_paid_later_under_the_same_vault_id(stage: Treasury) -> None:
+    payout = await stage.approved()
+    await stage.vault_owner("setLimit(address,uint96,uint32)", stage.token.contract, 1, 86_400)
+    await stage.run()
+    released = await stage.read(payout)
+    assert (released["status"], released["vault_id"]) == ("in_transit", "0")  # tried again, in a new slot
+    assert [t["succeeded"] for t in released["transactions"]] == [False, None]
+    await stage.require_truth()
+
+    await stage.vault_owner("setLimit(address,uint96,uint32)", stage.token.contract, FLOAT, 86_400)
+    await stage.run(rounds=2)
+
+    paid = await stage.read(payout)
+    assert (paid["status"], paid["vault_id"]) == ("paid", "0")
+    assert len(await stage.transfers_out()) == 1
+    assert "updated" in await stage.events(payout)
+    await stage.require_truth()
+
+
+async def test_two_submitters_share_one_lane_without_a_double(stage: Treasury) -> None:
+    first, second = await stage.submitter(holder="one"), await stage.submitter(holder="two")
+    payout = await stage.approved()
+
+    assert await first.run_once() > 0
+    assert await second.run_once() == 0
+    await stage.follow(3)
+    assert await second.run_once() == 0
+    await first.run_once()
+
+    assert await stage.status(payout) == "paid"
+    await first.release()
+    another = await stage.approved("1.00")
+    await stage.run(second)
+    assert await stage.status(another) == "paid"
+    assert await stage.rows("SELECT DISTINCT epoch FROM slots ORDER BY epoch") == [(1,), (2,)]
+    await stage.require_truth()
+
+
+async def test_stale_submitter_is_fenced_out_by_its_epoch(stage: Treasury) -> None:
+    stale, fresh = await stage.submitter(holder="stale"), await stage.submitter(holder="fresh")
+    payout = await stage.approved()
+    await stale.run_once()
+    await stage.rows_change("UPDATE leases SET expires_at = now() WHERE holder = 'stale'")
+    await stage.follow(3)
+
+    await fresh.run_once()
+
+    assert await stale.run_once() == 0
+    assert await stage.status(payout) == "paid"
+    await stage.require_truth()
+
+
+async def test_halted_chain_pays_nothing_until_it_is_cleared(stage: Treasury) -> None:
+    payout = await stage.approved()
+    await stage.rows_change("UPDATE cursors SET halted_reason = 'a final block is gone'")
+
+    with pytest.raises(Halted, match="a final block is gone"):
+        await (await stage.submitter()).run_once()
+
+    assert await stage.status(payout) == "pending"
+    assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
+
+
+async def test_bytes_that_are_not_mined_are_bumped_in_their_slot(stage: Treasury) -> None:
+    submitter = await stage.submitter()
+    payout = await stage.approved()
+    await submitter.run_once()
+    stage.clock.advance(timedelta(seconds=61))
+
+    await submitter.run_once()
+
+    first, second = reversed((await stage.read(payout))["transactions"])
+    assert first["nonce"] == second["nonce"] == 0
+    for field in ("max_fee_per_gas", "max_priority_fee_per_gas"):
+        assert int(second["fees"][field]) * 1000 >= int(first["fees"][field]) * 1125
+    await stage.follow(3)
+    await submitter.run_once()
+    paid = await stage.read(payout)
+    assert paid["status"] == "paid"
+    assert sorted(t["status"] for t in paid["transactions"]) == ["final", "superseded"]
+    assert len(await stage.transfers_out()) == 1
+    await stage.require_truth()

@@ -1,0 +1,187 @@
+"""Money out, attacked: whoever holds the API's database login can ask for everything and pay nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, LiteralString
+
+import pytest
+from psycopg import errors
+
+from bascule.domain.chain import checksum, parse_address
+from bascule.domain.errors import Conflict, Forbidden, Rejected
+from bascule.services import payouts as payout_services
+from bascule.services.payout_view import approval_text, token_of
+from bascule.storage import approvals, ledger, payouts
+from bascule.storage.payouts import PayoutRow
+from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed, treasury
+
+STRANGERS = (11, 12)
+
+
+@pytest.fixture
+async def stage(db_as: OpenAs, tmp_path: Path) -> AsyncIterator[Treasury]:
+    async with treasury(db_as, tmp_path) as built:
+        yield built
+
+
+async def force_pending(stage: Treasury, payout: dict[str, Any], signatures: dict[int, bytes]) -> None:
+    """What an attacker does with the API's own login: approvals of its making, state and hold by hand."""
+    async with stage.api.transaction() as conn:
+        row = await payouts.lock(conn, payout["id"])
+        assert row is not None
+        text = approval_text(row, await token_of(conn, row))
+        digest = text.digest(row.chain_id, row.vault)
+        for number, signature in signatures.items():
+            who = parse_address(approver(number).address)
+            await approvals.insert(conn, row.id, approver=who, digest=digest, signature=signature)
+        await payouts.advance_to_pending(conn, row)
+        await ledger.post_hold(conn, row.id)
+
+
+async def require_nothing_left(stage: Treasury) -> None:
+    """The signer refused by name, the nonce was filled, and the vault never paid."""
+    assert await stage.transfers_out() == []
+    assert await stage.rows("SELECT code FROM signer.refusals LIMIT 1") == [("items_refused",)]
+    assert await stage.rows("SELECT kind, state FROM slots ORDER BY nonce LIMIT 1") == [("fill", "final")]
+    assert await stage.rows("SELECT DISTINCT kind FROM signer.slots") == [("fill",)]
+    await stage.require_truth()
+
+
+@pytest.mark.parametrize("roster_version", [1, 2])
+async def test_api_role_that_inserts_approvers_and_approvals_pays_nothing(
+    stage: Treasury, roster_version: int
+) -> None:
+    async with stage.api.transaction() as conn:
+        for number in STRANGERS:
+            who = parse_address(approver(number).address)
+            await approvals.add_approver(conn, stage.operator, who, roster_version=roster_version)
+    asked = await stage.request("100.00", payee(1))
+    typed = asked["next_action"]["typed_data"]
+    forged = {n: bytes.fromhex(sign_typed(approver(n), typed)[2:]) for n in STRANGERS}
+    await force_pending(stage, asked, forged)
+
+    await stage.run(rounds=2)
+
+    assert await stage.status(asked) == "requires_action"
+    assert {await stage.node.read(stage.vault, "used(uint256)", [0], "bool")} == {False}
+    await require_nothing_left(stage)
+
+
+@pytest.mark.parametrize("column", ["destination = decode(repeat('66', 20), 'hex')", "amount = amount + 1"])
+async def test_database_lets_nobody_edit_an_approved_payout(stage: Treasury, column: LiteralString) -> None:
+    asked = await stage.approved("100.00", payee(1))
+
+    async with stage.api.read() as conn:
+        with pytest.raises(errors.InsufficientPrivilege, match="for ever"):
+            await conn.execute("UPDATE payouts SET " + column)
+
+    assert await stage.status(asked) == "pending"
+
+
+async def test_approvals_replayed_under_a_payout_to_the_attacker_pay_nothing(stage: Treasury) -> None:
+    await stage.approved("100.00", payee(1))
+    signed = await stage.rows("SELECT signature FROM payout_approvals")
+    await stage.run()
+    thief = await stage.request("100.00", payee(66))
+    await force_pending(stage, thief, {1: signed[0][0], 2: signed[1][0]})
+
+    await stage.run(rounds=2)
+
+    assert await stage.status(thief) == "requires_action"
+    assert [who for who, _ in await stage.transfers_out()] == [payee(1)]
+    assert await stage.rows("SELECT kind FROM signer.slots ORDER BY nonce") == [("pay",), ("fill",)]
+    await stage.require_truth()
+
+
+async def test_honest_payouts_of_a_refused_batch_are_paid_in_the_next(stage: Treasury) -> None:
+    honest = await stage.approved("7.00", payee(1))
+    forged = await stage.request("100.00", payee(2))
+    await force_pending(stage, forged, {1: b"\x01" * 64 + b"\x1b"})
+
+    await stage.run(rounds=3)
+
+    assert [await stage.status(p) for p in (honest, forged)] == ["paid", "requires_action"]
+    assert await stage.transfers_out() == [(payee(1), 7_000_000)]
+    assert await stage.rows("SELECT kind, state FROM slots ORDER BY nonce") == [
+        ("fill", "final"),
+        ("pay", "final"),
+    ]
+    await stage.require_truth()
+
+
+async def test_stranger_and_double_signer_do_not_count_as_approvers(stage: Treasury) -> None:
+    asked = await stage.request()
+
+    with pytest.raises(Forbidden) as refused:
+        await stage.approve(asked, STRANGERS[0])
+    assert refused.value.code == "approver_unknown"
+    await stage.approve(asked, 1)
+    assert (await stage.approve(asked, 1))["status"] == "requires_action"
+
+    await stage.run()
+    assert await stage.status(asked) == "requires_action"
+    await stage.require_truth()
+
+
+async def replayed(stage: Treasury, asked: dict[str, Any], **changes: object) -> str:
+    """Approver 1's signature for a text that differs from what is asked."""
+    typed = {**asked["next_action"]["typed_data"]}
+    inside = "domain" if set(changes) & {"chainId", "verifyingContract"} else "message"
+    typed[inside] = {**typed[inside], **changes}
+    return sign_typed(approver(1), typed)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"payout": "po_another"},
+        {"account": "acct_another"},
+        {"amount": "10500001"},
+        {"to": payee(66)},
+        {"token": payee(67)},
+        {"expiry": "1"},
+        {"rosterVersion": "2"},
+        {"chainId": 1},
+        {"verifyingContract": payee(68)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+async def test_approval_of_other_content_is_refused_at_the_door(
+    stage: Treasury, changes: dict[str, object]
+) -> None:
+    asked = await stage.request("10.50")
+
+    with pytest.raises(Rejected) as refused:
+        await stage.approve(asked, 1, signature=await replayed(stage, asked, **changes))
+
+    assert refused.value.code == "signature_mismatch"
+    assert (await stage.read(asked))["approvals"] == []
+
+
+async def test_roster_that_changed_meanwhile_starts_the_round_again(stage: Treasury) -> None:
+    asked = await stage.approve(await stage.request(), 1)
+    async with stage.owner.transaction() as conn:
+        for number in (2, 3):
+            who = parse_address(approver(number).address)
+            await approvals.add_approver(conn, stage.operator, who, roster_version=2)
+
+    with pytest.raises(Conflict) as refused:
+        await stage.approve(asked, 2)
+    assert refused.value.code == "roster_changed"
+    await stage.run()
+
+    renewed = await stage.read(asked)
+    assert (renewed["status"], renewed["approvals"]) == ("requires_action", [])
+    assert renewed["next_action"]["typed_data"]["message"]["rosterVersion"] == "2"
+
+
+async def test_another_account_cannot_see_or_touch_a_payout(stage: Treasury) -> None:
+    asked = await stage.request()
+
+    async with stage.api.transaction() as conn:
+        with pytest.raises(Rejected, match="No such payout"):
+            await payout_services.own(conn, asked["id"], "acct_other", False)
+        found: PayoutRow = await payout_services.own(conn, asked["id"], stage.operator, False)
+    assert checksum(found.destination) == asked["destination"]

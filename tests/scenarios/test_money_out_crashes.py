@@ -1,0 +1,185 @@
+"""Money out, interrupted: whatever dies, lies or is taken back, a payout has at most one Transfer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from bascule.domain.errors import Retryable
+from tests.support.money_out import Crash, Crashing, OpenAs, Treasury, payee, treasury
+from tests.support.nodes import LyingNode, Refuse, lying_node, serve
+
+
+@pytest.fixture
+async def stage(db_as: OpenAs, tmp_path: Path) -> AsyncIterator[Treasury]:
+    async with treasury(db_as, tmp_path) as built:
+        yield built
+
+
+async def require_paid_once(stage: Treasury, *batch: dict[str, object]) -> None:
+    assert [await stage.status(payout) for payout in batch] == ["paid"] * len(batch)
+    assert len(await stage.transfers_out()) == len(batch)
+    assert await stage.rows("SELECT count(*) FROM ledger.tx WHERE kind = 'payout'") == [(len(batch),)]
+    for payout in batch:
+        assert (await stage.events(payout)).count("paid") == 1
+    await stage.require_truth()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "submitter.after_reserve",
+        "submitter.after_sign",
+        "submitter.after_save",
+        "submitter.after_send",
+        "submitter.before_final_commit",
+        "submitter.after_final_commit",
+    ],
+)
+async def test_crashed_submitter_leaves_one_transfer_after_it_returns(stage: Treasury, name: str) -> None:
+    batch = [await stage.approved("1.00", payee(n)) for n in (1, 2)]
+    dying = await stage.submitter(failpoints=Crashing(name))
+
+    with pytest.raises(Crash):
+        await stage.run(dying)
+    await stage.require_truth()
+
+    await stage.run(rounds=2)
+    await require_paid_once(stage, *batch)
+    assert await stage.rows("SELECT count(*) FROM attempts") == [(1,)]
+    assert await stage.rows("SELECT count(*) FROM signer.signatures") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "name", ["signer.after_intent_commit", "signer.before_bytes_commit", "signer.after_bytes_commit"]
+)
+async def test_crashed_signer_gives_the_same_bytes_when_asked_again(stage: Treasury, name: str) -> None:
+    payout = await stage.approved()
+    await stage.start_signer(Crashing(name))
+    submitter = await stage.submitter()
+
+    with pytest.raises(Retryable, match="does not answer"):
+        await submitter.run_once()
+    assert await stage.rows("SELECT count(*) FROM attempts") == [(0,)]
+    await stage.start_signer()
+
+    await stage.run(submitter)
+    await require_paid_once(stage, payout)
+    assert await stage.rows("SELECT count(*) FROM signer.signatures") == [(1,)]
+
+
+async def test_signer_that_is_down_only_delays_a_payout(stage: Treasury) -> None:
+    payout = await stage.approved()
+    assert stage.server is not None
+    await stage.server.close()
+    submitter = await stage.submitter()
+
+    with pytest.raises(Retryable, match="does not answer"):
+        await submitter.run_once()
+
+    await stage.start_signer()
+    await stage.run(submitter)
+    await require_paid_once(stage, payout)
+
+
+@asynccontextmanager
+async def silent_after_sending(target: LyingNode) -> AsyncIterator[str]:
+    """A node that takes bytes and hangs up before it says so."""
+
+    async def handle(request: web.Request) -> web.Response:
+        answer = await target.handle(request)
+        if b"eth_sendRawTransaction" in await request.read() and request.transport is not None:
+            request.transport.close()
+        return answer
+
+    async with serve(handle) as url:
+        yield url
+
+
+async def test_send_that_times_out_though_the_node_accepted_pays_once(stage: Treasury) -> None:
+    payout = await stage.approved()
+    async with lying_node(stage.node.url) as node, silent_after_sending(node) as url:
+        await stage.run(await stage.submitter(url=url))
+
+    await require_paid_once(stage, payout)
+    assert await stage.rows("SELECT count(*) FROM attempts") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["nonce too low", "replacement transaction underpriced", "insufficient funds for gas", "kaputt"],
+)
+async def test_no_word_of_a_node_moves_a_nonce_or_a_payout(stage: Treasury, words: str) -> None:
+    payout = await stage.approved()
+    async with lying_node(stage.node.url) as node:
+
+        def refuse(method: str, params: list[object], result: object) -> object:
+            if method == "eth_sendRawTransaction":
+                raise Refuse(words)
+            return result
+
+        node.twist = refuse
+        await stage.run(await stage.submitter(url=node.url))
+
+    await require_paid_once(stage, payout)
+    assert await stage.rows("SELECT next_nonce FROM wallets") == [(1,)]
+
+
+async def test_orphaned_batch_goes_out_again_as_the_same_bytes(stage: Treasury) -> None:
+    payout = await stage.approved()
+    submitter = await stage.submitter()
+    await submitter.run_once()
+    await stage.follow(1)
+    await submitter.run_once()
+    [mined] = (await stage.read(payout))["transactions"]
+    assert mined["status"] == "mined"
+
+    await stage.node.dev.reorg(1, drop=[mined["hash"]])
+    await stage.follow()
+    assert await stage.transfers_out() == []
+    await submitter.run_once()
+    [reopened] = (await stage.read(payout))["transactions"]
+    assert (reopened["hash"], reopened["status"]) == (mined["hash"], "offered")
+
+    await stage.follow(3)
+    await submitter.run_once()
+    [final] = (await stage.read(payout))["transactions"]
+    assert (final["hash"], final["status"]) == (mined["hash"], "final")
+    await require_paid_once(stage, payout)
+
+
+async def test_mined_batch_is_not_paid_before_it_is_final(stage: Treasury) -> None:
+    payout = await stage.approved()
+    submitter = await stage.submitter()
+    await submitter.run_once()
+
+    await stage.follow(1)
+    await submitter.run_once()
+    assert (await stage.status(payout), len(await stage.transfers_out())) == ("in_transit", 1)
+
+    await stage.follow(2)
+    await submitter.run_once()
+    await require_paid_once(stage, payout)
+
+
+async def test_receipt_that_the_node_hides_is_never_a_verdict(stage: Treasury) -> None:
+    payout = await stage.approved()
+    async with lying_node(stage.node.url) as node:
+
+        def hide(method: str, params: list[object], result: object) -> object:
+            return None if method == "eth_getTransactionReceipt" else result
+
+        node.twist = hide
+        submitter = await stage.submitter(url=node.url)
+        await stage.run(submitter, rounds=2)
+        assert await stage.status(payout) == "in_transit"
+        assert await stage.rows("SELECT count(*) FROM attempts") == [(1,)]
+
+        node.twist = lambda method, params, result: result
+        await submitter.run_once()
+
+    await require_paid_once(stage, payout)

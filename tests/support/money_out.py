@@ -1,0 +1,367 @@
+"""A treasury for stories about money going out: real database, chain, contracts, a signer behind its socket.
+
+Every part works under its own database login. The clock stands still until a test moves it; blocks come when
+a test mines; each worker works when a test lets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, LiteralString
+
+import aiohttp
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+
+from bascule.chain.rpc import Rpc
+from bascule.domain.chain import Address, caip2, checksum
+from bascule.domain.hashing import keccak
+from bascule.entrypoints.devchain.accounts import DevAccount
+from bascule.entrypoints.signer_client import SignerClient
+from bascule.entrypoints.signer_server import SignerServer
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
+from bascule.services.outbox import Outbox
+from bascule.services.payouts import PayoutRequest, Payouts, describe
+from bascule.services.seams import SystemEntropy
+from bascule.services.signer import Signer
+from bascule.services.submitter import Submitter, SubmitterSettings
+from bascule.services.watcher import Watcher
+from bascule.signing.keystore import LocalKey
+from bascule.storage import (
+    ledger,
+)
+from bascule.storage.database import Database
+from bascule.storage.networks import Network
+from bascule.storage.tokens import Token
+from tests.support.chain import LocalNode, calldata, local_node
+from tests.support.money_out_setup import FLOAT, LANE_NAME, LIMIT, START, approver, deploy_vault, write_rows
+
+__all__ = [
+    "FLOAT",
+    "LIMIT",
+    "Crash",
+    "Crashing",
+    "OpenAs",
+    "Treasury",
+    "approver",
+    "payee",
+    "sign_typed",
+    "treasury",
+]
+
+OpenAs = Callable[[str], Awaitable[Database]]
+TRANSFER = "0x" + keccak(b"Transfer(address,address,uint256)").hex()
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+class Crashing(Failpoints):
+    """Raises Crash at the n-th hit of a failpoint, instead of killing the process of the test."""
+
+    def __init__(self, name: str, nth: int = 1) -> None:
+        super().__init__({name: nth})
+
+    def hit(self, name: str) -> None:
+        if self._left.get(name):
+            self._left[name] -= 1
+            if not self._left[name]:
+                raise Crash(name)
+
+
+class StageClock:
+    """Stands still until a test moves it; never behind the chain."""
+
+    def __init__(self) -> None:
+        self.time = START
+        self.head: Callable[[], int] = lambda: 0
+
+    def now(self) -> datetime:
+        return max(self.time, datetime.fromtimestamp(self.head(), UTC))
+
+    def seconds(self) -> float:
+        """For the chain, which minds its own head by itself."""
+        return self.time.timestamp()
+
+    def advance(self, step: timedelta) -> None:
+        self.time = self.now() + step
+
+
+def payee(number: int) -> str:
+    """An outside address nobody else in a test is paid at."""
+    return checksum(Address(keccak(b"payee %d" % number)[12:]))
+
+
+def sign_typed(person: DevAccount, typed_data: dict[str, Any]) -> str:
+    """What a wallet answers to eth_signTypedData_v4."""
+    signed = Account.sign_message(encode_typed_data(full_message=typed_data), person.private_key)
+    return "0x" + bytes(signed.signature).hex()
+
+
+@dataclass
+class Treasury:
+    """A funded vault with one lane, an operator with three approvers of whom two must sign.
+
+    Accounts of the chain: 0 issues the token and owns the vault, 1 is the lane's wallet, 2 the treasury,
+    3 guardian, 4 canceller.
+    """
+
+    node: LocalNode
+    clock: StageClock
+    owner: Database
+    api: Database
+    submitters_db: Database
+    signers_db: Database
+    watcher: Watcher
+    session: aiohttp.ClientSession
+    network: Network
+    token: Token
+    operator: str
+    vault: str
+    use_cases: Payouts
+    socket: Path
+    server: SignerServer | None = None
+    clients: AsyncExitStack = field(default_factory=AsyncExitStack)
+    requests: int = 0
+
+    # ── people ──
+
+    async def request(self, amount: str = "10.50", to: str | None = None, **changes: Any) -> dict[str, Any]:
+        """A payout asked for through the API's login; to an address of its own unless given."""
+        self.requests += 1
+        key = changes.pop("idempotency_key", f"key-{self.requests}")
+        asked = PayoutRequest(
+            amount=amount,
+            currency=changes.pop("currency", "usdt"),
+            network=changes.pop("network", caip2(self.network.chain_id)),
+            destination=to or payee(self.requests),
+            **changes,
+        )
+        async with self.api.transaction() as conn:
+            return await self.use_cases.request(
+                conn,
+                account_id=self.operator,
+                livemode=False,
+                request=asked,
+                idempotency_key=key,
+                requested_by="key_test",
+            )
+
+    async def approve(
+        self, payout: dict[str, Any], *people: int, signature: str | None = None
+    ) -> dict[str, Any]:
+        """Each person signs what the payout asks for now; returns the payout after the last one."""
+        for number in people or (1, 2):
+            now = await self.read(payout)
+            person = approver(number)
+            given = signature or sign_typed(person, now["next_action"]["typed_data"])
+            async with self.api.transaction() as conn:
+                payout = await self.use_cases.approve(
+                    conn,
+                    account_id=self.operator,
+                    livemode=False,
+                    payout_id=payout["id"],
+                    approver=person.address,
+                    signature=given,
+                )
+        return payout
+
+    async def approved(self, amount: str = "10.50", to: str | None = None, **changes: Any) -> dict[str, Any]:
+        """A payout that two people approved."""
+        return await self.approve(await self.request(amount, to, **changes))
+
+    async def cancel(self, payout: dict[str, Any]) -> dict[str, Any]:
+        async with self.api.transaction() as conn:
+            return await self.use_cases.cancel(
+                conn, account_id=self.operator, livemode=False, payout_id=payout["id"]
+            )
+
+    async def reject(self, payout: dict[str, Any]) -> dict[str, Any]:
+        async with self.api.transaction() as conn:
+            return await self.use_cases.reject(
+                conn, account_id=self.operator, livemode=False, payout_id=payout["id"]
+            )
+
+    async def read(self, payout: dict[str, Any]) -> dict[str, Any]:
+        async with self.api.read() as conn:
+            return await describe(conn, payout["id"])
+
+    async def status(self, payout: dict[str, Any]) -> str:
+        return str((await self.read(payout))["status"])
+
+    # ── workers ──
+
+    async def start_signer(self, failpoints: Failpoints = NO_FAILPOINTS) -> None:
+        """A fresh signer process at the same socket; an earlier one is stopped first."""
+        if self.server is not None:
+            await self.server.close()
+        key = LocalKey(bytes.fromhex(self.wallet.private_key[2:]))
+        signer = Signer(self.signers_db, [key], self.clock, failpoints=failpoints)
+        self.server = SignerServer(signer, self.socket)
+        await self.server.open()
+
+    async def submitter(
+        self,
+        *,
+        holder: str = "submitter-1",
+        failpoints: Failpoints = NO_FAILPOINTS,
+        url: str | None = None,
+        **settings: Any,
+    ) -> Submitter:
+        """A fresh submitter process of the lane; the same holder finds its lease again."""
+        guard = self.submitters_db.refuse_open_transaction
+        client = await self.clients.enter_async_context(SignerClient(self.socket, guard=guard))
+        return Submitter(
+            self.submitters_db,
+            Rpc(url or self.node.url, session=self.session, guard=guard),
+            client,
+            self.network,
+            LANE_NAME,
+            clock=self.clock,
+            outbox=self.use_cases.outbox,
+            holder=holder,
+            settings=SubmitterSettings(**settings),
+            failpoints=failpoints,
+        )
+
+    async def follow(self, blocks: int = 0) -> None:
+        """Mines, and lets the watcher read to the head."""
+        if blocks:
+            await self.node.dev.mine(blocks)
+        while await self.watcher.run_once():
+            pass
+
+    async def run(self, submitter: Submitter | None = None, rounds: int = 1) -> None:
+        """Each round: the submitter works, its bytes are mined and become final, and it sees that."""
+        working = submitter or await self.submitter()
+        for _ in range(rounds):
+            await working.run_once()
+            await self.follow(3)
+            await working.run_once()
+
+    # ── the chain's word ──
+
+    @property
+    def wallet(self) -> DevAccount:
+        return self.node.accounts[1]
+
+    async def transfers_out(self) -> list[tuple[str, int]]:
+        """Every Transfer of the token from the vault: (payee, base units), in chain order."""
+        topics = [TRANSFER, "0x" + self.vault[2:].lower().rjust(64, "0")]
+        logs = await self.node.rpc(
+            "eth_getLogs",
+            {
+                "fromBlock": "0x0",
+                "toBlock": "latest",
+                "address": checksum(self.token.contract),
+                "topics": topics,
+            },
+        )
+        return [
+            (checksum(Address(bytes.fromhex(log["topics"][2][26:]))), int(log["data"], 16)) for log in logs
+        ]
+
+    async def issuer(self, signature: str, *args: Any) -> None:
+        """The token's issuer calls it, in a block of its own."""
+        receipt = await self.node.transact(
+            self.node.accounts[0], to=checksum(self.token.contract), data=calldata(signature, list(args))
+        )
+        assert receipt["status"] == "0x1", signature
+
+    async def vault_owner(self, signature: str, *args: Any) -> None:
+        """The vault's owner calls it, in a block of its own."""
+        receipt = await self.node.transact(
+            self.node.accounts[0], to=self.vault, data=calldata(signature, list(args))
+        )
+        assert receipt["status"] == "0x1", signature
+
+    # ── the oracle ──
+
+    async def require_truth(self) -> None:
+        """No payout has more than one Transfer, paid is said of those with one alone, the books are sound."""
+        moved = await self.transfers_out()
+        rows = await self.rows("SELECT id, state, destination, amount FROM payouts")
+        for _, state, destination, amount in rows:
+            times = moved.count((checksum(Address(bytes(destination))), int(amount)))
+            assert times <= 1, "a payout was paid twice"
+            if state == "paid":
+                assert times == 1, "a payout is called paid without a Transfer"
+            if state in ("failed", "canceled"):
+                assert times == 0, "a payout has a Transfer and is not called paid"
+        assert len(moved) <= len(rows), "a Transfer belongs to no payout"
+        held = await self.rows(
+            "SELECT coalesce(sum(held_debit), 0) FROM ledger.balances WHERE token_id = %s", self.token.id
+        )
+        due = sum(int(amount) for _, state, _, amount in rows if state in ("pending", "in_transit"))
+        assert held == [(due,)], "what is held is not what is on its way"
+        async with self.owner.read() as conn:
+            assert await ledger.verify(conn) == []
+
+    async def rows(self, statement: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+        """What the database's owner sees."""
+        async with self.owner.read() as conn:
+            return await (await conn.execute(statement, values)).fetchall()
+
+    async def rows_change(self, statement: LiteralString, *values: object) -> None:
+        """What the database's owner does by hand."""
+        async with self.owner.read() as conn:
+            await conn.execute(statement, values)
+
+    async def events(self, payout: dict[str, Any]) -> list[str]:
+        """The events told of a payout, in order."""
+        found = await self.rows("SELECT type FROM outbox WHERE object_id = %s ORDER BY id", payout["id"])
+        return [row[0].removeprefix("payout.") for row in found]
+
+
+@asynccontextmanager
+async def treasury(open_as: OpenAs, folder: Path) -> AsyncIterator[Treasury]:
+    """A treasury whose float is booked, with a signer listening and nothing paid yet."""
+    clock = StageClock()
+    async with (
+        local_node(finalized=2, clock=clock.seconds) as node,
+        aiohttp.ClientSession() as session,
+        AsyncExitStack() as clients,
+    ):
+        clock.head = lambda: node.dev.chain.tagged("latest").time
+        vault, dollar = await deploy_vault(node)
+        owner = await open_as("owner")
+        operator, network, token = await write_rows(owner, node, vault, dollar)
+        watchers_db = await open_as("watcher")
+        outbox = Outbox(clock, SystemEntropy())
+        watcher = Watcher(
+            watchers_db,
+            Rpc(node.url, session=session, guard=watchers_db.refuse_open_transaction),
+            network,
+            clock=clock,
+            entropy=SystemEntropy(),
+            outbox=outbox,
+        )
+        stage = Treasury(
+            node=node,
+            clock=clock,
+            owner=owner,
+            api=await open_as("api"),
+            submitters_db=await open_as("submitter"),
+            signers_db=await open_as("signer"),
+            watcher=watcher,
+            session=session,
+            network=network,
+            token=token,
+            operator=operator,
+            vault=vault,
+            use_cases=Payouts(clock, SystemEntropy(), outbox),
+            socket=folder / "signer.sock",
+            clients=clients,
+        )
+        await stage.follow(3)
+        await stage.start_signer()
+        try:
+            yield stage
+        finally:
+            assert stage.server is not None
+            await stage.server.close()
