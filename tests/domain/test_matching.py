@@ -250,6 +250,35 @@ def test_booked_decisions_stand_as_they_were_booked() -> None:
     assert verdict.decisions["c"] == Decision(APPLIED, None, 7)
 
 
+def test_credit_already_booked_is_not_given_a_second_time() -> None:
+    seen = [paid("a", 60, 1), paid("b", 100, 2, chain_id=10, **FINAL)]
+    before = {"a": Fixed(APPLIED, None, 60 * ONE), "b": Fixed(APPLIED, None, 100 * ONE)}
+
+    verdict = decide(terms(), PROCESSING, seen, before)
+
+    assert verdict.decisions["a"] == Decision(APPLIED, None, 0)
+    assert (verdict.received, verdict.overpaid) == (160 * UNIT, 60 * UNIT)
+
+
+def test_credit_that_was_booked_in_part_leaves_the_rest_to_the_others() -> None:
+    seen = [paid("a", 60, 1), paid("b", 60, 2, chain_id=10, **FINAL)]
+    before = {"a": Fixed(APPLIED, None, 60 * ONE), "b": Fixed(APPLIED, None, 40 * ONE)}
+
+    verdict = decide(terms(), PROCESSING, seen, before)
+
+    assert [verdict.decisions[name].amount_applied for name in "ab"] == [60 * ONE, 40 * ONE]
+
+
+def test_an_orphaned_payment_that_returns_final_is_decided_anew() -> None:
+    away = {"a": Fixed(UNAPPLIED, Reason.ORPHANED, 0)}
+
+    open_ = decide(terms(), OPEN, [paid("a", 100, **FINAL)], away)
+    closed = decide(terms(), IntentState.CANCELED, [paid("a", 100, **FINAL)], away)
+
+    assert open_.decisions["a"] == Decision(APPLIED, None, 100 * ONE)
+    assert closed.decisions["a"].reason is Reason.INTENT_CLOSED
+
+
 def test_what_a_person_applied_stays_applied() -> None:
     late = paid("a", 100, block_time=CLOSES + timedelta(days=1))
 
@@ -272,6 +301,14 @@ def test_refunds_stand_beside_what_was_received(before: Fixed, received: int) ->
 
     assert verdict.decisions["a"].state is before.state
     assert verdict.received == received
+
+
+def test_an_orphaned_payment_counts_for_nothing_whatever_became_of_it() -> None:
+    before = {"a": Fixed(ApplicationState.REFUNDED, None, 100 * ONE)}
+
+    verdict = decide(terms(), PROCESSING, [paid("a", 100, **GONE)], before)
+
+    assert (verdict.decisions["a"].state, verdict.received) == (ApplicationState.REFUNDED, 0)
 
 
 def test_history_flags_stay_and_others_are_computed_anew() -> None:

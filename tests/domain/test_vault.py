@@ -1,4 +1,6 @@
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,6 +96,14 @@ def test_calldata_is_the_canonical_abi_encoding(batch: Batch) -> None:
     assert batch.calldata()[4:] == encode(PAY, arguments)
     assert batch.calldata()[:4] == keccak(f"pay({','.join(PAY)})".encode())[:4]
     assert batch.next_head() == keccak(batch.calldata())
+
+
+def test_the_selector_is_the_one_the_compiled_vault_has() -> None:
+    compiled = json.loads((Path(__file__).resolve().parents[2] / "abi" / "PayoutVault.json").read_text())
+    inputs = next(entry["inputs"] for entry in compiled["abi"] if entry.get("name") == "pay")
+
+    assert [one["type"] for one in inputs] == PAY
+    assert vault.PAY_SELECTOR.hex() == "15e16eb6"
 
 
 def test_a_word_holds_256_items() -> None:

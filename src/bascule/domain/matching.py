@@ -52,9 +52,14 @@ class Seen:
     state: DepositState
 
     @property
+    def unit(self) -> int:
+        """One base unit in 10^-18 of the currency; 0 for a token we do not know."""
+        return 0 if self.decimals is None else 10 ** (SCALE - self.decimals)
+
+    @property
     def units(self) -> int:
         """The amount in 10^-18 of the currency; 0 for a token we do not know."""
-        return 0 if self.decimals is None else self.amount * 10 ** (SCALE - self.decimals)
+        return self.amount * self.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +118,16 @@ def decide(
     """
     assert len({s.deposit_id for s in seen}) == len(seen), "a deposit is given once"
     decisions: dict[str, Decision] = {}
-    received = 0
+    received = credited = 0
     for deposit in sorted(seen, key=lambda s: _turn(s, fixed.get(s.deposit_id))):
-        decision = _kept(terms, intent_state, deposit, fixed.get(deposit.deposit_id), received)
+        decision = _kept(terms, intent_state, deposit, fixed.get(deposit.deposit_id), credited)
         if decision is None:
             reason = _refusal(terms, intent_state, deposit, received, dust_units)
-            decision = _applied(terms, deposit, received) if reason is None else _unapplied(reason)
+            decision = _applied(terms, deposit, credited) if reason is None else _unapplied(reason)
         decisions[deposit.deposit_id] = decision
-        received += deposit.units if counts(decision, deposit.state) else 0
+        if counts(decision, deposit.state):
+            received += deposit.units
+            credited += decision.amount_applied * deposit.unit
     confirmed = sum(
         s.units
         for s in seen
@@ -159,7 +166,7 @@ def _turn(deposit: Seen, before: Fixed | None) -> tuple[object, ...]:
 
 
 def _kept(
-    terms: IntentTerms, intent_state: IntentState, deposit: Seen, before: Fixed | None, received: int
+    terms: IntentTerms, intent_state: IntentState, deposit: Seen, before: Fixed | None, credited: int
 ) -> Decision | None:
     """The decision that already binds, or None when the deposit is to be decided anew."""
     if before is not None and before.state in (ApplicationState.REFUNDED, ApplicationState.ACCEPTED):
@@ -171,7 +178,7 @@ def _kept(
     if deposit.state is DepositState.FINALIZED:
         return Decision(before.state, before.reason, before.amount_applied)
     if before.state is ApplicationState.APPLIED:
-        return _applied(terms, deposit, received)
+        return _applied(terms, deposit, credited)
     closed = intent_state in PAYMENT_INTENT.finals
     return Decision(before.state, before.reason, 0) if closed else None
 
@@ -195,17 +202,17 @@ def _refusal(
     return next((reason for broken, reason in rules if broken), None)
 
 
-def _applied(terms: IntentTerms, deposit: Seen, received: int) -> Decision:
+def _applied(terms: IntentTerms, deposit: Seen, credited: int) -> Decision:
     """Applied whole; credited whole, or under `hold` only as far as it was asked for.
 
-    A base unit that the due amount needs a part of is credited: nothing is cut in two.
+    credited: units that other deposits were credited with. A base unit that the due amount needs a
+    part of is credited: nothing is cut in two.
     """
-    credited = deposit.amount
+    amount = deposit.amount
     if terms.overpay == "hold":
         assert deposit.decimals is not None, "only known tokens are applied"
-        base_unit = 10 ** (SCALE - deposit.decimals)
-        credited = min(credited, -(-max(0, terms.due.units - received) // base_unit))
-    return Decision(ApplicationState.APPLIED, None, credited)
+        amount = min(amount, -(-max(0, terms.due.units - credited) // deposit.unit))
+    return Decision(ApplicationState.APPLIED, None, amount)
 
 
 def _unapplied(reason: Reason) -> Decision:
