@@ -133,6 +133,7 @@ def test_long_data_path_gets_a_short_socket_path(folder: Path) -> None:
     with EmbeddedPostgres(deep, volatile=True) as url:
         assert len(str(url.socket_dir)) < 90
         assert ask(url.database("postgres"), "SELECT 1") == 1
+    assert not url.socket_dir.exists()
 
 
 def test_socket_path_that_cannot_be_short_is_one_clear_line(
