@@ -206,3 +206,28 @@ async def test_a_chain_is_not_taken_over_before_its_start_block_is_final(b: Brid
     await b.settle_down(watcher)
 
     assert await b.rows("SELECT min(number) FROM blocks") == [(9,)]
+
+
+async def test_a_final_block_the_node_shows_otherwise_promotes_nothing(b: Bridge) -> None:
+    """The node's head is ours, but the block it calls final is not the one we read."""
+    starter = await b.started()
+    intent = await b.intent("10.00")
+    await b.pay(intent, "10.00")
+    await b.mine(2)
+    await b.settle_down(starter)
+    await starter.release()
+    async with lying_node(b.node.url) as node:
+        watcher = b.watcher(node.url)
+        b.node.dev.chain.set_finality(safe=1, finalized=1)
+        target = hex(int(await b.node.rpc("eth_blockNumber"), 16) - 1)
+
+        def another_block(method: str, params: list[Any], result: Any) -> Any:
+            return {**result, "hash": "0x" + "22" * 32} if params[:1] == [target] else result
+
+        node.twist = another_block
+        await watcher.run_once()
+        assert (await b.shown(intent))["status"] == "processing"
+
+        node.twist = lambda method, params, result: result
+        await b.settle_down(watcher)
+    assert (await b.shown(intent))["status"] == "succeeded"

@@ -1,0 +1,106 @@
+"""The cursor moves only from where it was read, and finality only forward."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from bascule.domain.chain import BlockRef, Hash
+from bascule.domain.finality import FinalityPolicy
+from bascule.storage import blocks, networks
+from bascule.storage.blocks import Cursor, CursorMoved
+from bascule.storage.database import Connection, Database
+from bascule.storage.networks import Network
+
+CHAIN = 31_337
+
+
+def block(number: int, fork: int = 0) -> BlockRef:
+    return BlockRef(
+        number, Hash(bytes([fork, number]) * 16), Hash(bytes([0, number - 1]) * 16), 1_700_000_000 + number
+    )
+
+
+async def current(conn: Connection) -> Cursor:
+    found = await blocks.cursor(conn, CHAIN)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+async def conn(db: Database) -> AsyncIterator[Connection]:
+    """A chain that was read from block 10, final, to block 13."""
+    async with db.transaction() as conn:
+        await networks.publish(
+            conn, Network(CHAIN, "local", False, FinalityPolicy("depth", 2), None, None, None, None)
+        )
+        await blocks.record(conn, CHAIN, [block(10)], "none")
+        await blocks.start_cursor(conn, CHAIN, block(10))
+        await blocks.record(conn, CHAIN, [block(11), block(12), block(13)], "bloom")
+        await blocks.move_cursor(conn, await current(conn), block(13))
+        yield conn
+
+
+async def test_a_cursor_is_moved_only_from_where_it_was_read(conn: Connection) -> None:
+    before = await current(conn)
+    await blocks.move_cursor(conn, before, block(14))
+
+    with pytest.raises(CursorMoved):
+        await blocks.move_cursor(conn, before, block(15))
+    assert (await current(conn)).last_number == 14
+
+
+async def test_a_halted_chain_neither_moves_nor_finalizes(conn: Connection) -> None:
+    before = await current(conn)
+    await blocks.halt(conn, CHAIN, "first")
+    await blocks.halt(conn, CHAIN, "second")
+
+    with pytest.raises(CursorMoved):
+        await blocks.move_cursor(conn, before, block(14))
+    with pytest.raises(CursorMoved):
+        await blocks.finalize(conn, before, block(12))
+    assert (await current(conn)).halted_reason == "first"
+
+
+async def test_finality_rises_to_a_canonical_verified_block_alone(conn: Connection) -> None:
+    before = await current(conn)
+    for wrong in (block(12, fork=1), block(14), replace(block(12), number=11)):
+        with pytest.raises(CursorMoved):
+            await blocks.finalize(conn, before, wrong)
+    await blocks.finalize(conn, before, block(12))
+
+    with pytest.raises(CursorMoved):
+        await blocks.finalize(conn, before, block(13))
+    assert (await current(conn)).finalized_number == 12
+
+
+async def test_a_block_that_nobody_verified_is_never_final(conn: Connection) -> None:
+    await blocks.record(conn, CHAIN, [block(14)], "none")
+    await blocks.move_cursor(conn, await current(conn), block(14))
+
+    with pytest.raises(CursorMoved):
+        await blocks.finalize(conn, await current(conn), block(14))
+
+
+async def test_the_database_refuses_finality_going_back(conn: Connection) -> None:
+    await blocks.finalize(conn, await current(conn), block(12))
+
+    with pytest.raises(psycopg.errors.CheckViolation, match="may not fall"):
+        await blocks.finalize(conn, await current(conn), block(11))
+
+
+async def test_an_orphaned_block_is_kept_and_may_come_back(conn: Connection) -> None:
+    assert await blocks.orphan_above(conn, CHAIN, 11) == 2
+    assert [b.number for b in await blocks.canonical_down_to(conn, CHAIN, 0)] == [11, 10]
+    await blocks.record(conn, CHAIN, [block(12, fork=1)], "bloom")
+    assert await blocks.canonical_at(conn, CHAIN, 12) == block(12, fork=1)
+
+    await blocks.orphan_above(conn, CHAIN, 11)
+    await blocks.record(conn, CHAIN, [block(12)], "bloom")
+    assert await blocks.canonical_at(conn, CHAIN, 12) == block(12)
+
+
+async def test_two_blocks_of_one_height_are_never_both_canonical(conn: Connection) -> None:
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await blocks.record(conn, CHAIN, [block(12, fork=1)], "bloom")

@@ -1,0 +1,78 @@
+"""Which transfers are kept: those that touch addresses we watch at their height."""
+
+from bascule.domain.chain import Address, Hash
+from bascule.domain.finality import FinalityPolicy
+from bascule.domain.ids import Prefix
+from bascule.services.seams import SystemClock, SystemEntropy, new_id
+from bascule.storage import addresses, blocks, networks, tokens, transfers
+from bascule.storage.addresses import Opening
+from bascule.storage.database import Connection, Database
+from bascule.storage.networks import Network
+from bascule.storage.tokens import Token
+from bascule.storage.transfers import Transfer
+from tests.storage.test_blocks import CHAIN, block
+
+TOKEN, UNKNOWN = Address(b"\x07" * 20), Address(b"\x08" * 20)
+VAULT, PAYER, OTHER = Address(b"\x01" * 20), Address(b"\x02" * 20), Address(b"\x03" * 20)
+
+
+def transfer(number: int, index: int, dst: Address, token: Address = TOKEN, src: Address = PAYER) -> Transfer:
+    return Transfer(block(number).hash, index, number, Hash(b"\x05" * 32), token, src, dst, 2**256 - 1, index)
+
+
+async def set_up(conn: Connection) -> None:
+    """The vault is opened at block 10 for the token; blocks 10 to 12 are stored."""
+    await networks.publish(
+        conn, Network(CHAIN, "local", False, FinalityPolicy("finalized"), VAULT, None, None, None)
+    )
+    await tokens.publish(conn, Token("tok_1", CHAIN, TOKEN, "usdt", "", 6, True))
+    await addresses.add_own(conn, CHAIN, VAULT, "vault")
+    await blocks.record(conn, CHAIN, [block(10), block(11), block(12)], "bloom")
+    assert await addresses.to_open(conn, CHAIN) == [(VAULT, TOKEN)]
+    opening = Opening(new_id(Prefix.OPENING, SystemClock(), SystemEntropy()), VAULT, TOKEN, 0)
+    await addresses.record_openings(conn, CHAIN, block(10), [opening])
+    assert await addresses.to_open(conn, CHAIN) == []
+
+
+async def test_transfers_of_strangers_are_not_kept(db: Database) -> None:
+    async with db.transaction() as conn:
+        await set_up(conn)
+        kept = await transfers.record(conn, CHAIN, [transfer(11, 0, VAULT), transfer(11, 1, OTHER)])
+
+        assert kept == 1
+        assert [t.dst for t in await transfers.canonical(conn, CHAIN)] == [VAULT]
+
+
+async def test_what_is_in_the_opening_already_is_not_kept_again(db: Database) -> None:
+    async with db.transaction() as conn:
+        await set_up(conn)
+
+        assert await transfers.record(conn, CHAIN, [transfer(10, 0, VAULT)]) == 0
+        assert await transfers.record(conn, CHAIN, [transfer(11, 0, VAULT)]) == 1
+
+
+async def test_an_unknown_token_at_our_address_is_kept_at_any_height(db: Database) -> None:
+    async with db.transaction() as conn:
+        await set_up(conn)
+
+        assert await transfers.record(conn, CHAIN, [transfer(10, 0, VAULT, token=UNKNOWN)]) == 1
+
+
+async def test_a_transfer_read_twice_is_one_row_and_keeps_its_amount(db: Database) -> None:
+    async with db.transaction() as conn:
+        await set_up(conn)
+        sent = transfer(11, 0, OTHER, src=VAULT)
+        await transfers.record(conn, CHAIN, [sent])
+        assert await transfers.orphan_above(conn, CHAIN, 10) == 1
+        assert await transfers.canonical(conn, CHAIN) == []
+        await transfers.record(conn, CHAIN, [sent])
+
+        assert await transfers.canonical(conn, CHAIN) == [sent]
+        assert await transfers.of_tx(conn, CHAIN, sent.tx_hash) == [sent]
+
+
+async def test_own_addresses_and_tokens_are_ours_and_strangers_are_not(db: Database) -> None:
+    async with db.transaction() as conn:
+        await set_up(conn)
+
+        assert [await addresses.is_ours(conn, CHAIN, a) for a in (VAULT, TOKEN, OTHER)] == [True, True, False]
