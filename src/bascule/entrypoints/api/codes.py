@@ -43,6 +43,7 @@ CODES: dict[str, str] = {
     "payout_unexpected_state": "The payout's state does not allow this.",
     "resource_missing": "There is no such object, or it is not this account's.",
     "roster_changed": "The account's approvers changed since the payout was asked for.",
+    "roster_invalid": "A roster needs approvers, each once, and a threshold they can reach.",
     "route_unknown": "There is nothing at this path.",
     "scope_missing": "The key lacks a scope; the message names it.",
     "signature_invalid": "A signature is 0x and 130 hexadecimal digits.",
