@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -46,7 +47,8 @@ async def test_signature_and_refusal_cross_the_socket_unchanged(desk: Desk, path
 
 
 async def test_socket_is_open_to_its_user_alone(path: Path) -> None:
-    assert path.stat().st_mode & 0o777 == 0o600
+    mode = await asyncio.to_thread(path.stat)
+    assert mode.st_mode & 0o777 == 0o600
 
 
 async def test_second_signer_does_not_take_the_socket(desk: Desk, path: Path) -> None:

@@ -55,9 +55,7 @@ async def test_bad_request_is_refused_by_name_and_writes_nothing(
         await stage.request(**changes)
 
     assert (refused.value.code, refused.value.param) == (code, param)
-    assert await stage.rows("SELECT (SELECT count(*) FROM payouts), (SELECT count(*) FROM outbox)") == [
-        (0, 0)
-    ]
+    assert await stage.rows("SELECT id FROM payouts UNION ALL SELECT event_id FROM outbox") == []
 
 
 async def test_money_cannot_be_sent_to_our_own_addresses_or_tokens(stage: Treasury) -> None:
@@ -140,10 +138,9 @@ async def test_identity_names_one_payout_for_ever(stage: Treasury) -> None:
     again = await stage.request("5.00", payee(1), client_reference_id="invoice-7", idempotency_key="other")
     assert again["id"] == first["id"]
     for changes in ({"amount": "5.01"}, {"to": payee(2)}):
+        other = {"amount": "5.00", "to": payee(1), **changes}
         with pytest.raises(Conflict) as refused:
-            await stage.request(
-                **{"amount": "5.00", "to": payee(1), **changes}, client_reference_id="invoice-7"
-            )
+            await stage.request(**other, client_reference_id="invoice-7")
         assert refused.value.code == "payout_identity_used"
     await stage.reject(first)
     assert (await stage.request("5.00", payee(1), client_reference_id="invoice-7"))["status"] == "canceled"
@@ -179,7 +176,7 @@ async def test_payout_shows_what_must_happen_next(stage: Treasury) -> None:
         ("0x", "signature_invalid"),
         ("0x" + "zz" * 65, "signature_invalid"),
         ("0x" + "01" * 64, "signature_invalid"),
-        ("0x" + "01" * 65, "signature_invalid"),
+        ("0x" + "01" * 64 + "02", "signature_invalid"),
         ("0x" + "00" * 64 + "1b", "signature_invalid"),
     ],
 )

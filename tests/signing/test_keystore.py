@@ -13,6 +13,7 @@ from bascule.signing.keystore import KeystoreUnusable, LocalKey, create_keystore
 
 ROUNDS = 2  # a real file takes a second on purpose; tests need not
 SECRET = b"\x07" * 32
+HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0  # of secp256k1
 
 
 async def test_key_comes_back_with_its_password(tmp_path: Path) -> None:
@@ -88,8 +89,5 @@ async def test_signatures_are_deterministic_and_low() -> None:
     first, second = await key.sign(b"\x01" * 32), await key.sign(b"\x01" * 32)
 
     assert first == second
-    assert (
-        int.from_bytes(first[32:64], "big")
-        <= 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-    )
+    assert int.from_bytes(first[32:64], "big") <= HALF_ORDER
     assert first[64] in (0, 1)
