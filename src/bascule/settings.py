@@ -105,8 +105,8 @@ class Settings:
         None,
         parse.path,
         unit="path",
-        meaning="folder of the lane wallets' encrypted keys",
-        example="/etc/bascule/keys",
+        meaning="file with the encrypted key of the lane wallet",
+        example="/etc/bascule/lane.json",
     )
     signer_keystore_password: str | None = value(
         None, parse.text, unit="text", secret=True,
@@ -122,6 +122,10 @@ class Settings:
     poll_interval_ms: int = value(
         500, parse.between(10, 600_000), unit="milliseconds",
         meaning="how long a worker with nothing to do waits when no notification wakes it", example="500",
+    )  # fmt: skip
+    lease_s: float = value(
+        15.0, parse.seconds, unit="seconds",
+        meaning="how long a silent watcher or submitter keeps its successor waiting", example="15",
     )  # fmt: skip
     expire_interval_s: int = value(
         1, parse.between(1, 3600), unit="seconds", meaning="how often deadlines are looked at", example="1"

@@ -28,8 +28,9 @@ def group_of(process: str) -> str:
 
 def login_of(database: str, process: str) -> str:
     """The login role of a process in one installation; ValueError when PostgreSQL would cut it off."""
-    group_of(process)
     name = f"{database}_{process}"
+    if name == group_of(process):  # a database called bascule
+        name += "_login"
     if len(name.encode()) > MAX_IDENTIFIER:
         raise ValueError(f"the database name {database} is too long to name login roles after")
     return name

@@ -16,12 +16,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bascule.domain.errors import BasculeError, Rejected
+from bascule.domain.errors import BasculeError
+from bascule.entrypoints.failures import exit_code_of, next_step_of
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
@@ -31,7 +32,7 @@ RESTART_WINDOW_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
 # What a child calls when it can do its work; the fields reach the parent's `facts`.
-Ready = Callable[[dict[str, Any]], None]
+Ready = Callable[[Mapping[str, Any]], None]
 Main = Callable[[Ready], int | None]
 
 
@@ -41,7 +42,7 @@ class ChildFailed(BasculeError):
     def __init__(self, message: str, next_step: str, code: int = 1) -> None:
         super().__init__(message)
         self.next_step = next_step
-        self.code = code
+        self.exit_code = code
 
 
 class Interrupted(BasculeError):
@@ -55,6 +56,7 @@ class Child:
     name: str
     main: Main
     restart: bool
+    own_output: bool = True
     pid: int = 0
     pipe: int = -1
     ready: bool = False
@@ -85,9 +87,9 @@ class Supervisor:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
 
-    def start(self, name: str, main: Main, *, restart: bool = True) -> Child:
-        """Forks a child that runs `main`; `restart`: it is started again when it dies."""
-        child = Child(name, main, restart)
+    def start(self, name: str, main: Main, *, restart: bool = True, own_output: bool = True) -> Child:
+        """Forks a child that runs `main`. restart: again when it dies; own_output: into its log."""
+        child = Child(name, main, restart, own_output)
         self._children[name] = child
         self._fork(child)
         return child
@@ -237,15 +239,19 @@ def _live(child: Child, parent: int, writing: int, log: Path) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
-        _redirect(log)
+        if child.own_output:
+            _redirect(log)
         code = child.main(lambda facts: _tell(writing, facts)) or 0
     except BasculeError as error:
-        next_step = error.next_step if isinstance(error, Rejected | ChildFailed) else None
-        _tell(writing, {"error": str(error), "next_step": next_step, "code": getattr(error, "exit_code", 1)})
+        said = {"error": str(error), "next_step": next_step_of(error), "code": exit_code_of(error)}
+        _tell(writing, said)
         traceback.print_exc()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
     except BaseException:
         traceback.print_exc()
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
@@ -261,8 +267,8 @@ def _redirect(log: Path) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1)
 
 
-def _tell(writing: int, facts: dict[str, Any]) -> None:
-    os.write(writing, json.dumps(facts).encode() + b"\n")
+def _tell(writing: int, facts: Mapping[str, Any]) -> None:
+    os.write(writing, json.dumps(dict(facts)).encode() + b"\n")
 
 
 def _read(pipe: int) -> str | None:

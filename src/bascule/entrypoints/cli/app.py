@@ -1,0 +1,69 @@
+"""All commands in one tree, and the one place where their errors become two lines and an exit code."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from bascule.entrypoints.cli import (
+    administration,
+    development,
+    documents,
+    finance,
+    inspection,
+    people,
+    processes,
+)
+from bascule.entrypoints.cli.output import Output
+from bascule.entrypoints.failures import exit_code_of, report
+
+app = typer.Typer(
+    name="bascule",
+    help="Settles stablecoin payments: money in from the chain, money out, and books that prove both.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error happened.")] = False,
+) -> None:
+    """What holds for every command."""
+    context.obj = Output(debug=debug)
+
+
+for part in (development, processes, administration, people, inspection, finance, documents):
+    part.add_to(app)
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of one command line."""
+    debug = "--debug" in arguments
+    as_json = "--json" in arguments
+    try:
+        result: Any = app(arguments, standalone_mode=False)
+    except typer.Exit as done:
+        return int(done.exit_code)
+    except typer.Abort:
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if _is_usage(error):
+            error.show()  # type: ignore[attr-defined]
+            return 2
+        if debug:
+            raise
+        report(error, as_json=as_json)
+        return exit_code_of(error)
+    return result if isinstance(result, int) else 0
+
+
+def _is_usage(error: Exception) -> bool:
+    """Whether the words of the command line were wrong (click's own errors, vendored or not)."""
+    return hasattr(error, "show") and hasattr(error, "exit_code") and "click" in type(error).__module__

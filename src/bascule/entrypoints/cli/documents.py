@@ -1,0 +1,42 @@
+"""`openapi` and `docs`: the generated documents, written anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bascule.entrypoints.cli.output import say
+
+Out = Annotated[Path, typer.Option(help="The file to write.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command()(openapi)
+    app.command()(docs)
+
+
+def openapi(out: Out = Path("docs/api/openapi.json")) -> None:
+    """Writes the OpenAPI 3.1 document."""
+    from bascule.entrypoints.api.app import OPERATIONS
+    from bascule.entrypoints.api.openapi import document
+
+    described = document(OPERATIONS, "http://127.0.0.1:8000")
+    _write(out, json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+
+
+def docs(folder: Annotated[Path, typer.Option(help="The documentation's folder.")] = Path("docs")) -> None:
+    """Writes the pages that are made from the code."""
+    from bascule.entrypoints import docs_errors, docs_states
+
+    _write(folder / "states.md", docs_states.render())
+    _write(folder / "api" / "errors.md", docs_errors.render())
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    say(f"{path}: {len(text)} characters")

@@ -1,0 +1,46 @@
+"""`reconcile`: the books against the chain."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from bascule.entrypoints.cli.output import AsJson, rows
+from bascule.entrypoints.cli.place import loaded_settings
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command()(reconcile)
+
+
+def reconcile(
+    chain: Annotated[int | None, typer.Option(help="Only this chain id.")] = None, as_json: AsJson = False
+) -> None:
+    """What our addresses hold against what the journal says. Ends with 1 when any residual is not 0."""
+    found = asyncio.run(_reconcile(chain))
+    shown = found if as_json else [_short(each) for each in found]
+    rows(shown, as_json=as_json, empty="nothing to compare yet: no chain has been read")
+    if any(each["residual"] != "0" for each in found):
+        raise typer.Exit(1)
+
+
+async def _reconcile(chain: int | None) -> list[dict[str, Any]]:
+    from bascule.entrypoints import wiring
+    from bascule.services.reconciler import Reconciler, describe
+
+    settings = loaded_settings()
+    seams = wiring.Seams(settings)
+    async with (
+        wiring.database(settings, "worker") as db,
+        wiring.nodes(settings, db.refuse_open_transaction) as rpcs,
+    ):
+        reconciler = Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs)
+        return [describe(subject, made) for subject, made in await reconciler.reconcile(chain)]
+
+
+def _short(each: dict[str, Any]) -> dict[str, Any]:
+    names = ("network", "currency", "block_number", "on_chain", "journal", "unbooked", "residual")
+    return {name: each[name] for name in names}

@@ -1,0 +1,44 @@
+"""Which installation a command is about: the environment's, else the development one in this folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from bascule import settings
+from bascule.entrypoints.failures import USAGE, CommandFailed
+from bascule.settings import Settings
+
+DEV_FOLDER = Path(".bascule")
+
+
+def loaded_settings() -> Settings:
+    """Settings of the environment; without any BASCULE_ variable, of `.bascule` in the current folder."""
+    environ = dict(os.environ)
+    configured = any(name.startswith("BASCULE_") for name in environ)
+    if not configured and (DEV_FOLDER / "bascule.toml").exists():
+        environ["BASCULE_CONFIG"] = str(DEV_FOLDER / "bascule.toml")
+    return settings.load(environ)
+
+
+def data_folder() -> Path:
+    """The development installation's folder: BASCULE_DATA_DIR, beside BASCULE_CONFIG, or `.bascule`."""
+    if given := os.environ.get("BASCULE_DATA_DIR"):
+        return Path(given)
+    config = os.environ.get("BASCULE_CONFIG")
+    return Path(config).parent if config else DEV_FOLDER
+
+
+def remembered(name: str) -> Any:
+    """What the development installation keeps under a name. Raises: CommandFailed when there is none."""
+    path = data_folder() / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise CommandFailed(
+            f"there is no development installation in {data_folder()}",
+            "run `bascule dev` here, or set BASCULE_DATA_DIR to its folder",
+            code=USAGE,
+        ) from None

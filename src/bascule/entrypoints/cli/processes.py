@@ -1,0 +1,68 @@
+"""`api`, `watcher`, `submitter`, `signer`, `worker`: one process each, configured by BASCULE_* alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from bascule.entrypoints.cli.output import line
+from bascule.entrypoints.cli.place import loaded_settings
+from bascule.settings import Settings
+
+Work = Callable[[Settings, asyncio.Event, Callable[[Mapping[str, Any]], None]], Awaitable[None]]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    for command in (api, watcher, submitter, signer, worker):
+        app.command()(command)
+
+
+def api() -> None:
+    """Serves the REST API."""
+    from bascule.entrypoints import wiring
+
+    _run("api", lambda settings, stop, ready: wiring.api(settings, ready=ready, stop=stop))
+
+
+def watcher(chain: Annotated[str, typer.Option(help="Chain id or name.")]) -> None:
+    """Reads one chain."""
+    from bascule.entrypoints import wiring
+
+    _run("watcher", lambda settings, stop, ready: wiring.watcher(settings, chain, ready=ready, stop=stop))
+
+
+def submitter(lane: Annotated[str, typer.Option(help="CHAIN/NAME, e.g. base/vault-0.")]) -> None:
+    """Pays through one lane."""
+    from bascule.entrypoints import wiring
+
+    _run("submitter", lambda settings, stop, ready: wiring.submitter(settings, lane, ready=ready, stop=stop))
+
+
+def signer() -> None:
+    """Holds a wallet key and signs what its own rosters and limits allow."""
+    from bascule.entrypoints import wiring
+
+    _run("signer", lambda settings, stop, ready: wiring.signer(settings, ready=ready, stop=stop))
+
+
+def worker() -> None:
+    """Sends webhooks, ends what is overdue, reconciles."""
+    from bascule.entrypoints import wiring
+
+    _run("worker", lambda settings, stop, ready: wiring.worker(settings, ready=ready, stop=stop))
+
+
+def _run(name: str, work: Work) -> None:
+    from bascule.entrypoints import logs, wiring
+
+    settings = loaded_settings()
+    logs.configure(name, settings.log_level)
+
+    def ready(facts: Mapping[str, Any]) -> None:
+        line({"event": "ready", "process": name, **facts})
+
+    wiring.run(lambda stop: work(settings, stop, ready))

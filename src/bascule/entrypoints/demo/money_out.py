@@ -1,0 +1,98 @@
+"""The acts of money out: payouts that two approvers sign each, paid through the vault, three in one batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from secrets import token_bytes
+from typing import Any
+
+from bascule.chain.abi import artifact
+from bascule.domain.chain import Address, checksum
+from bascule.entrypoints.cli.people import sign_typed_data
+from bascule.entrypoints.demo.stage import Stage, check
+from bascule.entrypoints.dev.wallet import balance_of, hexed
+
+BATCH = (("110.00", 110_000_000), ("220.50", 220_500_000), ("330.25", 330_250_000))
+
+
+async def play(stage: Stage) -> None:
+    """A first payout keeps the lane busy, so that the three approved meanwhile share the next batch."""
+    act = "payouts"
+    funded = await stage.until(
+        lambda: stage.treasury.get("/v1/balance"),
+        lambda b: any(int(part["amount_atomic"]) for part in b["available"]),
+        "the treasury's opening balance",
+    )
+    stage.opened.set()
+    stage.timeline.say(
+        act, f"the treasury has {funded['available'][0]['amount']} USDC in the vault, booked as capital"
+    )
+    first = await _request(stage, "50.00", "advance")
+    await _approve(stage, first, 0)
+    half = await stage.treasury.get(f"/v1/payouts/{first['id']}")
+    check(
+        half["status"] == "requires_action" and len(half["approvals"]) == 1,
+        "one approval is not enough",
+        half,
+    )
+    await _approve(stage, first, 1)
+    stage.timeline.say(act, f"{first['id']}: one approval was not enough, the second approver's was")
+    await _until(stage, first, "in_transit")
+    batch = [await _request(stage, amount, f"salary-{number}") for number, (amount, _) in enumerate(BATCH, 1)]
+    for approver in (1, 2):
+        await asyncio.gather(*(_approve(stage, payout, approver) for payout in batch))
+    stage.timeline.say(act, "three more payouts have two EIP-712 approvals each and wait for the lane")
+    paid = [await _until(stage, payout, "paid") for payout in (first, *batch)]
+    stage.timeline.say(act, f"{first['id']} is paid", tx_hash=_paid_by(paid[0]))
+    shared = {_paid_by(payout) for payout in paid[1:]}
+    check(len(shared) == 1 and _paid_by(paid[0]) not in shared, "three payouts in one transaction", *paid)
+    stage.timeline.say(act, f"three payouts were paid by one vault transaction {shared.pop()}")
+    for payout, amount in zip(paid, (50_000_000, *(units for _, units in BATCH)), strict=True):
+        to = Address(bytes.fromhex(payout["to"][2:]))
+        check(await balance_of(stage.rpc, stage.token, to) == amount, "the payee has exactly that", payout)
+        check(await _transfers_to(stage, to) == 1, "one Transfer, ever", payout)
+    for payout in paid:
+        await stage.told("payout.paid", payout["id"])
+    stage.timeline.say(act, "every payee got its amount by exactly one Transfer; four signed webhooks verify")
+
+
+async def _request(stage: Stage, amount: str, reference: str) -> dict[str, Any]:
+    return await stage.treasury.post(
+        "/v1/payouts",
+        amount=amount,
+        currency="usdc",
+        network=f"eip155:{stage.chain_id}",
+        destination=checksum(Address(token_bytes(20))),
+        client_reference_id=f"demo-{reference}",
+    )
+
+
+async def _approve(stage: Stage, payout: dict[str, Any], approver: int) -> None:
+    key = stage.ready["treasury"]["approvers"][approver]["private_key"]
+    address, signature = sign_typed_data(key, payout["next_action"]["typed_data"])
+    await stage.treasury.post(f"/v1/payouts/{payout['id']}/approve", approver=address, signature=signature)
+
+
+async def _until(stage: Stage, payout: dict[str, Any], status: str) -> dict[str, Any]:
+    return await stage.until(
+        lambda: stage.treasury.get(f"/v1/payouts/{payout['id']}"),
+        lambda p: p["status"] in (status, "paid"),
+        f"{payout['id']} to be {status}",
+    )
+
+
+def _paid_by(payout: dict[str, Any]) -> str:
+    final: Sequence[str] = [each["hash"] for each in payout["transactions"] if each["status"] == "final"]
+    check(len(final) == 1, "one final transaction pays it", payout)
+    return final[0]
+
+
+async def _transfers_to(stage: Stage, to: Address) -> int:
+    wanted = {
+        "fromBlock": "0x0",
+        "toBlock": "latest",
+        "address": hexed(stage.token),
+        "topics": [hexed(artifact("TestDollar").topic("Transfer")), None, "0x" + to.hex().rjust(64, "0")],
+    }
+    return len(await stage.rpc.call("eth_getLogs", wanted))

@@ -1,0 +1,311 @@
+"""First start and every start: schema, logins, contracts, people and keys, each made only when missing.
+
+Interrupted anywhere, the next start completes it. The result is a configuration file with which every process
+can also be started by itself, and what the banner shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import aiohttp
+import psycopg
+
+from bascule.chain.errors import NodeUnreachable
+from bascule.chain.rpc import Rpc
+from bascule.domain import ids
+from bascule.domain.chain import ZERO_ADDRESS, Address, checksum
+from bascule.domain.errors import Retryable
+from bascule.domain.finality import FinalityPolicy
+from bascule.domain.ids import Prefix
+from bascule.entrypoints import wiring
+from bascule.entrypoints.dev import ground
+from bascule.entrypoints.dev.installation import FolderRefused, Installation, Secrets, toml, write_private
+from bascule.services import api_keys
+from bascule.services.seams import SystemClock, SystemEntropy, new_id
+from bascule.storage import (
+    accounts,
+    addresses,
+    approvals,
+    lanes,
+    networks,
+    policies,
+    signer_limits,
+    signer_rosters,
+    signer_wallets,
+    tokens,
+)
+from bascule.storage.database import Connection, Database
+from bascule.storage.migrate import migrate
+from bascule.storage.networks import Network
+from bascule.storage.roles import ensure_logins
+from bascule.storage.signer_limits import HardLimits
+from bascule.storage.tokens import Token
+
+CHAIN_NAME = "dev"
+LANE_NAME = "vault-0"
+APPROVALS_REQUIRED = 2
+MAX_PER_PAYOUT = 100_000 * ground.UNIT
+MAX_PER_DAY = 1_000_000 * ground.UNIT
+MAX_FEE_PER_GAS = 500 * 10**9
+MAX_GAS = 15_000_000
+NODE_PATIENCE_S = 30.0
+clock, entropy = SystemClock(), SystemEntropy()
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the installation stands on. owner_url: a login that may create roles; rpc_url: the node."""
+
+    owner_url: str
+    rpc_url: str
+    api_url: str
+    api_host: str
+    api_port: int
+
+
+async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
+    """Makes what is missing and returns what the ready line says. Raises: Rejected, Halted, Retryable."""
+    secrets = installation.secrets()
+    lane_wallet = wiring.wallet_of(secrets.lane_key)
+    if not installation.keystore.exists():
+        wiring.keep_key(installation.keystore, secrets.keystore_password, secrets.lane_key)
+    async with aiohttp.ClientSession() as session:
+        rpc = Rpc(where.rpc_url, session=session, guard=lambda: None)
+        chain_id = await _same_chain(rpc, installation)
+        laid, _ = await asyncio.gather(
+            ground.lay(rpc, chain_id, lane_wallet), migrate(where.owner_url), return_exceptions=False
+        )
+    people = installation.remember(
+        "accounts",
+        {"operator": _id(Prefix.ACCOUNT), "merchant": _id(Prefix.ACCOUNT), "token": _id(Prefix.TOKEN)},
+    )
+    name = urlsplit(where.owner_url).path.lstrip("/")
+    async with Database(where.owner_url, name="bascule dev", pool_size=2) as db:
+        async with db.read() as conn:
+            logins = await ensure_logins(conn, name, secrets.passwords)
+        async with db.transaction() as conn:
+            people["operator"] = await _people(conn, people)
+            token = await _chain(conn, laid, people["token"])
+            await _treasury(conn, installation, laid, people["operator"], token, secrets, lane_wallet)
+        keys = await _keys(db, installation, secrets, people)
+    urls = {role: as_login(where.owner_url, login, secrets.passwords[role]) for role, login in logins.items()}
+    write_private(installation.config, toml(_settings(installation, where, secrets, urls, chain_id)))
+    ready = _ready(installation, where, laid, keys, secrets, token)
+    write_private(installation.folder / "ready.json", json.dumps(ready))
+    return ready
+
+
+def as_login(url: str, user: str, password: str) -> str:
+    """The same database under another login."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{place}"))
+
+
+def _id(prefix: str) -> str:
+    return new_id(prefix, clock, entropy)
+
+
+async def _same_chain(rpc: Rpc, installation: Installation) -> int:
+    """The node's chain id; a folder that knows another chain is not used with this one."""
+    deadline = asyncio.get_running_loop().time() + NODE_PATIENCE_S
+    while True:
+        try:
+            chain_id = int(await rpc.call("eth_chainId"), 16)
+            genesis = (await rpc.call("eth_getBlockByNumber", "0x0", False))["hash"]
+            break
+        except NodeUnreachable as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Retryable(f"the node does not answer: {error}") from None
+            await asyncio.sleep(0.05)
+    known = installation.remember("network", {"chain_id": chain_id, "genesis": genesis})
+    if known != {"chain_id": chain_id, "genesis": genesis}:
+        raise FolderRefused(
+            f"the node has chain {chain_id}, and {installation.folder} was made on another "
+            f"(chain {known['chain_id']}, genesis {known['genesis']})",
+            "start the node with its old state, or begin anew by --fresh",
+        )
+    return chain_id
+
+
+async def _people(conn: Connection, people: Mapping[str, str]) -> str:
+    """The operator and one merchant; the operator that is already there stays the operator."""
+    operator = await accounts.operator(conn)
+    if operator is None:
+        operator = await accounts.create(
+            conn, id=people["operator"], kind="operator", name="Operator", created_at=clock.now()
+        )
+    if await accounts.get(conn, people["merchant"]) is None:
+        await accounts.create(
+            conn, id=people["merchant"], kind="merchant", name="Demo shop", created_at=clock.now()
+        )
+    return operator.id
+
+
+async def _chain(conn: Connection, laid: ground.Ground, token_id: str) -> Token:
+    known = await networks.get(conn, laid.chain_id)
+    await networks.publish(
+        conn,
+        Network(
+            chain_id=laid.chain_id,
+            name=CHAIN_NAME,
+            livemode=False,
+            finality=FinalityPolicy("finalized"),
+            vault=laid.vault,
+            deposit_factory=laid.deposit_factory,
+            forwarder=laid.forwarder,
+            collector=laid.collector,
+            start_block=laid.ready_block if known is None else known.start_block,
+        ),
+    )
+    token = await tokens.publish(
+        conn, Token(token_id, laid.chain_id, laid.token, "usdc", "USD Coin (test)", 6, accepted=True)
+    )
+    native_id = ids.new(Prefix.TOKEN, int(clock.now().timestamp() * 1000), entropy.bytes(10))
+    await tokens.publish(
+        conn, Token(native_id, laid.chain_id, ZERO_ADDRESS, "eth", "Ether (test)", 18, accepted=False)
+    )
+    await addresses.add_treasury_source(conn, laid.chain_id, laid.treasury_source, "development treasury")
+    return token
+
+
+async def _treasury(
+    conn: Connection,
+    installation: Installation,
+    laid: ground.Ground,
+    operator: str,
+    token: Token,
+    secrets: Secrets,
+    lane_wallet: Address,
+) -> None:
+    """Addresses, lane, approvers, limits: ours to hold and to sign for."""
+    for address, kind in ((laid.vault, "vault"), (laid.collector, "collector"), (lane_wallet, "wallet")):
+        await addresses.add_own(conn, laid.chain_id, address, kind)  # type: ignore[arg-type]
+    await lanes.add_wallet(conn, laid.chain_id, lane_wallet, name=LANE_NAME)
+    await lanes.open(
+        conn, laid.chain_id, lane=ground.LANE, name=LANE_NAME, vault=laid.vault, wallet=lane_wallet
+    )
+    if (await lanes.get(conn, laid.chain_id, LANE_NAME)).wallet != lane_wallet:
+        raise FolderRefused(
+            f"the database belongs to another installation than {installation.folder}",
+            "name that installation's folder by --data-dir, or another database",
+        )
+    approvers = [wiring.wallet_of(key) for key in secrets.approver_keys]
+    for number, approver in enumerate(approvers, 1):
+        await approvals.add_approver(conn, operator, approver, roster_version=1, name=f"Approver {number}")
+    if operator not in await signer_rosters.current(conn, [operator]):
+        await signer_rosters.add(conn, operator, version=1, threshold=APPROVALS_REQUIRED, members=approvers)
+    if await signer_limits.current(conn, laid.chain_id, laid.vault, laid.token) is None:
+        hard = HardLimits(MAX_PER_PAYOUT, MAX_PER_DAY, MAX_FEE_PER_GAS, MAX_GAS)
+        await signer_limits.set(conn, laid.chain_id, vault=laid.vault, token=laid.token, limits=hard)
+    await signer_wallets.add(conn, laid.chain_id, lane_wallet)
+    if await policies.current(conn, operator, token.id) is None:
+        await policies.set(
+            conn,
+            operator,
+            token.id,
+            approvals_required=APPROVALS_REQUIRED,
+            max_per_payout=MAX_PER_PAYOUT,
+            max_per_day=MAX_PER_DAY,
+        )
+
+
+async def _keys(
+    db: Database, installation: Installation, secrets: Secrets, people: Mapping[str, str]
+) -> dict[str, str]:
+    """Test keys, shown again at every start because they are kept in the data folder."""
+    if (known := installation.recall("keys")) is not None:
+        return dict(known)
+    made = {}
+    async with db.transaction() as conn:
+        for name, account, kind in (
+            ("secret_key", people["merchant"], "sk"),
+            ("publishable_key", people["merchant"], "pk"),
+            ("treasury_key", people["operator"], "sk"),
+        ):
+            issued = await api_keys.issue(
+                conn, account_id=account, livemode=False, kind=kind, pepper=secrets.api_pepper.encode(),  # type: ignore[arg-type]
+                clock=clock, entropy=entropy, name="made by bascule dev",
+            )  # fmt: skip
+            made[name] = issued.secret
+    return dict(installation.remember("keys", made))
+
+
+def _settings(
+    installation: Installation, where: Where, secrets: Secrets, urls: Mapping[str, str], chain_id: int
+) -> dict[str, Any]:
+    return {
+        "database_url": where.owner_url,
+        **{f"database_url_{role}": url for role, url in urls.items()},
+        "api_host": where.api_host,
+        "api_port": where.api_port,
+        "public_url": where.api_url,
+        "api_pepper": secrets.api_pepper,
+        "deposit_seed": secrets.deposit_seed,
+        "signer_socket": str(installation.socket()),
+        "signer_keystore": str(installation.keystore),
+        "signer_keystore_password": secrets.keystore_password,
+        "webhook_allow_local": True,
+        "poll_interval_ms": 250,
+        "lease_s": 4,
+        "expire_interval_s": 1,
+        "reconcile_interval_s": 10,
+        "chains": [
+            {"id": chain_id, "name": CHAIN_NAME, "rpc": [{"url": where.rpc_url}], "poll_interval_ms": 200}
+        ],
+    }
+
+
+def _ready(
+    installation: Installation,
+    where: Where,
+    laid: ground.Ground,
+    keys: Mapping[str, str],
+    secrets: Secrets,
+    token: Token,
+) -> dict[str, Any]:
+    """The fields of the ready line, in its order."""
+    return {
+        "event": "ready",
+        "api_url": where.api_url,
+        "rpc_url": where.rpc_url,
+        "chain_id": laid.chain_id,
+        "database_url": where.owner_url,
+        "secret_key": keys["secret_key"],
+        "publishable_key": keys["publishable_key"],
+        "treasury": {
+            "secret_key": keys["treasury_key"],
+            "approvers": [
+                {"address": checksum(wiring.wallet_of(key)), "private_key": key}
+                for key in secrets.approver_keys
+            ],
+        },
+        "tokens": [
+            {
+                "currency": token.currency,
+                "contract": checksum(laid.token),
+                "decimals": token.decimals,
+            }
+        ],
+        "vault": checksum(laid.vault),
+        "deposit_factory": checksum(laid.deposit_factory),
+        "funded_accounts": [
+            {"address": account.address, "private_key": account.private_key}
+            for account in ground.cast().customers
+        ],
+        "data_dir": str(installation.folder),
+    }
+
+
+async def ensure_database(server_url: str, name: str) -> None:
+    """The database exists on the server (an embedded one, where we are superuser)."""
+    async with await psycopg.AsyncConnection.connect(server_url, autocommit=True) as conn:
+        with contextlib.suppress(psycopg.errors.DuplicateDatabase):
+            await conn.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))

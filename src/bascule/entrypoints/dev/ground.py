@@ -1,0 +1,169 @@
+"""What must stand on a development chain before the bridge can: contracts, a token, money in the right hands.
+
+Every step looks first and sends only what is missing, so that an interrupted start is completed by the next.
+Addresses are known beforehand, so all of it can wait for one block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bascule.chain import deployment
+from bascule.chain.abi import artifact
+from bascule.chain.rpc import Rpc
+from bascule.domain import forwarder
+from bascule.domain.chain import Address
+from bascule.domain.errors import Halted, Rejected
+from bascule.entrypoints.dev.wallet import Wallet, balance_of, hexed, receipt
+from bascule.entrypoints.devchain.accounts import DevAccount, dev_accounts
+
+UNIT = 10**6  # base units of one test dollar
+FLOAT = 1_000_000 * UNIT
+CUSTOMER_MONEY = 1_000_000 * UNIT
+LANE_WEI = 100 * 10**18
+LANE = 0
+VAULT_LIMIT = 10_000_000 * UNIT
+VAULT_WINDOW_S = 24 * 3600
+DEPLOY_GAS = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays what among the well-known accounts. The deployer owns all and is the treasury source."""
+
+    deployer: DevAccount
+    treasury: DevAccount
+    canceller: DevAccount
+    collector: DevAccount
+    customers: Sequence[DevAccount]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What stands on the chain. ready_block: everything is there at its end."""
+
+    chain_id: int
+    vault: Address
+    deposit_factory: Address
+    forwarder: Address
+    collector: Address
+    treasury_source: Address
+    token: Address
+    ready_block: int
+
+
+def cast() -> Cast:
+    """The well-known accounts by their parts."""
+    accounts = dev_accounts()
+    return Cast(accounts[0], accounts[1], accounts[2], accounts[3], accounts[4:])
+
+
+async def lay(rpc: Rpc, chain_id: int, lane_wallet: Address) -> Ground:
+    """Puts on the chain what is missing and waits until it stands.
+
+    Raises: Rejected when this cannot be a development chain, Halted when a step or code is not as it must be.
+    """
+    part = cast()
+    deployer = Wallet(rpc, chain_id, part.deployer.private_key)
+    await _require_dev_chain(rpc, deployer)
+    collector = _address(part.collector)
+    plan = deployment.plan(
+        deployment.Roles(
+            owner=deployer.address,
+            treasury=_address(part.treasury),
+            guardian=deployer.address,
+            canceller=_address(part.canceller),
+            collector_delay_s=0,
+        )
+    )
+    token = deployment.plan_token("USD Coin", "USDC", deployer.address)
+    sent: list[str] = []
+    for each in (plan.factory, plan.vault, token):
+        if await _code(rpc, each.address) == b"":
+            sent.append(await deployer.send(deployment.PROXY, each.calldata, gas=DEPLOY_GAS))
+    vault, factory = plan.vault.address, plan.factory.address
+    if await _ask(rpc, factory, "DepositFactory", "collector") == 0:
+        sent.append(await _tell(deployer, factory, "DepositFactory", "setCollector", bytes(collector)))
+    if await _ask(rpc, vault, "PayoutVault", "operator", LANE) != int.from_bytes(lane_wallet, "big"):
+        sent.append(await _tell(deployer, vault, "PayoutVault", "setLane", LANE, bytes(lane_wallet)))
+    if await _ask(rpc, vault, "PayoutVault", "limitOf", bytes(token.address)) == 0:
+        sent.append(
+            await _tell(
+                deployer, vault, "PayoutVault", "setLimit", bytes(token.address), VAULT_LIMIT, VAULT_WINDOW_S
+            )
+        )
+    sent += await _money(rpc, deployer, part, token.address, vault, lane_wallet)
+    for tx_hash in sent:
+        await receipt(rpc, tx_hash)
+    for each in (plan.factory, plan.vault, token):
+        if not each.artifact.is_code(await _code(rpc, each.address)):
+            raise Halted(f"the code at {hexed(each.address)} is not {each.artifact.name} as abi/ has it")
+    return Ground(
+        chain_id=chain_id,
+        vault=vault,
+        deposit_factory=factory,
+        forwarder=forwarder.implementation_address(factory),
+        collector=collector,
+        treasury_source=deployer.address,
+        token=token.address,
+        ready_block=int(await rpc.call("eth_blockNumber"), 16),
+    )
+
+
+async def _money(
+    rpc: Rpc, deployer: Wallet, part: Cast, token: Address, vault: Address, lane_wallet: Address
+) -> list[str]:
+    """The float comes from the treasury source, which is how it becomes the operator's capital."""
+    sent: list[str] = []
+    for customer in part.customers:
+        if await _held(rpc, token, _address(customer)) == 0:
+            sent.append(
+                await _tell(deployer, token, "TestDollar", "mint", bytes(_address(customer)), CUSTOMER_MONEY)
+            )
+    if await _held(rpc, token, vault) == 0:
+        sent.append(await _tell(deployer, token, "TestDollar", "mint", bytes(deployer.address), FLOAT))
+        sent.append(await deployer.transfer(token, vault, FLOAT))
+    if int(await rpc.call("eth_getBalance", hexed(lane_wallet), "latest"), 16) < LANE_WEI // 10:
+        sent.append(await deployer.send(lane_wallet, value=LANE_WEI, gas=21_000))
+    return sent
+
+
+async def _require_dev_chain(rpc: Rpc, deployer: Wallet) -> None:
+    if int(await rpc.call("eth_getBalance", hexed(deployer.address), "latest"), 16) < 2 * LANE_WEI:
+        raise Rejected(
+            "not_a_dev_chain",
+            "the first well-known development account has no money on this node",
+            param="rpc_url",
+            next_step="use a local chain of the mnemonic 'test test … junk' (anvil), or leave out --rpc-url",
+        )
+    if await _code(rpc, deployment.PROXY) != deployment.PROXY_CODE:
+        raise Rejected(
+            "no_deployment_proxy",
+            f"this chain has no deployment proxy at {hexed(deployment.PROXY)}",
+            param="rpc_url",
+            next_step="start the node with it (anvil has it), or leave out --rpc-url",
+        )
+
+
+def _address(account: DevAccount) -> Address:
+    return Address(bytes.fromhex(account.address[2:]))
+
+
+async def _code(rpc: Rpc, at: Address) -> bytes:
+    return bytes.fromhex((await rpc.call("eth_getCode", hexed(at), "latest"))[2:])
+
+
+async def _held(rpc: Rpc, token: Address, holder: Address) -> int:
+    return 0 if await _code(rpc, token) == b"" else await balance_of(rpc, token, holder)
+
+
+async def _ask(rpc: Rpc, to: Address, contract: str, method: str, *arguments: object) -> int:
+    """The first word a contract answers; 0 where it does not stand yet."""
+    call = {"to": hexed(to), "data": hexed(artifact(contract).calldata(method, *arguments))}
+    answer = await rpc.call("eth_call", call, "latest")
+    return int(answer[:66], 16) if len(answer) >= 66 else 0
+
+
+async def _tell(sender: Wallet, to: Address, contract: str, method: str, *arguments: object) -> str:
+    return await sender.send(to, artifact(contract).calldata(method, *arguments))

@@ -1,0 +1,225 @@
+"""`bascule dev` as a tree of processes: database, chain, set-up, then the five of a real installation.
+
+Database and chain start while the parent imports what all others need; the others are forks of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bascule.entrypoints.dev.installation import Installation
+from bascule.entrypoints.dev.supervisor import Main, Ready, Supervisor
+from bascule.entrypoints.ports import free_port, listen
+
+DATABASE = "bascule"
+CHAIN_ID = 31_337
+START_SECONDS = 60.0
+# From whom the environment of the caller may speak: everything else of a dev installation is in its file.
+PASSED_ON = ("BASCULE_LOG_LEVEL", "BASCULE_FAILPOINTS")
+PROCESSES = ("signer", "api", "watcher", "submitter", "worker")
+IMPORTED_BY_ALL = (
+    "alembic.runtime.environment",
+    "bascule.entrypoints.api.app",
+    "bascule.entrypoints.dev.bring_up",
+    "bascule.entrypoints.logs",
+    "bascule.entrypoints.signer_client",
+    "bascule.entrypoints.signer_server",
+    "bascule.services.dispatcher",
+    "bascule.services.expirer",
+    "bascule.services.reconciler",
+    "bascule.services.sequencer",
+    "bascule.services.submitter",
+    "bascule.services.watcher",
+    "bascule.signing.keystore",
+    "eth_account",
+    "eth_keyfile",
+    "apscheduler.schedulers.asyncio",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.lifespan.on",
+    "uvloop",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `bascule dev` was asked for. Port 0 takes a free one; block_time: seconds."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    rpc_port: int = 8545
+    rpc_url: str | None = None
+    database_url: str | None = None
+    block_time: float = 1.0
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A bridge that is ready. ready: the fields of the ready line; seconds: how long the start took."""
+
+    tree: Supervisor
+    ready: dict[str, Any]
+    seconds: float
+    installation: Installation
+
+
+@contextmanager
+def running(
+    options: Options, *, say: Callable[[str], None], environ: Mapping[str, str], began: float | None = None
+) -> Iterator[Running]:
+    """A whole system, ready; stopped at the end. Raises: Rejected, ChildFailed, Interrupted."""
+    began = time.monotonic() if began is None else began
+    installation = Installation(options.data_dir)
+    installation.open(fresh=options.fresh)
+    try:
+        with listen(options.host, options.port) as api_socket, Supervisor(installation.logs, say=say) as tree:
+            ready = _start(tree, installation, options, api_socket, environ)
+            yield Running(tree, ready, time.monotonic() - began, installation)
+    finally:
+        installation.close()
+
+
+def _start(
+    tree: Supervisor,
+    installation: Installation,
+    options: Options,
+    api_socket: socket.socket,
+    environ: Mapping[str, str],
+) -> dict[str, Any]:
+    grounds = []
+    if options.database_url is None:
+        grounds.append(tree.start("postgres", _postgres(installation.postgres)))
+    rpc_url = options.rpc_url
+    if rpc_url is None:
+        rpc_port = free_port(options.host, options.rpc_port)
+        rpc_url = f"http://{options.host}:{rpc_port}"
+        grounds.append(tree.start("chain", _chain(options, rpc_port, installation.chain)))
+    for name in IMPORTED_BY_ALL:
+        importlib.import_module(name)
+    tree.wait_ready([child.name for child in grounds], within=START_SECONDS)
+    owner_url = options.database_url or grounds[0].facts["url"]
+    set_up = tree.start(
+        "set-up", _set_up(installation, options, owner_url, rpc_url, api_socket), restart=False
+    )
+    tree.wait_end("set-up", within=START_SECONDS)
+    ready = set_up.facts
+    for name in PROCESSES:
+        tree.start(name, _process(tree, name, installation, ready, environ, api_socket))
+    tree.wait_ready(PROCESSES, within=START_SECONDS)
+    return ready
+
+
+def _postgres(folder: Path) -> Main:
+    def main(ready: Ready) -> int:
+        from bascule.entrypoints.dev.bring_up import ensure_database
+        from bascule.storage.embedded import EmbeddedPostgres
+
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        server = EmbeddedPostgres(folder)
+        with server as url:
+            asyncio.run(ensure_database(url.database("postgres"), DATABASE))
+            ready({"url": url.database(DATABASE)})
+            while server.pid is not None:
+                time.sleep(0.5)
+        return 1
+
+    return main
+
+
+def _chain(options: Options, port: int, folder: Path) -> Main:
+    def main(ready: Ready) -> int:
+        from bascule.entrypoints.devchain.node import serve
+
+        async def until_stopped() -> None:
+            serving = asyncio.create_task(
+                serve(
+                    options.host,
+                    port,
+                    data_dir=folder,
+                    chain_id=CHAIN_ID,
+                    block_time=options.block_time,
+                    ready=lambda chain: ready({"url": chain.url}),
+                )
+            )
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+            await asyncio.wait([serving])
+            if not serving.cancelled():
+                await serving
+
+        asyncio.run(until_stopped())
+        return 0
+
+    return main
+
+
+def _set_up(
+    installation: Installation, options: Options, owner_url: str, rpc_url: str, api_socket: socket.socket
+) -> Main:
+    def main(ready: Ready) -> int:
+        from bascule.entrypoints.dev.bring_up import Where, bring_up
+
+        port = int(api_socket.getsockname()[1])
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        where = Where(
+            owner_url=owner_url,
+            rpc_url=rpc_url,
+            api_url=f"http://{host}:{port}",
+            api_host=options.host,
+            api_port=port,
+        )
+        ready(asyncio.run(bring_up(installation, where)))
+        return 0
+
+    return main
+
+
+def _process(
+    tree: Supervisor,
+    name: str,
+    installation: Installation,
+    facts: Mapping[str, Any],
+    environ: Mapping[str, str],
+    api_socket: socket.socket,
+) -> Main:
+    """One of the five; where a failpoint is armed, only its first life has it."""
+
+    def main(ready: Ready) -> int:
+        from bascule import settings
+        from bascule.entrypoints import logs, wiring
+
+        own = {key: environ[key] for key in PASSED_ON if key in environ}
+        loaded = settings.load({**own, "BASCULE_CONFIG": str(installation.config)})
+        if tree.lives()[name] > 1:
+            loaded = dataclasses.replace(loaded, failpoints=())
+        logs.configure(name, loaded.log_level)
+        chain = str(facts["chain_id"])
+
+        async def work(stop: asyncio.Event) -> None:
+            match name:
+                case "api":
+                    await wiring.api(loaded, ready=ready, stop=stop, listening=api_socket)
+                case "watcher":
+                    await wiring.watcher(loaded, chain, ready=ready, stop=stop)
+                case "submitter":
+                    await wiring.submitter(loaded, f"{chain}/vault-0", ready=ready, stop=stop)
+                case "signer":
+                    await wiring.signer(loaded, ready=ready, stop=stop)
+                case _:
+                    await wiring.worker(loaded, ready=ready, stop=stop)
+
+        wiring.run(work)
+        return 0
+
+    return main

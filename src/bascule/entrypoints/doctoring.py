@@ -1,0 +1,88 @@
+"""The examination behind `bascule doctor`: each check by itself, each finding with its remedy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from bascule.chain import heads
+from bascule.chain.rpc import Rpc
+from bascule.domain.errors import BasculeError
+from bascule.entrypoints import wiring
+from bascule.entrypoints.failures import next_step_of
+from bascule.settings import ROLES, ChainSettings, Settings
+from bascule.storage import overview
+
+LAG_S = 120
+CLOCK_S = 2.0
+
+Finding = dict[str, Any]
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """All findings; state is ok, unset or failed. Never raises for what it finds."""
+    findings = []
+    for role in ROLES:
+        if getattr(settings, f"database_url_{role}") or settings.database_url:
+            findings.append(await _check(f"database as {role}", partial(_database, settings, role)))
+        else:
+            findings.append(
+                _finding(f"database as {role}", "unset", "no URL", f"set BASCULE_DATABASE_URL_{role.upper()}")
+            )
+    async with wiring.nodes(settings, lambda: None) as rpcs:
+        for chain in settings.chains:
+            rpc = rpcs[chain.id]
+            findings.append(await _check(f"node of {chain.name}", partial(_node, rpc, chain)))
+    if not settings.chains:
+        findings.append(
+            _finding("nodes", "unset", "no chain is configured", "set BASCULE_CHAINS=CHAIN_ID=URL")
+        )
+    if settings.signer_keystore is None:
+        findings.append(
+            _finding("keystore", "unset", "no keystore", "set BASCULE_SIGNER_KEYSTORE where the signer runs")
+        )
+    else:
+        findings.append(await _check("keystore", partial(_keystore, settings)))
+    return findings
+
+
+async def _check(name: str, examination: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        return _finding(name, "ok", await examination(), "")
+    except BasculeError as error:
+        return _finding(name, "failed", str(error), next_step_of(error))
+
+
+def _finding(check: str, state: str, says: str, remedy: str) -> Finding:
+    return {"check": check, "state": state, "says": says, "remedy": remedy}
+
+
+async def _database(settings: Settings, role: str) -> str:
+    """Answers, schema current, rights exactly the role's, clocks agree."""
+    async with wiring.database(settings, role) as db, db.read() as conn:
+        found = await overview.now(conn)
+    apart = abs((found["now"] - datetime.now(UTC)).total_seconds())
+    if apart > CLOCK_S:
+        raise wiring.Unfit(f"our clock and the database's are {apart:.1f} s apart", "set both by NTP")
+    return f"PostgreSQL {found['version'].split()[0]}, login {found['login']}, schema current"
+
+
+async def _node(rpc: Rpc, chain: ChainSettings) -> str:
+    """Right chain, fresh head, and the tags that finality needs."""
+    began = time.monotonic()
+    await heads.require_chain(rpc, chain.id)
+    took = (time.monotonic() - began) * 1000
+    latest = await heads.latest(rpc)
+    lag = time.time() - latest.ref.time
+    if lag > LAG_S:
+        raise wiring.Unfit(f"its newest block is {lag:.0f} s old", "ask its operator, or use another node")
+    final = await heads.tagged(rpc, "finalized")
+    behind = latest.number - final.number
+    return f"chain {chain.id}, block {latest.number}, {behind} behind is final, {took:.0f} ms"
+
+
+async def _keystore(settings: Settings) -> str:
+    return f"opens, wallet {await wiring.open_wallet(settings)}"

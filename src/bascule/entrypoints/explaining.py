@@ -1,0 +1,143 @@
+"""One object from all sides: its state in words, the evidence behind it, and what happens next."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
+from bascule.domain.deposit import DEPOSIT, DepositState
+from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
+from bascule.domain.payout import PAYOUT, PayoutState
+from bascule.services import deposits, intents, payouts
+from bascule.storage import audit, overview, payment_intents
+from bascule.storage.database import Connection
+
+_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
+
+
+async def explain(conn: Connection, what: str) -> dict[str, Any] | None:
+    """What there is to say about an id or a transaction hash; None for anything else. Raises: NotFound."""
+    if what.startswith("pi_"):
+        return await _intent(conn, what)
+    if what.startswith("dep_"):
+        return await _deposit(conn, what)
+    if what.startswith("po_"):
+        return await _payout(conn, what)
+    if _HASH.fullmatch(what):
+        return await _transaction(conn, Hash(bytes.fromhex(what[2:])))
+    return None
+
+
+async def _intent(conn: Connection, intent_id: str) -> dict[str, Any]:
+    shown = await intents.describe(conn, intent_id)
+    state = IntentState(shown["status"])
+    [row] = await payment_intents.get_many(conn, [intent_id])
+    found = await payment_intents.deposits_of(conn, [row.id])
+    return {
+        "object": f"payment intent {intent_id}",
+        "state": f"{state}: {PAYMENT_INTENT.sentences[state]}",
+        "flags": shown["flags"],
+        "amounts": {name: shown[name] for name in shown if name.startswith("amount")},
+        "deposits": [
+            {
+                "id": each.id,
+                "transaction": hex32(Hash(each.tx_hash)),
+                "state": each.state,
+                "counts_as": each.application
+                if each.reason is None
+                else f"{each.application} ({each.reason})",
+            }
+            for each in found
+        ],
+        "next": _next_of_intent(state, shown),
+    }
+
+
+def _next_of_intent(state: IntentState, shown: dict[str, Any]) -> str:
+    match state:
+        case IntentState.REQUIRES_ACTION:
+            return (
+                f"the customer sends {shown['amount_remaining']} {shown['currency']} to one of its addresses"
+            )
+        case IntentState.PROCESSING:
+            return "the chain makes the payment final; then it is booked"
+        case _:
+            return "nothing: this is its end"
+
+
+async def _deposit(conn: Connection, deposit_id: str) -> dict[str, Any]:
+    shown = await deposits.describe(conn, deposit_id)
+    state = DepositState(shown["status"])
+    waits = {
+        DepositState.DETECTED: "the chain makes it final, or a reorg takes it away",
+        DepositState.ORPHANED: "the same transaction is mined again, or never",
+        DepositState.FINALIZED: "nothing: it is booked",
+    }
+    return {
+        "object": f"deposit {deposit_id}",
+        "state": f"{state}: {DEPOSIT.sentences[state]}",
+        "counts_for": shown["application"] or f"nothing ({shown['unapplied_reason']})",
+        "evidence": {
+            name: shown[name] for name in ("network", "tx_hash", "log_index", "block_number", "block_hash")
+        },
+        "next": waits[state],
+    }
+
+
+async def _payout(conn: Connection, payout_id: str) -> dict[str, Any]:
+    shown = await payouts.describe(conn, payout_id)
+    state = PayoutState(shown["status"])
+    missing = shown["approvals_required"] - len(shown["approvals"])
+    waits = {
+        PayoutState.REQUIRES_ACTION: f"{missing} more approvals are signed and handed in",
+        PayoutState.PENDING: "the submitter takes it into the next batch",
+        PayoutState.IN_TRANSIT: "the chain makes its batch final",
+    }
+    return {
+        "object": f"payout {payout_id}",
+        "state": f"{state}: {PAYOUT.sentences[state]}",
+        "approvals": shown["approvals"],
+        "policy": shown["policy_decision"],
+        "transactions": shown["transactions"],
+        "evidence": shown["evidence"],
+        "audit": [row["action"] for row in await audit.of_object(conn, payout_id)],
+        "next": waits.get(state, "nothing: this is its end"),
+    }
+
+
+async def _transaction(conn: Connection, tx_hash: Hash) -> dict[str, Any]:
+    ours = await overview.attempt(conn, tx_hash)
+    moved = await overview.transfers_in_transaction(conn, tx_hash)
+    found: dict[str, Any] = {"object": f"transaction {hex32(tx_hash)}"}
+    if ours is not None:
+        paid = await overview.payouts_in_slot(conn, ours["chain_id"], ours["wallet"], ours["nonce"])
+        found["ours"] = {
+            "network": caip2(ours["chain_id"]),
+            "wallet": checksum(Address(bytes(ours["wallet"]))),
+            "nonce": ours["nonce"],
+            "attempt": ours["state"],
+            "slot": f"{ours['kind']}, {ours['slot_state']}",
+            "payouts": {row["payout_id"]: row["outcome"] for row in paid},
+        }
+    found["transfers"] = [
+        {
+            "network": caip2(row["chain_id"]),
+            "block": row["block_number"],
+            "token": checksum(Address(bytes(row["token"]))),
+            "from": checksum(Address(bytes(row["src"]))),
+            "to": checksum(Address(bytes(row["dst"]))),
+            "amount_atomic": str(row["amount"]),
+            "canonical": row["canonical"],
+            "booked": row["booked"],
+        }
+        for row in moved
+    ]
+    found["deposits"] = {
+        row["id"]: row["state"] for row in await overview.deposits_in_transaction(conn, tx_hash)
+    }
+    known = ours is not None or moved
+    found["next"] = (
+        "explain the deposits or payouts above" if known else "nothing: it touches no address of ours"
+    )
+    return found

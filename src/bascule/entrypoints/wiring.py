@@ -1,0 +1,288 @@
+"""The only place where things are constructed: each process from its settings, with nothing it does not need.
+
+Every builder opens what the process stands on, refuses what must not be (schema, role, chain, keystore), says
+that it is ready, and works until `stop`. Heavy modules are imported by the process that needs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bascule.chain import heads
+from bascule.chain.rpc import Rpc
+from bascule.domain.chain import Address, checksum
+from bascule.domain.errors import Halted, Rejected
+from bascule.entrypoints import schedule
+from bascule.entrypoints.ports import listen
+from bascule.entrypoints.schedule import Due, Loop
+from bascule.services.failpoints import Failpoints
+from bascule.services.outbox import Outbox
+from bascule.services.seams import SystemClock, SystemEntropy
+from bascule.settings import Settings
+from bascule.storage import networks
+from bascule.storage.database import Database
+from bascule.storage.migrate import require_schema
+from bascule.storage.networks import Network
+from bascule.storage.roles import group_of
+
+Ready = Callable[[Mapping[str, Any]], None]
+
+
+class Seams:
+    """The real clock and randomness, and what tells of happenings with them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.clock = SystemClock()
+        self.entropy = SystemEntropy()
+        self.outbox = Outbox(self.clock, self.entropy)
+        self.failpoints = Failpoints(dict(settings.failpoints))
+
+
+@asynccontextmanager
+async def database(settings: Settings, role: str) -> AsyncIterator[Database]:
+    """The role's own database. Raises: Retryable (no answer), Halted (wrong schema or rights)."""
+    db = Database(settings.database_of(role), name=f"bascule {role}", pool_size=settings.database_pool_size)
+    async with db:
+        await db.check_role(group_of(role))
+        await require_schema(db, "signer" if role == "signer" else "bridge")
+        yield db
+
+
+@asynccontextmanager
+async def nodes(settings: Settings, guard: Callable[[], None]) -> AsyncIterator[dict[int, Rpc]]:
+    """A client of each configured chain's first node."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32)) as session:
+        yield {
+            chain.id: Rpc(chain.rpc[0], session=session, guard=guard, timeout_s=settings.rpc_timeout_s)
+            for chain in settings.chains
+        }
+
+
+class Unfit(Halted):
+    """Something works, but not well enough to trust."""
+
+    def __init__(self, message: str, next_step: str) -> None:
+        super().__init__(message)
+        self.next_step = next_step
+
+
+@asynccontextmanager
+async def owner(settings: Settings) -> AsyncIterator[Database]:
+    """The database under its owner's login, for administration from the command line."""
+    db = Database(settings.need("database_url"), name="bascule cli", pool_size=2)
+    async with db:
+        await require_schema(db, "bridge")
+        yield db
+
+
+async def network_of(db: Database, chain: str) -> Network:
+    """A network by its chain id or its name. Raises: Rejected when we do not serve it."""
+    async with db.read() as conn:
+        every = await networks.every(conn)
+    for network in every:
+        if chain in (str(network.chain_id), network.name):
+            return network
+    served = ", ".join(f"{network.chain_id} ({network.name})" for network in every) or "none"
+    raise Rejected("chain_unknown", f"there is no chain {chain}", next_step=f"chains here: {served}")
+
+
+async def watcher(settings: Settings, chain: str, *, ready: Ready, stop: asyncio.Event) -> None:
+    """Reads one chain until `stop`."""
+    from bascule.services.watcher import Watcher
+
+    seams = Seams(settings)
+    async with database(settings, "watcher") as db, nodes(settings, db.refuse_open_transaction) as rpcs:
+        network = await network_of(db, chain)
+        configured = settings.chain(network.chain_id)
+        await heads.require_chain(rpcs[network.chain_id], network.chain_id)
+        worker = Watcher(
+            db,
+            rpcs[network.chain_id],
+            network,
+            clock=seams.clock,
+            entropy=seams.entropy,
+            outbox=seams.outbox,
+            failpoints=seams.failpoints,
+            lease_seconds=settings.lease_s,
+        )
+        ready({"chain_id": network.chain_id})
+        loop = Loop(worker, configured.poll_interval_ms / 1000)
+        await schedule.run_all(db, seams.clock, loops=[loop], stop=stop)
+        await worker.release()
+
+
+async def submitter(settings: Settings, lane: str, *, ready: Ready, stop: asyncio.Event) -> None:
+    """Pays through one lane (`CHAIN/NAME`) until `stop`."""
+    from bascule.entrypoints.signer_client import SignerClient
+    from bascule.services.submitter import Submitter, SubmitterSettings
+
+    chain, _, name = lane.partition("/")
+    if not name:
+        raise Rejected(
+            "lane_invalid", f"{lane} is not a lane", next_step="write CHAIN/NAME, e.g. base/vault-0"
+        )
+    seams = Seams(settings)
+    async with database(settings, "submitter") as db, nodes(settings, db.refuse_open_transaction) as rpcs:
+        network = await network_of(db, chain)
+        configured = settings.chain(network.chain_id)
+        await heads.require_chain(rpcs[network.chain_id], network.chain_id)
+        socket_path: Path = settings.need("signer_socket")
+        async with SignerClient(socket_path, guard=db.refuse_open_transaction) as signer:
+            worker = Submitter(
+                db,
+                rpcs[network.chain_id],
+                signer,
+                network,
+                name,
+                clock=seams.clock,
+                outbox=seams.outbox,
+                holder=seams.entropy.bytes(8).hex(),
+                settings=SubmitterSettings(lease_seconds=settings.lease_s),
+                failpoints=seams.failpoints,
+            )
+            ready({"lane": f"{network.chain_id}/{name}"})
+            loop = Loop(worker, configured.poll_interval_ms / 1000)
+            await schedule.run_all(db, seams.clock, loops=[loop], stop=stop)
+            await worker.release()
+
+
+async def signer(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> None:
+    """Signs what its own rosters and limits allow, until `stop`."""
+    from bascule.entrypoints.signer_server import SignerServer, require_usable
+    from bascule.services.signer import Signer
+    from bascule.signing.keystore import open_keystore
+
+    seams = Seams(settings)
+    path: Path = settings.need("signer_socket")
+    require_usable(path)
+    key = await open_keystore(settings.need("signer_keystore"), settings.need("signer_keystore_password"))
+    async with database(settings, "signer") as db:
+        server = SignerServer(Signer(db, [key], seams.clock, failpoints=seams.failpoints), path)
+        await server.open()
+        try:
+            ready({"socket": str(path)})
+            await stop.wait()
+        finally:
+            await server.close()
+
+
+async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> None:
+    """Numbers events, sends webhooks, ends what is overdue, reconciles, until `stop`."""
+    from bascule.services.dispatcher import Dispatcher
+    from bascule.services.egress import EgressRules
+    from bascule.services.expirer import Expirer
+    from bascule.services.http_sender import HttpSender
+    from bascule.services.intents import Intents
+    from bascule.services.reconciler import Reconciler
+    from bascule.services.sequencer import Sequencer
+
+    seams = Seams(settings)
+    poll_s = settings.poll_interval_ms / 1000
+    async with AsyncExitStack() as stack:
+        db = await stack.enter_async_context(database(settings, "worker"))
+        rpcs = await stack.enter_async_context(nodes(settings, db.refuse_open_transaction))
+        rules = EgressRules(settings.webhook_allow_local)
+        sender = await stack.enter_async_context(
+            HttpSender(db.refuse_open_transaction, rules, settings.webhook_timeout_s)
+        )
+        sequencer = Sequencer(db, seams.clock, seams.entropy, seams.failpoints)
+        dispatcher = Dispatcher(db, seams.clock, seams.entropy, seams.outbox, sender, seams.failpoints)
+        stack.push_async_callback(dispatcher.close)
+        # closing and expiring derive no address, so the worker is not given the seed
+        intents = Intents(seams.clock, seams.entropy, seams.outbox, deposit_seed=b"")
+        due = [
+            Due(Expirer(db, seams.clock, intents), settings.expire_interval_s),
+            Due(
+                Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs), settings.reconcile_interval_s
+            ),
+        ]
+        loops = [
+            Loop(sequencer, poll_s, channel="bascule_outbox"),
+            Loop(dispatcher, poll_s, channel="bascule_deliveries", busy=lambda: dispatcher.in_flight > 0),
+        ]
+        ready({})
+        await schedule.run_all(db, seams.clock, loops=loops, due=due, stop=stop)
+
+
+async def api(
+    settings: Settings, *, ready: Ready, stop: asyncio.Event, listening: socket.socket | None = None
+) -> None:
+    """Serves the API until `stop`. listening: a socket bound beforehand; without it the settings' address."""
+    import uvicorn
+
+    from bascule.entrypoints.api.app import create_app
+    from bascule.entrypoints.api.deps import ApiDeps
+
+    seams = Seams(settings)
+    seed: bytes = settings.need("deposit_seed")
+    pepper: str = settings.need("api_pepper")
+    sock = listening or listen(settings.api_host, settings.api_port)
+    async with database(settings, "api") as db:
+        app = create_app(
+            ApiDeps(
+                db=db,
+                clock=seams.clock,
+                entropy=seams.entropy,
+                pepper=pepper.encode(),
+                deposit_seed=seed,
+                deposit_epoch=settings.deposit_epoch,
+                allow_local_webhooks=settings.webhook_allow_local,
+                public_url=settings.public_url,
+                failpoints=seams.failpoints,
+            )
+        )
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=3
+        )
+        server = uvicorn.Server(config)
+        server.capture_signals = nullcontext  # type: ignore[assignment,method-assign] # signals set `stop`, nothing else
+        serving = asyncio.create_task(server.serve(sockets=[sock]))
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn sets a flag, no event
+            await asyncio.sleep(0.005)
+        if server.started:
+            ready({"port": sock.getsockname()[1]})
+        await asyncio.wait(
+            [serving, stopping := asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED
+        )
+        stopping.cancel()
+        server.should_exit = True
+        await serving
+
+
+def wallet_of(private_key: str) -> Address:
+    """The address of a private key in 0x-hex."""
+    from bascule.signing.keystore import LocalKey
+
+    return LocalKey(bytes.fromhex(private_key.removeprefix("0x"))).address
+
+
+async def open_wallet(settings: Settings) -> str:
+    """The wallet of the configured keystore, opened to see that it can be."""
+    from bascule.signing.keystore import open_keystore
+
+    key = await open_keystore(settings.need("signer_keystore"), settings.need("signer_keystore_password"))
+    return checksum(key.address)
+
+
+def keep_key(path: Path, password: str, private_key: str) -> None:
+    """Writes a development keystore (cheap to open). Raises: KeystoreUnusable."""
+    from bascule.signing.keystore import create_keystore
+
+    create_keystore(path, password, secret=bytes.fromhex(private_key.removeprefix("0x")), rounds=2**12)
+
+
+def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Runs a process until SIGTERM or SIGINT."""
+    import uvloop
+
+    async def until_stopped() -> None:
+        await main(schedule.stop_on_signals())
+
+    uvloop.run(until_stopped())

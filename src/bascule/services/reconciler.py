@@ -1,0 +1,148 @@
+"""The books against the chain: what our addresses hold at a final block, and what the journal says they hold.
+
+The comparison is exact at its block: money that is final but not booked yet is a term of its own, so any
+residual other than 0 is a break: opened and told once, resolved by the next comparison that is even.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from bascule.chain import erc20
+from bascule.chain.rpc import Rpc
+from bascule.domain.chain import Address, caip2, checksum, hex32
+from bascule.domain.ids import Prefix
+from bascule.domain.webhook import EventType
+from bascule.services.outbox import Outbox
+from bascule.services.seams import Clock, Entropy, new_id
+from bascule.storage import accounts, reconciliations
+from bascule.storage.database import Connection, Database
+from bascule.storage.reconciliations import Reconciliation, Subject
+
+log = structlog.get_logger()
+
+BREAK_TYPE = "custody_residual"
+BALANCES_PER_REQUEST = 500
+
+
+class Reconciler:
+    """Compares every accepted token of the chains it has a node for."""
+
+    name = "reconciler"
+
+    def __init__(
+        self, db: Database, clock: Clock, entropy: Entropy, outbox: Outbox, rpcs: Mapping[int, Rpc]
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._entropy = entropy
+        self._outbox = outbox
+        self._rpcs = rpcs
+
+    async def run_once(self) -> int:
+        """One round; always 0, as a second round at once would find the same."""
+        await self.reconcile()
+        return 0
+
+    async def reconcile(self, chain_id: int | None = None) -> list[tuple[Subject, Reconciliation]]:
+        """The comparisons made now, one per token; of one chain only, if it is named. Raises: Retryable."""
+        async with self._db.read() as conn:
+            subjects = await reconciliations.subjects(conn)
+        return [
+            (subject, await self._compare(subject))
+            for subject in subjects
+            if subject.chain_id in self._rpcs and chain_id in (None, subject.chain_id)
+        ]
+
+    async def _compare(self, subject: Subject) -> Reconciliation:
+        async with self._db.read() as conn:
+            holders = await reconciliations.holders(conn, subject)
+        on_chain = await self._held(subject, holders)
+        async with self._db.transaction() as conn:
+            books = await reconciliations.books(conn, subject)
+            found = Reconciliation(
+                id=new_id(Prefix.RECONCILIATION, self._clock, self._entropy),
+                chain_id=subject.chain_id,
+                token_id=subject.token_id,
+                block_number=subject.block_number,
+                block_hash=subject.block_hash,
+                on_chain=on_chain,
+                journal=books.journal,
+                unbooked=books.unbooked,
+                residual=on_chain - books.journal - books.unbooked,
+                created_at=self._clock.now(),
+            )
+            await reconciliations.insert(conn, found)
+            await self._judge(conn, subject, found)
+        return found
+
+    async def _held(self, subject: Subject, holders: Sequence[Address]) -> int:
+        rpc = self._rpcs[subject.chain_id]
+        total = 0
+        for start in range(0, len(holders), BALANCES_PER_REQUEST):
+            pairs = [(subject.contract, holder) for holder in holders[start : start + BALANCES_PER_REQUEST]]
+            total += sum(await erc20.balances(rpc, pairs, subject.block_number))
+        return total
+
+    async def _judge(self, conn: Connection, subject: Subject, found: Reconciliation) -> None:
+        shown = describe(subject, found)
+        if found.residual == 0:
+            resolution = {"by": "reconciliation", "reconciliation": found.id}
+            broken = await reconciliations.advance_break(
+                conn, type=BREAK_TYPE, subject=subject.token_id, resolution=resolution, at=found.created_at
+            )
+            if broken:
+                await self._tell(conn, subject, EventType.RECONCILIATION_BREAK_RESOLVED, broken, 2, shown)
+            return
+        log.error("the books and the chain differ", token=subject.token_id, residual=str(found.residual))
+        break_id = new_id(Prefix.BREAK, self._clock, self._entropy)
+        opened = await reconciliations.open_break(
+            conn, break_id, type=BREAK_TYPE, subject=subject.token_id, evidence=shown, at=found.created_at
+        )
+        if opened:
+            await self._tell(conn, subject, EventType.RECONCILIATION_BREAK_OPENED, break_id, 1, shown)
+
+    async def _tell(
+        self,
+        conn: Connection,
+        subject: Subject,
+        type: EventType,
+        break_id: str,
+        version: int,
+        evidence: Mapping[str, Any],
+    ) -> None:
+        operator = await accounts.operator(conn)
+        if operator is None:
+            return
+        await self._outbox.append(
+            conn,
+            account_id=operator.id,
+            livemode=subject.livemode,
+            type=type,
+            object_id=break_id,
+            object_version=version,
+            object={"id": break_id, "object": "break", "type": BREAK_TYPE, "evidence": dict(evidence)},
+        )
+
+
+def describe(subject: Subject, found: Reconciliation) -> dict[str, Any]:
+    """A comparison as people and events see it; amounts in base units, as text."""
+    return {
+        "id": found.id,
+        "object": "reconciliation",
+        "network": caip2(subject.chain_id),
+        "token": subject.token_id,
+        "currency": subject.currency,
+        "contract": checksum(Address(bytes(subject.contract))),
+        "decimals": subject.decimals,
+        "block_number": found.block_number,
+        "block_hash": hex32(subject.block_hash),
+        "on_chain": str(found.on_chain),
+        "journal": str(found.journal),
+        "unbooked": str(found.unbooked),
+        "residual": str(found.residual),
+        "created": int(found.created_at.timestamp()),
+    }

@@ -1,0 +1,120 @@
+"""Comparisons of the books with the chain, and the breaks they open and resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from bascule.domain.chain import Address, Hash
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries
+
+_Q = Queries("reconciliations")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A token at the newest final block of its chain as far as we have read it."""
+
+    token_id: str
+    chain_id: int
+    contract: Address
+    currency: str
+    decimals: int
+    livemode: bool
+    block_number: int
+    block_hash: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Base units. journal: custody accounts up to the block; unbooked: final by then, in minus out."""
+
+    journal: int
+    unbooked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """One comparison, in base units. residual = on_chain - journal - unbooked: 0, or something is wrong."""
+
+    id: str
+    chain_id: int
+    token_id: str
+    block_number: int
+    block_hash: Hash
+    on_chain: int
+    journal: int
+    unbooked: int
+    residual: int
+    created_at: datetime
+
+
+async def subjects(conn: Connection) -> list[Subject]:
+    """What is to be compared: every accepted token of a chain that has been read."""
+    return [Subject(token_id=row.pop("id"), **row) for row in await _Q.all(conn, "subjects")]
+
+
+async def holders(conn: Connection, subject: Subject) -> list[Address]:
+    """The addresses that hold the token for us."""
+    rows = await _Q.all(
+        conn,
+        "holders",
+        chain_id=subject.chain_id,
+        contract=subject.contract,
+        block_number=subject.block_number,
+    )
+    return [row["address"] for row in rows]
+
+
+async def books(conn: Connection, subject: Subject) -> Books:
+    """What the books say of the same moment."""
+    row = await _Q.one(
+        conn,
+        "books",
+        chain_id=subject.chain_id,
+        token_id=subject.token_id,
+        contract=subject.contract,
+        block_number=subject.block_number,
+    )
+    return Books(journal=int(row["journal"]), unbooked=int(row["unbooked"]))
+
+
+async def insert(conn: Connection, new: Reconciliation) -> None:
+    """Keeps the comparison."""
+    await _Q.run(conn, "insert", **{name: getattr(new, name) for name in Reconciliation.__slots__})
+
+
+async def open_break(
+    conn: Connection, break_id: str, *, type: str, subject: str, evidence: Mapping[str, Any], at: datetime
+) -> bool:
+    """Opens a break; False when one of this type and subject is open already."""
+    row = await _Q.maybe(
+        conn,
+        "open_break",
+        id=break_id,
+        type=type,
+        subject=subject,
+        evidence=Jsonb(dict(evidence)),
+        opened_at=at,
+    )
+    return row is not None
+
+
+async def advance_break(
+    conn: Connection, *, type: str, subject: str, resolution: Mapping[str, Any], at: datetime
+) -> str | None:
+    """Resolves the open break of this type and subject and returns its id; None when there is none."""
+    row = await _Q.maybe(
+        conn, "advance_break", type=type, subject=subject, resolution=Jsonb(dict(resolution)), at=at
+    )
+    return None if row is None else str(row["id"])
+
+
+async def open_breaks(conn: Connection) -> list[dict[str, Any]]:
+    """What does not add up now, the oldest first."""
+    return await _Q.all(conn, "open_breaks")

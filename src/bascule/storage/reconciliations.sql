@@ -1,0 +1,68 @@
+-- tables: reconciliations, breaks
+
+-- name: subjects
+-- Every token that is booked, with the newest final block of its chain as far as we have read it.
+SELECT t.id, t.chain_id, t.contract, t.currency, t.decimals, n.livemode,
+       c.finalized_number AS block_number, c.finalized_hash AS block_hash
+FROM tokens AS t JOIN cursors AS c ON c.chain_id = t.chain_id JOIN networks AS n ON n.chain_id = t.chain_id
+WHERE t.accepted ORDER BY t.chain_id, t.currency, t.id;
+
+-- name: holders
+-- The addresses whose balance of a token is ours to explain at a block.
+SELECT o.address FROM openings AS o
+WHERE o.chain_id = %(chain_id)s AND o.token = %(contract)s AND o.block_number <= %(block_number)s
+UNION ALL
+SELECT d.address FROM deposit_addresses AS d WHERE d.chain_id = %(chain_id)s;
+
+-- name: books
+-- What the journal says we hold of a token up to a block, and what is final by then but not booked yet.
+WITH ours AS (
+    SELECT o.address, o.block_number AS since FROM openings AS o
+    WHERE o.chain_id = %(chain_id)s AND o.token = %(contract)s
+    UNION ALL
+    SELECT d.address, -1 FROM deposit_addresses AS d WHERE d.chain_id = %(chain_id)s
+)
+SELECT coalesce((
+           SELECT sum(e.amount) FROM ledger.account AS a
+           JOIN ledger.entry AS e ON e.account_id = a.id
+           JOIN ledger.tx AS x ON x.id = e.tx_id
+           WHERE a.token_id = %(token_id)s AND a.code LIKE 'custody:%%' AND e.layer = 0
+             AND x.block_number <= %(block_number)s), 0) AS journal,
+       coalesce((
+           SELECT sum(CASE WHEN dst.address IS NULL THEN 0 ELSE t.amount END
+                      - CASE WHEN src.address IS NULL THEN 0 ELSE t.amount END)
+           FROM transfers AS t
+           LEFT JOIN ours AS dst ON dst.address = t.dst AND dst.since < t.block_number
+           LEFT JOIN ours AS src ON src.address = t.src AND src.since < t.block_number
+           WHERE t.chain_id = %(chain_id)s AND t.token = %(contract)s AND t.canonical
+             AND t.block_number <= %(block_number)s
+             AND NOT EXISTS (SELECT 1 FROM ledger.booked AS k WHERE k.chain_id = t.chain_id
+                             AND k.block_hash = t.block_hash AND k.log_index = t.log_index)), 0)
+       + coalesce((
+           SELECT sum(o.amount) FROM openings AS o
+           WHERE o.chain_id = %(chain_id)s AND o.token = %(contract)s AND o.block_number <= %(block_number)s
+             AND NOT EXISTS (SELECT 1 FROM ledger.tx AS x WHERE x.source = 'opening' AND x.source_id = o.id)), 0)
+       AS unbooked;
+
+-- name: insert
+-- One comparison of the books with the chain, for ever.
+INSERT INTO reconciliations (id, chain_id, token_id, block_number, block_hash, on_chain, journal, unbooked, residual, created_at)
+VALUES (%(id)s, %(chain_id)s, %(token_id)s, %(block_number)s, %(block_hash)s, %(on_chain)s, %(journal)s, %(unbooked)s,
+        %(residual)s, %(created_at)s);
+
+-- name: open_break
+-- Notes that something does not add up, unless that is noted already.
+INSERT INTO breaks (id, type, subject, state, evidence, opened_at)
+VALUES (%(id)s, %(type)s, %(subject)s, 'open', %(evidence)s, %(opened_at)s)
+ON CONFLICT (type, subject) WHERE state = 'open' DO NOTHING
+RETURNING id;
+
+-- name: advance_break
+-- Ends an open break with what resolved it.
+UPDATE breaks SET state = 'resolved', resolved_at = %(at)s, resolution = %(resolution)s
+WHERE type = %(type)s AND subject = %(subject)s AND state = 'open'
+RETURNING id;
+
+-- name: open_breaks
+-- What does not add up now, the oldest first.
+SELECT id, type, subject, evidence, opened_at FROM breaks WHERE state = 'open' ORDER BY opened_at, id;
