@@ -7,7 +7,7 @@ import pytest
 from bascule.domain.chain import checksum
 from bascule.storage import addresses
 from tests.support.chain import calldata, deploy_dollar
-from tests.support.money_in import Bridge, OpenAs, address_of, bridge, deposit_address
+from tests.support.money_in import FUNDS, Bridge, OpenAs, address_of, bridge, deposit_address
 
 
 @pytest.fixture
@@ -296,3 +296,19 @@ async def test_an_address_registered_later_is_opened_and_misses_nothing(b: Bridg
         "available:operator": -5_000_000,
         "suspense:operator": -10_000_000,
     }
+
+
+async def test_a_payment_from_an_address_that_becomes_ours_afterwards_is_booked_once(b: Bridge) -> None:
+    watcher = await b.started()
+    intent = await b.intent("10.00")
+    await b.pay(intent, "10.00", payer=2)
+    await b.settle_down(watcher)
+    async with b.owner.transaction() as conn:
+        await addresses.add_own(conn, b.network.chain_id, address_of(b.account(2)), "wallet")
+
+    await b.finalize(watcher)
+
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert (await b.booked())["custody:forwarders"] == 10_000_000
+    [(held,)] = await b.rows("SELECT amount FROM openings ORDER BY block_number DESC LIMIT 1")
+    assert held == FUNDS

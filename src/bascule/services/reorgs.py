@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
+import structlog
+
 from bascule.chain import heads
 from bascule.chain.rpc import Rpc
 from bascule.domain import finality
@@ -15,6 +17,7 @@ from bascule.storage.blocks import Cursor
 from bascule.storage.database import Database
 from bascule.storage.leases import Lease
 
+_log = structlog.get_logger()
 _STEP = 64  # headers per request on the way back
 
 
@@ -53,9 +56,11 @@ class Reorgs:
             await self.arrivals.orphan_above(conn, fork.number)
             self.failpoints.hit("watcher.before_commit")
         self.failpoints.hit("watcher.after_commit")
+        depth = cursor.last_number - fork.number
         self.counters["reorgs"] += 1
-        self.counters["blocks_orphaned"] += cursor.last_number - fork.number
-        return cursor.last_number - fork.number
+        self.counters["blocks_orphaned"] += depth
+        _log.warning("the chain was reorganised", chain_id=cursor.chain_id, fork=fork.number, depth=depth)
+        return depth
 
     async def _fork(self, cursor: Cursor) -> BlockRef | None:
         """The newest block down to the finalized one that the node has too."""

@@ -153,6 +153,8 @@ class Watcher:
             await transfers.record(conn, cursor.chain_id, found)
             await self._arrivals.take(conn, [header.hash for header in headers])
             self._failpoints.hit("watcher.before_commit")
+        self._failpoints.hit("watcher.after_commit")
+        _log.info("addresses opened late", chain_id=cursor.chain_id, block=final.number, pairs=len(pairs))
         return len(pairs)
 
     async def _same(self, known: Sequence[BlockRef]) -> list[Header]:
@@ -196,7 +198,9 @@ class Watcher:
             moved, passed_over = erc20.transfers(logs)
             ignored += passed_over
             found += [_row(header, transfer) for transfer in moved]
-        self.counters.update({f"logs_ignored_{reason}": count for reason, count in ignored.items()})
+        if ignored:
+            self.counters.update({f"logs_ignored_{reason}": count for reason, count in ignored.items()})
+            _log.info("logs passed over", chain_id=self._network.chain_id, upto=headers[-1].number, **ignored)
         return found
 
     async def _commit(

@@ -52,10 +52,14 @@ SELECT t.block_hash, t.log_index, t.block_number, b.block_time, t.tx_hash, t.tok
 
 -- name: internal_between
 -- Canonical transfers of booked tokens between two addresses of ours, in blocks after one and up to another.
+-- One that came from an address before it was registered as ours is a deposit, and booked as such.
 SELECT t.block_hash, t.log_index
   FROM transfers t
   JOIN tokens k ON k.chain_id = t.chain_id AND k.contract = t.token AND k.accepted
  WHERE t.chain_id = %(chain_id)s AND t.block_number > %(after)s AND t.block_number <= %(upto)s AND t.canonical
+   AND NOT EXISTS (SELECT FROM deposits d
+                    WHERE d.chain_id = t.chain_id AND d.tx_hash = t.tx_hash AND d.token = t.token
+                      AND d.dst = t.dst AND d.occurrence = t.occurrence)
    AND (EXISTS (SELECT FROM own_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.src)
         OR EXISTS (SELECT FROM deposit_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.src))
    AND (EXISTS (SELECT FROM own_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.dst)

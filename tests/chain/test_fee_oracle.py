@@ -1,0 +1,60 @@
+"""Fees follow what recent blocks paid, and never pass the ceiling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bascule.chain import fee_oracle
+from bascule.chain.errors import WrongShape
+from bascule.chain.rpc import Rpc
+from bascule.domain.fees import Fees
+from tests.support.chain import local_node
+from tests.support.nodes import no_guard, serve
+
+GWEI = 10**9
+
+
+async def offer_from(history: Any, *, ceiling: int = 500 * GWEI) -> Fees:
+    async def handle(request: web.Request) -> web.Response:
+        asked = await request.json()
+        return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "result": history})
+
+    async with serve(handle) as url, aiohttp.ClientSession() as session:
+        return await fee_oracle.offer(
+            Rpc(url, session=session, guard=no_guard), gas=50_000, ceiling=ceiling
+        )  # fmt: skip
+
+
+async def test_offer_is_twice_the_next_base_fee_and_the_median_tip() -> None:
+    history = {"baseFeePerGas": ["0x1", hex(30 * GWEI)], "reward": [["0x0"], [hex(3)], [hex(9)], [hex(5)]]}
+
+    assert await offer_from(history) == Fees(60 * GWEI + 5, 5, 50_000)
+
+
+async def test_idle_chain_is_offered_a_tip_all_the_same() -> None:
+    assert await offer_from({"baseFeePerGas": ["0x0"]}) == Fees(GWEI, GWEI, 50_000)
+
+
+async def test_offer_stops_at_the_ceiling() -> None:
+    history = {"baseFeePerGas": [hex(900 * GWEI)], "reward": [[hex(700 * GWEI)]]}
+
+    assert await offer_from(history) == Fees(500 * GWEI, 500 * GWEI, 50_000)
+
+
+@pytest.mark.parametrize("history", [{}, {"baseFeePerGas": []}, {"baseFeePerGas": ["many"]}, None])
+async def test_history_that_says_nothing_is_refused(history: Any) -> None:
+    with pytest.raises(WrongShape):
+        await offer_from(history)
+
+
+async def test_local_chain_answers_the_oracle() -> None:
+    async with local_node() as node:
+        fees = await fee_oracle.offer(
+            Rpc(node.url, session=node.session, guard=no_guard), gas=21_000, ceiling=500 * GWEI
+        )
+
+    assert 0 < fees.max_priority_fee_per_gas <= fees.max_fee_per_gas

@@ -1,0 +1,64 @@
+"""The vault's events are decoded as its ABI lays them out, and nobody else's are."""
+
+import pytest
+from eth_abi.abi import encode
+
+from bascule.chain.abi import artifact
+from bascule.chain.logs import Log
+from bascule.chain.vault import BATCH_PAID, PAYOUT_CANCELED, PAYOUT_REFUSED, BatchPaid, cancel_calldata, facts
+from bascule.domain.chain import Address, Hash
+from bascule.domain.errors import Halted
+
+VAULT, TOKEN = Address(b"\x01" * 20), Address(b"\xc0" * 20)
+HEAD = Hash(b"\x0e" * 32)
+
+
+def log(*topics: bytes, data: bytes = b"", source: Address = VAULT) -> Log:
+    return Log(0, Hash(bytes(32)), source, topics, data)
+
+
+def word(value: int) -> bytes:
+    return value.to_bytes(32, "big")
+
+
+BATCH = log(
+    BATCH_PAID,
+    word(7),
+    bytes(12) + TOKEN,
+    word(7 << 216 | 5),
+    data=encode(["bytes32", "uint256", "uint256"], [HEAD, 0b1011, 0b0010]),
+)
+
+
+def test_topics_and_calls_are_those_of_the_compiled_vault() -> None:
+    vault = artifact("PayoutVault")
+
+    assert vault.topic("BatchPaid") == BATCH_PAID
+    assert vault.topic("PayoutRefused") == PAYOUT_REFUSED
+    assert vault.topic("PayoutCanceled") == PAYOUT_CANCELED
+    assert vault.calldata("cancel", [1, 2**255]) == cancel_calldata([1, 2**255])
+
+
+def test_batch_refusals_and_cancellations_are_read() -> None:
+    refused = log(PAYOUT_REFUSED, word(1 << 8 | 1), data=encode(["bytes"], [b"no"]))
+    canceled = log(PAYOUT_CANCELED, word(9))
+
+    found = facts(VAULT, [refused, BATCH, canceled])
+
+    assert found.batches == (BatchPaid(7, HEAD, TOKEN, 7 << 216 | 5, 0b1011, 0b0010),)
+    assert (found.refusals, found.canceled) == ({257: b"no"}, (9,))
+
+
+def test_logs_of_other_contracts_and_other_events_are_passed_over() -> None:
+    elsewhere = log(*BATCH.topics, data=BATCH.data, source=TOKEN)
+
+    found = facts(VAULT, [elsewhere, log(b"\x99" * 32), log()])
+
+    assert (found.batches, found.refusals, found.canceled) == ((), {}, ())
+
+
+def test_event_of_an_unknown_layout_halts() -> None:
+    with pytest.raises(Halted, match="unknown layout"):
+        facts(VAULT, [log(BATCH_PAID, word(7), bytes(32), word(0), data=b"short")])
+    with pytest.raises(Halted, match="unknown layout"):
+        facts(VAULT, [log(PAYOUT_CANCELED)])

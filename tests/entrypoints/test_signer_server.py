@@ -1,0 +1,119 @@
+"""The signer's socket belongs to its user alone, and every way to misuse it ends in one clear line."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+
+from bascule.domain.errors import Halted, Retryable
+from bascule.entrypoints.signer_client import SignerClient, SignerUnreachable
+from bascule.entrypoints.signer_server import SOCKET_PATH_MAX, SignerServer
+from bascule.services.signing_intents import SignerRefused
+from tests.support.money_out import OpenAs
+from tests.support.nodes import no_guard
+from tests.support.signing import Desk
+
+
+@pytest.fixture
+async def desk(db_as: OpenAs) -> Desk:
+    return await Desk(await db_as("owner"), await db_as("signer")).set_up()
+
+
+@pytest.fixture
+async def path(desk: Desk, tmp_path: Path) -> AsyncIterator[Path]:
+    """A listening signer's socket."""
+    at = tmp_path / "s"
+    server = SignerServer(desk.signer(), at)
+    await server.open()
+    yield at
+    await server.close()
+    assert not at.exists()
+
+
+async def test_signature_and_refusal_cross_the_socket_unchanged(desk: Desk, path: Path) -> None:
+    async with SignerClient(path, guard=no_guard) as client:
+        signed = await client.sign(desk.pay())
+        with pytest.raises(SignerRefused) as refused:
+            await client.sign(desk.pay(desk.item(0, by=(1,)), desk.item(1), nonce=1))
+
+    assert signed == await desk.signer().sign(desk.pay())
+    assert [(item.payout_id, item.code) for item in refused.value.items] == [("po_0", "approvals_missing")]
+
+
+async def test_socket_is_open_to_its_user_alone(path: Path) -> None:
+    mode = await asyncio.to_thread(path.stat)
+    assert mode.st_mode & 0o777 == 0o600
+
+
+async def test_second_signer_does_not_take_the_socket(desk: Desk, path: Path) -> None:
+    with pytest.raises(Halted, match="another signer is listening"):
+        await SignerServer(desk.signer(), path).open()
+
+
+async def test_socket_left_by_a_crash_is_taken_over(desk: Desk, tmp_path: Path) -> None:
+    at = tmp_path / "s"
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(str(at))
+    dead.close()
+
+    server = SignerServer(desk.signer(), at)
+    await server.open()
+    async with SignerClient(at, guard=no_guard) as client:
+        await client.sign(desk.pay())
+    await server.close()
+
+
+@pytest.mark.parametrize("name", ["x" * 200, "file", "no/such/folder"])
+async def test_unusable_path_is_one_clear_line(desk: Desk, tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(Halted) as halted:
+        await SignerServer(desk.signer(), tmp_path / name).open()
+
+    assert "\n" not in str(halted.value)
+    assert (str(SOCKET_PATH_MAX) in str(halted.value)) == (name == "x" * 200)
+
+
+async def test_absent_signer_is_a_reason_to_wait(desk: Desk, tmp_path: Path) -> None:
+    async with SignerClient(tmp_path / "s", guard=no_guard) as client:
+        with pytest.raises(SignerUnreachable, match="does not answer") as waits:
+            await client.sign(desk.pay())
+
+    assert isinstance(waits.value, Retryable)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"kind": "anything"}',
+        b'{"kind": "digest", "digest": "AAAA"}',
+        b'{"kind": "fill", "chain_id": "1"}',
+    ],
+)
+async def test_what_is_no_typed_intent_is_not_even_considered(desk: Desk, path: Path, body: bytes) -> None:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(path))) as session,
+        session.post("http://signer/sign", data=body) as response,
+    ):
+        assert response.status == 400
+        assert (await response.json())["code"] == "intent_malformed"
+    assert await desk.count("slots") == 0
+
+
+async def test_intent_with_one_more_field_is_refused(desk: Desk, path: Path) -> None:
+    asked = {**msgspec.to_builtins(desk.fill()), "data": "AAAA"}
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(path))) as session,
+        session.post("http://signer/sign", json=asked) as response,
+    ):
+        assert response.status == 400
+    assert await desk.count("slots") == 0
