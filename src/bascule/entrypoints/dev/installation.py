@@ -89,6 +89,7 @@ class Installation:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self.close()
             raise FolderRefused(
                 f"another bascule runs on {self.folder}", "stop it, or name another folder by --data-dir"
             ) from None
