@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -254,3 +255,36 @@ async def test_ambiguous_currency_asks_for_the_token(stage: Treasury) -> None:
     assert (refused.value.code, refused.value.param) == ("token_ambiguous", "token")
 
     assert (await stage.request(token="tok_usdt"))["token"] == "tok_usdt"
+
+
+async def test_two_approvers_at_once_make_one_hold(stage: Treasury) -> None:
+    asked = await stage.request()
+
+    await asyncio.gather(stage.approve(asked, 1), stage.approve(asked, 2))
+
+    assert await stage.rows("SELECT state, holds FROM payouts") == [("pending", 1)]
+    assert (await stage.events(asked)).count("approved") == 1
+    await stage.require_truth()
+
+
+async def test_same_identity_asked_for_at_once_is_one_payout(stage: Treasury) -> None:
+    made = await asyncio.gather(
+        *(stage.request("5.00", payee(1), client_reference_id="same") for _ in range(3))
+    )
+
+    assert len({payout["id"] for payout in made}) == 1
+    assert await stage.rows("SELECT count(*) FROM payouts") == [(1,)]
+
+
+async def test_cancel_and_reservation_at_once_agree_on_one_end(stage: Treasury) -> None:
+    payout = await stage.approved()
+    submitter = await stage.submitter()
+
+    done = await asyncio.gather(stage.cancel(payout), submitter.run_once(), return_exceptions=True)
+    await stage.run(submitter)
+
+    canceled = not isinstance(done[0], BaseException)
+    assert canceled or isinstance(done[0], Conflict)
+    assert await stage.status(payout) == ("canceled" if canceled else "paid")
+    assert len(await stage.transfers_out()) == (0 if canceled else 1)
+    await stage.require_truth()

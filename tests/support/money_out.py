@@ -40,18 +40,8 @@ from bascule.storage.tokens import Token
 from tests.support.chain import LocalNode, calldata, local_node
 from tests.support.money_out_setup import FLOAT, LANE_NAME, LIMIT, START, approver, deploy_vault, write_rows
 
-__all__ = [
-    "FLOAT",
-    "LIMIT",
-    "Crash",
-    "Crashing",
-    "OpenAs",
-    "Treasury",
-    "approver",
-    "payee",
-    "sign_typed",
-    "treasury",
-]
+__all__ = ["FLOAT", "LANE_NAME", "LIMIT", "START", "Crash", "Crashing", "OpenAs", "Treasury"]
+__all__ += ["approver", "payee", "sign_typed", "treasury"]
 
 OpenAs = Callable[[str], Awaitable[Database]]
 TRANSFER = "0x" + keccak(b"Transfer(address,address,uint256)").hex()

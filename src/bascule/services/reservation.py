@@ -69,13 +69,14 @@ class Reservation:
         """The oldest payouts the vault's journal float covers; the reason is kept on those it does not."""
         left = await payouts.vault_float(conn, token_id)
         affordable: list[PayoutRow] = []
-        for payout in waiting:
-            if payout.approval_expires_at <= self.clock.now() or payout.amount > left:
+        open_ones = [payout for payout in waiting if payout.approval_expires_at > self.clock.now()]
+        for payout in open_ones:
+            if payout.amount > left:
                 break
             left -= payout.amount
             affordable.append(payout)
-        if waiting and not affordable:
-            first = waiting[0]
+        if open_ones and not affordable:
+            first = open_ones[0]
             await payouts.mark_waiting(conn, first.chain_id, first.vault, token_id, FLOAT_SHORT)
             log.warning("payouts wait for float", token=token_id, waiting=len(waiting))
         return affordable

@@ -89,6 +89,9 @@ class Signer:
             raise SignerRefused("wallet_unknown", f"Wallet 0x{slot.wallet.hex()} is not a lane's wallet.")
         if intent.epoch < wallet.epoch:
             raise SignerRefused("epoch_stale", f"Epoch {intent.epoch} is over: {wallet.epoch} was seen.")
+        await signer_wallets.raise_marks(
+            conn, slot.chain_id, slot.wallet, epoch=intent.epoch, nonce=wallet.highest_nonce
+        )
         bound = await signer_ledger.slot(conn, slot)
         if bound is not None and bound != tx.content():
             raise SignerRefused("slot_taken", f"Nonce {slot.nonce} is bound to other content for ever.")
@@ -96,21 +99,19 @@ class Signer:
             for signature in await signer_ledger.signatures(conn, slot):
                 if signature.fees == tx.fees:
                     return signature
-        await self._require_allowed(conn, intent, wallet, tx.fees)
+        if wallet.frozen and isinstance(intent, PayIntent):
+            raise SignerRefused("wallet_frozen", "The kill switch of this wallet is on.")
         if bound is None:
             await self._bind(conn, intent, tx, slot, wallet)
+        await self._require_fees(conn, intent, tx.fees)
         return None
 
-    async def _require_allowed(
-        self, conn: Connection, intent: Intent, wallet: SignerWallet, fees: Fees
-    ) -> None:
-        """Kill switch and fee caps, for every signature that does not exist yet."""
+    async def _require_fees(self, conn: Connection, intent: Intent, fees: Fees) -> None:
+        """Fee caps, for every signature that does not exist yet."""
         if isinstance(intent, FillIntent):
             highest = await signer_limits.highest_fee(conn, intent.chain_id)
             signer_checks.require_fees(fees, max_fee_per_gas=highest or 0, max_gas=FILL_GAS)
             return
-        if wallet.frozen:
-            raise SignerRefused("wallet_frozen", "The kill switch of this wallet is on.")
         limits = await signer_checks.limits_of(conn, intent)
         signer_checks.require_fees(fees, max_fee_per_gas=limits.max_fee_per_gas, max_gas=limits.max_gas)
 

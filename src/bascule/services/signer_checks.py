@@ -80,7 +80,7 @@ async def allowed_items(conn: Connection, intent: PayIntent, now: datetime) -> l
     """
     vault, token = Address(intent.vault), Address(intent.token)
     await signer_ledger.serialize_spending(conn, intent.chain_id, vault, token)
-    limits = await limits_of(conn, intent)
+    limits = await signer_limits.current(conn, intent.chain_id, vault, token)
     rosters = await signer_rosters.current(conn, {item.account_id for item in intent.items})
     items = [_item(intent, item) for item in intent.items]
     known = await signer_ledger.known_items(conn, items)
@@ -92,8 +92,7 @@ async def allowed_items(conn: Connection, intent: PayIntent, now: datetime) -> l
         code = (
             _why_not_the_same(item, known)
             or _why_not_approved(intent, asked, rosters.get(asked.account_id), now)
-            or ("item_limit_exceeded" if item.amount > limits.max_per_item else None)
-            or ("day_limit_exceeded" if fresh and spent > limits.max_per_day else None)
+            or _why_too_much(item, limits, spent if fresh else 0)
         )
         if code is not None:
             faults.append(OffendingItem(item.payout_id, code))
@@ -103,6 +102,15 @@ async def allowed_items(conn: Connection, intent: PayIntent, now: datetime) -> l
             "items_refused", f"{len(faults)} of {len(items)} items are refused.", tuple(faults)
         )
     return items
+
+
+def _why_too_much(item: Item, limits: HardLimits | None, spent: int) -> str | None:
+    """spent: base units of the day with this item; 0 when it was counted before."""
+    if limits is None:
+        return "token_not_allowed"
+    if item.amount > limits.max_per_item:
+        return "item_limit_exceeded"
+    return "day_limit_exceeded" if spent > limits.max_per_day else None
 
 
 def _why_not_the_same(item: Item, known: Mapping[str | int, tuple[str, Hash]]) -> str | None:

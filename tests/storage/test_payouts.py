@@ -1,0 +1,113 @@
+"""A payout's row moves along its machine only; its identity and its vault id are its own for ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg import errors
+
+from bascule.domain.errors import Conflict
+from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
+from bascule.storage import payouts
+from bascule.storage.payouts import PayoutRow
+from bascule.storage.queries import QueryError
+from tests.support.money_out import START, OpenAs, Treasury, treasury
+
+
+@pytest.fixture
+async def stage(db_as: OpenAs, tmp_path: Path) -> AsyncIterator[Treasury]:
+    async with treasury(db_as, tmp_path) as built:
+        yield built
+
+
+async def locked(stage: Treasury, conn: Any, payout: dict[str, Any]) -> PayoutRow:
+    row = await payouts.lock(conn, payout["id"])
+    assert row is not None
+    return row
+
+
+@pytest.mark.parametrize("event", [e for e in PayoutEvent if not PAYOUT.may(PayoutState.REQUIRES_ACTION, e)])
+async def test_event_the_machine_refuses_changes_no_row(stage: Treasury, event: PayoutEvent) -> None:
+    asked = await stage.request()
+
+    async with stage.api.transaction() as conn:
+        with pytest.raises(Conflict):
+            await payouts.advance(conn, await locked(stage, conn, asked), event)
+
+    assert await stage.status(asked) == "requires_action"
+
+
+async def test_row_that_was_read_before_another_change_does_not_move(stage: Treasury) -> None:
+    asked = await stage.request()
+    async with stage.api.transaction() as conn:
+        stale = await locked(stage, conn, asked)
+        await payouts.advance(conn, stale, PayoutEvent.REJECT)
+        with pytest.raises(QueryError):
+            await payouts.advance(conn, stale, PayoutEvent.CANCEL)
+
+
+async def test_payout_keeps_the_vault_id_it_was_given(stage: Treasury) -> None:
+    first, second = await stage.approved("1.00"), await stage.approved("2.00")
+    async with stage.submitters_db.transaction() as conn:
+        taken = await payouts.advance_to_in_transit(conn, await locked(stage, conn, first), 7)
+        released = await payouts.advance(conn, taken, PayoutEvent.RELEASE)
+        assert released.vault_id == 7
+        with pytest.raises(QueryError):
+            await payouts.advance_to_in_transit(conn, released, 8)
+        again = await payouts.advance_to_in_transit(conn, released, 7)
+        assert (again.state, again.version) == (PayoutState.IN_TRANSIT, taken.version + 2)
+    with pytest.raises(errors.UniqueViolation, match="one_payout_per_vault_id"):
+        async with stage.submitters_db.transaction() as conn:
+            await payouts.advance_to_in_transit(conn, await locked(stage, conn, second), 7)
+
+
+async def test_released_id_binds_a_payout_to_its_own_lane_and_word(stage: Treasury) -> None:
+    payout = await stage.approved()
+    own_id = (3 << 224) | 300
+    async with stage.submitters_db.transaction() as conn:
+        taken = await payouts.advance_to_in_transit(conn, await locked(stage, conn, payout), own_id)
+        await payouts.advance(conn, taken, PayoutEvent.RELEASE)
+        at = (taken.chain_id, taken.vault)
+
+        assert await payouts.oldest_waiting(conn, *at, 0) is None
+        found = await payouts.oldest_waiting(conn, *at, 3)
+        assert found is not None
+        assert found.id == taken.id
+        assert await payouts.oldest_waiting(conn, *at, 3, [taken.token_id]) is None
+        assert await payouts.lock_waiting(conn, *at, taken.token_id, 0, 10) == []
+        assert len(await payouts.lock_waiting(conn, *at, taken.token_id, own_id >> 8, 10)) == 1
+
+
+async def test_payout_locked_by_one_lane_is_skipped_by_the_other(stage: Treasury) -> None:
+    payout = await stage.approved()
+    async with stage.submitters_db.transaction() as conn:
+        row = await locked(stage, conn, payout)
+        async with stage.owner.transaction() as other:
+            assert await payouts.lock_waiting(other, row.chain_id, row.vault, row.token_id, 0, 10) == []
+
+
+async def test_reason_to_wait_is_told_once_and_gone_when_taken(stage: Treasury) -> None:
+    payout = await stage.approved()
+    async with stage.submitters_db.transaction() as conn:
+        row = await locked(stage, conn, payout)
+        where = (row.chain_id, row.vault, row.token_id)
+        assert await payouts.mark_waiting(conn, *where, "float_short") == 1
+        assert await payouts.mark_waiting(conn, *where, "float_short") == 0
+    assert (await stage.read(payout))["waits_for"] == "float_short"
+
+    await stage.run()
+
+    assert (await stage.read(payout))["waits_for"] is None
+
+
+async def test_spending_of_a_day_leaves_out_what_was_called_off(stage: Treasury) -> None:
+    kept, gone = await stage.request("3.00"), await stage.request("4.00")
+    await stage.reject(gone)
+    async with stage.api.read() as conn:
+        row = await payouts.get(conn, kept["id"])
+        assert row is not None
+        assert await payouts.spent_since(conn, row.account_id, row.token_id, START) == 3_000_000
+        assert await payouts.spent_since(conn, row.account_id, row.token_id, row.created_at) == 0

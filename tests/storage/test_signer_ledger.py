@@ -1,0 +1,81 @@
+"""The signer's memory only grows, and other processes cannot reach it."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import errors
+
+from bascule.domain.chain import Address
+from bascule.storage import signer_ledger, signer_limits, signer_rosters, signer_wallets
+from bascule.storage.database import Database
+from bascule.storage.signer_ledger import SlotKey
+from tests.support.money_out import OpenAs
+from tests.support.signing import ACCOUNT, CHAIN, KEY, TOKEN, VAULT, Desk
+
+
+@pytest.fixture
+async def desk(db_as: OpenAs) -> Desk:
+    return await Desk(await db_as("owner"), await db_as("signer")).set_up()
+
+
+@pytest.mark.parametrize("table", ["items", "slots", "signatures", "refusals", "rosters", "limits"])
+@pytest.mark.parametrize("statement", ["DELETE FROM signer.{}", "TRUNCATE signer.{} CASCADE"])
+async def test_memory_cannot_be_emptied_even_by_its_owner(desk: Desk, table: str, statement: str) -> None:
+    await desk.signer().sign(desk.pay())
+    async with desk.owner.transaction() as conn:
+        await signer_ledger.insert_refusal(conn, at=desk.clock.now(), code="c", request={})
+
+    async with desk.owner.read() as conn:
+        with pytest.raises(errors.InsufficientPrivilege):
+            await conn.execute(statement.format(table).encode())
+
+
+@pytest.mark.parametrize("change", ["epoch = 0", "highest_nonce = -1"])
+async def test_marks_of_a_wallet_never_fall(desk: Desk, change: str) -> None:
+    await desk.signer().sign(desk.pay(nonce=5, epoch=3))
+
+    async with desk.owner.read() as conn:
+        with pytest.raises(errors.Error):
+            await conn.execute(f"UPDATE signer.wallets SET {change}".encode())
+    async with desk.db.transaction() as conn:
+        await signer_wallets.raise_marks(conn, CHAIN, KEY.address, epoch=1, nonce=1)
+        wallet = await signer_wallets.lock(conn, CHAIN, KEY.address)
+    assert wallet is not None
+    assert (wallet.epoch, wallet.highest_nonce) == (3, 5)
+
+
+async def test_newest_roster_and_limits_rule(desk: Desk) -> None:
+    one = Address(b"\x0a" * 20)
+    async with desk.owner.transaction() as conn:
+        await signer_rosters.add(conn, ACCOUNT, version=2, threshold=1, members=[one])
+        version = await signer_limits.set(
+            conn,
+            CHAIN,
+            vault=VAULT,
+            token=TOKEN,
+            limits=signer_limits.HardLimits(1, 2, 3, 4),
+        )
+    assert version == 2
+
+    async with desk.db.read() as conn:
+        rosters = await signer_rosters.current(conn, [ACCOUNT, "acct_nobody"])
+        assert rosters == {ACCOUNT: signer_rosters.Roster(2, 1, frozenset({one}))}
+        assert await signer_limits.current(conn, CHAIN, VAULT, TOKEN) == signer_limits.HardLimits(1, 2, 3, 4)
+        assert await signer_limits.highest_fee(conn, CHAIN) == 3
+        assert await signer_limits.highest_fee(conn, 1) is None
+
+
+@pytest.mark.parametrize("table", ["rosters", "roster_members", "limits", "wallets"])
+async def test_signer_cannot_write_its_own_authority(desk: Desk, table: str) -> None:
+    async with desk.db.read() as conn:
+        with pytest.raises(errors.InsufficientPrivilege):
+            await conn.execute(f"INSERT INTO signer.{table} SELECT * FROM signer.{table}".encode())
+
+
+@pytest.mark.parametrize("role", ["api", "submitter", "watcher", "worker"])
+async def test_other_processes_cannot_read_the_signers_memory(db_as: OpenAs, role: str) -> None:
+    db: Database = await db_as(role)
+
+    async with db.read() as conn:
+        with pytest.raises(errors.InsufficientPrivilege):
+            await signer_ledger.slot(conn, SlotKey(CHAIN, KEY.address, 0))
