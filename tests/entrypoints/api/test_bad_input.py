@@ -1,0 +1,293 @@
+"""Whatever comes in wrong is refused with its own code, names the parameter, and writes nothing.
+
+Since nothing may be written, all of these share one database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from bascule.entrypoints.api.app import OPERATIONS
+from bascule.entrypoints.api.operation import Operation
+from bascule.storage.database import Database
+from tests.support.api import ENTROPY, Shop, new_id, open_shop
+from tests.support.postgres import TestServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+JSON = {"content-type": "application/json"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+INTENT = {"amount": "25.00", "currency": "usdc"}
+PAYOUT = {
+    "amount": "25.00", "currency": "usdc", "network": "eip155:31337",
+    "destination": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+}  # fmt: skip
+ENDPOINT = {"url": "https://merchant.example/hooks"}
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/payment_intents": INTENT,
+    "/v1/payouts": PAYOUT,
+    "/v1/webhook_endpoints": ENDPOINT,
+}
+WRITES = [operation for operation in OPERATIONS if operation.method == "POST"]
+READS = [operation for operation in OPERATIONS if operation.reads]
+WITH_ID = [operation for operation in OPERATIONS if "{id}" in operation.path]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(postgres_server: TestServer) -> AsyncIterator[Shop]:
+    """One shop for the whole file."""
+    name = "bascule_bad_input"
+    postgres_server.create(name)
+    async with AsyncExitStack() as stack:
+
+        async def open_as(role: str) -> Database:
+            return await stack.enter_async_context(Database(postgres_server.url_of(name, role), pool_size=2))
+
+        yield await open_shop(open_as)
+    postgres_server.drop(name)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the merchant's test key."""
+    async with shop.client() as client:
+        yield client
+
+
+def named(operation: Operation) -> str:
+    return operation.name
+
+
+def path_of(operation: Operation, shop: Shop) -> str:
+    """The operation's path with ids that could exist."""
+    prefix = {"payment_intents": "pi", "deposits": "dep", "payouts": "po", "events": "evt"}.get(
+        operation.tag, "we"
+    )
+    return operation.path.format(
+        id=new_id(prefix, shop.clock, ENTROPY), delivery=new_id("dlv", shop.clock, ENTROPY)
+    )
+
+
+async def refused(
+    shop: Shop, answer: httpx.Response, status: int, code: str, param: str | None, before: dict[str, int]
+) -> None:
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (status, code, param), answer.text
+    assert await shop.rows() == before
+
+
+KEY = {"idempotency-key": "k"}
+
+
+@pytest.mark.parametrize("operation", WRITES, ids=named)
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code", "param"),
+    [
+        (b'{"amount": ', JSON, 400, "body_malformed", None),
+        (b"[]", JSON, 400, "body_malformed", None),
+        (b'"text"', JSON, 400, "body_malformed", None),
+        (b'{"surprise": 1}', JSON, 400, "parameter_unknown", "surprise"),
+        (b'{"description": "a\\u0000b"}', JSON, 400, "parameter_invalid", "description"),
+        (b'{"metadata": {"a": ["\\u0000"]}}', JSON, 400, "parameter_invalid", "metadata"),
+        (b"description=a%00b", FORM, 400, "parameter_invalid", "description"),
+        (b"description=%ff", FORM, 400, "body_malformed", None),
+        (b"surprise[a]=1", FORM, 400, "parameter_unknown", "surprise"),
+        (b"a[b][c][d][e][f]=1", FORM, 400, "parameter_invalid", "a[b][c][d][e][f]"),
+        (b"\xff\xfe", JSON, 400, "body_malformed", None),
+        (b"<a/>", {"content-type": "text/xml"}, 415, "content_type_unsupported", None),
+        (b"{}", {}, 415, "content_type_unsupported", None),
+        (b'{"description": "' + b"x" * 70_000 + b'"}', JSON, 413, "body_too_large", None),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+async def test_a_body_that_cannot_be_read_is_refused_by_every_operation_that_writes(
+    shop: Shop, client: httpx.AsyncClient, operation: Operation, body: bytes, headers: dict[str, str],
+    status: int, code: str, param: str | None,
+) -> None:  # fmt: skip
+    before = await shop.rows()
+
+    answer = await client.post(path_of(operation, shop), content=body, headers=headers | KEY)
+
+    await refused(shop, answer, status, code, param, before)
+
+
+async def test_a_body_without_announced_length_is_cut_off_at_64_kib(
+    shop: Shop, client: httpx.AsyncClient
+) -> None:
+    before = await shop.rows()
+
+    async def endless() -> Any:
+        for _ in range(200):
+            yield b" " * 1024
+
+    answer = await client.post("/v1/payment_intents", content=endless(), headers=JSON)
+
+    await refused(shop, answer, 413, "body_too_large", None, before)
+
+
+def wrong(path: str, code: str, param: str, **changes: Any) -> Any:
+    label = ",".join(f"{name}={value!r:.30}" for name, value in changes.items())
+    return pytest.param(path, changes, code, param, id=f"{path[4:]}:{label}")
+
+
+PI, PO, WE = "/v1/payment_intents", "/v1/payouts", "/v1/webhook_endpoints"
+WRONG = [
+    wrong(PI, "parameter_missing", "amount", amount=...),
+    wrong(PI, "parameter_missing", "currency", currency=...),
+    wrong(PI, "amount_not_string", "amount", amount=25.0),
+    wrong(PI, "amount_not_string", "amount", amount=25),
+    wrong(PI, "amount_not_string", "amount", amount=None),
+    wrong(PI, "amount_not_string", "amount", amount=["25.00"]),
+    wrong(PI, "amount_decimal_point_required", "amount", amount="25"),
+    wrong(PI, "amount_too_precise", "amount", amount="25.0000001"),
+    wrong(PI, "amount_too_small", "amount", amount="0.00"),
+    wrong(PI, "amount_too_small", "amount", amount="-1.00"),
+    wrong(PI, "amount_too_large", "amount", amount="1" + "0" * 18 + ".00"),
+    wrong(PI, "parameter_invalid", "amount", amount="25.0"),
+    wrong(PI, "parameter_invalid", "amount", amount="25,00"),
+    wrong(PI, "parameter_invalid", "amount", amount="٢٥.00"),
+    wrong(PI, "currency_unsupported", "currency", currency="eurc"),
+    wrong(PI, "parameter_invalid", "currency", currency="US DOLLAR"),
+    wrong(PI, "parameter_invalid", "currency", currency=5),
+    wrong(PI, "parameter_invalid", "accepted", accepted=[]),
+    wrong(PI, "parameter_invalid", "accepted", accepted="local"),
+    wrong(PI, "parameter_invalid", "accepted", accepted={"0": {"network": "local"}}),
+    wrong(PI, "parameter_missing", "accepted[0]", accepted=[{}]),
+    wrong(PI, "network_unknown", "accepted[0][network]", accepted=[{"network": "mars"}]),
+    wrong(PI, "network_unknown", "accepted[0][network]", accepted=[{"network": "base"}]),
+    wrong(PI, "token_unknown", "accepted[1][token]", accepted=[{"network": "local"}, {"token": "tok_no"}]),
+    wrong(PI, "parameter_unknown", "accepted[0][chain]", accepted=[{"chain": "local"}]),
+    wrong(PI, "parameter_invalid", "expires_at", expires_at="1"),
+    wrong(PI, "parameter_invalid", "expires_at", expires_at=1),
+    wrong(PI, "parameter_invalid", "expires_at", expires_at=2**70),
+    wrong(PI, "parameter_invalid", "expires_at", expires_at=1.5),
+    wrong(PI, "parameter_invalid", "expires_at", expires_at=True),
+    wrong(PI, "parameter_invalid", "closes_at", closes_at=1),
+    wrong(PI, "parameter_invalid", "policy[late]", policy={"late": "maybe"}),
+    wrong(PI, "parameter_unknown", "policy[latte]", policy={"latte": "accept"}),
+    wrong(PI, "parameter_invalid", "policy[underpay_tolerance_bps]",
+          policy={"underpay_tolerance_bps": 10_001}),
+    wrong(PI, "amount_not_string", "policy[underpay_tolerance_abs]", policy={"underpay_tolerance_abs": 1}),
+    wrong(PI, "parameter_invalid", "policy[underpay_tolerance_abs]",
+          policy={"underpay_tolerance_abs": "25.00"}),
+    wrong(PI, "parameter_invalid", "metadata[a]", metadata={"a": 1}),
+    wrong(PI, "parameter_invalid", "metadata", metadata={f"k{n}": "v" for n in range(51)}),
+    wrong(PI, "parameter_invalid", "metadata[a]", metadata={"a": "x" * 501}),
+    wrong(PI, "parameter_invalid", "description", description=5),
+    wrong(PI, "parameter_invalid", "description", description="x" * 1001),
+    wrong(PI, "parameter_invalid", "client_reference_id", client_reference_id="x" * 201),
+    wrong(PI, "parameter_invalid", "expand[0]", expand=["merchant"]),
+    wrong(PO, "parameter_missing", "destination", destination=...),
+    wrong(PO, "address_checksum_mismatch", "destination",
+          destination="0x70997970c51812dc3A010C7d01b50e0d17dc79C8"),
+    wrong(PO, "address_invalid", "destination", destination="0x70"),
+    wrong(PO, "address_invalid", "destination", destination=5),
+    wrong(PO, "address_invalid", "destination", destination="0x" + "00" * 20),
+    wrong(PO, "amount_decimal_point_required", "amount", amount="25"),
+    wrong(PO, "amount_not_string", "amount", amount=25.5),
+    wrong(PO, "parameter_missing", "network", network=...),
+    wrong(PO, "parameter_unknown", "to", to="0x"),
+    wrong(WE, "parameter_missing", "url", url=...),
+    wrong(WE, "parameter_invalid", "url", url=5),
+    wrong(WE, "webhook_url_forbidden", "url", url="ftp://merchant.example"),
+    wrong(WE, "webhook_url_forbidden", "url", url="https://user:pw@merchant.example/"),
+    wrong(WE, "parameter_invalid", "enabled_events[0]", enabled_events=["payment.succeeded"]),
+    wrong(WE, "parameter_invalid", "enabled_events", enabled_events=[]),
+    wrong(WE, "parameter_invalid", "enabled_events", enabled_events="*"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "changes", "code", "param"), WRONG)
+async def test_a_wrong_parameter_is_named_with_its_own_code(
+    shop: Shop, client: httpx.AsyncClient, path: str, changes: dict[str, Any], code: str, param: str
+) -> None:
+    body = {name: value for name, value in (BODIES[path] | changes).items() if value is not ...}
+    before = await shop.rows()
+
+    answer = await client.post(path, content=json.dumps(body), headers=JSON | KEY)
+
+    await refused(shop, answer, 400, code, param, before)
+
+
+@pytest.mark.parametrize("operation", READS, ids=named)
+@pytest.mark.parametrize(
+    ("query", "code", "param"),
+    [("surprise=1", "parameter_unknown", "surprise"), ("surprise[a]=%00", "parameter_invalid", "surprise")],
+)
+async def test_an_unknown_query_parameter_is_refused_by_every_operation_that_reads(
+    shop: Shop, client: httpx.AsyncClient, operation: Operation, query: str, code: str, param: str
+) -> None:
+    answer = await client.get(f"{path_of(operation, shop)}?{query}")
+
+    await refused(shop, answer, 400, code, param, await shop.rows())
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code", "param"),
+    [
+        ("limit=0", 400, "parameter_invalid", "limit"),
+        ("limit=101", 400, "parameter_invalid", "limit"),
+        ("limit=ten", 400, "parameter_invalid", "limit"),
+        ("limit=1&limit=2", 400, "parameter_invalid", "limit"),
+        ("starting_after=pi_nobody", 404, "resource_missing", "starting_after"),
+        ("starting_after=a&ending_before=b", 400, "parameter_invalid", "ending_before"),
+        ("created[gte]=yesterday", 400, "parameter_invalid", "created[gte]"),
+        ("created[near]=5", 400, "parameter_unknown", "created[near]"),
+        ("status=lost", 400, "parameter_invalid", "status"),
+        ("expand[]=data.merchant", 400, "parameter_invalid", "expand[0]"),
+    ],
+)
+async def test_a_wrong_list_parameter_is_named(
+    shop: Shop, client: httpx.AsyncClient, query: str, status: int, code: str, param: str
+) -> None:
+    answer = await client.get(f"/v1/payment_intents?{query}")
+
+    await refused(shop, answer, status, code, param, await shop.rows())
+
+
+@pytest.mark.parametrize("operation", WITH_ID, ids=named)
+@pytest.mark.parametrize("id", ["unknown", "pi_", "a%00b", "po_" + "z" * 26, "%2e%2e"])
+async def test_an_id_nothing_can_have_is_404_everywhere(
+    shop: Shop, client: httpx.AsyncClient, operation: Operation, id: str
+) -> None:
+    before = await shop.rows()
+    path = operation.path.format(id=id, delivery=new_id("dlv", shop.clock, ENTROPY))
+    body = operation.example or None
+
+    answer = await client.request(operation.method, path, json=body, headers=KEY)
+
+    await refused(shop, answer, 404, "resource_missing", "id", before)
+
+
+async def test_an_unknown_path_and_a_wrong_method_have_the_same_body_as_all_errors(
+    client: httpx.AsyncClient,
+) -> None:
+    unknown = await client.get("/v1/nothing")
+    wrong_method = await client.put("/v1/payment_intents")
+
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "route_unknown")
+    assert (wrong_method.status_code, wrong_method.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert wrong_method.headers["allow"]
+
+
+async def test_an_unknown_version_is_refused_by_name(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/balance", headers={"bascule-version": "1999-01-01"})
+    tolerated = await client.get("/v1/balance", headers={"stripe-version": "2020-08-27"})
+
+    assert answer.json()["error"]["code"] == "version_unknown"
+    assert tolerated.status_code == 200
+
+
+async def test_a_writing_operation_takes_no_query_string(shop: Shop, client: httpx.AsyncClient) -> None:
+    before = await shop.rows()
+
+    answer = await client.post("/v1/payment_intents?amount=1.00", json=INTENT)
+
+    await refused(shop, answer, 400, "parameter_unknown", "amount", before)

@@ -1,0 +1,131 @@
+"""One effect per key, whatever is repeated, raced or killed."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.api import Shop
+from tests.support.money_in import Crash, Crashing
+
+PATH = "/v1/payment_intents"
+BODY = {"amount": "25.00", "currency": "usdc"}
+
+
+def key(value: str) -> dict[str, str]:
+    return {"idempotency-key": value}
+
+
+async def test_the_same_request_again_gets_the_same_bytes_and_no_second_effect(
+    shop: Shop, client: httpx.AsyncClient
+) -> None:
+    first = await client.post(PATH, json=BODY, headers=key("a"))
+    before = await shop.rows()
+    shop.clock.advance(60)
+
+    again = await client.post(PATH, content=b'{"currency":"usdc", "amount":"25.00"}',
+                              headers=key('"a"') | {"content-type": "application/json"})  # fmt: skip
+
+    assert again.content == first.content
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["request-id"] != first.headers["request-id"]
+    assert await shop.rows() == before
+
+
+async def test_another_request_under_a_used_key_is_refused(shop: Shop, client: httpx.AsyncClient) -> None:
+    made = (await client.post(PATH, json=BODY, headers=key("a"))).json()
+    before = await shop.rows()
+
+    other_body = await client.post(PATH, json=BODY | {"amount": "26.00"}, headers=key("a"))
+    other_path = await client.post(f"{PATH}/{made['id']}/cancel", headers=key("a"))
+
+    for answer in (other_body, other_path):
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] == "idempotency_key_reused"
+        assert answer.json()["error"]["type"] == "idempotency_error"
+        assert answer.headers["stripe-should-retry"] == "false"
+    assert await shop.rows() == before
+
+
+async def test_keys_of_different_accounts_and_modes_are_different_keys(
+    shop: Shop, client: httpx.AsyncClient
+) -> None:
+    mine = (await client.post(PATH, json=BODY, headers=key("a"))).json()
+    async with shop.client(shop.rival_secret) as rival, shop.client(shop.live_secret) as live:
+        theirs = (await rival.post(PATH, json=BODY, headers=key("a"))).json()
+        real = (await live.post(PATH, json=BODY, headers=key("a"))).json()
+
+    assert len({mine["id"], theirs["id"], real["id"]}) == 3
+
+
+async def test_an_error_is_not_kept_so_the_key_may_try_again(client: httpx.AsyncClient) -> None:
+    wrong = await client.post(PATH, json=BODY | {"currency": "eurc"}, headers=key("a"))
+    right = await client.post(PATH, json=BODY, headers=key("a"))
+
+    assert (wrong.status_code, right.status_code) == (400, 200)
+
+
+@pytest.mark.parametrize("value", ["", "ä", "x" * 256, "a b"])
+async def test_a_key_that_is_no_key_is_refused(client: httpx.AsyncClient, value: str) -> None:
+    answer = await client.post(PATH, json=BODY, headers={"idempotency-key": value.encode("latin-1")})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "idempotency_key_invalid")
+
+
+async def test_money_out_is_refused_without_a_key(shop: Shop, client: httpx.AsyncClient) -> None:
+    before = await shop.rows()
+
+    answer = await client.post("/v1/payouts", json={})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "idempotency_key_missing")
+    assert await shop.rows() == before
+
+
+async def test_fifty_requests_at_once_with_one_key_make_one_intent(
+    shop: Shop, client: httpx.AsyncClient
+) -> None:
+    answers = await asyncio.gather(*(client.post(PATH, json=BODY, headers=key("race")) for _ in range(50)))
+
+    by_status = Counter(answer.status_code for answer in answers)
+    assert set(by_status) <= {200, 409}
+    assert len({answer.content for answer in answers if answer.status_code == 200}) == 1
+    for answer in answers:
+        if answer.status_code == 409:
+            assert answer.json()["error"]["code"] == "idempotency_key_in_use"
+            assert answer.headers["retry-after"] == "1"
+            assert answer.headers["stripe-should-retry"] == "true"
+    rows = await shop.rows()
+    assert (rows["payment_intents"], rows["outbox"], rows["idempotency_keys"]) == (1, 1, 1)
+
+
+async def test_a_key_that_is_being_worked_on_is_409_at_once(shop: Shop, client: httpx.AsyncClient) -> None:
+    async with shop.owner.transaction() as conn:
+        scope = f"idempotency:{shop.merchant}:False:held"
+        await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [scope])
+        answer = await client.post(PATH, json=BODY, headers=key("held"))
+
+    after = await client.post(PATH, json=BODY, headers=key("held"))
+    assert (answer.status_code, after.status_code) == (409, 200)
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "kept"),
+    [("api.before_commit", 0), ("api.after_commit", 1), ("api.before_response", 1)],
+)
+async def test_a_crash_leaves_all_or_nothing_and_the_retry_ends_with_one_effect(
+    shop: Shop, client: httpx.AsyncClient, failpoint: str, kept: int
+) -> None:
+    async with shop.client(failpoints=Crashing(failpoint)) as dying:
+        with pytest.raises(Crash):
+            await dying.post(PATH, json=BODY, headers=key("a"))
+    assert (await shop.rows())["payment_intents"] == kept
+
+    retried: Any = await client.post(PATH, json=BODY, headers=key("a"))
+
+    assert retried.status_code == 200
+    assert ("idempotent-replayed" in retried.headers) == bool(kept)
+    rows = await shop.rows()
+    assert (rows["payment_intents"], rows["outbox"], rows["deposit_addresses"]) == (1, 1, 2)
