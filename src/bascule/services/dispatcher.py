@@ -90,14 +90,13 @@ class Dispatcher:
         room = IN_FLIGHT - len(self._flying)
         if room <= 0:
             return
-        load = Counter(self._flying.values())
         async with self.db.transaction() as conn:
             claimed = await deliveries.claim(
                 conn,
                 now=self.clock.now(),
                 limit=room,
                 per_endpoint=PER_ENDPOINT,
-                busy=[endpoint for endpoint, flying in load.items() if flying >= PER_ENDPOINT],
+                flying=Counter(self._flying.values()),
                 lease_s=self.lease_s,
             )
         for delivery in claimed:

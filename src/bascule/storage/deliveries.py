@@ -1,6 +1,6 @@
 """Deliveries: one event on its way to one endpoint, and every attempt that was made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -85,11 +85,24 @@ async def get_many(conn: Connection, ids: Sequence[str]) -> list[Delivery]:
 
 
 async def claim(
-    conn: Connection, *, now: datetime, limit: int, per_endpoint: int, busy: Sequence[str], lease_s: float
+    conn: Connection,
+    *,
+    now: datetime,
+    limit: int,
+    per_endpoint: int,
+    flying: Mapping[str, int],
+    lease_s: float,
 ) -> list[Claimed]:
-    """Leases up to `limit` due deliveries, at most `per_endpoint` of one endpoint, none of the busy."""
+    """Leases up to `limit` due deliveries. flying: how many of an endpoint's `per_endpoint` are taken."""
     rows = await _Q.all(
-        conn, "claim", now=now, limit=limit, per_endpoint=per_endpoint, busy=list(busy), lease_s=lease_s
+        conn,
+        "claim",
+        now=now,
+        limit=limit,
+        per_endpoint=per_endpoint,
+        flying_to=list(flying.keys()),
+        flying=list(flying.values()),
+        lease_s=lease_s,
     )
     return [Claimed(**row) for row in rows]
 

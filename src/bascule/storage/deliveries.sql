@@ -25,10 +25,13 @@ FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.id = ANY(%(ids)s::t
 -- name: claim
 -- Due deliveries of enabled endpoints, a few per endpoint, leased by database time so that no other worker takes them.
 WITH due AS (
-    SELECT d.id, row_number() OVER (PARTITION BY d.endpoint_id ORDER BY d.next_at, d.id) AS place
+    SELECT d.id, coalesce(flying.n, 0)
+           + row_number() OVER (PARTITION BY d.endpoint_id ORDER BY d.next_at, d.id) AS place
     FROM deliveries d JOIN webhook_endpoints w ON w.id = d.endpoint_id
+    LEFT JOIN unnest(%(flying_to)s::text[], %(flying)s::integer[]) AS flying (endpoint_id, n)
+           ON flying.endpoint_id = d.endpoint_id
     WHERE d.state = 'scheduled' AND d.next_at <= %(now)s::timestamptz AND w.state = 'enabled'
-      AND (d.lease_until IS NULL OR d.lease_until <= now()) AND d.endpoint_id <> ALL(%(busy)s::text[])
+      AND (d.lease_until IS NULL OR d.lease_until <= now())
 ), picked AS (
     SELECT d.id FROM deliveries d JOIN due USING (id)
     WHERE due.place <= %(per_endpoint)s AND d.state = 'scheduled'

@@ -1,0 +1,62 @@
+"""Balance, tokens, networks and events, as the books and the chain say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from tests.support.api import Shop
+
+
+async def test_tokens_and_networks_are_those_of_the_keys_mode(shop: Shop, client: httpx.AsyncClient) -> None:
+    test_networks = (await client.get("/v1/networks")).json()["data"]
+    test_tokens = (await client.get("/v1/tokens")).json()["data"]
+    async with shop.client(shop.live_secret) as live:
+        live_tokens = (await live.get("/v1/tokens")).json()["data"]
+
+    assert [each["id"] for each in test_networks] == ["eip155:31337", "eip155:31338"]
+    assert [each["confirmations_required"] for each in test_networks] == [4, None]
+    assert {each["id"] for each in test_tokens} == {shop.tokens["local"].id, shop.tokens["second"].id}
+    assert [each["id"] for each in live_tokens] == [shop.tokens["base"].id]
+
+
+async def test_money_that_is_not_final_is_pending_and_nothing_else(
+    shop: Shop, client: httpx.AsyncClient
+) -> None:
+    body = {"amount": "25.00", "currency": "usdc", "accepted": [{"network": "local"}]}
+    intent = (await client.post("/v1/payment_intents", json=body)).json()
+    await shop.arrive(intent, 24_999_999)
+
+    balance = (await client.get("/v1/balance")).json()
+
+    def amounts(kind: str) -> list[str]:
+        return [part["amount_atomic"] for part in balance[kind]]
+
+    assert amounts("pending") == ["24999999", "0"]
+    assert amounts("available") == amounts("held") == amounts("unapplied") == ["0", "0"]
+    assert balance["pending"][0]["amount"] == "24.999999"
+
+
+async def test_events_are_listed_newest_first_or_by_number(shop: Shop, client: httpx.AsyncClient) -> None:
+    made = []
+    for _ in range(3):
+        answer = await client.post("/v1/payment_intents", json={"amount": "1.00", "currency": "usdc"})
+        made.append(answer.json()["id"])
+        shop.clock.advance(1)
+    await client.post(f"/v1/payment_intents/{made[0]}/cancel")
+    await shop.sequencer().run_once()
+
+    async def numbers(query: str) -> list[int]:
+        page: Any = (await client.get(f"/v1/events?{query}")).json()
+        return [event["account_sequence"] for event in page["data"]]
+
+    assert await numbers("") == [4, 3, 2, 1]
+    assert await numbers("after_sequence=1&limit=2") == [2, 3]
+    assert await numbers("types[]=payment_intent.canceled&types[]=payout.paid") == [4]
+    assert await numbers("types[0]=payment_intent.canceled") == [4]
+    assert await numbers(f"object={made[0]}") == [4, 1]
+    [event] = (await client.get("/v1/events?type=payment_intent.canceled")).json()["data"]
+    assert event["data"]["previous_attributes"] == {"status": "requires_action"}
+    assert event["request"]["id"].startswith("req_")
+    assert (await client.get(f"/v1/events/{event['id']}")).json() == event

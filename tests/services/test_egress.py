@@ -1,0 +1,120 @@
+"""A merchant's URL leads to the public internet or nowhere."""
+
+import asyncio
+from ipaddress import ip_address
+
+import pytest
+from aiohttp import web
+
+from bascule.domain.errors import Rejected
+from bascule.services.egress import EgressRules, forbidden_address
+from bascule.services.http_sender import RESPONSE_MAX, TIMEOUT_S, HttpSender
+from bascule.storage.database import Database, TransactionOpen, refuse_open_transaction
+from tests.support.receiver import local_sender, receiver
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+        "192.0.0.8", "192.88.99.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::1", "::",
+        "::127.0.0.1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::", "2001::1",
+        "fc00::1", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "3fff::1", "5f00::1", "100::1",
+        "2001:db8::1", "not an address",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_not_public_is_forbidden(text: str) -> None:
+    assert forbidden_address(text)
+
+
+@pytest.mark.parametrize("text", ["1.1.1.1", "93.184.215.14", "2606:4700::1111", "2a00:1450:4001:81b::200e"])
+def test_a_public_address_is_allowed(text: str) -> None:
+    assert ip_address(text)
+    assert not forbidden_address(text)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://merchant.example/", "https://127.0.0.1/", "https://[::1]/", "https://localhost/", "https://a.local/",
+        "https://metadata.google.internal/", "https://merchant.example:22/", "https://user@merchant.example/",
+        "https://merchant.example/#part", "https://0x7f000001/", "https://2130706433/", "https://127.1/",
+        "https://0177.0.0.1/", "https://merchant/", "https:///path", "ftp://merchant.example/", "https://[::1",
+        "https://merchant.example/a b", "https://merchänt.example/", "javascript:alert(1)", "",
+        "https://merchant.example:99999/", "https://10.0.0.1.:443/", "https://merchant.example\n.evil.example/",
+    ],
+)  # fmt: skip
+def test_a_url_that_leads_inside_or_nowhere_is_refused(url: str) -> None:
+    with pytest.raises(Rejected) as refusal:
+        EgressRules(allow_local=True).check(url, livemode=True)
+    assert refusal.value.code == "webhook_url_forbidden"
+
+
+def test_loopback_needs_the_setting_and_test_mode_both() -> None:
+    url = "http://127.0.0.1:9/hook"
+
+    EgressRules(allow_local=True).check(url, livemode=False)
+    for rules, livemode in ((EgressRules(True), True), (EgressRules(False), False)):
+        with pytest.raises(Rejected):
+            rules.check(url, livemode=livemode)
+    EgressRules(allow_local=False).check("https://merchant.example:8443/hook?a=b", livemode=True)
+
+
+async def test_a_name_that_resolves_to_an_inside_address_is_not_dialled() -> None:
+    async with local_sender(allow_local=False) as sender:
+        sender.rules = _Lenient()
+        answer = await sender.post("https://localhost:8443/hook", b"{}", {}, livemode=False)
+
+    assert answer.status is None
+    assert answer.error == "the host resolves to an address that is not public"
+
+
+class _Lenient(EgressRules):
+    """As if the name had looked public when the endpoint was made."""
+
+    def check(self, url: str, *, livemode: bool, param: str | None = "url") -> None:
+        return None
+
+
+async def test_a_receiver_that_does_not_answer_in_time_or_at_all_is_an_error_in_words() -> None:
+    stuck = asyncio.Event()
+
+    async def hang(request: web.Request) -> web.Response:
+        await stuck.wait()
+        return web.Response()
+
+    async with receiver() as server, local_sender(timeout_s=0.2) as sender:
+        server.answers["/hook"] = hang
+        late = await sender.post(server.url + "/hook", b"{}", {}, livemode=False)
+        stuck.set()
+    async with local_sender() as sender:
+        nobody = await sender.post("http://127.0.0.1:1/hook", b"{}", {}, livemode=False)
+
+    assert (late.status, late.error) == (None, "no answer in time")
+    assert nobody.status is None
+    assert nobody.error is not None
+    assert nobody.error.startswith("no connection to 127.0.0.1")
+    assert TIMEOUT_S == 15.0
+
+
+async def test_no_more_than_64_kib_of_an_answer_are_read() -> None:
+    async def flood(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 16_384)
+        except ConnectionError:
+            return response
+
+    async with receiver() as server, local_sender() as sender:
+        server.answers["/hook"] = flood
+        answer = await sender.post(server.url + "/hook", b"{}", {}, livemode=False)
+
+    assert (answer.status, len(answer.body)) == (200, RESPONSE_MAX)
+
+
+async def test_nothing_is_sent_inside_an_open_transaction(db: Database) -> None:
+    async with HttpSender(refuse_open_transaction, EgressRules(True)) as sender, db.transaction():
+        with pytest.raises(TransactionOpen):
+            await sender.post("http://127.0.0.1:1/", b"{}", {}, livemode=False)
