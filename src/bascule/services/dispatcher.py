@@ -75,8 +75,9 @@ class Dispatcher:
         """Sends all that is due and waits for every answer; how many attempts were made."""
         done = 0
         while True:
-            done += await self.run_once()
-            if not self._flying:
+            ended = await self.run_once()
+            done += ended
+            if not ended and not self._flying:
                 return done
 
     async def close(self) -> None:

@@ -17,7 +17,7 @@ from tests.support.source import SRC, python_files
 SCHEMA_WORDS = {
     "$ref", "type", "properties", "required", "items", "anyOf", "enum", "const", "pattern", "description",
     "title", "default", "examples", "minimum", "maximum", "exclusiveMaximum", "minLength", "maxLength",
-    "minItems", "maxItems", "maxProperties", "additionalProperties", "propertyNames",
+    "minItems", "maxItems", "maxProperties", "additionalProperties", "patternProperties", "propertyNames",
 }  # fmt: skip
 
 
@@ -108,6 +108,8 @@ REJECTIONS = {"Rejected", "NotFound", "Conflict", "Forbidden", "Unauthenticated"
 def test_every_code_that_may_leave_the_api_has_its_sentence() -> None:
     said = set()
     for path in python_files(SRC):
+        if path.is_relative_to(SRC / "entrypoints") and not path.is_relative_to(SRC / "entrypoints" / "api"):
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in REJECTIONS and node.args:
                 code = node.args[0]
