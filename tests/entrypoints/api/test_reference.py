@@ -64,7 +64,7 @@ async def test_schemas_use_only_words_of_json_schema_2020_12(document: dict[str,
     names = set(document["components"]["schemas"])
     for name, schema in document["components"]["schemas"].items():
         for path, value in walk(schema, name):
-            inside_names = re.search(r"/(properties|default|examples|enum)$", path)
+            inside_names = re.search(r"/(properties|patternProperties|default|examples|enum)$", path)
             if isinstance(value, dict) and not inside_names and "/default" not in path:
                 assert set(value) <= SCHEMA_WORDS, f"{path}: {set(value) - SCHEMA_WORDS}"
     assert {"PaymentIntent", "Deposit", "Payout", "Problem", "PaymentIntentCreate"} <= names
