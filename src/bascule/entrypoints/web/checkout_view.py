@@ -194,7 +194,7 @@ def groups(address: str) -> list[str]:
 def qr(text: str) -> str:
     """The text as an inline SVG without any style of its own."""
     svg: str = segno.make(text, error="m").svg_inline(
-        border=2, omitsize=True, svgclass="qr", lineclass="qr-line", dark=None
+        border=2, omitsize=True, svgclass="qr", lineclass="qr-line"
     )
     return svg
 
