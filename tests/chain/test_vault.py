@@ -1,13 +1,29 @@
 """The vault's events are decoded as its ABI lays them out, and nobody else's are."""
 
+from typing import Any
+
+import aiohttp
 import pytest
+from aiohttp import web
 from eth_abi.abi import encode
 
 from bascule.chain.abi import artifact
+from bascule.chain.errors import RpcError
 from bascule.chain.logs import Log
-from bascule.chain.vault import BATCH_PAID, PAYOUT_CANCELED, PAYOUT_REFUSED, BatchPaid, cancel_calldata, facts
+from bascule.chain.rpc import Rpc
+from bascule.chain.vault import (
+    BATCH_PAID,
+    PAYOUT_CANCELED,
+    PAYOUT_REFUSED,
+    BatchPaid,
+    cancel_calldata,
+    facts,
+    refusal,
+)
 from bascule.domain.chain import Address, Hash
 from bascule.domain.errors import Halted
+from bascule.domain.hashing import keccak
+from tests.support.nodes import no_guard, serve
 
 VAULT, TOKEN = Address(b"\x01" * 20), Address(b"\xc0" * 20)
 HEAD = Hash(b"\x0e" * 32)
@@ -62,3 +78,38 @@ def test_event_of_an_unknown_layout_halts() -> None:
         facts(VAULT, [log(BATCH_PAID, word(7), bytes(32), word(0), data=b"short")])
     with pytest.raises(Halted, match="unknown layout"):
         facts(VAULT, [log(PAYOUT_CANCELED)])
+
+
+async def asked(answer: dict[str, Any]) -> str | None:
+    async def handle(request: web.Request) -> web.Response:
+        number = (await request.json())["id"]
+        return web.json_response({"jsonrpc": "2.0", "id": number, **answer})
+
+    async with serve(handle) as url, aiohttp.ClientSession() as session:
+        rpc = Rpc(url, session=session, guard=no_guard)
+        return await refusal(rpc, sender=TOKEN, vault=VAULT, calldata=b"\x01", gas=21_000)
+
+
+def reverted(data: object) -> dict[str, Any]:
+    return {"error": {"code": 3, "message": "execution reverted", "data": data}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        ({"result": "0x"}, None),
+        (reverted("0x" + keccak(b"EnforcedPause()")[:4].hex()), "EnforcedPause"),
+        (reverted("0x" + keccak(b"EmptyBatch()")[:4].hex()), "EmptyBatch"),
+        (reverted("0x12345678"), "unknown"),
+        (reverted(None), "unknown"),
+    ],
+)
+async def test_call_that_would_revert_is_named_by_the_vaults_error(
+    answer: dict[str, Any], name: str | None
+) -> None:
+    assert await asked(answer) == name
+
+
+async def test_node_that_cannot_simulate_is_no_refusal_of_the_vault() -> None:
+    with pytest.raises(RpcError):
+        await asked({"error": {"code": -32000, "message": "header not found"}})

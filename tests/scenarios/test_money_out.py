@@ -128,20 +128,51 @@ async def test_expired_approvals_lapse_and_are_given_anew(stage: Treasury) -> No
 
 async def test_reverted_batch_is_paid_later_under_the_same_vault_id(stage: Treasury) -> None:
     payout = await stage.approved()
-    await stage.vault_owner("setLimit(address,uint96,uint32)", stage.token.contract, 1, 86_400)
-    await stage.run()
-    released = await stage.read(payout)
-    assert (released["status"], released["vault_id"]) == ("in_transit", "0")  # tried again, in a new slot
-    assert [t["succeeded"] for t in released["transactions"]] == [False, None]
+    submitter = await stage.submitter(bump_after=timedelta(days=1))
+    await submitter.run_once()
+    stage.clock.advance(timedelta(minutes=31))  # it waits in the pool until its deadline has passed
+
+    await stage.follow(3)
+    await submitter.run_once()
+    again = await stage.read(payout)
+    assert (again["status"], again["vault_id"]) == ("in_transit", "0")  # tried again, in a new slot
+    assert [t["succeeded"] for t in again["transactions"]] == [False, None]
+    assert await stage.transfers_out() == []
     await stage.require_truth()
 
-    await stage.vault_owner("setLimit(address,uint96,uint32)", stage.token.contract, FLOAT, 86_400)
-    await stage.run(rounds=2)
-
+    await stage.follow(3)
+    await submitter.run_once()
     paid = await stage.read(payout)
     assert (paid["status"], paid["vault_id"]) == ("paid", "0")
     assert len(await stage.transfers_out()) == 1
     assert "updated" in await stage.events(payout)
+    assert await stage.rows("SELECT count(*) FROM ledger.tx WHERE kind = 'gas'") == [(2,)]
+    await stage.require_truth()
+
+
+@pytest.mark.parametrize(
+    ("signature", "args", "reason"),
+    [
+        ("setLimit(address,uint96,uint32)", ("token", 1, 86_400), "LimitExceeded"),
+        ("setLane(uint32,address)", (0, "0x" + "00" * 20), "NotOperator"),
+    ],
+)
+async def test_vault_that_would_revert_makes_payouts_wait_with_a_reason(
+    stage: Treasury, signature: str, args: tuple[object, ...], reason: str
+) -> None:
+    payout = await stage.approved()
+    token = stage.token.contract
+    await stage.vault_owner(signature, *(token if arg == "token" else arg for arg in args))
+
+    await stage.run()
+
+    waiting = await stage.read(payout)
+    assert (waiting["status"], waiting["waits_for"]) == ("pending", f"vault_refuses:{reason}")
+    assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
+    await stage.vault_owner("setLimit(address,uint96,uint32)", token, FLOAT, 86_400)
+    await stage.vault_owner("setLane(uint32,address)", 0, stage.wallet.address)
+    await stage.run()
+    assert await stage.status(payout) == "paid"
     await stage.require_truth()
 
 

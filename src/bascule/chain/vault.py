@@ -1,4 +1,4 @@
-"""The payout vault's events, decoded; its calls are laid out by `domain.vault`.
+"""The payout vault's events, decoded, and what it would refuse; its calls are laid out by `domain.vault`.
 
 Layouts: contracts/src/PayoutVault.sol. Everything that does not come from the vault itself is passed over.
 """
@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 
+from bascule.chain.abi import artifact
+from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.logs import Log
+from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, Hash
 from bascule.domain.errors import Halted
 from bascule.domain.hashing import keccak
@@ -59,6 +62,37 @@ def facts(vault: Address, logs: Sequence[Log]) -> Facts:
 def cancel_calldata(ids: Sequence[int]) -> bytes:
     """The bytes that call `cancel(ids)`."""
     return _CANCEL + encode(["uint256[]"], [list(ids)])
+
+
+async def refusal(rpc: Rpc, *, sender: Address, vault: Address, calldata: bytes, gas: int) -> str | None:
+    """The name of the error the call would end with in the newest block; None when it would not revert.
+
+    Raises: RpcError and the others of `Rpc.call` when the node says anything but a revert.
+    """
+    call = {
+        "from": "0x" + sender.hex(),
+        "to": "0x" + vault.hex(),
+        "data": "0x" + calldata.hex(),
+        "gas": hex(gas),
+    }
+    try:
+        await rpc.call("eth_call", call, "latest")
+    except RpcError as error:
+        if error.says is not NodeSays.REVERTED:
+            raise
+        return _error_name(error.data)
+    return None
+
+
+def _error_name(raw: object) -> str:
+    """The vault's name for revert data; `unknown` when it is not one of its errors, or none was given."""
+    selector = raw[2:10] if isinstance(raw, str) else ""
+    for entry in artifact("PayoutVault").abi:
+        if entry["type"] == "error":
+            kinds = ",".join(parameter["type"] for parameter in entry["inputs"])
+            if keccak(f"{entry['name']}({kinds})".encode())[:4].hex() == selector:
+                return str(entry["name"])
+    return "unknown"
 
 
 def _batch_paid(log: Log) -> BatchPaid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,10 +16,12 @@ from bascule.domain.webhook import EventType
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.seams import Clock
+from bascule.services.submitted_batch import reference_of
 from bascule.storage import lanes, payouts, slots, tokens
 from bascule.storage.database import Connection
 from bascule.storage.lanes import Lane
 from bascule.storage.payouts import PayoutRow
+from bascule.storage.tokens import Token
 
 log = structlog.get_logger()
 
@@ -31,6 +33,35 @@ GAS_OF_ITEM = 60_000
 FLOAT_SHORT = "float_short"
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A batch that could be taken now: payouts with the ids they would have, in one word."""
+
+    token: Token
+    word: int
+    given: Sequence[tuple[int, PayoutRow]]
+    next_sequence: int
+    deadline: datetime
+
+    @property
+    def gas(self) -> int:
+        """The gas limit of the batch."""
+        return GAS_OF_BATCH + GAS_OF_ITEM * len(self.given)
+
+    def calldata(self, lane: Lane) -> bytes:
+        """The call the batch would be."""
+        placed = [(layout.index_of(vault_id), payout) for vault_id, payout in sorted(self.given, key=_by_id)]
+        return layout.Batch(
+            token=Address(self.token.contract),
+            lane=lane.lane,
+            expected_head=lane.head,
+            word=self.word,
+            items=tuple(layout.pack_item(index, p.amount, p.destination) for index, p in placed),
+            tags=tuple(layout.tag(reference_of(payout)) for _, payout in placed),
+            deadline=int(self.deadline.timestamp()),
+        ).calldata()
+
+
 @dataclass(frozen=True)
 class Reservation:
     """Takes batches for a lane. batch_life: how long a batch may be mined after its reservation."""
@@ -40,7 +71,30 @@ class Reservation:
     max_items: int
     batch_life: timedelta
 
-    async def reserve(self, conn: Connection, lane: Lane, epoch: int, fees: Fees) -> bool:
+    async def choose(self, conn: Connection, lane: Lane, without: Sequence[str] = ()) -> Choice | None:
+        """The batch whose turn it is on the lane, leaving out the tokens of `without`; None: nothing waits.
+
+        A choice without items says that the oldest payout's token is short of float.
+        """
+        first = await payouts.oldest_waiting(conn, lane.chain_id, lane.vault, lane.lane, without)
+        if first is None:
+            return None
+        token = await tokens.get(conn, first.token_id)
+        if token is None:
+            raise Halted(f"payout {first.id} is of a token that does not exist")
+        word = layout.word_of(
+            layout.make_id(lane.lane, lane.next_sequence) if first.vault_id is None else first.vault_id
+        )
+        waiting = await payouts.lock_waiting(
+            conn, lane.chain_id, lane.vault, first.token_id, word, self.max_items
+        )
+        given, next_sequence = _with_ids(lane, word, await self._affordable(conn, first.token_id, waiting))
+        deadline = (self.clock.now() + self.batch_life).replace(microsecond=0)
+        return Choice(token, word, given, next_sequence, deadline)
+
+    async def reserve(
+        self, conn: Connection, lane: Lane, epoch: int, fees: Fees, without: Sequence[str] = ()
+    ) -> bool:
         """One batch of one token in one word owns the lane's next nonce; False when none can be taken now.
 
         Runs in the caller's transaction, which holds the lease. fees: per gas; the gas limit is set here.
@@ -48,66 +102,57 @@ class Reservation:
         lane = await lanes.lock(conn, lane.chain_id, lane.name)
         if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
             return False
-        short: list[str] = []
-        while first := await payouts.oldest_waiting(conn, lane.chain_id, lane.vault, lane.lane, short):
-            word = layout.word_of(
-                layout.make_id(lane.lane, lane.next_sequence) if first.vault_id is None else first.vault_id
-            )
-            waiting = await payouts.lock_waiting(
-                conn, lane.chain_id, lane.vault, first.token_id, word, self.max_items
-            )
-            affordable = await self._affordable(conn, first.token_id, waiting)
-            if affordable:
-                await self._take(conn, lane, epoch, fees, word, affordable)
+        left_out = list(without)
+        while choice := await self.choose(conn, lane, left_out):
+            if choice.given:
+                await self._take(conn, lane, epoch, fees, choice)
                 return True
-            short.append(first.token_id)
+            await self.wait(conn, lane, choice.token, FLOAT_SHORT)
+            left_out.append(choice.token.id)
         return False
+
+    async def wait(self, conn: Connection, lane: Lane, token: Token, reason: str) -> None:
+        """Keeps the reason on every pending payout of the token, in the caller's transaction."""
+        told = await payouts.mark_waiting(conn, lane.chain_id, lane.vault, token.id, reason)
+        if told:
+            log.warning("payouts wait", token=token.id, reason=reason, payouts=told)
 
     async def _affordable(
         self, conn: Connection, token_id: str, waiting: Sequence[PayoutRow]
     ) -> list[PayoutRow]:
-        """The oldest payouts the vault's journal float covers; the reason is kept on those it does not."""
+        """The oldest payouts the vault's journal float covers, of those whose approvals are still good."""
         left = await payouts.vault_float(conn, token_id)
         affordable: list[PayoutRow] = []
-        open_ones = [payout for payout in waiting if payout.approval_expires_at > self.clock.now()]
-        for payout in open_ones:
+        for payout in waiting:
+            if payout.approval_expires_at <= self.clock.now():
+                continue
             if payout.amount > left:
                 break
             left -= payout.amount
             affordable.append(payout)
-        if open_ones and not affordable:
-            first = open_ones[0]
-            await payouts.mark_waiting(conn, first.chain_id, first.vault, token_id, FLOAT_SHORT)
-            log.warning("payouts wait for float", token=token_id, waiting=len(waiting))
         return affordable
 
-    async def _take(
-        self, conn: Connection, lane: Lane, epoch: int, fees: Fees, word: int, waiting: Sequence[PayoutRow]
-    ) -> None:
-        given, next_sequence = _with_ids(lane, word, waiting)
-        token = await tokens.get(conn, waiting[0].token_id)
-        if token is None:
-            raise Halted(f"payout {waiting[0].id} is of a token that does not exist")
+    async def _take(self, conn: Connection, lane: Lane, epoch: int, fees: Fees, choice: Choice) -> None:
         nonce = await lanes.take_nonce(conn, lane)
-        await lanes.take_sequences(conn, lane, next_sequence)
+        await lanes.take_sequences(conn, lane, choice.next_sequence)
         await slots.insert_pay(
             conn,
             lane,
             nonce=nonce,
             epoch=epoch,
-            token=Address(token.contract),
-            word=word,
-            deadline=(self.clock.now() + self.batch_life).replace(microsecond=0),
-            fees=Fees(
-                fees.max_fee_per_gas,
-                fees.max_priority_fee_per_gas,
-                GAS_OF_BATCH + GAS_OF_ITEM * len(given),
-            ),
-            items={layout.index_of(vault_id): payout.id for vault_id, payout in given},
+            token=Address(choice.token.contract),
+            word=choice.word,
+            deadline=choice.deadline,
+            fees=Fees(fees.max_fee_per_gas, fees.max_priority_fee_per_gas, choice.gas),
+            items={layout.index_of(vault_id): payout.id for vault_id, payout in choice.given},
         )
-        for vault_id, payout in given:
+        for vault_id, payout in choice.given:
             taken = await payouts.advance_to_in_transit(conn, payout, vault_id)
             await tell(conn, self.outbox, EventType.PAYOUT_IN_TRANSIT, taken, before=payout)
+
+
+def _by_id(pair: tuple[int, PayoutRow]) -> int:
+    return pair[0]
 
 
 def _with_ids(lane: Lane, word: int, waiting: Sequence[PayoutRow]) -> tuple[list[tuple[int, PayoutRow]], int]:

@@ -6,12 +6,14 @@ they are sent; what a node answers moves no nonce and no payout.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from bascule.chain import fee_oracle
+from bascule.chain import vault as vault_calls
 from bascule.chain.rpc import Rpc
 from bascule.domain.errors import Halted, Retryable
 from bascule.domain.slot import SlotState
@@ -20,7 +22,7 @@ from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.offering import Offering
 from bascule.services.outbox import Outbox
 from bascule.services.payout_rounds import PayoutRounds
-from bascule.services.reservation import Reservation
+from bascule.services.reservation import Choice, Reservation
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import SignerPort
 from bascule.storage import attempts, blocks, lanes, leases, ledger, payouts, slots
@@ -142,18 +144,43 @@ class Submitter:
         return done
 
     async def _reserve(self, lane: Lane, lease: Lease) -> bool:
-        async with self._db.read() as conn:
-            waiting = await payouts.oldest_waiting(conn, lane.chain_id, lane.vault, lane.lane)
-            busy = await slots.unfinished(conn, lane.chain_id, lane.wallet)
-        if waiting is None or busy:
+        blocked: list[str] = []
+        while (found := await self._next_choice(lane, blocked)) is not None:
+            lane, choice = found
+            refusal = await self._simulate(lane, choice) if choice.given else None
+            if refusal is None:
+                break
+            async with self._db.transaction() as conn:
+                await leases.hold(conn, lease)
+                await self._reservation.wait(conn, lane, choice.token, f"vault_refuses:{refusal}")
+            blocked.append(choice.token.id)
+        else:
             return False
-        fees = await fee_oracle.offer(self._rpc, gas=21_000, ceiling=self._settings.fee_ceiling)
+        fees = await fee_oracle.offer(self._rpc, gas=choice.gas, ceiling=self._settings.fee_ceiling)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
-            reserved = await self._reservation.reserve(conn, lane, lease.epoch, fees)
+            reserved = await self._reservation.reserve(conn, lane, lease.epoch, fees, blocked)
         if reserved:
             self._failpoints.hit("submitter.after_reserve")
         return reserved
+
+    async def _next_choice(self, lane: Lane, without: Sequence[str]) -> tuple[Lane, Choice] | None:
+        """The lane as it stands now and the batch whose turn it is; None while a slot is unfinished."""
+        async with self._db.read() as conn:
+            lane = await lanes.get(conn, lane.chain_id, lane.name)
+            if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
+                return None
+            choice = await self._reservation.choose(conn, lane, without)
+        return None if choice is None else (lane, choice)
+
+    async def _simulate(self, lane: Lane, choice: Choice) -> str | None:
+        """Why the vault would revert the batch as a whole now; None when it would not.
+
+        Asked before reservation only: afterwards nothing but the chain decides.
+        """
+        return await vault_calls.refusal(
+            self._rpc, sender=lane.wallet, vault=lane.vault, calldata=choice.calldata(lane), gas=choice.gas
+        )
 
     async def _book_gas(self, lane: Lane, lease: Lease) -> int:
         """Fees that could not be booked with their attempt, as the wallet's own money was not booked yet."""
