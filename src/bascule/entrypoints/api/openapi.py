@@ -53,11 +53,9 @@ def document(operations: Sequence[Operation], public_url: str) -> dict[str, Any]
         "servers": [{"url": public_url}],
         "security": [{"bearer": []}, {"basic": []}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
-        "paths": paths,
+        "paths": _without_null_defaults(paths),
         "components": {
-            "schemas": {
-                name: schema for name, schema in sorted(schemas.items()) if name not in _query_only(names)
-            },
+            "schemas": _reachable(paths, schemas),
             "responses": {str(status): _problem(text) for status, text in PROBLEMS.items()},
             "parameters": {
                 "IdempotencyKey": _key_parameter(required=False),
@@ -95,8 +93,34 @@ def _allow_additions(schemas: dict[str, Any], name: str) -> None:
             waiting += [other for other in schemas if f"/{other}'" in text]
 
 
-def _query_only(names: dict[Any, str]) -> set[str]:
-    return {"Nothing"} & set(names.values())
+def _reachable(paths: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schemas that some path leads to, by name; parameters of queries are written out in their place."""
+    found: set[str] = set()
+    waiting: list[Any] = [paths, {"$ref": REF.format(model="Problem")}]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            name = str(value.get("$ref", "")).removeprefix("#/components/schemas/")
+            if name in schemas and name not in found:
+                found.add(name)
+                waiting.append(schemas[name])
+            waiting += value.values()
+    return {name: _without_null_defaults(schemas[name]) for name in sorted(found)}
+
+
+def _without_null_defaults(value: Any) -> Any:
+    """An absent parameter has no default; writing null for it would contradict its type."""
+    if isinstance(value, list):
+        return [_without_null_defaults(part) for part in value]
+    if isinstance(value, dict):
+        return {
+            name: _without_null_defaults(part)
+            for name, part in value.items()
+            if not (name == "default" and part is None)
+        }
+    return value
 
 
 def _operation(operation: Operation, names: dict[Any, str], schemas: dict[str, Any]) -> dict[str, Any]:
