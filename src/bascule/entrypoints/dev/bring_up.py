@@ -21,7 +21,7 @@ from bascule.chain.errors import NodeUnreachable
 from bascule.chain.rpc import Rpc
 from bascule.domain import ids
 from bascule.domain.chain import ZERO_ADDRESS, Address, checksum
-from bascule.domain.errors import Retryable
+from bascule.domain.errors import NotFound, Retryable
 from bascule.domain.finality import FinalityPolicy
 from bascule.domain.ids import Prefix
 from bascule.entrypoints import wiring
@@ -42,7 +42,7 @@ from bascule.storage import (
     tokens,
 )
 from bascule.storage.database import Connection, Database
-from bascule.storage.migrate import migrate
+from bascule.storage.migrate import current, migrate
 from bascule.storage.networks import Network
 from bascule.storage.roles import ensure_logins
 from bascule.storage.signer_limits import HardLimits
@@ -76,12 +76,14 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
     lane_wallet = wiring.wallet_of(secrets.lane_key)
     if not installation.keystore.exists():
         wiring.keep_key(installation.keystore, secrets.keystore_password, secrets.lane_key)
+    await _refuse_other_installation(where.owner_url, lane_wallet, installation)
     async with aiohttp.ClientSession() as session:
         rpc = Rpc(where.rpc_url, session=session, guard=lambda: None)
         chain_id = await _same_chain(rpc, installation)
         laid, _ = await asyncio.gather(
             ground.lay(rpc, chain_id, lane_wallet), migrate(where.owner_url), return_exceptions=False
         )
+        installation.remember("landmark", await _landmark(rpc, laid.ready_block))
     people = installation.remember(
         "accounts",
         {"operator": _id(Prefix.ACCOUNT), "merchant": _id(Prefix.ACCOUNT), "token": _id(Prefix.TOKEN)},
@@ -93,7 +95,7 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
         async with db.transaction() as conn:
             people["operator"] = await _people(conn, people)
             token = await _chain(conn, laid, people["token"])
-            await _treasury(conn, installation, laid, people["operator"], token, secrets, lane_wallet)
+            await _treasury(conn, laid, people["operator"], token, secrets, lane_wallet)
         keys = await _keys(db, installation, secrets, people)
     urls = {role: as_login(where.owner_url, login, secrets.passwords[role]) for role, login in logins.items()}
     write_private(installation.config, toml(_settings(installation, where, secrets, urls, chain_id)))
@@ -113,6 +115,23 @@ def _id(prefix: str) -> str:
     return new_id(prefix, clock, entropy)
 
 
+async def _refuse_other_installation(
+    owner_url: str, lane_wallet: Address, installation: Installation
+) -> None:
+    """Asked before anything is touched: a database is one folder's for ever."""
+    async with Database(owner_url, name="bascule dev", pool_size=1) as db, db.read() as conn:
+        if await current(conn, "bridge") is None:
+            return
+        for network in await networks.every(conn):
+            with contextlib.suppress(NotFound):
+                if (await lanes.get(conn, network.chain_id, LANE_NAME)).wallet == lane_wallet:
+                    continue
+                raise FolderRefused(
+                    f"the database belongs to another installation than {installation.folder}",
+                    "name that installation's folder by --data-dir, or another database",
+                )
+
+
 async def _same_chain(rpc: Rpc, installation: Installation) -> int:
     """The node's chain id; a folder that knows another chain is not used with this one."""
     deadline = asyncio.get_running_loop().time() + NODE_PATIENCE_S
@@ -126,13 +145,21 @@ async def _same_chain(rpc: Rpc, installation: Installation) -> int:
                 raise Retryable(f"the node does not answer: {error}") from None
             await asyncio.sleep(0.05)
     known = installation.remember("network", {"chain_id": chain_id, "genesis": genesis})
-    if known != {"chain_id": chain_id, "genesis": genesis}:
+    same = known == {"chain_id": chain_id, "genesis": genesis}
+    if same and (landmark := installation.recall("landmark")) is not None:
+        same = await _landmark(rpc, landmark["number"]) == landmark
+    if not same:
         raise FolderRefused(
-            f"the node has chain {chain_id}, and {installation.folder} was made on another "
-            f"(chain {known['chain_id']}, genesis {known['genesis']})",
+            f"the node has another chain {chain_id} than the one {installation.folder} was made on",
             "start the node with its old state, or begin anew by --fresh",
         )
     return chain_id
+
+
+async def _landmark(rpc: Rpc, number: int) -> dict[str, Any]:
+    """A block by which a chain is known again: a local chain that began anew has the same genesis."""
+    block = await rpc.call("eth_getBlockByNumber", hex(number), False)
+    return {"number": number, "hash": None if block is None else block["hash"]}
 
 
 async def _people(conn: Connection, people: Mapping[str, str]) -> str:
@@ -178,7 +205,6 @@ async def _chain(conn: Connection, laid: ground.Ground, token_id: str) -> Token:
 
 async def _treasury(
     conn: Connection,
-    installation: Installation,
     laid: ground.Ground,
     operator: str,
     token: Token,
@@ -192,11 +218,6 @@ async def _treasury(
     await lanes.open(
         conn, laid.chain_id, lane=ground.LANE, name=LANE_NAME, vault=laid.vault, wallet=lane_wallet
     )
-    if (await lanes.get(conn, laid.chain_id, LANE_NAME)).wallet != lane_wallet:
-        raise FolderRefused(
-            f"the database belongs to another installation than {installation.folder}",
-            "name that installation's folder by --data-dir, or another database",
-        )
     approvers = [wiring.wallet_of(key) for key in secrets.approver_keys]
     for number, approver in enumerate(approvers, 1):
         await approvals.add_approver(conn, operator, approver, roster_version=1, name=f"Approver {number}")

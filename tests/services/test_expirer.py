@@ -1,0 +1,124 @@
+"""Deadlines: said at once, acted on only when every chain has been read past them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from bascule.services.expirer import Expirer
+from bascule.services.intents import Intents
+from bascule.services.outbox import Outbox
+from bascule.services.seams import SystemEntropy
+from bascule.storage.database import Database
+from tests.support.money_in import Bridge, bridge
+
+OpenAs = Callable[[str], Awaitable[Database]]
+
+
+@pytest.fixture
+async def world(db_as: OpenAs) -> AsyncIterator[Bridge]:
+    async with bridge(db_as) as made:
+        yield made
+
+
+@pytest.fixture
+async def expirer(world: Bridge, db_as: OpenAs) -> Expirer:
+    """As the worker has it: under its own login, without the seed."""
+    entropy = SystemEntropy()
+    intents = Intents(world.clock, entropy, Outbox(world.clock, entropy), deposit_seed=b"")
+    return Expirer(await db_as("worker"), world.clock, intents)
+
+
+def seconds(world: Bridge, ahead: int) -> int:
+    return int(world.clock.now().timestamp()) + ahead
+
+
+async def short(world: Bridge) -> dict[str, Any]:
+    """Ten seconds to pay, closed twenty seconds later."""
+    return await world.intent("10.50", expires_at=seconds(world, 10), closes_at=seconds(world, 30))
+
+
+async def state(world: Bridge, intent: dict[str, Any]) -> tuple[str, list[str]]:
+    shown = await world.shown(intent)
+    return shown["status"], shown["flags"]
+
+
+async def test_open_intent_is_left_alone_before_its_time(world: Bridge, expirer: Expirer) -> None:
+    await world.started()
+    intent = await short(world)
+
+    assert await expirer.run_once() == 0
+    assert await state(world, intent) == ("requires_action", [])
+
+
+async def test_intent_past_its_time_is_expired_once_and_stays_open(world: Bridge, expirer: Expirer) -> None:
+    await world.started()
+    intent = await short(world)
+    world.clock.advance(11)
+
+    assert await expirer.run_once() == 1
+    assert await expirer.run_once() == 0
+
+    assert await state(world, intent) == ("requires_action", ["expired"])
+    assert (await world.events()).count("payment_intent.expired") == 1
+
+
+async def test_intent_closes_only_when_the_chain_is_read_past_its_close(
+    world: Bridge, expirer: Expirer
+) -> None:
+    watcher = await world.started()
+    intent = await short(world)
+    world.clock.advance(31)
+    await expirer.run_once()
+    assert await state(world, intent) == ("requires_action", ["expired"]), "the watcher lags"
+
+    await world.mine()
+    await world.settle_down(watcher)
+    await expirer.run_once()
+
+    assert (await state(world, intent))[0] == "canceled"
+    assert (await world.shown(intent))["cancellation_reason"] == "expired"
+    assert (await world.events())[-1] == "payment_intent.canceled"
+
+
+async def test_payment_the_watcher_has_not_read_yet_is_not_turned_away(
+    world: Bridge, expirer: Expirer
+) -> None:
+    """Paid in time, read late: by then the payment is there, and the intent never closes."""
+    watcher = await world.started()
+    intent = await short(world)
+    world.clock.advance(5)
+    await world.pay(intent, "10.50")
+    world.clock.advance(100)
+    await expirer.run_once()
+    await world.mine()
+    await world.settle_down(watcher)
+
+    await expirer.run_once()
+
+    assert (await state(world, intent))[0] == "processing"
+    await world.finalize(watcher)
+    assert (await state(world, intent))[0] == "succeeded"
+
+
+async def test_chain_that_was_never_read_keeps_its_intents_open(world: Bridge, expirer: Expirer) -> None:
+    intent = await short(world)
+    world.clock.advance(1000)
+
+    await expirer.run_once()
+
+    assert (await state(world, intent))[0] == "requires_action"
+
+
+async def test_halted_chain_keeps_its_intents_open(world: Bridge, expirer: Expirer) -> None:
+    watcher = await world.started()
+    intent = await short(world)
+    world.clock.advance(100)
+    await world.mine()
+    await world.settle_down(watcher)
+    async with world.owner.transaction() as conn:
+        await conn.execute("UPDATE cursors SET halted_reason = 'a test'")
+
+    await expirer.run_once()
+
+    assert (await state(world, intent))[0] == "requires_action"

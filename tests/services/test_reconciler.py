@@ -1,0 +1,132 @@
+"""The books against the chain: exact at every final block, and loud when they differ."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from bascule.services.outbox import Outbox
+from bascule.services.reconciler import Reconciler, describe
+from bascule.services.seams import SystemEntropy
+from bascule.storage.database import Database
+from bascule.storage.reconciliations import Reconciliation
+from tests.support.money_in import Bridge, bridge
+
+OpenAs = Callable[[str], Awaitable[Database]]
+
+
+@pytest.fixture
+async def world(db_as: OpenAs) -> AsyncIterator[Bridge]:
+    async with bridge(db_as) as made:
+        yield made
+
+
+async def reconciler_of(world: Bridge, db_as: OpenAs) -> Reconciler:
+    db = await db_as("worker")
+    outbox = Outbox(world.clock, SystemEntropy())
+    return Reconciler(db, world.clock, SystemEntropy(), outbox, {world.network.chain_id: world.rpc()})
+
+
+async def compared(reconciler: Reconciler) -> Reconciliation:
+    [(_, found)] = await reconciler.reconcile()
+    return found
+
+
+async def test_chain_that_was_never_read_gives_nothing_to_compare(world: Bridge, db_as: OpenAs) -> None:
+    assert await (await reconciler_of(world, db_as)).reconcile() == []
+
+
+async def test_capital_payments_and_unsolicited_money_leave_no_residual(world: Bridge, db_as: OpenAs) -> None:
+    watcher = await world.started()
+    reconciler = await reconciler_of(world, db_as)
+    intent = await world.intent("10.50")
+    await world.pay(intent, "12.00")
+    await world.send(world.account(4).address, "500.00", payer=3)
+    await world.send(world.account(5).address, "0.25", payer=1)
+    await world.finalize(watcher)
+
+    found = await compared(reconciler)
+
+    assert (found.on_chain, found.journal, found.unbooked, found.residual) == (512_250_000, 512_250_000, 0, 0)
+
+
+async def test_money_that_is_seen_and_not_final_is_not_compared_yet(world: Bridge, db_as: OpenAs) -> None:
+    watcher = await world.started()
+    reconciler = await reconciler_of(world, db_as)
+    await world.pay(await world.intent("10.50"), "10.50")
+    await world.settle_down(watcher)
+
+    found = await compared(reconciler)
+
+    assert (found.on_chain, found.journal, found.residual) == (0, 0, 0)
+
+
+async def test_token_nobody_booked_opens_a_break_that_is_told_once(world: Bridge, db_as: OpenAs) -> None:
+    """The vault's money moves by a hand that no watcher saw: the books are not the chain any more."""
+    watcher = await world.started()
+    reconciler = await reconciler_of(world, db_as)
+    await world.send(world.account(4).address, "500.00", payer=3)
+    await world.finalize(watcher)
+    async with world.owner.transaction() as conn:
+        await conn.execute("UPDATE transfers SET canonical = false")  # as if the logs had never come
+    assert (await compared(reconciler)).residual == 0  # booked money stays in the journal
+    await world.send(world.account(1).address, "100.00", payer=4)
+    await world.mine(5)
+    await world.settle_down(watcher)
+    async with world.owner.transaction() as conn:
+        await conn.execute("UPDATE transfers SET canonical = false")
+
+    first, second = await compared(reconciler), await compared(reconciler)
+
+    assert (first.on_chain, first.journal, first.residual) == (400_000_000, 500_000_000, -100_000_000)
+    assert second.residual == first.residual
+    assert await world.rows("SELECT type, subject, state FROM breaks") == [
+        ("custody_residual", world.token.id, "open")
+    ]
+    assert [t for t in await world.events() if t.startswith("reconciliation")] == [
+        "reconciliation.break_opened"
+    ]
+
+    async with world.owner.transaction() as conn:
+        await conn.execute("UPDATE transfers SET canonical = true")
+    assert (await compared(reconciler)).residual == 0
+    assert await world.rows("SELECT state, resolution ->> 'by' FROM breaks") == [
+        ("resolved", "reconciliation")
+    ]
+    assert (await world.events())[-1] == "reconciliation.break_resolved"
+
+
+async def test_final_transfer_that_is_not_booked_is_its_own_term(world: Bridge, db_as: OpenAs) -> None:
+    """A payout leaves the vault: final on chain, and not booked before the submitter has settled it."""
+    watcher = await world.started()
+    reconciler = await reconciler_of(world, db_as)
+    await world.send(world.account(4).address, "500.00", payer=3)
+    await world.finalize(watcher)
+    await world.send(world.account(1).address, "20.00", payer=4)
+    await world.finalize(watcher)
+
+    found = await compared(reconciler)
+
+    assert (found.on_chain, found.journal) == (480_000_000, 500_000_000)
+    assert (found.unbooked, found.residual) == (-20_000_000, 0)
+
+
+async def test_opening_balances_are_in_the_comparison(world: Bridge, db_as: OpenAs) -> None:
+    await world.send(world.account(4).address, "7.00", payer=1)
+    await world.mine(5)
+    await world.started()
+
+    found = await compared(await reconciler_of(world, db_as))
+
+    assert (found.on_chain, found.journal, found.residual) == (7_000_000, 7_000_000, 0)
+
+
+async def test_comparison_is_kept_and_shown_in_base_units(world: Bridge, db_as: OpenAs) -> None:
+    await world.started()
+    [(subject, found)] = await (await reconciler_of(world, db_as)).reconcile()
+
+    shown: dict[str, Any] = describe(subject, found)
+
+    assert await world.rows("SELECT id, residual FROM reconciliations") == [(found.id, 0)]
+    assert shown["object"] == "reconciliation"
+    assert (shown["id"], shown["residual"], shown["currency"]) == (found.id, "0", "usdt")
