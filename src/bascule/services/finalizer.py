@@ -7,16 +7,21 @@ from bascule.chain import heads
 from bascule.chain.heads import Header
 from bascule.chain.rpc import Rpc
 from bascule.domain import finality
+from bascule.domain.errors import Retryable
 from bascule.domain.finality import Tags
 from bascule.domain.webhook import EventType
 from bascule.services.arrivals import Arrivals
 from bascule.services.failpoints import Failpoints
 from bascule.services.seams import Clock
-from bascule.storage import blocks, deposits, leases, ledger, transfers
+from bascule.storage import addresses, blocks, deposits, leases, ledger, transfers
 from bascule.storage.blocks import Cursor
 from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
 from bascule.storage.networks import Network
+
+
+class AddressesChanged(Retryable):
+    """An address became ours that is not opened yet; nothing becomes final before, or it counts twice."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,9 @@ class Finalizer:
     async def _book(self, conn: Connection, after: int, upto: int) -> int:
         """Money comes in before it moves among our addresses, so that no class of custody is overdrawn."""
         chain_id = self.network.chain_id
+        ours = await addresses.own(conn, chain_id)
+        if await addresses.to_open(conn, chain_id):
+            raise AddressesChanged(f"an own address of chain {chain_id} has no opening yet")
         final = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now())
         owned = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED)
         for deposit in owned:
@@ -78,4 +86,6 @@ class Finalizer:
                 await ledger.post_deposit(conn, deposit.id)
         for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto):
             await ledger.post_internal(conn, chain_id, block_hash, log_index)
+        if await addresses.own(conn, chain_id) != ours:
+            raise AddressesChanged(f"an address of chain {chain_id} became ours meanwhile")
         return len(owned)

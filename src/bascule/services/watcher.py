@@ -136,15 +136,20 @@ class Watcher:
         return 1
 
     async def _open_late(self, cursor: Cursor, lease: Lease) -> int:
-        """Opens addresses that were registered meanwhile, and reads again what touched them since."""
+        """Opens addresses that were registered meanwhile, and reads again what touched them since.
+
+        Only when the node has every block that we have: what it does not show now would never be read again.
+        """
         pairs = await self._openings.missing()
         if not pairs:
             return 0
         async with self._db.read() as conn:
             known = await blocks.canonical_down_to(conn, cursor.chain_id, cursor.finalized_number)
         final = known[-1]
-        openings = await self._openings.read(pairs, final)
         headers = await self._same(list(reversed(known[:-1])))
+        if headers is None:
+            return 0
+        openings = await self._openings.read(pairs, final)
         found = await self._read(headers)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
@@ -157,10 +162,11 @@ class Watcher:
         _log.info("addresses opened late", chain_id=cursor.chain_id, block=final.number, pairs=len(pairs))
         return len(pairs)
 
-    async def _same(self, known: Sequence[BlockRef]) -> list[Header]:
-        """The node's headers of blocks we have; those it has no more are left to the reorg."""
+    async def _same(self, known: Sequence[BlockRef]) -> list[Header] | None:
+        """The node's headers of blocks we have; None when it lags behind us or is on another fork."""
         headers = await heads.by_numbers(self._rpc, [block.number for block in known])
-        return [h for h, ours in zip(headers, known, strict=True) if h is not None and h.hash == ours.hash]
+        same = [h for h, ours in zip(headers, known, strict=True) if h is not None and h.hash == ours.hash]
+        return same if len(same) == len(known) else None
 
     async def _step(self, cursor: Cursor, head: Header, lease: Lease) -> int:
         """Towards the head by one chunk, or back to the fork; nothing when the node has nothing newer."""

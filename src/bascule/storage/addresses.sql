@@ -27,6 +27,7 @@ SELECT chain_id, address, factory, epoch, n
 
 -- name: to_open
 -- The (address, token) pairs whose first balance is not recorded: booked tokens everywhere, the coin at wallets.
+-- What an address paid us before it was ours is a deposit; until that is final, its first balance waits.
 SELECT o.address, t.contract AS token
   FROM own_addresses o
   JOIN tokens t ON t.chain_id = o.chain_id
@@ -34,6 +35,9 @@ SELECT o.address, t.contract AS token
    AND (t.accepted OR (o.kind = 'wallet' AND t.contract = decode(repeat('00', 20), 'hex')))
    AND NOT EXISTS (SELECT FROM openings p
                     WHERE p.chain_id = o.chain_id AND p.address = o.address AND p.token = t.contract)
+   AND NOT EXISTS (SELECT FROM deposits d
+                    WHERE d.chain_id = o.chain_id AND d.src = o.address AND d.token = t.contract
+                      AND d.state = 'detected')
  ORDER BY o.address, t.contract;
 
 -- name: record_openings

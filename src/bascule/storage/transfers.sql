@@ -51,19 +51,22 @@ SELECT t.block_hash, t.log_index, t.block_number, b.block_time, t.tx_hash, t.tok
  ORDER BY t.block_number, t.log_index;
 
 -- name: internal_between
--- Canonical transfers of booked tokens between two addresses of ours, in blocks after one and up to another.
--- One that came from an address before it was registered as ours is a deposit, and booked as such.
+-- Canonical transfers of booked tokens between two addresses of ours, in blocks after one and up to another. An own
+-- address is ours after its opening: what came before is in its first balance. What is booked already stays so.
+WITH ours AS (
+    SELECT p.address, p.token, p.block_number AS since
+      FROM openings p WHERE p.chain_id = %(chain_id)s
+)
 SELECT t.block_hash, t.log_index
   FROM transfers t
   JOIN tokens k ON k.chain_id = t.chain_id AND k.contract = t.token AND k.accepted
  WHERE t.chain_id = %(chain_id)s AND t.block_number > %(after)s AND t.block_number <= %(upto)s AND t.canonical
-   AND NOT EXISTS (SELECT FROM deposits d
-                    WHERE d.chain_id = t.chain_id AND d.tx_hash = t.tx_hash AND d.token = t.token
-                      AND d.dst = t.dst AND d.occurrence = t.occurrence)
-   AND (EXISTS (SELECT FROM own_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.src)
+   AND (EXISTS (SELECT FROM ours o WHERE (o.address, o.token) = (t.src, t.token) AND o.since < t.block_number)
         OR EXISTS (SELECT FROM deposit_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.src))
-   AND (EXISTS (SELECT FROM own_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.dst)
+   AND (EXISTS (SELECT FROM ours o WHERE (o.address, o.token) = (t.dst, t.token) AND o.since < t.block_number)
         OR EXISTS (SELECT FROM deposit_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.dst))
+   AND NOT EXISTS (SELECT FROM ledger.booked b
+                    WHERE b.chain_id = t.chain_id AND b.block_hash = t.block_hash AND b.log_index = t.log_index)
  ORDER BY t.block_number, t.log_index;
 
 -- name: canonical
