@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -192,6 +193,25 @@ async def test_two_submitters_share_one_lane_without_a_double(stage: Treasury) -
     await stage.run(second)
     assert await stage.status(another) == "paid"
     assert await stage.rows("SELECT DISTINCT epoch FROM slots ORDER BY epoch") == [(1,), (2,)]
+    await stage.require_truth()
+
+
+async def test_two_lanes_pay_side_by_side_and_nothing_twice(stage: Treasury) -> None:
+    other = await stage.open_lane(1, 5)
+    lanes = [
+        await stage.submitter(holder="one", max_items=3),
+        await stage.submitter(holder="two", max_items=3, lane=other),
+    ]
+    batch = [await stage.approved("1.00") for _ in range(8)]
+
+    for _ in range(3):
+        await asyncio.gather(*(lane.run_once() for lane in lanes))
+        await stage.follow(3)
+
+    assert {await stage.status(payout) for payout in batch} == {"paid"}
+    assert len(await stage.transfers_out()) == len(batch)
+    used = await stage.rows("SELECT lane, count(*) FROM slots GROUP BY lane ORDER BY lane")
+    assert [lane for lane, _ in used] == [0, 1]
     await stage.require_truth()
 
 

@@ -18,7 +18,7 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from bascule.chain.rpc import Rpc
-from bascule.domain.chain import Address, caip2, checksum
+from bascule.domain.chain import Address, caip2, checksum, parse_address
 from bascule.domain.hashing import keccak
 from bascule.entrypoints.devchain.accounts import DevAccount
 from bascule.entrypoints.signer_client import SignerClient
@@ -32,7 +32,10 @@ from bascule.services.submitter import Submitter, SubmitterSettings
 from bascule.services.watcher import Watcher
 from bascule.signing.keystore import LocalKey
 from bascule.storage import (
+    addresses,
+    lanes,
     ledger,
+    signer_wallets,
 )
 from bascule.storage.database import Database
 from bascule.storage.networks import Network
@@ -190,8 +193,8 @@ class Treasury:
         """A fresh signer process at the same socket; an earlier one is stopped first."""
         if self.server is not None:
             await self.server.close()
-        key = LocalKey(bytes.fromhex(self.wallet.private_key[2:]))
-        signer = Signer(self.signers_db, [key], self.clock, failpoints=failpoints)
+        keys = [LocalKey(bytes.fromhex(account.private_key[2:])) for account in self.node.accounts[1:6]]
+        signer = Signer(self.signers_db, keys, self.clock, failpoints=failpoints)
         self.server = SignerServer(signer, self.socket)
         await self.server.open()
 
@@ -201,9 +204,10 @@ class Treasury:
         holder: str = "submitter-1",
         failpoints: Failpoints = NO_FAILPOINTS,
         url: str | None = None,
+        lane: str = LANE_NAME,
         **settings: Any,
     ) -> Submitter:
-        """A fresh submitter process of the lane; the same holder finds its lease again."""
+        """A fresh submitter process of a lane; the same holder finds its lease again."""
         guard = self.submitters_db.refuse_open_transaction
         client = await self.clients.enter_async_context(SignerClient(self.socket, guard=guard))
         return Submitter(
@@ -211,13 +215,26 @@ class Treasury:
             Rpc(url or self.node.url, session=self.session, guard=guard),
             client,
             self.network,
-            LANE_NAME,
+            lane,
             clock=self.clock,
             outbox=self.use_cases.outbox,
             holder=holder,
             settings=SubmitterSettings(**settings),
             failpoints=failpoints,
         )
+
+    async def open_lane(self, number: int, account: int) -> str:
+        """A second lane of the vault, with a wallet of its own; returns its name."""
+        name, wallet = f"vault-{number}", parse_address(self.node.accounts[account].address)
+        chain_id, vault = self.network.chain_id, parse_address(self.vault)
+        async with self.owner.transaction() as conn:
+            await addresses.add_own(conn, chain_id, wallet, "wallet")
+            await lanes.add_wallet(conn, chain_id, wallet, name=name)
+            await lanes.open(conn, chain_id, lane=number, name=name, vault=vault, wallet=wallet)
+            await signer_wallets.add(conn, chain_id, wallet)
+        await self.vault_owner("setLane(uint32,address)", number, self.node.accounts[account].address)
+        await self.follow(3)
+        return name
 
     async def follow(self, blocks: int = 0) -> None:
         """Mines, and lets the watcher read to the head."""
