@@ -227,6 +227,12 @@ async def test_webhook_secrets_and_key_hashes_are_for_those_who_need_them(db_as:
         await conn.execute("SELECT id, url FROM webhook_endpoints")
 
 
+@pytest.mark.parametrize("process", ["watcher", "submitter", "worker"])
+async def test_stored_answers_are_for_the_api_alone(db_as: Open, process: str) -> None:
+    """The answer to making a webhook endpoint holds its secret."""
+    await refused(await db_as(process), "SELECT body FROM idempotency_keys")
+
+
 async def test_audit_says_itself_who_and_when(db_as: Open) -> None:
     api = await db_as("api")
     entry = "INSERT INTO audit_log (actor, action, object_id{}) VALUES ('k', 'a', 'o'{}) RETURNING db_user"

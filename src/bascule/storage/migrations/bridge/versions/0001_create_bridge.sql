@@ -208,6 +208,8 @@ CREATE TABLE payment_intents (
 );
 CREATE INDEX payment_intents_by_account ON payment_intents (account_id, livemode, created_at DESC, id DESC);
 CREATE INDEX payment_intents_to_close ON payment_intents (closes_at) WHERE state = 'requires_action';
+CREATE INDEX payment_intents_to_expire ON payment_intents (expires_at)
+    WHERE state = 'requires_action' AND NOT 'expired' = ANY (flags);
 
 CREATE TABLE deposit_addresses (
     chain_id    bigint NOT NULL REFERENCES networks,

@@ -16,6 +16,7 @@ GRANT SELECT (id, account_id, livemode, url, enabled_events, description, state,
 REVOKE SELECT ON api_keys FROM bascule_watcher, bascule_submitter, bascule_worker;
 GRANT SELECT (id, account_id, kind, livemode, lookup, scopes, name, created_at, expires_at, revoked_at)
     ON api_keys TO bascule_watcher, bascule_submitter, bascule_worker;
+REVOKE SELECT ON idempotency_keys FROM bascule_watcher, bascule_submitter, bascule_worker;    -- answers hold new secrets
 
 -- All but the signer tell and are audited. Who and when in the audit are the database's to say.
 GRANT INSERT (event_id, account_id, livemode, type, object_id, object_version, object, previous, request, created_at)
