@@ -1,0 +1,148 @@
+"""What must be true of any bridge at any moment, judged by the chain's own word and the books' own check.
+
+Shares no code with what it judges: plain JSON-RPC, plain SQL.
+"""
+
+import json
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+BALANCE_OF = "0x70a08231"
+SETTLE_SECONDS = 40.0
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What was found. custody: base units our addresses hold on chain."""
+
+    payouts_paid: int
+    deposits_booked: int
+    custody: int
+    height: int
+
+
+class Chain:
+    """JSON-RPC without any library of ours."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def ask(self, method: str, *params: Any) -> Any:
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+        request = urllib.request.Request(self._url, body, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=20) as response:
+            answer = json.loads(response.read())
+        assert "error" not in answer, answer
+        return answer["result"]
+
+
+def require_sound(ready: Mapping[str, Any]) -> Sound:
+    """Waits until all that is on chain now is final and settled, then judges it."""
+    chain = Chain(ready["rpc_url"])
+    token = ready["tokens"][0]["contract"].lower()
+    with psycopg.connect(ready["database_url"], autocommit=True) as conn:
+        height = int(chain.ask("eth_blockNumber"), 16)
+        _wait(lambda: _finalized(conn) >= height, "everything to become final")
+        _wait(lambda: _open_work(conn) == 0, "everything final to be booked")
+        return _judge(chain, conn, ready, token)
+
+
+def _judge(chain: Chain, conn: "psycopg.Connection[Any]", ready: Mapping[str, Any], token: str) -> Sound:
+    final = _finalized(conn)
+    assert conn.execute("SELECT * FROM ledger.verify()").fetchall() == []
+    logs = chain.ask(
+        "eth_getLogs", {"fromBlock": "0x0", "toBlock": hex(final), "address": token, "topics": [TRANSFER]}
+    )
+    moves = [
+        ("0x" + log["topics"][1][26:], "0x" + log["topics"][2][26:], int(log["data"], 16)) for log in logs
+    ]
+    paid = _one_transfer_per_payout(conn, moves, ready["vault"].lower())
+    booked = _each_deposit_booked_once(conn, logs)
+    custody = _custody(chain, conn, token, final)
+    [journal] = conn.execute(
+        "SELECT coalesce(sum(b.posted), 0) FROM ledger.balance b JOIN ledger.account a ON a.id = b.account_id"
+        " JOIN tokens t ON t.id = a.token_id WHERE a.code LIKE 'custody:%%' AND t.contract = %s",
+        [bytes.fromhex(token[2:])],
+    ).fetchone() or [None]
+    assert custody == journal
+    return Sound(paid, booked, custody, final)
+
+
+def _one_transfer_per_payout(
+    conn: "psycopg.Connection[Any]", moves: list[tuple[str, str, int]], vault: str
+) -> int:
+    out = Counter((to, amount) for source, to, amount in moves if source == vault)
+    paid = Counter(
+        ("0x" + bytes(to).hex(), int(amount))
+        for to, amount in conn.execute(
+            "SELECT destination, amount FROM payouts WHERE state = 'paid'"
+        ).fetchall()
+    )
+    assert out == paid, "each paid payout has exactly one Transfer, and there is no other"
+    return sum(paid.values())
+
+
+def _each_deposit_booked_once(conn: "psycopg.Connection[Any]", logs: list[dict[str, Any]]) -> int:
+    addresses = {
+        "0x" + bytes(row[0]).hex() for row in conn.execute("SELECT address FROM deposit_addresses").fetchall()
+    }
+    arrived = {
+        (log["blockHash"], int(log["logIndex"], 16))
+        for log in logs
+        if "0x" + log["topics"][2][26:] in addresses
+    }
+    booked = [
+        ("0x" + bytes(block).hex(), index)
+        for block, index in conn.execute(
+            "SELECT d.block_hash, d.log_index FROM deposits d JOIN ledger.booked k"
+            " USING (chain_id, block_hash, log_index) WHERE d.kind = 'payment'"
+        ).fetchall()
+    ]
+    assert len(booked) == len(set(booked))
+    assert set(booked) == arrived, "each payment on chain is booked exactly once, and nothing else is"
+    [posted] = conn.execute(
+        "SELECT count(*) FROM ledger.tx x JOIN deposits d ON d.id = x.source_id"
+        " WHERE x.source = 'deposit' AND d.kind = 'payment'"
+    ).fetchone() or [None]
+    assert posted == len(booked)
+    return len(booked)
+
+
+def _custody(chain: Chain, conn: "psycopg.Connection[Any]", token: str, final: int) -> int:
+    ours = conn.execute(
+        "SELECT address FROM own_addresses UNION SELECT address FROM deposit_addresses"
+    ).fetchall()
+    total = 0
+    for (address,) in ours:
+        call = {"to": token, "data": BALANCE_OF + bytes(address).hex().rjust(64, "0")}
+        total += int(chain.ask("eth_call", call, hex(final)), 16)
+    return total
+
+
+def _finalized(conn: "psycopg.Connection[Any]") -> int:
+    row = conn.execute("SELECT finalized_number FROM cursors").fetchone()
+    return -1 if row is None else int(row[0])
+
+
+def _open_work(conn: "psycopg.Connection[Any]") -> int:
+    """Payouts on their way and final transfers that are not booked."""
+    row = conn.execute(
+        "SELECT (SELECT count(*) FROM payouts WHERE state IN ('pending', 'in_transit'))"
+        " + (SELECT count(*) FROM slots WHERE state <> 'final')"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _wait(true: Any, what: str) -> None:
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not true():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.1)
