@@ -39,6 +39,7 @@ lint: .venv/ready ## ruff and the import contracts
 docs: .venv/ready ## rewrites the generated documents
 	$(BIN)/bascule docs
 	$(BIN)/bascule openapi
+	$(BIN)/python -m tests.support.scenarios_doc
 
 lock: .venv/ready ## pins requirements.txt anew from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -1,15 +1,29 @@
 """Fixtures every test may use: real databases, one per test."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import count
 
 import pytest
+import structlog
 
 from bascule.storage.database import Database
 from tests.support.postgres import POSTGRES_15, TestServer, chosen_programs, migrated_server
 
 _numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def logs_stay_as_they_were() -> Iterator[None]:
+    """A command that runs in our process sets up logs for its own life; the next test starts without them."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
+        root = logging.getLogger()
+        ours = [h for h in root.handlers if isinstance(h.formatter, structlog.stdlib.ProcessorFormatter)]
+        root.handlers[:] = [h for h in root.handlers if h not in ours]
 
 
 @pytest.fixture(scope="session")

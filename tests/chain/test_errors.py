@@ -23,6 +23,8 @@ from bascule.domain.errors import Halted, Retryable
         ("intrinsic gas too low: gas 1, minimum needed 21000", NodeSays.GAS_TOO_LOW),
         ("txpool is full", NodeSays.POOL_FULL),
         ("execution reverted: ERC20: transfer amount exceeds balance", NodeSays.REVERTED),
+        ("execution reverted: insufficient balance, nonce too low, already known", NodeSays.REVERTED),
+        ("unknown transaction", NodeSays.UNKNOWN),
         ("query returned more than 10000 results", NodeSays.TOO_MANY_RESULTS),
         ("Your app has exceeded its compute units per second capacity", NodeSays.RATE_LIMITED),
         ("unknown block", NodeSays.UNKNOWN_BLOCK),

@@ -35,7 +35,9 @@ class NodeSays(StrEnum):
 _WORDS: tuple[tuple[re.Pattern[str], NodeSays], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), meaning)
     for pattern, meaning in (
-        (r"already ?known|known transaction|already imported|already in .*pool", NodeSays.ALREADY_KNOWN),
+        # First, as a contract may put any of the words below into its reason.
+        (r"execution reverted|\breverted?\b|vm exception", NodeSays.REVERTED),
+        (r"already ?known|\bknown transaction|already imported|already in .*pool", NodeSays.ALREADY_KNOWN),
         (r"replacement.*(underpriced|fee too low)", NodeSays.REPLACEMENT_UNDERPRICED),
         (r"nonce (is )?too low|old ?nonce|nonce.*already (been )?used", NodeSays.NONCE_TOO_LOW),
         (r"nonce (is )?too high|nonce ?gap|gapped.nonce", NodeSays.NONCE_TOO_HIGH),
@@ -44,7 +46,6 @@ _WORDS: tuple[tuple[re.Pattern[str], NodeSays], ...] = tuple(
         (r"insufficient (funds|balance)", NodeSays.INSUFFICIENT_FUNDS),
         (r"intrinsic gas too low|out of gas|gas limit.*exceed|exceeds block gas limit", NodeSays.GAS_TOO_LOW),
         (r"(tx|transaction )pool is full|txpool.*full|account limit exceeded", NodeSays.POOL_FULL),
-        (r"execution reverted|\breverted?\b|vm exception", NodeSays.REVERTED),
         (r"rate limit|too many requests|compute units|capacity exceeded|\b429\b", NodeSays.RATE_LIMITED),
         (r"query returned more than|too many results|response size", NodeSays.TOO_MANY_RESULTS),
         (r"block range|limit exceeded", NodeSays.TOO_MANY_RESULTS),
