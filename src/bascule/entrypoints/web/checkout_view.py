@@ -41,7 +41,7 @@ def view(
         "amount": tidy(intent["amount"]),
         "currency": intent["currency"].upper(),
         "said": said,
-        "steps": steps,
+        "steps": [] if intent["status"] == "canceled" else steps,
         "ways": ways,
         "way": way,
         "qr": None if way is None else qr(way["uri"]),

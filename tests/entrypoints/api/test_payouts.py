@@ -1,0 +1,174 @@
+"""Payouts over HTTP: asked for, approved by people's signatures, listed, called off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+
+from bascule.domain.chain import parse_address
+from bascule.storage import addresses, approvals, ledger, policies
+from tests.support.api import LOCAL, VAULT, Shop
+from tests.support.money_out_setup import approver
+
+FLOAT, LIMIT = 1_000 * 10**6, 500 * 10**6
+PAYEE = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+BODY = {"amount": "100.00", "currency": "usdc", "network": "eip155:31337", "destination": PAYEE}
+
+
+@pytest.fixture
+async def treasury(shop: Shop) -> str:
+    """The operator's key; its account has a booked float, a limit, and two of three approvers to ask."""
+    token, block = shop.tokens["local"], bytes(31) + b"\x05"
+    await shop.run(
+        "INSERT INTO blocks (chain_id, hash, number, parent, block_time) VALUES (%s, %s, 5, %s, now())",
+        *(LOCAL, block, bytes(32)),
+    )
+    await shop.run(
+        "INSERT INTO cursors (chain_id, next_number, last_hash, head_time, finalized_number, finalized_hash)"
+        " VALUES (%s, 6, %s, now(), 5, %s)",
+        *(LOCAL, block, block),
+    )
+    async with shop.owner.transaction() as conn:
+        await addresses.add_own(conn, LOCAL, VAULT, "vault")
+        await conn.execute(
+            "INSERT INTO openings (id, chain_id, address, token, block_number, block_hash, amount)"
+            " VALUES ('opn_1', %s, %s, %s, 5, %s, %s)",
+            [LOCAL, VAULT, token.contract, block, FLOAT],
+        )
+        await ledger.post_opening(conn, "opn_1")
+        for number in (1, 2, 3):
+            who = parse_address(approver(number).address)
+            await approvals.add_approver(conn, shop.operator, who, roster_version=1)
+        await policies.set(
+            conn, shop.operator, token.id, approvals_required=2, max_per_payout=LIMIT, max_per_day=2 * LIMIT
+        )
+    return (await shop.key(shop.operator)).secret
+
+
+async def ask(client: httpx.AsyncClient, key: str = "k1", **changes: Any) -> httpx.Response:
+    return await client.post("/v1/payouts", json=BODY | changes, headers={"idempotency-key": key})
+
+
+async def approve(client: httpx.AsyncClient, payout: dict[str, Any], number: int, **changes: Any) -> Any:
+    """What a person's wallet does: signs the typed data that the API shows."""
+    person = approver(number)
+    signed = Account.sign_message(
+        encode_typed_data(full_message=payout["next_action"]["typed_data"]), person.private_key
+    )
+    body = {"approver": person.address, "signature": "0x" + bytes(signed.signature).hex()} | changes
+    return await client.post(
+        f"/v1/payouts/{payout['id']}/approve", json=body, headers={"idempotency-key": f"approve-{number}"}
+    )
+
+
+async def test_two_approvals_by_different_people_put_the_money_on_hold(shop: Shop, treasury: str) -> None:
+    async with shop.client(treasury) as client:
+        payout = (await ask(client)).json()
+        once = (await approve(client, payout, 1)).json()
+        again = (await approve(client, payout, 1)).json()
+        twice = (await approve(client, payout, 3)).json()
+        balance = (await client.get("/v1/balance")).json()
+        read = (await client.get(f"/v1/payouts/{payout['id']}")).json()
+
+    assert (payout["status"], payout["approvals"], payout["approvals_required"]) == ("requires_action", [], 2)
+    assert (once["status"], again["approvals"]) == ("requires_action", once["approvals"])
+    assert (twice["status"], len(twice["approvals"]), twice["next_action"]) == ("pending", 2, None)
+    assert balance["held"][0]["amount"] == "100.000000"
+    assert balance["available"][0]["amount"] == "900.000000"
+    assert read == twice
+
+
+async def test_a_stranger_and_a_signature_of_something_else_are_refused(shop: Shop, treasury: str) -> None:
+    async with shop.client(treasury) as client:
+        payout = (await ask(client)).json()
+        other = (await ask(client, "k2", amount="200.00")).json()
+        before = await shop.rows()
+        stranger = await approve(client, payout, 9)
+        elsewhere = await approve(client, payout | {"next_action": other["next_action"]}, 1)
+        malformed = await approve(client, payout, 1, signature="0x12")
+        misspelt = await approve(client, payout, 1, approver=approver(1).address.lower().replace("a", "A"))
+
+    assert (stranger.status_code, stranger.json()["error"]["code"]) == (403, "approver_unknown")
+    assert elsewhere.json()["error"]["code"] == "signature_mismatch"
+    assert (malformed.json()["error"]["code"], malformed.json()["error"]["param"]) == (
+        "parameter_invalid", "signature",
+    )  # fmt: skip
+    assert misspelt.json()["error"]["code"] == "address_checksum_mismatch"
+    assert await shop.rows() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "param"),
+    [
+        ({"amount": "600.00"}, "limit_exceeded", "amount"),
+        ({"amount": "100"}, "amount_decimal_point_required", "amount"),
+        ({"network": "eip155:1"}, "network_unsupported", "network"),
+        ({"currency": "eurc"}, "token_unsupported", "currency"),
+        ({"destination": "0x" + VAULT.hex()}, "destination_is_ours", "destination"),
+        ({"destination": "0x" + "c0" * 20}, "destination_is_token_contract", "destination"),
+        ({"token": "tok_nothing"}, "token_unsupported", "token"),
+    ],
+)
+async def test_a_payout_that_may_not_be_is_refused_and_nothing_is_written(
+    shop: Shop, treasury: str, changes: dict[str, Any], code: str, param: str
+) -> None:
+    before = await shop.rows()
+
+    async with shop.client(treasury) as client:
+        answer = await ask(client, **changes)
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, code, param), answer.text
+    assert await shop.rows() == before
+
+
+async def test_a_client_reference_pays_once_whatever_the_key(shop: Shop, treasury: str) -> None:
+    async with shop.client(treasury) as client:
+        first = (await ask(client, "k1", client_reference_id="invoice-1")).json()
+        same = (await ask(client, "k2", client_reference_id="invoice-1")).json()
+        other = await ask(client, "k3", client_reference_id="invoice-1", amount="101.00")
+
+    assert same["id"] == first["id"]
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "payout_identity_used")
+    assert (await shop.rows())["payouts"] == 1
+
+
+async def test_payouts_are_called_off_turned_down_and_listed(shop: Shop, treasury: str) -> None:
+    async with shop.client(treasury) as client:
+        made = []
+        for place in range(3):
+            made.append((await ask(client, f"k{place}", amount=f"{place + 1}.00")).json())
+            shop.clock.advance(1)
+        canceled = (await client.post(f"/v1/payouts/{made[0]['id']}/cancel")).json()
+        rejected = (await client.post(f"/v1/payouts/{made[1]['id']}/reject")).json()
+        again = await client.post(f"/v1/payouts/{made[1]['id']}/reject")
+        everything = (await client.get("/v1/payouts")).json()["data"]
+        waiting = (await client.get("/v1/payouts?status=requires_action")).json()["data"]
+        to_payee = (await client.get(f"/v1/payouts?destination={PAYEE}&limit=1")).json()
+
+    assert (canceled["status"], rejected["status"]) == ("canceled", "canceled")
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "payout_unexpected_state")
+    assert [each["id"] for each in everything] == [each["id"] for each in made[::-1]]
+    assert [each["id"] for each in waiting] == [made[2]["id"]]
+    assert to_payee["has_more"] is True
+
+
+async def test_another_accounts_payout_does_not_exist(shop: Shop, treasury: str) -> None:
+    async with shop.client(treasury) as client:
+        payout = (await ask(client)).json()
+    before = await shop.rows()
+
+    async with shop.client() as stranger:
+        answers = [
+            await stranger.get(f"/v1/payouts/{payout['id']}"),
+            await approve(stranger, payout, 1),
+            await stranger.post(f"/v1/payouts/{payout['id']}/reject"),
+            await stranger.post(f"/v1/payouts/{payout['id']}/cancel"),
+        ]
+
+    assert [answer.status_code for answer in answers] == [404] * 4
+    assert await shop.rows() == before
