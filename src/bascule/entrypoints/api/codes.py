@@ -52,7 +52,7 @@ CODES: dict[str, str] = {
     "token_network_mismatch": "The token does not live on the network that was named.",
     "token_unexpected_state": "The token is known with another currency or other decimals.",
     "token_unknown": "There is no such accepted token.",
-    "token_unsupported": "No such token is paid out on that network, or tokens of its kind are not supported.",
+    "token_unsupported": "No such token is paid out on that network.",
     "version_unknown": "The Bascule-Version header names a version that does not exist.",
     "webhook_endpoint_disabled": "The webhook endpoint is disabled.",
     "webhook_url_forbidden": "Webhooks go to public https addresses only.",
