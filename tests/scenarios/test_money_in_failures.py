@@ -8,6 +8,7 @@ import pytest
 
 from bascule.chain.errors import IncompleteAnswer, WrongChain, WrongShape
 from bascule.domain.errors import Retryable
+from bascule.storage import tokens
 from bascule.storage.leases import LeaseLost
 from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
 from tests.support.nodes import lying_node
@@ -231,3 +232,33 @@ async def test_a_final_block_the_node_shows_otherwise_promotes_nothing(b: Bridge
         node.twist = lambda method, params, result: result
         await b.settle_down(watcher)
     assert (await b.shown(intent))["status"] == "succeeded"
+
+
+async def test_a_token_that_is_suspended_takes_nothing_back_and_stops_no_other_payment(b: Bridge) -> None:
+    """What was applied stays applied; what comes later is listed only."""
+    watcher = await b.started()
+    intent = await b.intent("10.00")
+    await b.pay(intent, "4.00")
+    await b.settle_down(watcher)
+    async with b.owner.transaction() as conn:
+        await tokens.publish(conn, replace(b.token, accepted=False))
+
+    await b.pay(intent, "6.00")
+    await b.settle_down(watcher)
+
+    shown = await b.shown(intent)
+    assert (shown["status"], shown["amount_received"]) == ("requires_action", "4.000000")
+    assert [d["unapplied_reason"] for d in await b.deposits()] == [None, "unsupported_token"]
+
+
+async def test_payments_that_were_final_before_the_chain_was_first_watched_are_found(b: Bridge) -> None:
+    """The API was up before the watcher: its addresses are older than the block the node calls final."""
+    intent = await b.intent("10.00")
+    b.clock.advance(120)
+    await b.pay(intent, "10.00")
+    await b.mine(5)
+
+    await b.settle_down(b.watcher())
+
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}

@@ -5,6 +5,7 @@ finalized block, and the blocks since then are read once more for what touched i
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from bascule.chain import erc20, heads
 from bascule.chain.heads import Header
@@ -15,10 +16,12 @@ from bascule.domain.ids import Prefix
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.storage import addresses, ledger
 from bascule.storage.addresses import Opening
+from bascule.storage.blocks import moment
 from bascule.storage.database import Connection, Database
 from bascule.storage.networks import Network
 
 Pair = tuple[Address, Address]
+CLOCKS_DIFFER = timedelta(minutes=1)  # between ours and those of block producers
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,31 @@ class Openings:
             return await addresses.to_open(conn, self.network.chain_id)
 
     async def first_block(self, final: int) -> Header | None:
-        """The block a new chain is taken over at: the network's start block, else the finalized one."""
+        """The block a new chain is taken over at: the network's start block, else the finalized one.
+
+        Never one that is younger than the first deposit address: money may have come to it already.
+        """
         number = self.network.start_block or final
-        return await heads.by_number(self.rpc, number) if 0 <= number <= final else None
+        if not 0 <= number <= final:
+            return None
+        async with self.db.read() as conn:
+            made_at = await addresses.first_deposit_address_at(conn, self.network.chain_id)
+        header = await heads.by_number(self.rpc, number)
+        if header is None or made_at is None:
+            return header
+        return await self._older_than(made_at - CLOCKS_DIFFER, header)
+
+    async def _older_than(self, limit: datetime, newest: Header) -> Header | None:
+        """The newest block up to `newest` with a time before `limit`; the first of all when there is none."""
+        if moment(newest.ref) < limit:
+            return newest
+        low, high = 0, newest.number
+        while high - low > 1:
+            middle = await heads.by_number(self.rpc, (low + high) // 2)
+            if middle is None:
+                return None
+            low, high = (middle.number, high) if moment(middle.ref) < limit else (low, middle.number)
+        return await heads.by_number(self.rpc, low)
 
     async def read(self, pairs: list[Pair], block: BlockRef) -> list[Opening]:
         """The balances at the end of `block`. Raises: Retryable when the node has another block there."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -59,6 +60,12 @@ async def deposit_addresses_of(conn: Connection, intent_id: str) -> list[Deposit
     """The deposit addresses of an intent, by chain."""
     rows = await _sql.all(conn, "deposit_addresses_of", intent_id=intent_id)
     return [DepositAddress(**row) for row in rows]
+
+
+async def first_deposit_address_at(conn: Connection, chain_id: ChainId) -> datetime | None:
+    """When the first deposit address on the chain was made, by our clock."""
+    made_at: datetime | None = await _sql.scalar(conn, "first_deposit_address_at", chain_id=chain_id)
+    return made_at
 
 
 async def to_open(conn: Connection, chain_id: ChainId) -> list[tuple[Address, Address]]:

@@ -25,6 +25,13 @@ SELECT EXISTS (SELECT FROM own_addresses WHERE chain_id = %(chain_id)s AND addre
 SELECT chain_id, address, factory, epoch, n
   FROM deposit_addresses WHERE intent_id = %(intent_id)s ORDER BY chain_id;
 
+-- name: first_deposit_address_at
+-- When the first deposit address on a chain was made.
+SELECT min(i.created_at) AS made_at
+  FROM deposit_addresses a
+  JOIN payment_intents i ON i.id = a.intent_id
+ WHERE a.chain_id = %(chain_id)s;
+
 -- name: to_open
 -- The (address, token) pairs whose first balance is not recorded: booked tokens everywhere, the coin at wallets.
 -- What an address paid us before it was ours is a deposit; until that is final, its first balance waits.
