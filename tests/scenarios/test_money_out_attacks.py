@@ -9,13 +9,14 @@ from typing import Any, LiteralString
 import pytest
 from psycopg import errors
 
-from bascule.domain.chain import checksum, parse_address
+from bascule.domain.chain import Address, checksum, parse_address
 from bascule.domain.errors import Conflict, Forbidden, Rejected
 from bascule.services import payouts as payout_services
 from bascule.services.payout_view import approval_text, token_of
-from bascule.storage import approvals, ledger, payouts
+from bascule.storage import approvals, ledger, payouts, signer_limits
 from bascule.storage.payouts import PayoutRow
-from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed, treasury
+from bascule.storage.signer_limits import HardLimits
+from tests.support.money_out import LIMIT, OpenAs, Treasury, approver, payee, sign_typed, treasury
 
 STRANGERS = (11, 12)
 
@@ -73,9 +74,10 @@ async def test_api_role_that_inserts_approvers_and_approvals_pays_nothing(
 async def test_database_lets_nobody_edit_an_approved_payout(stage: Treasury, column: LiteralString) -> None:
     asked = await stage.approved("100.00", payee(1))
 
-    async with stage.api.read() as conn:
-        with pytest.raises(errors.InsufficientPrivilege, match="for ever"):
-            await conn.execute("UPDATE payouts SET " + column)
+    for db, words in ((stage.api, "denied"), (stage.submitters_db, "for ever"), (stage.owner, "for ever")):
+        async with db.read() as conn:
+            with pytest.raises(errors.InsufficientPrivilege, match=words):
+                await conn.execute("UPDATE payouts SET " + column)
 
     assert await stage.status(asked) == "pending"
 
@@ -185,3 +187,18 @@ async def test_another_account_cannot_see_or_touch_a_payout(stage: Treasury) -> 
             await payout_services.own(conn, asked["id"], "acct_other", False)
         found: PayoutRow = await payout_services.own(conn, asked["id"], stage.operator, False)
     assert checksum(found.destination) == asked["destination"]
+
+
+async def test_new_round_counts_no_signature_of_the_one_before(stage: Treasury) -> None:
+    asked = await stage.approved("100.00", payee(1))
+    async with stage.owner.transaction() as conn:
+        limits = HardLimits(1, 5 * LIMIT, 1_000 * 10**9, 16_000_000)
+        vault, token = parse_address(stage.vault), Address(stage.token.contract)
+        await signer_limits.set(conn, stage.node.dev.chain_id, vault=vault, token=token, limits=limits)
+
+    await stage.run()  # refused by the signer in the very second it was asked for
+
+    renewed = await stage.read(asked)
+    assert (renewed["status"], renewed["approvals"]) == ("requires_action", [])
+    assert renewed["approval_expires_at"] == asked["approval_expires_at"] + 1
+    await stage.require_truth()

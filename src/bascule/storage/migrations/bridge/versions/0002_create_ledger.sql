@@ -526,6 +526,27 @@ BEGIN
         ARRAY[0, 0]::smallint[], ARRAY[a.fee_paid, -a.fee_paid]);
 END $$;
 
+-- A payout and its hold are written in one database transaction or not at all, whichever process writes them.
+CREATE FUNCTION ledger.refuse_payout_without_hold() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p     record;
+    held  boolean;
+BEGIN
+    IF pg_has_role(session_user, (SELECT c.relowner FROM pg_class AS c WHERE c.oid = tg_relid), 'member') THEN
+        RETURN NULL;                                    -- the owner's administration; ledger.verify() still tells
+    END IF;
+    SELECT q.state, q.holds INTO STRICT p FROM public.payouts AS q WHERE q.id = new.id;
+    held := EXISTS (SELECT 1 FROM ledger.tx AS t WHERE t.source = 'hold' AND t.source_id = new.id || '#' || p.holds
+                       AND NOT EXISTS (SELECT 1 FROM ledger.tx AS r WHERE r.reverses = t.id));
+    IF held <> (p.state IN ('pending', 'in_transit')) THEN
+        RAISE EXCEPTION 'payout % is %, %', new.id, p.state, CASE WHEN held THEN 'but still has a hold' ELSE 'without a hold' END
+            USING errcode = '23514', constraint = 'payout_holds_money';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER payout_holds_money AFTER INSERT OR UPDATE OF state, holds ON public.payouts
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger.refuse_payout_without_hold();
+
 -- ───────────────────────── reading ─────────────────────────
 CREATE VIEW ledger.balances AS
 SELECT a.id, a.code, a.token_id, a.kind, a.owner_account, b.posted, b.held_debit, b.held_credit,

@@ -26,12 +26,34 @@ GRANT INSERT (actor, action, object_id, details, request_id)
 GRANT INSERT, UPDATE ON leases TO bascule_watcher, bascule_submitter, bascule_worker;
 
 -- api: requests and approvals.
-GRANT INSERT ON payment_intents, deposit_addresses, payouts, payout_approvals, approvers, idempotency_keys,
+GRANT INSERT ON payment_intents, deposit_addresses, payout_approvals, approvers, idempotency_keys,
                 webhook_endpoints, api_keys, deliveries TO bascule_api;
-GRANT UPDATE ON payment_intents, payouts, webhook_endpoints TO bascule_api;
+GRANT UPDATE ON payment_intents, webhook_endpoints TO bascule_api;
+GRANT INSERT (id, account_id, livemode, identity, token_id, chain_id, vault, destination, amount, state, approvals_required,
+              approval_expires_at, roster_version, policy_decision, client_reference_id, description, metadata,
+              requested_by, created_at)
+    ON payouts TO bascule_api;
+GRANT UPDATE (state, failure_code, holds, version) ON payouts TO bascule_api;
 GRANT UPDATE (revoked_at, expires_at) ON api_keys TO bascule_api;
 GRANT USAGE ON SEQUENCE deposit_address_number TO bascule_api;
 GRANT EXECUTE ON FUNCTION ledger.post_hold(text), ledger.post_release(text) TO bascule_api;
+
+-- It begins, approves and calls off payouts; from the reservation on they are the submitter's.
+CREATE FUNCTION refuse_beyond_request() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT pg_has_role(session_user, 'bascule_api', 'member') OR pg_has_role(session_user, 'bascule_submitter', 'member') THEN
+        RETURN new;                                     -- another process, or the owner
+    ELSIF tg_op = 'INSERT' AND new.state = 'requires_action' THEN
+        RETURN new;
+    ELSIF tg_op = 'UPDATE' AND new.failure_code IS NOT DISTINCT FROM old.failure_code
+       AND (old.state, new.state, new.holds - old.holds) IN (('requires_action', 'pending', 1),
+            ('requires_action', 'canceled', 0), ('pending', 'canceled', 0)) THEN
+        RETURN new;
+    END IF;
+    RAISE EXCEPTION 'payout % is not for the API to make %', new.id, new.state USING errcode = '42501';
+END $$;
+CREATE TRIGGER only_asks_and_approves BEFORE INSERT OR UPDATE ON payouts FOR EACH ROW EXECUTE FUNCTION refuse_beyond_request();
+REVOKE EXECUTE ON FUNCTION refuse_beyond_request() FROM PUBLIC;
 
 -- watcher: the chain as we believe it, and what it means for intents.
 GRANT INSERT ON blocks, transfers, cursors, openings, deposits, applications TO bascule_watcher;

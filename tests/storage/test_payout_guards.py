@@ -1,0 +1,115 @@
+"""What the database lets the API do to a payout: ask, approve, call off; the rest is not its to say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import LiteralString
+
+import pytest
+from psycopg import errors
+
+from bascule.domain.errors import Halted
+from bascule.storage import ledger
+from tests.support.money_out import OpenAs, Treasury, treasury
+
+COPIED = (
+    "account_id, livemode, token_id, chain_id, vault, destination, amount, approvals_required,"
+    " approval_expires_at, roster_version, policy_decision, requested_by, created_at"
+)
+
+
+@pytest.fixture
+async def stage(db_as: OpenAs, tmp_path: Path) -> AsyncIterator[Treasury]:
+    async with treasury(db_as, tmp_path) as built:
+        yield built
+
+
+async def as_api(stage: Treasury, statement: LiteralString, *values: object) -> None:
+    async with stage.api.transaction() as conn:
+        await conn.execute(statement, values)
+
+
+@pytest.mark.parametrize("state", ["requires_action", "canceled", "failed"])
+async def test_api_role_cannot_end_a_payout_in_transit(stage: Treasury, state: str) -> None:
+    payout = await stage.approved()
+    await (await stage.submitter()).run_once()
+
+    async with stage.api.read() as conn:
+        with pytest.raises(errors.InsufficientPrivilege):
+            await conn.execute(
+                "UPDATE payouts SET state = %s, failure_code = CASE WHEN %s = 'failed' THEN 'x' END",
+                (state, state),
+            )
+        with pytest.raises(Halted, match="its hold stays"):
+            await ledger.post_release(conn, payout["id"])
+
+    assert await stage.status(payout) == "in_transit"
+    await stage.run()
+    assert await stage.status(payout) == "paid"
+    await stage.require_truth()
+
+
+async def test_api_role_cannot_make_a_payout_pending_without_a_hold(stage: Treasury) -> None:
+    payout = await stage.approve(await stage.request("100.00"), 1)
+
+    with pytest.raises(errors.CheckViolation, match="hold"):
+        await as_api(stage, "UPDATE payouts SET state = 'pending', holds = holds + 1")
+
+    assert await stage.status(payout) == "requires_action"
+
+
+async def test_api_role_cannot_cancel_a_payout_and_keep_its_hold(stage: Treasury) -> None:
+    await stage.approved()
+
+    with pytest.raises(errors.CheckViolation, match="hold"):
+        await as_api(stage, "UPDATE payouts SET state = 'canceled'")
+
+    await stage.require_truth()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "vault = decode(repeat('66', 20), 'hex')",
+        "vault_id = 0",
+        "approvals_required = 1",
+        "approval_expires_at = now() + interval '9 years'",
+        "roster_version = 2",
+        "stuck = true",
+        "created_at = now() - interval '2 days'",
+    ],
+    ids=lambda column: column.split()[0],
+)
+async def test_api_role_changes_no_column_that_is_not_its_own(stage: Treasury, column: LiteralString) -> None:
+    await stage.approved()
+
+    with pytest.raises(errors.InsufficientPrivilege):
+        await as_api(stage, "UPDATE payouts SET " + column)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        "state = 'pending', holds = 1",
+        "state = 'in_transit', vault_id = 7",
+        "state = 'canceled'",
+        "vault_id = 0",
+        "holds = 3",
+    ],
+)
+async def test_api_role_inserts_payouts_at_their_beginning_alone(
+    stage: Treasury, begun: LiteralString
+) -> None:
+    await stage.request()
+    columns = {"state": "'requires_action'", "vault_id": "NULL", "holds": "0"}
+    columns |= dict(part.split(" = ") for part in begun.split(", "))
+
+    with pytest.raises(errors.InsufficientPrivilege):
+        await as_api(
+            stage,
+            f"INSERT INTO payouts (id, identity, {COPIED}, {', '.join(columns)})"
+            f" SELECT id || 'x', identity || 'x', {COPIED}, {', '.join(columns.values())} FROM payouts",
+        )
+
+    assert await stage.rows("SELECT count(*) FROM payouts") == [(1,)]
