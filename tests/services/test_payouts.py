@@ -100,6 +100,17 @@ async def test_daily_limit_counts_what_was_asked_and_not_called_off(stage: Treas
     assert (await stage.request("10000.00"))["status"] == "requires_action"
 
 
+async def test_daily_limit_holds_for_requests_made_at_once(stage: Treasury) -> None:
+    for _ in range(4):
+        await stage.request("10000.00")
+
+    answers = await asyncio.gather(*(stage.request("6000.00") for _ in range(4)), return_exceptions=True)
+
+    refused = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert [getattr(answer, "code", answer) for answer in refused] == ["limit_exceeded"] * 3
+    assert await stage.rows("SELECT sum(amount) <= %s FROM payouts", 5 * LIMIT) == [(True,)]
+
+
 async def test_account_pays_only_what_it_has(stage: Treasury) -> None:
     async with stage.owner.transaction() as conn:
         await policies.set(

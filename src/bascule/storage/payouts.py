@@ -207,6 +207,11 @@ async def mark_stuck(conn: Connection, payout_id: str, stuck: bool) -> PayoutRow
     return _payout(row) if row else None
 
 
+async def serialize_spending(conn: Connection, account_id: str, token_id: str) -> None:
+    """Every other count of this account's requests waits until the transaction ends."""
+    await Q.run(conn, "serialize_spending", account_id=account_id, token_id=token_id)
+
+
 async def spent_since(conn: Connection, account_id: str, token_id: str, since: datetime) -> int:
     """Base units asked for after `since` and not called off."""
     return int(await Q.scalar(conn, "spent_since", account_id=account_id, token_id=token_id, since=since))

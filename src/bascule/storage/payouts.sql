@@ -93,6 +93,10 @@ UPDATE payouts SET waits_for = %(reason)s
 -- Raises or lowers the flag that a person should look at a payout.
 UPDATE payouts SET stuck = %(stuck)s, version = version + 1 WHERE id = %(id)s AND stuck <> %(stuck)s RETURNING *
 
+-- name: serialize_spending
+-- One count of what an account asked for of a token at a time, until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('payouts of ' || %(account_id)s::text || ' ' || %(token_id)s::text, 0))
+
 -- name: spent_since
 -- Base units asked for since a moment and not called off, for the daily limit.
 SELECT coalesce(sum(amount), 0) AS amount FROM payouts
