@@ -7,7 +7,7 @@ back and is asked about anew. Runs in the caller's transaction, on one payout.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bascule.domain.errors import Halted
 from bascule.domain.payout import PayoutEvent, PayoutState
@@ -51,7 +51,7 @@ class PayoutRounds:
             conn,
             payout.id,
             roster_version=await self._roster(conn, payout),
-            approval_expires_at=round_end(self.clock.now(), self.approval_life),
+            approval_expires_at=self._next_end(payout),
         )
         await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, renewed)
         return True
@@ -62,11 +62,16 @@ class PayoutRounds:
             conn,
             payout,
             roster_version=await self._roster(conn, payout),
-            approval_expires_at=round_end(self.clock.now(), self.approval_life),
+            approval_expires_at=self._next_end(payout),
         )
         await ledger.post_release(conn, payout.id)
         await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, lapsed, before=payout)
         return lapsed
+
+    def _next_end(self, payout: PayoutRow) -> datetime:
+        """Never the end that was signed before: in a new round no old signature counts."""
+        earliest = payout.approval_expires_at + timedelta(seconds=1)
+        return max(round_end(self.clock.now(), self.approval_life), earliest)
 
     async def _roster(self, conn: Connection, payout: PayoutRow) -> int:
         version = await approvals.roster_version(conn, payout.account_id)
