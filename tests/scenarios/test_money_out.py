@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from bascule.domain.errors import Conflict, Halted
+from bascule.services.payouts import APPROVAL_LIFE
+from bascule.storage import payouts
 from tests.support.money_out import FLOAT, OpenAs, Treasury, payee, treasury
 
 
@@ -258,4 +260,61 @@ async def test_bytes_that_are_not_mined_are_bumped_in_their_slot(stage: Treasury
     assert paid["status"] == "paid"
     assert sorted(t["status"] for t in paid["transactions"]) == ["final", "superseded"]
     assert len(await stage.transfers_out()) == 1
+    await stage.require_truth()
+
+
+async def test_released_payout_that_is_being_canceled_leaves_no_empty_batch(stage: Treasury) -> None:
+    payout = await stage.approved()
+    await stage.vault_owner("setLimit(address,uint96,uint32)", stage.token.contract, 1, 86_400)
+    submitter = await stage.submitter()
+    await submitter.run_once()
+    await stage.rows_change("UPDATE lanes SET next_sequence = 256, state = 'retired'")
+    await stage.follow(3)
+    await submitter.run_once()
+    assert await stage.status(payout) == "pending"  # its batch reverted; it keeps an id of the first word
+    await stage.vault_owner("setLimit(address,uint96,uint32)", stage.token.contract, FLOAT, 86_400)
+    await stage.follow(3)
+    newer = await stage.approved("1.00")
+    await stage.rows_change("UPDATE lanes SET state = 'open'")
+
+    locked = asyncio.Event()
+
+    async def work() -> None:
+        await locked.wait()
+        await submitter.run_once()
+
+    working = asyncio.create_task(work())
+    async with stage.api.transaction() as conn:
+        await payouts.lock(conn, payout["id"])
+        locked.set()
+        await working
+
+    assert await stage.rows("SELECT count(*) FROM slots WHERE nonce > 0") == [(0,)]
+    await stage.run(submitter, rounds=3)
+    assert [await stage.status(p) for p in (payout, newer)] == ["paid", "paid"]
+    await stage.require_truth()
+
+
+async def test_batch_can_never_be_mined_after_its_approvals_are_over(stage: Treasury) -> None:
+    payout = await stage.approved()
+    stage.clock.advance(APPROVAL_LIFE - timedelta(minutes=10))
+
+    await (await stage.submitter()).run_once()
+
+    [(deadline,)] = await stage.rows("SELECT deadline FROM slots")
+    assert int(deadline.timestamp()) == (await stage.read(payout))["approval_expires_at"]
+
+
+async def test_payout_whose_approvals_end_too_soon_waits_for_new_ones(stage: Treasury) -> None:
+    soon = await stage.approved()
+    stage.clock.advance(APPROVAL_LIFE - timedelta(minutes=4))
+    later = await stage.approved("1.00")
+
+    await stage.run()
+    assert [await stage.status(p) for p in (soon, later)] == ["pending", "paid"]
+    assert (await stage.read(soon))["waits_for"] is None
+
+    stage.clock.advance(timedelta(minutes=5))
+    await stage.run()
+    assert await stage.status(soon) == "requires_action"
     await stage.require_truth()

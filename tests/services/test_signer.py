@@ -18,7 +18,7 @@ from bascule.domain.chain import Address, checksum, parse_address
 from bascule.services.signing_intents import FeeOffer, Intent, SignerRefused
 from bascule.storage import signer_limits, signer_rosters, signer_wallets
 from tests.support.money_out import Crash, Crashing, OpenAs, approver
-from tests.support.signing import ACCOUNT, CHAIN, FEES, KEY, LIMITS, TOKEN, VAULT, Desk, approval
+from tests.support.signing import ACCOUNT, CHAIN, DEADLINE, FEES, KEY, LIMITS, TOKEN, VAULT, Desk, approval
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def test_signed_bytes_are_the_call_the_intent_means(desk: Desk) -> None:
             layout.pack_item(3, 7, Address(b"\x50" * 20)),
         ),
         tags=(layout.tag("reference 0"), layout.tag("reference 3")),
-        deadline=2_000_000_000,
+        deadline=DEADLINE,
     )
     assert fields[7] == expected.calldata()
 
@@ -107,7 +107,7 @@ async def test_crashed_signer_answers_the_same_question_later(desk: Desk, name: 
 
 CONTENT: dict[str, Callable[[Desk], Intent]] = {
     "another head": lambda desk: desk.pay(expected_head=b"\x01" * 32),
-    "another deadline": lambda desk: desk.pay(deadline=2_000_000_001),
+    "another deadline": lambda desk: desk.pay(deadline=DEADLINE + 1),
     "another payee": lambda desk: desk.pay(desk.item(to=b"\x51" * 20)),
     "one more item": lambda desk: desk.pay(desk.item(), desk.item(1)),
     "a fill": lambda desk: desk.fill(),
@@ -157,6 +157,7 @@ ITEMS: dict[str, tuple[dict[str, Any], str]] = {
     "a newer roster": ({"roster_version": 2}, "roster_not_current"),
     "an expiry that is over": ({"expiry": 1}, "approval_expired"),
     "an expiry beyond uint64": ({"expiry": 2**64}, "approval_expired"),
+    "an expiry before the batch's deadline": ({"expiry": DEADLINE - 1}, "deadline_after_approval"),
     "too much for one item": ({"amount": 1_001}, "item_limit_exceeded"),
     "half a signature": ({"approvals": (b"\x01" * 64,)}, "signature_invalid"),
     "no signature at all": ({"approvals": (bytes(65), bytes(65))}, "signature_invalid"),

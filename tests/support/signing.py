@@ -20,12 +20,14 @@ from bascule.storage import signer_limits, signer_rosters, signer_wallets
 from bascule.storage.database import Database
 from bascule.storage.signer_limits import HardLimits
 from tests.support.money_out import StageClock, approver
+from tests.support.money_out_setup import START
 
 CHAIN = 31_337
 VAULT, TOKEN = Address(b"\x01" * 20), Address(b"\xc0" * 20)
 ACCOUNT = "acct_treasury"
 KEY = LocalKey(b"\x07" * 32)
 FEES = FeeOffer(2_000_000_000, 1_000_000_000, 400_000)
+DEADLINE = int(START.timestamp()) + 1_800
 LIMITS = HardLimits(
     max_per_item=1_000, max_per_day=2_500, max_fee_per_gas=100_000_000_000, max_gas=16_000_000
 )
@@ -80,7 +82,7 @@ class Desk:
             expected_head=bytes(32),
             token=TOKEN,
             word=0,
-            deadline=2_000_000_000,
+            deadline=DEADLINE,
             items=items or (self.item(),),
         )
         return msgspec.structs.replace(question, **changes)

@@ -30,18 +30,25 @@ log = structlog.get_logger()
 GAS_OF_BATCH = 300_000
 GAS_OF_ITEM = 60_000
 
+# A batch that lives shorter would rather revert than pay: whose approvals end sooner waits for new ones.
+SHORTEST_LIFE = timedelta(minutes=5)
+
 FLOAT_SHORT = "float_short"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A batch that could be taken now: payouts with the ids they would have, in one word."""
+    """A batch that could be taken now: payouts with the ids they would have, in one word.
+
+    short: nothing is given because the token is short of float.
+    """
 
     token: Token
     word: int
     given: Sequence[tuple[int, PayoutRow]]
     next_sequence: int
     deadline: datetime
+    short: bool
 
     @property
     def gas(self) -> int:
@@ -74,7 +81,8 @@ class Reservation:
     async def choose(self, conn: Connection, lane: Lane, without: Sequence[str] = ()) -> Choice | None:
         """The batch whose turn it is on the lane, leaving out the tokens of `without`; None: nothing waits.
 
-        A choice without items says that the oldest payout's token is short of float.
+        A choice without items: the oldest payout's token is short of float, or none of its payouts can be
+        taken at this moment, as their approvals are about to end or somebody is just calling them off.
         """
         first = await payouts.oldest_waiting(conn, lane.chain_id, lane.vault, lane.lane, without)
         if first is None:
@@ -88,9 +96,14 @@ class Reservation:
         waiting = await payouts.lock_waiting(
             conn, lane.chain_id, lane.vault, first.token_id, word, self.max_items
         )
-        given, next_sequence = _with_ids(lane, word, await self._affordable(conn, first.token_id, waiting))
-        deadline = (self.clock.now() + self.batch_life).replace(microsecond=0)
-        return Choice(token, word, given, next_sequence, deadline)
+        soonest = self.clock.now() + SHORTEST_LIFE
+        lasting = [payout for payout in waiting if payout.approval_expires_at >= soonest]
+        affordable = await self._affordable(conn, first.token_id, lasting)
+        given, next_sequence = _with_ids(lane, word, affordable)
+        # nothing is paid after the approvals for it are over, whoever keeps the signed bytes
+        ends = [self.clock.now() + self.batch_life, *(payout.approval_expires_at for _, payout in given)]
+        deadline = min(ends).replace(microsecond=0)
+        return Choice(token, word, given, next_sequence, deadline, bool(lasting) and not affordable)
 
     async def reserve(
         self, conn: Connection, lane: Lane, epoch: int, fees: Fees, without: Sequence[str] = ()
@@ -107,7 +120,8 @@ class Reservation:
             if choice.given:
                 await self._take(conn, lane, epoch, fees, choice)
                 return True
-            await self.wait(conn, lane, choice.token, FLOAT_SHORT)
+            if choice.short:
+                await self.wait(conn, lane, choice.token, FLOAT_SHORT)
             left_out.append(choice.token.id)
         return False
 
@@ -120,12 +134,10 @@ class Reservation:
     async def _affordable(
         self, conn: Connection, token_id: str, waiting: Sequence[PayoutRow]
     ) -> list[PayoutRow]:
-        """The oldest payouts the vault's journal float covers, of those whose approvals are still good."""
+        """The oldest payouts the vault's journal float covers."""
         left = await payouts.vault_float(conn, token_id)
         affordable: list[PayoutRow] = []
         for payout in waiting:
-            if payout.approval_expires_at <= self.clock.now():
-                continue
             if payout.amount > left:
                 break
             left -= payout.amount

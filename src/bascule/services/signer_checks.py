@@ -130,6 +130,8 @@ def _why_not_approved(intent: PayIntent, item: PayItem, roster: Roster | None, n
         return "roster_not_current"
     if not now.timestamp() <= item.expiry < 2**64:
         return "approval_expired"
+    if intent.deadline > item.expiry:  # bytes kept back could be sent after the approval is over
+        return "deadline_after_approval"
     digest = PayoutApproval(
         account=item.account_id,
         payout=item.payout_id,
