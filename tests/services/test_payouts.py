@@ -33,12 +33,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "another token": ({"token": "tok_eth"}, "token_unsupported", "token"),
     "another network": ({"network": "eip155:1"}, "network_unsupported", "network"),
     "no network": ({"network": "base"}, "parameter_invalid", "network"),
-    "no address": ({"to": "0x123"}, "address_invalid", "destination"),
-    "zero address": ({"to": "0x" + "00" * 20}, "address_invalid", "destination"),
+    "no address": ({"to": "0x123"}, "address_invalid", "to"),
+    "zero address": ({"to": "0x" + "00" * 20}, "address_invalid", "to"),
     "wrong checksum": (
         {"to": "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92267"},
         "address_checksum_mismatch",
-        "destination",
+        "to",
     ),
     "too long a reference": (
         {"client_reference_id": "x" * 256},

@@ -43,4 +43,5 @@ def test_readme_tour_runs_as_it_stands(tmp_path: Path) -> None:
         assert "The payout is paid" in done.stdout
     finally:
         dev.send_signal(signal.SIGTERM)
-        assert dev.wait(30) == 0
+        dev.communicate(timeout=30)
+    assert dev.returncode == 0

@@ -54,7 +54,7 @@ async def read_terms(conn: Connection, request: PayoutRequest, *, livemode: bool
         Address(network.vault),
         token,
         amount,
-        parse_address(request.destination, param="destination"),
+        parse_address(request.destination, param="to"),
     )
 
 
@@ -64,13 +64,13 @@ async def require_foreign(conn: Connection, chain_id: int, destination: Address)
         raise Rejected(
             "destination_is_token_contract",
             "The destination is a token contract; what it receives is lost.",
-            param="destination",
+            param="to",
         )
     if await payouts.is_ours(conn, chain_id, destination):
         raise Rejected(
             "destination_is_ours",
             "The destination is one of our own addresses: a vault, a wallet or a deposit address.",
-            param="destination",
+            param="to",
         )
 
 

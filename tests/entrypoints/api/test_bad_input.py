@@ -27,7 +27,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 INTENT = {"amount": "25.00", "currency": "usdc"}
 PAYOUT = {
     "amount": "25.00", "currency": "usdc", "network": "eip155:31337",
-    "destination": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+    "to": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
 }  # fmt: skip
 ENDPOINT = {"url": "https://merchant.example/hooks"}
 BODIES: dict[str, dict[str, Any]] = {
@@ -184,16 +184,16 @@ WRONG = [
     wrong(PI, "parameter_invalid", "description", description="x" * 1001),
     wrong(PI, "parameter_invalid", "client_reference_id", client_reference_id="x" * 201),
     wrong(PI, "parameter_invalid", "expand[0]", expand=["merchant"]),
-    wrong(PO, "parameter_missing", "destination", destination=...),
-    wrong(PO, "address_checksum_mismatch", "destination",
-          destination="0x70997970c51812dc3A010C7d01b50e0d17dc79C8"),
-    wrong(PO, "address_invalid", "destination", destination="0x70"),
-    wrong(PO, "address_invalid", "destination", destination=5),
-    wrong(PO, "address_invalid", "destination", destination="0x" + "00" * 20),
+    wrong(PO, "parameter_missing", "to", to=...),
+    wrong(PO, "address_checksum_mismatch", "to",
+          to="0x70997970c51812dc3A010C7d01b50e0d17dc79C8"),
+    wrong(PO, "address_invalid", "to", to="0x70"),
+    wrong(PO, "address_invalid", "to", to=5),
+    wrong(PO, "address_invalid", "to", to="0x" + "00" * 20),
     wrong(PO, "amount_decimal_point_required", "amount", amount="25"),
     wrong(PO, "amount_not_string", "amount", amount=25.5),
     wrong(PO, "parameter_missing", "network", network=...),
-    wrong(PO, "parameter_unknown", "to", to="0x"),
+    wrong(PO, "parameter_unknown", "recipient", recipient="0x"),
     wrong(WE, "parameter_missing", "url", url=...),
     wrong(WE, "parameter_invalid", "url", url=5),
     wrong(WE, "webhook_url_forbidden", "url", url="ftp://merchant.example"),

@@ -16,7 +16,7 @@ from tests.support.money_out_setup import approver
 
 FLOAT, LIMIT = 1_000 * 10**6, 500 * 10**6
 PAYEE = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
-BODY = {"amount": "100.00", "currency": "usdc", "network": "eip155:31337", "destination": PAYEE}
+BODY = {"amount": "100.00", "currency": "usdc", "network": "eip155:31337", "to": PAYEE}
 
 
 @pytest.fixture
@@ -108,8 +108,8 @@ async def test_a_stranger_and_a_signature_of_something_else_are_refused(shop: Sh
         ({"amount": "100"}, "amount_decimal_point_required", "amount"),
         ({"network": "eip155:1"}, "network_unsupported", "network"),
         ({"currency": "eurc"}, "token_unsupported", "currency"),
-        ({"destination": "0x" + VAULT.hex()}, "destination_is_ours", "destination"),
-        ({"destination": "0x" + "c0" * 20}, "destination_is_token_contract", "destination"),
+        ({"to": "0x" + VAULT.hex()}, "destination_is_ours", "to"),
+        ({"to": "0x" + "c0" * 20}, "destination_is_token_contract", "to"),
         ({"token": "tok_nothing"}, "token_unsupported", "token"),
     ],
 )
@@ -148,7 +148,7 @@ async def test_payouts_are_called_off_turned_down_and_listed(shop: Shop, treasur
         again = await client.post(f"/v1/payouts/{made[1]['id']}/reject")
         everything = (await client.get("/v1/payouts")).json()["data"]
         waiting = (await client.get("/v1/payouts?status=requires_action")).json()["data"]
-        to_payee = (await client.get(f"/v1/payouts?destination={PAYEE}&limit=1")).json()
+        to_payee = (await client.get(f"/v1/payouts?to={PAYEE}&limit=1")).json()
 
     assert (canceled["status"], rejected["status"]) == ("canceled", "canceled")
     assert (again.status_code, again.json()["error"]["code"]) == (409, "payout_unexpected_state")
@@ -172,3 +172,16 @@ async def test_another_accounts_payout_does_not_exist(shop: Shop, treasury: str)
 
     assert [answer.status_code for answer in answers] == [404] * 4
     assert await shop.rows() == before
+
+
+async def test_a_payee_may_be_named_to_or_destination_but_not_both(shop: Shop, treasury: str) -> None:
+    async with shop.client(treasury) as client:
+        renamed = await client.post(
+            "/v1/payouts",
+            json={k: v for k, v in BODY.items() if k != "to"} | {"destination": PAYEE},
+            headers={"Idempotency-Key": "by-destination"},
+        )
+        both = await ask(client, destination=PAYEE)
+
+    assert (renamed.status_code, renamed.json()["to"]) == (200, PAYEE), renamed.text
+    assert both.json()["error"]["code"] == "parameter_unknown"

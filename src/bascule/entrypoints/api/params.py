@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -50,6 +51,8 @@ AddressText = Annotated[
     Any,
     WithJsonSchema({"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$", "description": "EIP-55 address."}),
 ]
+# The payee of a payout: `to`; `destination` is read as the same.
+PAYEE = AliasChoices("to", "destination")
 Expand = Annotated[list[Text200], FormList, Field(max_length=4)]
 
 
@@ -169,7 +172,7 @@ class PayoutCreate(Params):
     amount: Amount
     currency: Currency
     network: Text200
-    destination: AddressText
+    to: AddressText = Field(validation_alias=PAYEE)
     token: Id | None = None
     client_reference_id: Text200 | None = None
     description: Text1000 | None = None
@@ -188,7 +191,7 @@ class PayoutList(Paged):
 
     status: PayoutStatus | None = None
     client_reference_id: Text200 | None = None
-    destination: AddressText = None
+    to: AddressText = Field(default=None, validation_alias=PAYEE)
 
 
 class EventList(Paged):

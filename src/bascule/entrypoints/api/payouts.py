@@ -30,7 +30,7 @@ async def create(call: Call[PayoutCreate], conn: Connection) -> dict[str, Any]:
         amount=params.amount,
         currency=params.currency,
         network=params.network,
-        destination=params.destination,
+        destination=params.to,
         token=params.token,
         client_reference_id=params.client_reference_id,
         description=params.description,
@@ -93,12 +93,11 @@ async def list_all(call: Call[PayoutList], conn: Connection) -> dict[str, Any]:
     """The caller's payouts."""
     params = call.params
     lists.expanding(params, frozenset())
-    destination = params.destination
     filters = lists.exact(
         PAYOUTS,
         state=params.status,
         client_reference_id=params.client_reference_id,
-        destination=None if destination is None else parse_address(destination, param="destination"),
+        destination=None if params.to is None else parse_address(params.to, param="to"),
     )
     return await lists.answer(call, conn, PAYOUTS, _describe, filters=filters)
 
@@ -113,7 +112,7 @@ _CREATE = {
     "amount": "100.00",
     "currency": "usdc",
     "network": "eip155:31337",
-    "destination": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+    "to": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
     "client_reference_id": "invoice-2041",
 }
 _APPROVE = {"approver": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "signature": "0x" + "1b" * 65}

@@ -63,7 +63,7 @@ async def _request(stage: Stage, amount: str, reference: str) -> dict[str, Any]:
         amount=amount,
         currency="usdc",
         network=f"eip155:{stage.chain_id}",
-        destination=checksum(Address(token_bytes(20))),
+        to=checksum(Address(token_bytes(20))),
         client_reference_id=f"demo-{reference}",
     )
 

@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote as quote_shell
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -20,7 +21,7 @@ import psycopg
 from bascule.chain.errors import NodeUnreachable
 from bascule.chain.rpc import Rpc
 from bascule.domain import ids
-from bascule.domain.chain import ZERO_ADDRESS, Address, checksum
+from bascule.domain.chain import ZERO_ADDRESS, Address, caip2, checksum
 from bascule.domain.errors import NotFound, Retryable
 from bascule.domain.finality import FinalityPolicy
 from bascule.domain.ids import Prefix
@@ -101,6 +102,7 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
     write_private(installation.config, toml(_settings(installation, where, secrets, urls, chain_id)))
     ready = _ready(installation, where, laid, keys, secrets, token)
     write_private(installation.folder / "ready.json", json.dumps(ready))
+    write_private(installation.folder / "dev.env", shell(ready))
     return ready
 
 
@@ -323,6 +325,17 @@ def _ready(
         ],
         "data_dir": str(installation.folder),
     }
+
+
+def shell(ready: Mapping[str, Any]) -> str:
+    """What a shell takes over with `. .bascule/dev.env`, to follow the README or to try the API."""
+    values = {
+        "API": ready["api_url"],
+        "SECRET_KEY": ready["secret_key"],
+        "TREASURY_KEY": ready["treasury"]["secret_key"],
+        "NETWORK": caip2(ready["chain_id"]),
+    }
+    return "".join(f"{name}={quote_shell(value)}\n" for name, value in values.items())
 
 
 async def ensure_database(server_url: str, name: str) -> None:
