@@ -291,3 +291,56 @@ async def test_a_writing_operation_takes_no_query_string(shop: Shop, client: htt
     answer = await client.post("/v1/payment_intents?amount=1.00", json=INTENT)
 
     await refused(shop, answer, 400, "parameter_unknown", "amount", before)
+
+
+@pytest.mark.parametrize("depth", [50, 300, 900, 5_000])
+@pytest.mark.parametrize("name", ["amount", "metadata", "accepted", "surprise"])
+async def test_a_body_nested_very_deep_is_refused_like_any_other(
+    shop: Shop, client: httpx.AsyncClient, depth: int, name: str
+) -> None:
+    before = await shop.rows()
+    body = f'{{"currency":"usdc","amount":"1.00","{name}":{"[" * depth}{"]" * depth}}}'
+
+    answer = await client.post("/v1/payment_intents", content=body, headers=JSON | KEY)
+
+    assert answer.status_code == 400, answer.text
+    assert await shop.rows() == before
+
+
+NASTY: list[Any] = [
+    None, True, -1, 2**63, 2**64, 1e308, "", " ", "-0.00", "1e5", "NaN", "x" * 3_000, "\u202e",
+    "\ud7ff\uffff",
+    "😀" * 50, "'; --", "%s %(id)s", "{}", "../..", "0x" + "f" * 64,
+    [], [None], [[]], ["x"] * 60, {}, {"": ""},
+    {"a": None}, {"a" * 41: "b"}, {"[": "b"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", WRITES, ids=named)
+async def test_no_value_of_any_parameter_of_a_write_is_our_own_fault(
+    shop: Shop, client: httpx.AsyncClient, operation: Operation
+) -> None:
+    path = path_of(operation, shop)
+    for name in operation.params.model_fields:
+        for value in NASTY:
+            body = BODIES.get(operation.path, {}) | {name: value}
+            key = {"idempotency-key": new_id("req", shop.clock, ENTROPY)}
+            answer = await client.post(path, json=body, headers=key)
+            assert answer.status_code in (200, 400, 404), f"{name}={value!r:.50}: {answer.text}"
+
+
+@pytest.mark.parametrize("operation", READS, ids=named)
+async def test_no_value_of_any_parameter_of_a_read_is_our_own_fault(
+    shop: Shop, client: httpx.AsyncClient, operation: Operation
+) -> None:
+    path = path_of(operation, shop)
+    for name in operation.params.model_fields:
+        for value in [each for each in NASTY if isinstance(each, str | int)]:
+            for query in (
+                {name: value},
+                {f"{name}[]": value},
+                {f"{name}[gte]": value},
+                {f"{name}[0]": value},
+            ):
+                answer = await client.get(path, params=query)
+                assert answer.status_code in (200, 400, 404), f"{query!r:.70}: {answer.text}"

@@ -18,7 +18,8 @@ from bascule.domain.errors import Rejected
 from bascule.entrypoints.api.problems import BodyTooLarge, UnsupportedMedia
 
 BODY_MAX = 64 * 1024
-DEPTH_MAX = 5
+DEPTH_MAX = 5  # brackets in a form
+JSON_DEPTH_MAX = 20
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
@@ -61,14 +62,14 @@ def _too_large() -> BodyTooLarge:
 
 
 def decode_json(raw: bytes) -> Any:
-    """The object in a JSON text, which holds no NUL. Raises: Rejected."""
+    """The object in a JSON text, bounded and without NUL. Raises: Rejected."""
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise Rejected("body_malformed", f"The body is not valid JSON: {error}.") from None
     if not isinstance(value, dict):
         raise Rejected("body_malformed", "The body must be a JSON object.")
-    refuse_nul(value)
+    refuse_strange(value)
     return value
 
 
@@ -79,7 +80,7 @@ def decode_form(raw: bytes) -> dict[str, Any]:
         if pair:
             name, _, value = pair.partition(b"=")
             _place(form, _text(name), _text(value))
-    refuse_nul(form)
+    refuse_strange(form)
     return form
 
 
@@ -110,21 +111,20 @@ def _place(form: dict[str, Any], name: str, value: str) -> None:
     place[last] = value
 
 
-def refuse_nul(value: Mapping[str, Any]) -> None:
-    """Raises: Rejected `parameter_invalid`, naming the top parameter that holds a NUL character."""
+def refuse_strange(value: Mapping[str, Any]) -> None:
+    """Raises: Rejected, naming the top parameter that holds a NUL character or is nested too deep."""
     for name, part in value.items():
-        waiting: list[Any] = [name, part]
+        waiting: list[tuple[Any, int]] = [(name, 0), (part, 1)]
         while waiting:
-            item = waiting.pop()
-            if isinstance(item, str):
-                if "\x00" in item:
-                    raise Rejected(
-                        "parameter_invalid", "NUL characters are not allowed.", param=name.replace("\x00", "")
-                    )
-            elif isinstance(item, dict):
-                waiting += [*item.keys(), *item.values()]
-            elif isinstance(item, list):
-                waiting += item
+            item, depth = waiting.pop()
+            if isinstance(item, str) and "\x00" in item:
+                param = name.replace("\x00", "")
+                raise Rejected("parameter_invalid", "NUL characters are not allowed.", param=param)
+            if isinstance(item, dict | list):
+                if depth > JSON_DEPTH_MAX:
+                    raise Rejected("parameter_invalid", "The value is nested too deep.", param=name)
+                parts = [*item.keys(), *item.values()] if isinstance(item, dict) else item
+                waiting += [(each, depth + 1) for each in parts]
 
 
 def read_query(request: Request) -> dict[str, Any]:
