@@ -26,9 +26,15 @@ GRANT INSERT (actor, action, object_id, details, request_id)
 GRANT INSERT, UPDATE ON leases TO bascule_watcher, bascule_submitter, bascule_worker;
 
 -- api: requests and approvals.
-GRANT INSERT ON payment_intents, deposit_addresses, payout_approvals, approvers, idempotency_keys,
+GRANT INSERT ON deposit_addresses, payout_approvals, approvers, idempotency_keys,
                 webhook_endpoints, api_keys, deliveries TO bascule_api;
-GRANT UPDATE ON payment_intents, webhook_endpoints TO bascule_api;
+GRANT UPDATE ON webhook_endpoints TO bascule_api;
+GRANT INSERT (id, account_id, livemode, currency, due, accepted_tokens, underpay_tolerance_bps, underpay_tolerance_abs,
+              late_policy, overpay_policy, expires_at, closes_at, client_reference_id, description, metadata,
+              client_secret, created_at)
+    ON payment_intents TO bascule_api;
+GRANT UPDATE (state, canceled_at, succeeded_at, cancellation_reason, description, metadata, version)
+    ON payment_intents TO bascule_api;
 GRANT INSERT (id, account_id, livemode, identity, token_id, chain_id, vault, destination, amount, state, approvals_required,
               approval_expires_at, roster_version, policy_decision, client_reference_id, description, metadata,
               requested_by, created_at)
@@ -55,11 +61,25 @@ END $$;
 CREATE TRIGGER only_asks_and_approves BEFORE INSERT OR UPDATE ON payouts FOR EACH ROW EXECUTE FUNCTION refuse_beyond_request();
 REVOKE EXECUTE ON FUNCTION refuse_beyond_request() FROM PUBLIC;
 
+-- It asks for money and calls that off; whether it came is the watcher's to say.
+CREATE FUNCTION refuse_beyond_cancel() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF new.state IS DISTINCT FROM old.state AND (old.state, new.state) IS DISTINCT FROM ('requires_action', 'canceled')
+       AND pg_has_role(session_user, 'bascule_api', 'member') AND NOT pg_has_role(session_user, 'bascule_watcher', 'member') THEN
+        RAISE EXCEPTION 'payment intent % is not for the API to make %', new.id, new.state USING errcode = '42501';
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER only_calls_off BEFORE UPDATE OF state ON payment_intents FOR EACH ROW EXECUTE FUNCTION refuse_beyond_cancel();
+REVOKE EXECUTE ON FUNCTION refuse_beyond_cancel() FROM PUBLIC;
+
 -- watcher: the chain as we believe it, and what it means for intents.
 GRANT INSERT ON blocks, transfers, cursors, openings, deposits, applications TO bascule_watcher;
 GRANT UPDATE (canonical, verified) ON blocks TO bascule_watcher;
 GRANT UPDATE (canonical) ON transfers TO bascule_watcher;
-GRANT UPDATE ON cursors, deposits, applications, payment_intents TO bascule_watcher;
+GRANT UPDATE ON cursors, deposits, applications TO bascule_watcher;
+GRANT UPDATE (state, received, confirmed, flags, canceled_at, succeeded_at, cancellation_reason, version)
+    ON payment_intents TO bascule_watcher, bascule_worker;
 GRANT EXECUTE ON FUNCTION ledger.post_opening(text), ledger.post_deposit(text),
                           ledger.post_internal(bigint, bytea, integer) TO bascule_watcher;
 
@@ -74,6 +94,6 @@ GRANT EXECUTE ON FUNCTION ledger.post_release(text), ledger.post_payout(text), l
 -- worker: what we tell, what is due, what does not add up.
 GRANT INSERT ON events, event_sequences, deliveries, delivery_attempts, runs, reconciliations, breaks TO bascule_worker;
 GRANT UPDATE (sequenced) ON outbox TO bascule_worker;
-GRANT UPDATE ON event_sequences, deliveries, payment_intents, breaks TO bascule_worker;
+GRANT UPDATE ON event_sequences, deliveries, breaks TO bascule_worker;
 GRANT UPDATE (state, version) ON webhook_endpoints TO bascule_worker;
 GRANT UPDATE (finished_at) ON runs TO bascule_worker;
