@@ -25,14 +25,16 @@ from bascule.entrypoints.schedule import Due, Loop
 from bascule.services.failpoints import Failpoints
 from bascule.services.outbox import Outbox
 from bascule.services.seams import SystemClock, SystemEntropy
-from bascule.settings import Settings
-from bascule.storage import networks
+from bascule.settings import BadConfiguration, Settings
+from bascule.storage import networks, overview
 from bascule.storage.database import Database
 from bascule.storage.migrate import require_schema
 from bascule.storage.networks import Network
 from bascule.storage.roles import group_of
 
 Ready = Callable[[Mapping[str, Any]], None]
+# Chain ids of anvil, hardhat and our own local chain, and of geth --dev: no money is real there.
+DEVELOPMENT_CHAINS = (31_337, 1_337)
 
 
 class Seams:
@@ -42,7 +44,38 @@ class Seams:
         self.clock = SystemClock()
         self.entropy = SystemEntropy()
         self.outbox = Outbox(self.clock, self.entropy)
-        self.failpoints = Failpoints(dict(settings.failpoints))
+        self.failpoints = _failpoints(settings)
+
+
+def _failpoints(settings: Settings) -> Failpoints:
+    """A process may be armed to kill itself only where no real money is."""
+    real = [chain.id for chain in settings.chains if chain.id not in DEVELOPMENT_CHAINS]
+    if settings.failpoints and (real or not settings.chains):
+        raise BadConfiguration(
+            "BASCULE_FAILPOINTS",
+            "is for development chains alone",
+            "unset it, or BASCULE_CHAINS=31337=http://127.0.0.1:8545",
+        )
+    try:
+        return Failpoints(dict(settings.failpoints))
+    except ValueError as error:
+        raise BadConfiguration(
+            "BASCULE_FAILPOINTS", f"cannot be used: {error}", "watcher.after_commit=1"
+        ) from None
+
+
+async def _refuse_local_webhooks(settings: Settings, db: Database) -> None:
+    """Webhooks to this machine are a hole in a real installation."""
+    if not settings.webhook_allow_local:
+        return
+    async with db.read() as conn:
+        live = await overview.live_keys(conn)
+    if live:
+        raise BadConfiguration(
+            "BASCULE_WEBHOOK_ALLOW_LOCAL",
+            f"is true beside {live} live keys",
+            "BASCULE_WEBHOOK_ALLOW_LOCAL=false",
+        )
 
 
 @asynccontextmanager
@@ -187,6 +220,7 @@ async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> No
     poll_s = settings.poll_interval_ms / 1000
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(database(settings, "worker"))
+        await _refuse_local_webhooks(settings, db)
         rpcs = await stack.enter_async_context(nodes(settings, db.refuse_open_transaction))
         rules = EgressRules(settings.webhook_allow_local)
         sender = await stack.enter_async_context(
@@ -225,6 +259,7 @@ async def api(
     pepper: str = settings.need("api_pepper")
     sock = listening or listen(settings.api_host, settings.api_port)
     async with database(settings, "api") as db:
+        await _refuse_local_webhooks(settings, db)
         app = create_app(
             ApiDeps(
                 db=db,

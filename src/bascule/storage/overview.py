@@ -42,3 +42,8 @@ async def cursors(conn: Connection) -> list[Row]:
 async def now(conn: Connection) -> Row:
     """The database's clock, our login and the server's version."""
     return await _Q.one(conn, "now")
+
+
+async def live_keys(conn: Connection) -> int:
+    """How many keys for real money still work."""
+    return int(await _Q.scalar(conn, "live_keys"))

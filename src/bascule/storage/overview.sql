@@ -34,3 +34,7 @@ FROM networks AS n LEFT JOIN cursors AS c USING (chain_id) ORDER BY n.chain_id;
 -- name: now
 -- The database's clock.
 SELECT now() AS now, current_user AS login, current_setting('server_version') AS version;
+
+-- name: live_keys
+-- How many keys for real money still work.
+SELECT count(*) FROM api_keys WHERE livemode AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now());

@@ -64,12 +64,16 @@ def test_what_was_remembered_first_stays(tmp_path: Path) -> None:
     installation.close()
 
 
-def test_socket_of_a_deep_folder_has_a_short_path(tmp_path: Path) -> None:
-    deep = tmp_path / ("deep" * 30)
+def test_socket_of_a_deep_folder_has_a_short_path_while_it_is_open(tmp_path: Path) -> None:
+    deep = opened(tmp_path / ("deep" * 30))
 
-    assert len(str(deep)) > SOCKET_PATH_LIMIT
-    assert len(str(Installation(deep).socket())) <= SOCKET_PATH_LIMIT
-    assert Installation(deep).socket() == Installation(deep).socket()
+    socket = deep.socket()
+
+    assert len(str(deep.folder)) > SOCKET_PATH_LIMIT >= len(str(socket))
+    assert socket == Installation(deep.folder).socket()
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    deep.close()
+    assert not socket.parent.exists()
     assert Installation(tmp_path / "data").socket() == tmp_path / "data" / "signer.sock"
 
 

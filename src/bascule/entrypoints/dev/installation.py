@@ -98,7 +98,9 @@ class Installation:
         self.logs.mkdir(exist_ok=True)
 
     def close(self) -> None:
-        """Lets the folder go."""
+        """Lets the folder go, and the socket's own folder when nothing is left in it."""
+        with suppress(OSError):
+            self._short_folder().rmdir()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -134,14 +136,17 @@ class Installation:
         path = self.folder / "signer.sock"
         if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
             return path
-        name = f"bascule-{os.getuid()}-{sha256(os.fsencode(self.folder)).hexdigest()[:16]}"
-        short = Path(tempfile.gettempdir()) / name
+        short = self._short_folder()
         short.mkdir(mode=0o700, exist_ok=True)
         if short.stat().st_uid != os.getuid():
             raise FolderRefused(
                 f"{short} belongs to somebody else", "name a folder with a shorter path by --data-dir"
             )
         return short / "signer.sock"
+
+    def _short_folder(self) -> Path:
+        name = f"bascule-{os.getuid()}-{sha256(os.fsencode(self.folder)).hexdigest()[:16]}"
+        return Path(tempfile.gettempdir()) / name
 
 
 def write_private(path: Path, text: str) -> None:

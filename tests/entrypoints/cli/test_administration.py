@@ -1,0 +1,159 @@
+"""What an owner sets up from the command line, on a real database."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bascule.entrypoints.cli.app import run
+from bascule.services import api_keys
+from bascule.storage.database import Database
+from tests.support.postgres import TestServer
+
+Url = Callable[..., str]
+PEPPER = "p" * 32
+
+
+@pytest.fixture(autouse=True)
+def _configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: Url) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BASCULE_CONFIG", raising=False)
+    monkeypatch.setenv("BASCULE_DATABASE_URL", database_url())
+    monkeypatch.setenv("BASCULE_API_PEPPER", PEPPER)
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[..., list[dict[str, Any]]]:
+    """Runs a command that must succeed and returns its JSON lines."""
+
+    def ask(*words: str) -> list[dict[str, Any]]:
+        assert run([*words, "--json"]) == 0, capsys.readouterr().err
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return ask
+
+
+Told = Callable[..., list[dict[str, Any]]]
+
+
+async def recognised(url: str, secret: str) -> str | None:
+    async with Database(url) as db, db.read() as conn:
+        key = await api_keys.recognise(conn, secret, PEPPER.encode())
+        return None if key is None else key.account_id
+
+
+def test_migrate_brings_an_empty_database_to_the_newest_schema(
+    told: Told, postgres_server: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres_server.create("empty", "template0")
+    try:
+        monkeypatch.setenv("BASCULE_DATABASE_URL", postgres_server.url_of("empty"))
+        [first] = told("migrate")
+        [second] = told("migrate")
+        assert first == second
+        assert set(first) == {"event", "bridge", "signer"}
+        assert told("tokens", "list") == []
+    finally:
+        postgres_server.drop("empty")
+
+
+def test_merchant_and_its_key_are_made_and_recognised(told: Told, database_url: Url) -> None:
+    [merchant] = told("merchants", "create", "Shoe shop")
+    [key] = told("keys", "create", "--account", merchant["id"], "--name", "till")
+
+    assert key["secret"].startswith("sk_test_")
+    assert asyncio.run(recognised(database_url(), key["secret"])) == merchant["id"]
+    [listed] = told("keys", "list", "--account", merchant["id"])
+    assert (listed["id"], listed["name"], listed["ends"]) == (key["id"], "till", "never")
+    assert key["secret"] not in json.dumps(listed)
+    assert [account["name"] for account in told("merchants", "list")] == ["Shoe shop"]
+
+
+def test_rotated_key_ends_after_its_grace_and_the_new_one_stays(told: Told) -> None:
+    [merchant] = told("merchants", "create", "Shoe shop")
+    [old] = told("keys", "create", "--account", merchant["id"], "--kind", "rk", "--scope", "payouts:read")
+
+    [new] = told("keys", "rotate", old["id"], "--account", merchant["id"], "--grace-hours", "2")
+
+    listed = {key["id"]: key for key in told("keys", "list", "--account", merchant["id"])}
+    assert listed[old["id"]]["ends"] == new["old_key_ends"]
+    assert listed[new["id"]]["ends"] == "never"
+    assert listed[new["id"]]["scopes"] == "payouts:read"
+    assert new["secret"].startswith("rk_test_")
+
+
+def test_revoked_key_has_ended_and_cannot_be_revoked_again(
+    told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [merchant] = told("merchants", "create", "Shoe shop")
+    [key] = told("keys", "create", "--account", merchant["id"])
+
+    told("keys", "revoke", key["id"], "--account", merchant["id"])
+
+    assert told("keys", "list", "--account", merchant["id"])[0]["ends"] != "never"
+    assert run(["keys", "revoke", key["id"], "--account", merchant["id"]]) == 1
+    assert "no working key" in capsys.readouterr().err
+
+
+def test_key_for_nobody_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["keys", "create", "--account", "acct_nobody"]) == 1
+    assert "there is no account acct_nobody" in capsys.readouterr().err
+    assert run(["keys", "create", "--account", "acct_nobody", "--kind", "zz"]) == 2
+
+
+def test_every_change_leaves_a_line_in_the_audit(told: Told, database_url: Url) -> None:
+    [merchant] = told("merchants", "create", "Shoe shop")
+    [key] = told("keys", "create", "--account", merchant["id"])
+    told("keys", "rotate", key["id"], "--account", merchant["id"])
+
+    with psycopg.connect(database_url()) as conn:
+        found = conn.execute("SELECT action, actor FROM audit_log ORDER BY id").fetchall()
+    assert found == [
+        ("merchant.create", "cli"),
+        ("key.create", "cli"),
+        ("key.create", "cli"),
+        ("key.rotate", "cli"),
+    ]
+
+
+def test_local_webhooks_beside_a_live_key_stop_the_worker(
+    told: Told, database_url: Url, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [merchant] = told("merchants", "create", "Shoe shop")
+    told("keys", "create", "--account", merchant["id"], "--live")
+    monkeypatch.setenv("BASCULE_DATABASE_URL", database_url("worker"))
+    monkeypatch.setenv("BASCULE_WEBHOOK_ALLOW_LOCAL", "true")
+
+    assert run(["worker"]) == 1
+    assert "BASCULE_WEBHOOK_ALLOW_LOCAL is true beside 1 live keys" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("chains", [None, "1=http://127.0.0.1:1", "31337=http://a 1=http://b"])
+def test_failpoints_are_refused_where_money_may_be_real(
+    chains: str | None,
+    database_url: Url,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("BASCULE_DATABASE_URL", database_url("worker"))
+    monkeypatch.setenv("BASCULE_FAILPOINTS", "worker.somewhere=1")
+    if chains:
+        monkeypatch.setenv("BASCULE_CHAINS", chains)
+
+    assert run(["worker"]) == 1
+    assert "BASCULE_FAILPOINTS is for development chains alone" in capsys.readouterr().err
+
+
+def test_failpoint_nobody_knows_is_named(
+    database_url: Url, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BASCULE_DATABASE_URL", database_url("worker"))
+    monkeypatch.setenv("BASCULE_FAILPOINTS", "worker.somewhere=1")
+    monkeypatch.setenv("BASCULE_CHAINS", "31337=http://127.0.0.1:1")
+
+    assert run(["worker"]) == 1
+    assert "no failpoint is named 'worker.somewhere'" in capsys.readouterr().err
