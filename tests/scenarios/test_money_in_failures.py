@@ -262,3 +262,22 @@ async def test_payments_that_were_final_before_the_chain_was_first_watched_are_f
 
     assert (await b.shown(intent))["status"] == "succeeded"
     assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
+
+
+async def test_a_node_slower_than_the_lease_is_still_read_while_nobody_else_wants_it(b: Bridge) -> None:
+    starter = await b.started()
+    await b.settle_down(starter)
+    intent = await b.intent("10.00")
+    await b.pay(intent, "10.00")
+    await starter.release()
+    async with lying_node(b.node.url) as node:
+
+        async def take_long(request: str) -> None:
+            if "eth_getLogs" in request or '"finalized"' in request:
+                async with b.owner.transaction() as conn:
+                    await conn.execute("UPDATE leases SET expires_at = clock_timestamp()")
+
+        node.before = take_long
+        await b.finalize(b.watcher(node.url))
+
+    assert (await b.shown(intent))["status"] == "succeeded"

@@ -1,5 +1,8 @@
 """Leases by the database's own clock."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from bascule.domain.errors import Retryable
@@ -37,20 +40,33 @@ async def test_a_released_lease_is_free_at_once(db: Database) -> None:
     assert await claim(db, "b") == Lease("watcher:1", "b", 2)
 
 
-async def test_holding_refuses_a_lease_that_ran_out_or_was_taken(db: Database) -> None:
+async def test_a_lease_that_ran_out_is_held_until_somebody_takes_it(db: Database) -> None:
     first = await claim(db, "a", seconds=0)
     assert first is not None
-    with pytest.raises(leases.LeaseLost) as lost:
-        async with db.transaction() as conn:
-            await leases.hold(conn, first)
-    assert isinstance(lost.value, Retryable)
+    async with db.transaction() as conn:
+        await leases.hold(conn, first)
 
     second = await claim(db, "b")
     assert second is not None
     async with db.transaction() as conn:
         await leases.hold(conn, second)
-        with pytest.raises(leases.LeaseLost):
+        with pytest.raises(leases.LeaseLost) as lost:
             await leases.hold(conn, first)
+    assert isinstance(lost.value, Retryable)
+
+
+async def test_nobody_takes_a_lease_that_ran_out_while_a_transaction_holds_it(
+    db_as: Callable[[str], Awaitable[Database]],
+) -> None:
+    first, second = await db_as("watcher"), await db_as("watcher")
+    lease = await claim(first, "a", seconds=0)
+    assert lease is not None
+    async with first.transaction() as conn:
+        await leases.hold(conn, lease)
+        taking = asyncio.create_task(claim(second, "b"))
+        done, _ = await asyncio.wait([taking], timeout=0.3)
+        assert not done
+    assert await taking == Lease("watcher:1", "b", 2)
 
 
 async def test_all_leases_are_listed_with_whether_they_live(db: Database) -> None:

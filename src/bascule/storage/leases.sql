@@ -11,9 +11,10 @@ ON CONFLICT (name) DO UPDATE
 RETURNING epoch;
 
 -- name: hold
--- The lease, if it is still the holder's; nobody else can take it before the transaction ends.
+-- The lease, if it is still the holder's; nobody else can take it before the transaction ends. One that ran out is
+-- the holder's until somebody takes it, so that work slower than the lease is not thrown away for nobody.
 SELECT epoch FROM leases
- WHERE name = %(name)s AND holder = %(holder)s AND epoch = %(epoch)s AND expires_at > clock_timestamp()
+ WHERE name = %(name)s AND holder = %(holder)s AND epoch = %(epoch)s
    FOR SHARE;
 
 -- name: release
