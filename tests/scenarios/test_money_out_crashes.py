@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from bascule.domain.chain import Address, parse_address
 from bascule.domain.errors import Retryable
-from tests.support.money_out import Crash, Crashing, OpenAs, Treasury, payee, treasury
+from bascule.storage import signer_limits
+from bascule.storage.signer_limits import HardLimits
+from tests.support.money_out import LIMIT, Crash, Crashing, OpenAs, Treasury, payee, treasury
 from tests.support.nodes import LyingNode, Refuse, lying_node, serve
 
 
@@ -182,4 +186,29 @@ async def test_receipt_that_the_node_hides_is_never_a_verdict(stage: Treasury) -
         node.twist = lambda method, params, result: result
         await submitter.run_once()
 
+    await require_paid_once(stage, payout)
+
+
+@pytest.mark.parametrize("why", ["refuses", "is down"])
+async def test_bytes_go_out_again_though_the_signer_does_not_bump_them(stage: Treasury, why: str) -> None:
+    payout = await stage.approved()
+    submitter = await stage.submitter()
+    await submitter.run_once()
+    [sent] = (await stage.read(payout))["transactions"]
+    if why == "refuses":
+        cap = int(sent["fees"]["max_fee_per_gas"])
+        vault, token = parse_address(stage.vault), Address(stage.token.contract)
+        async with stage.owner.transaction() as conn:
+            limits = HardLimits(LIMIT, 5 * LIMIT, cap, 16_000_000)
+            await signer_limits.set(conn, stage.node.dev.chain_id, vault=vault, token=token, limits=limits)
+    elif stage.server is not None:
+        await stage.server.close()
+    await stage.node.dev.reorg(1, drop=[sent["hash"]])  # the node has forgotten them
+    stage.clock.advance(timedelta(seconds=61))
+
+    with pytest.raises(Retryable, match="the signer"):
+        await submitter.run_once()
+
+    await stage.follow(3)
+    await submitter.run_once()
     await require_paid_once(stage, payout)

@@ -78,8 +78,12 @@ class Offering:
             return await self._send(slot, known[0], lease)
         try:
             signed = await self._signer.sign(asked)
-        except SignerRefused as refusal:
-            return await self._refused(slot, refusal, lease)
+        except (SignerRefused, Retryable) as error:
+            if known:  # no dearer bytes: those there are must still reach the nodes that forget them
+                await self._send(slot, known[0], lease)
+            if not isinstance(error, SignerRefused):
+                raise
+            return await self._refused(slot, error, lease)
         self._failpoints.hit("submitter.after_sign")
         attempt = await self._save(slot, signed, lease)
         return 1 + await self._send(slot, attempt, lease)
