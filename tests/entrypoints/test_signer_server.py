@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from bascule.domain.errors import Halted, Retryable
 from bascule.entrypoints.signer_client import SignerClient, SignerUnreachable
-from bascule.entrypoints.signer_server import SOCKET_PATH_MAX, SignerServer
+from bascule.entrypoints.signer_server import BODY_MAX, SOCKET_PATH_MAX, SignerServer
 from bascule.services.signing_intents import SignerRefused
 from tests.support.money_out import OpenAs
 from tests.support.nodes import no_guard
@@ -117,3 +118,48 @@ async def test_intent_with_one_more_field_is_refused(desk: Desk, path: Path) -> 
     ):
         assert response.status == 400
     assert await desk.count("slots") == 0
+
+
+ODD: dict[str, bytes] = {
+    "NUL in a name": b'"payout_id":"po_\\u0000"',
+    "half a surrogate": b'"payout_id":"po_\\ud800"',
+    "an amount of 4,000 digits": b'"amount":' + b"9" * 4_000,
+    "an amount of 5,000 digits": b'"amount":' + b"9" * 5_000,
+    "a negative amount": b'"amount":-1',
+    "a fraction": b'"amount":1.5',
+    "half an address": b'"to":"UFBQ"',
+    "a position of its own": b'"position":256',
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+async def test_intent_with_an_odd_value_is_refused_and_the_signer_lives_on(
+    desk: Desk, path: Path, odd: bytes
+) -> None:
+    name = odd[: odd.index(b":")]
+    body = msgspec.json.encode(desk.pay(desk.item(payout_id="po_odd", amount=7)))
+    was = next(
+        part for part in (b'"payout_id":"po_odd"', b'"amount":7', b'"to":"', b'"position":0') if name in part
+    )
+    end = body.index(b'"', body.index(was) + len(was)) + 1 if name == b'"to"' else body.index(was) + len(was)
+    body = body[: body.index(was)] + odd + body[end:]
+
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(path))) as session,
+        session.post("http://signer/sign", data=body) as response,
+    ):
+        assert response.status in (400, 409)
+        assert (await response.json())["code"] in ("intent_malformed", "amount_too_large", "amount_too_small")
+    assert await desk.count("slots") == 0
+
+    async with SignerClient(path, guard=no_guard) as client:
+        await client.sign(desk.pay())
+
+
+async def test_intent_beyond_a_megabyte_is_not_read(desk: Desk, path: Path) -> None:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(path))) as session,
+        session.post("http://signer/sign", data=io.BytesIO(b" " * (BODY_MAX + 1))) as response,
+    ):
+        assert response.status == 413
+    assert await desk.count("refusals") == 0

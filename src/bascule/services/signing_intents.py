@@ -5,7 +5,7 @@ Each intent says what is meant; the signer rebuilds the bytes itself. They trave
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -13,6 +13,9 @@ from bascule.domain.chain import Address, Hash, hash32
 from bascule.domain.errors import Rejected
 from bascule.domain.fees import Fees
 from bascule.domain.hashing import keccak
+
+# Text the signer can keep: PostgreSQL knows no NUL, and nothing of ours is longer.
+Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=400)]
 
 FILL_GAS = 21_000  # the yellow paper's cost of a plain transaction
 
@@ -37,9 +40,9 @@ class PayItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     units; expiry: unix seconds; approvals: 65-byte EIP-712 signatures.
     """
 
-    payout_id: str
-    account_id: str
-    reference: str
+    payout_id: Text
+    account_id: Text
+    reference: Text
     position: int
     to: bytes
     amount: int
