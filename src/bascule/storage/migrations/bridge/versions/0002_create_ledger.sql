@@ -27,7 +27,7 @@ CREATE TABLE ledger.balance (
     held_credit   numeric(78, 0) NOT NULL DEFAULT 0 CONSTRAINT freed_at_most_what_was_held CHECK (held_credit <= 0),
     CONSTRAINT no_overdraft CHECK (NOT no_overdraft OR CASE kind
         WHEN 'liability' THEN posted + held_debit <= 0
-        WHEN 'asset' THEN posted + held_credit >= 0
+        WHEN 'asset' THEN posted >= 0                   -- what left on chain has left, also from under a hold
         ELSE true END)
 ) WITH (fillfactor = 70);
 
@@ -120,7 +120,7 @@ BEGIN
               FROM fresh AS f GROUP BY f.account_id) AS d ON d.account_id = b.account_id
      WHERE b.no_overdraft
        AND CASE b.kind WHEN 'liability' THEN b.posted + d.posted + b.held_debit + d.held_debit > 0
-                       WHEN 'asset' THEN b.posted + d.posted + b.held_credit + d.held_credit < 0
+                       WHEN 'asset' THEN b.posted + d.posted < 0 OR d.held_credit < 0 AND b.posted + d.posted + b.held_credit + d.held_credit < 0
                        ELSE false END
      ORDER BY a.kind = 'asset', b.account_id LIMIT 1;    -- whose money is short matters more than where it is
     IF FOUND THEN
