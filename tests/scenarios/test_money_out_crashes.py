@@ -189,6 +189,31 @@ async def test_receipt_that_the_node_hides_is_never_a_verdict(stage: Treasury) -
     await require_paid_once(stage, payout)
 
 
+async def cap_fees(stage: Treasury, cap: int) -> None:
+    """The signer's own limit, in wei per gas."""
+    vault, token = parse_address(stage.vault), Address(stage.token.contract)
+    async with stage.owner.transaction() as conn:
+        limits = HardLimits(LIMIT, 5 * LIMIT, cap, 16_000_000)
+        await signer_limits.set(conn, stage.node.dev.chain_id, vault=vault, token=token, limits=limits)
+
+
+async def test_batch_reserved_in_a_fee_peak_is_paid_when_it_is_over(stage: Treasury) -> None:
+    payout = await stage.approved()
+    await cap_fees(stage, 1_200_000_000)  # below what gas costs at the reservation
+    submitter = await stage.submitter()
+    with pytest.raises(Retryable, match="cap"):
+        await submitter.run_once()
+    [(asked,)] = await stage.rows("SELECT max_fee_per_gas FROM slots WHERE state = 'reserved'")
+    assert asked > 1_200_000_000
+
+    await stage.follow(20)  # empty blocks: the base fee falls
+    with pytest.raises(Retryable, match="cap"):
+        await submitter.run_once()
+
+    await stage.run(submitter)
+    await require_paid_once(stage, payout)
+
+
 @pytest.mark.parametrize("why", ["refuses", "is down"])
 async def test_bytes_go_out_again_though_the_signer_does_not_bump_them(stage: Treasury, why: str) -> None:
     payout = await stage.approved()
@@ -196,11 +221,7 @@ async def test_bytes_go_out_again_though_the_signer_does_not_bump_them(stage: Tr
     await submitter.run_once()
     [sent] = (await stage.read(payout))["transactions"]
     if why == "refuses":
-        cap = int(sent["fees"]["max_fee_per_gas"])
-        vault, token = parse_address(stage.vault), Address(stage.token.contract)
-        async with stage.owner.transaction() as conn:
-            limits = HardLimits(LIMIT, 5 * LIMIT, cap, 16_000_000)
-            await signer_limits.set(conn, stage.node.dev.chain_id, vault=vault, token=token, limits=limits)
+        await cap_fees(stage, int(sent["fees"]["max_fee_per_gas"]))
     elif stage.server is not None:
         await stage.server.close()
     await stage.node.dev.reorg(1, drop=[sent["hash"]])  # the node has forgotten them

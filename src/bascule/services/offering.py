@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from bascule.chain import fee_oracle
 from bascule.chain.errors import NodeSays, NodeUnreachable, RpcError, WrongShape
 from bascule.chain.rpc import Rpc
 from bascule.domain.attempt import AttemptEvent, AttemptState
@@ -102,6 +103,13 @@ class Offering:
         await slots.ask_fees(conn, slot, fees)
         return await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
 
+    async def _quote_anew(self, slot: Slot, lease: Lease) -> None:
+        """Fees of now for a slot of which no bytes were ever kept: those of its reservation are too dear."""
+        fees = await fee_oracle.offer(self._rpc, gas=slot.fees.gas, ceiling=self._fee_ceiling)
+        async with self._db.transaction() as conn:
+            await leases.hold(conn, lease)
+            await slots.quote_anew(conn, slot, fees)
+
     async def _save(self, slot: Slot, signed: Signed, lease: Lease) -> Attempt:
         """Commits the bytes; only then may they be sent."""
         tx_hash = signed.checked_hash()
@@ -149,6 +157,8 @@ class Offering:
         The signer refuses by name only what it never bound to this nonce, so nothing of it can ever be mined.
         """
         if slot.state is not SlotState.RESERVED or slot.kind is not SlotKind.PAY or not refusal.items:
+            if refusal.code == "fee_above_cap" and slot.state is SlotState.RESERVED:
+                await self._quote_anew(slot, lease)
             if refusal.code in _WAITS:
                 raise Retryable(f"the signer does not sign nonce {slot.nonce} now: {refusal.message}")
             raise Halted(f"the signer refuses nonce {slot.nonce} ({refusal.code}): {refusal.message}")

@@ -152,6 +152,18 @@ async def ask_fees(conn: Connection, slot: Slot, fees: Fees) -> bool:
     return changed == 1
 
 
+async def quote_anew(conn: Connection, slot: Slot, fees: Fees) -> bool:
+    """The signer will be asked for these fees, lower or not; False once bytes of the slot are kept."""
+    changed = await Q.run(
+        conn,
+        "quote_anew",
+        **slot.key,
+        max_fee_per_gas=fees.max_fee_per_gas,
+        max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
+    )
+    return changed == 1
+
+
 async def decide_item(conn: Connection, slot: Slot, position: int, outcome: Outcome) -> None:
     """What became of the item at a bit; Halted when that was said before."""
     if await Q.run(conn, "decide_item", **slot.key, position=position, outcome=outcome) != 1:

@@ -45,10 +45,15 @@ UPDATE slots SET state = 'reserved', kind = 'fill', gas = %(gas)s
  WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND state = 'reserved' AND kind = 'pay'
 
 -- name: ask_fees
--- The fees the signer is asked for next; they never fall.
+-- The fees the signer is asked for next; once bytes are kept they never fall.
 UPDATE slots SET max_fee_per_gas = %(max_fee_per_gas)s, max_priority_fee_per_gas = %(max_priority_fee_per_gas)s
  WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s
    AND max_fee_per_gas < %(max_fee_per_gas)s
+
+-- name: quote_anew
+-- Other fees for a slot of which no bytes were kept, and so none were ever sent.
+UPDATE slots SET max_fee_per_gas = %(max_fee_per_gas)s, max_priority_fee_per_gas = %(max_priority_fee_per_gas)s
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND state = 'reserved'
 
 -- name: decide_item
 -- What became of an item; it is said once.
