@@ -372,28 +372,6 @@ async def test_money_that_is_not_booked_in_yet_cannot_leave(db: Database, books:
             await ledger.post_internal(conn, CHAIN, FINAL_BLOCK, index)
 
 
-async def test_what_left_the_vault_on_chain_is_booked_though_payouts_wait_for_it(
-    db: Database, books: Books
-) -> None:
-    """The owner moved money out of the vault: a fact, not a request. No further hold is given meanwhile."""
-    await fund(books)
-    first = await books.payout(80)
-    await in_transaction(db, ledger.post_hold, first)
-    index = await books.transfer(VAULT, COLLECTOR, 50)
-
-    async with db.transaction() as conn:
-        await ledger.post_internal(conn, CHAIN, FINAL_BLOCK, index)
-
-    assert (await posted(db))["custody:vault"] == 50
-    second = await books.payout(1)
-    with pytest.raises(InsufficientFunds) as short:
-        await in_transaction(db, ledger.post_hold, second)
-    assert short.value.ledger_account == "custody:vault"
-    await books.move(first, "canceled")
-    await in_transaction(db, ledger.post_release, first)
-    await in_transaction(db, ledger.post_hold, second)
-
-
 async def test_attempt_without_a_final_fee_is_not_booked(db: Database, books: Books) -> None:
     for attempt in (await books.attempt(None), await books.attempt(9, state="superseded")):
         with pytest.raises(Halted, match="no fee to book"):

@@ -5,7 +5,18 @@ import pytest
 
 from bascule.storage import ledger
 from bascule.storage.database import Database
-from tests.support.books import OPERATOR, VAULT, Books, fund, in_transaction, posted
+from bascule.storage.ledger import InsufficientFunds
+from tests.support.books import (
+    CHAIN,
+    COLLECTOR,
+    FINAL_BLOCK,
+    OPERATOR,
+    VAULT,
+    Books,
+    fund,
+    in_transaction,
+    posted,
+)
 
 
 @pytest.fixture
@@ -52,6 +63,28 @@ async def test_entries_that_break_a_rule_are_refused_even_for_the_owner(
 
     with pytest.raises(psycopg.errors.CheckViolation, match=complaint):
         await write()
+
+
+async def test_what_left_the_vault_on_chain_is_booked_though_payouts_wait_for_it(
+    db: Database, books: Books
+) -> None:
+    """The owner moved money out of the vault: a fact, not a request. No further hold is given meanwhile."""
+    await fund(books)
+    first = await books.payout(80)
+    await in_transaction(db, ledger.post_hold, first)
+    index = await books.transfer(VAULT, COLLECTOR, 50)
+
+    async with db.transaction() as conn:
+        await ledger.post_internal(conn, CHAIN, FINAL_BLOCK, index)
+
+    assert (await posted(db))["custody:vault"] == 50
+    second = await books.payout(1)
+    with pytest.raises(InsufficientFunds) as short:
+        await in_transaction(db, ledger.post_hold, second)
+    assert short.value.ledger_account == "custody:vault"
+    await books.move(first, "canceled")
+    await in_transaction(db, ledger.post_release, first)
+    await in_transaction(db, ledger.post_hold, second)
 
 
 @pytest.mark.parametrize("table", ["entry", "entry_0"])
