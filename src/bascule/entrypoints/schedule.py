@@ -69,8 +69,9 @@ class _Runner:
         self._failures = 0
         self.idle = False
 
-    async def run(self) -> None:
-        while True:
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`, which is looked at between steps; a wait has to be cancelled."""
+        while not stop.is_set():
             wait = await self._step()
             if wait == 0:
                 await asyncio.sleep(0)
@@ -78,6 +79,7 @@ class _Runner:
             self.idle = True
             await self._wait(wait)
             self.idle = False
+        self.idle = True
 
     async def _step(self) -> float:
         """Seconds to wait before the next step; 0 when there may be more to do."""
@@ -108,7 +110,7 @@ async def run_all(
 ) -> None:
     """Runs all of it until `stop` is set; work at hand is finished. Raises what a worker could not handle."""
     runners = [_Runner(loop, db) for loop in loops]
-    tasks = [asyncio.create_task(r.run(), name=r._loop.worker.name) for r in runners]
+    tasks = [asyncio.create_task(r.run(stop), name=r._loop.worker.name) for r in runners]
     scheduler = _scheduler(db, clock, due)
     stopped = asyncio.create_task(stop.wait())
     try:

@@ -30,7 +30,7 @@ async def tell(
     timeline.tell(f"Bascule is ready after {ready_s:.1f} s; the story begins.", **ready)
     mail = Mailbox()
     try:
-        async with aiohttp.ClientSession() as session, _receiving(mail) as address:
+        async with aiohttp.ClientSession() as session, receiving(mail) as address:
             stage = Stage(
                 ready=ready,
                 timeline=timeline,
@@ -94,7 +94,7 @@ async def _reconcile(stage: Stage, config: Path) -> None:
         )
 
 
-class _receiving:
+class receiving:
     """The mailbox behind HTTP on a free port of this machine; gives its address."""
 
     def __init__(self, mail: Mailbox) -> None:
