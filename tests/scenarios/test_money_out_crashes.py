@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bascule.domain.chain import Address, parse_address
 from bascule.domain.errors import Retryable
-from bascule.storage import signer_limits
+from bascule.storage import signer_limits, signer_wallets
 from bascule.storage.signer_limits import HardLimits
 from tests.support.money_out import LIMIT, Crash, Crashing, OpenAs, Treasury, payee, treasury
 from tests.support.nodes import LyingNode, Refuse, lying_node, serve
@@ -232,4 +232,26 @@ async def test_bytes_go_out_again_though_the_signer_does_not_bump_them(stage: Tr
 
     await stage.follow(3)
     await submitter.run_once()
+    await require_paid_once(stage, payout)
+
+
+async def test_kill_switch_pushes_forgotten_bytes_no_more(stage: Treasury) -> None:
+    payout = await stage.approved()
+    submitter = await stage.submitter()
+    await submitter.run_once()
+    [sent] = (await stage.read(payout))["transactions"]
+    wallet, chain_id = parse_address(stage.wallet.address), stage.node.dev.chain_id
+    async with stage.owner.transaction() as conn:
+        await signer_wallets.freeze(conn, chain_id, wallet, frozen=True)
+    await stage.node.dev.reorg(1, drop=[sent["hash"]])
+    stage.clock.advance(timedelta(seconds=61))
+
+    with pytest.raises(Retryable, match="kill switch"):
+        await submitter.run_once()
+    await stage.follow(3)
+    assert await stage.transfers_out() == []
+
+    async with stage.owner.transaction() as conn:
+        await signer_wallets.freeze(conn, chain_id, wallet, frozen=False)
+    await stage.run(submitter)
     await require_paid_once(stage, payout)

@@ -80,7 +80,10 @@ class Offering:
         try:
             signed = await self._signer.sign(asked)
         except (SignerRefused, Retryable) as error:
-            if known:  # no dearer bytes: those there are must still reach the nodes that forget them
+            frozen = isinstance(error, SignerRefused) and error.code == "wallet_frozen"
+            if (
+                known and not frozen
+            ):  # no dearer bytes: those there are must still reach nodes that forget them
                 await self._send(slot, known[0], lease)
             if not isinstance(error, SignerRefused):
                 raise
