@@ -182,6 +182,18 @@ def test_node_that_does_not_answer_is_said(
     assert "no answer from the node" in line
 
 
+def test_reconciliation_without_a_node_is_not_called_even(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, database_url: Url
+) -> None:
+    asyncio.run(serve_network(database_url(), 31337))
+    monkeypatch.setenv("BASCULE_DATABASE_URL", database_url("worker"))
+
+    code, line = refusal(["reconcile"], capsys)
+
+    assert code == 1
+    assert "BASCULE_CHAINS names no node of chain 31337" in line
+
+
 def test_chain_nobody_serves_is_named_with_those_we_do(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, database_url: Url
 ) -> None:

@@ -80,9 +80,9 @@ async def test_ready_line_says_what_the_chain_and_the_configuration_hold(
 ) -> None:
     ready = await bring_up(installation, where(owner_url, chain))
 
-    assert list(ready)[:10] == [
+    assert list(ready) == [
         *("event", "api_url", "rpc_url", "chain_id", "database_url", "secret_key", "publishable_key"),
-        *("treasury", "tokens", "vault"),
+        *("treasury", "tokens", "vault", "deposit_factory", "funded_accounts"),
     ]
     assert [set(token) for token in ready["tokens"]] == [{"currency", "contract", "decimals"}]
     assert len(ready["treasury"]["approvers"]) == 3

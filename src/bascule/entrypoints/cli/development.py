@@ -63,7 +63,7 @@ def dev(
             if as_json:
                 line(bridge.ready)
             else:
-                _banner(bridge.ready, bridge.seconds)
+                _banner(bridge.ready, bridge.seconds, bridge.installation.folder)
             bridge.tree.watch()
     except Interrupted:
         pass
@@ -112,7 +112,7 @@ def _chain_banner(facts: dict[str, Any]) -> None:
     say("Ctrl-C ends it.")
 
 
-def _banner(ready: dict[str, Any], seconds: float) -> None:
+def _banner(ready: dict[str, Any], seconds: float, folder: Path) -> None:
     token = ready["tokens"][0]
     customer = ready["funded_accounts"][0]
     say(f"\nBascule is ready ({seconds:.1f} s). Ctrl-C stops everything; the same command brings it back.\n")
@@ -126,7 +126,7 @@ def _banner(ready: dict[str, Any], seconds: float) -> None:
         (f"{token['currency'].upper()} contract", token["contract"]),
         ("vault", ready["vault"]),
         ("a customer", customer["address"]),
-        ("data and logs", ready["data_dir"]),
+        ("data and logs", str(folder)),
     ):
         say(f"  {name:<16} {value}")
     say(

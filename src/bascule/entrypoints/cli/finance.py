@@ -30,6 +30,7 @@ def reconcile(
 async def _reconcile(chain: int | None) -> list[dict[str, Any]]:
     from bascule.entrypoints import wiring
     from bascule.services.reconciler import Reconciler, describe
+    from bascule.storage import networks
 
     settings = loaded_settings()
     seams = wiring.Seams(settings)
@@ -37,6 +38,10 @@ async def _reconcile(chain: int | None) -> list[dict[str, Any]]:
         wiring.database(settings, "worker") as db,
         wiring.nodes(settings, db.refuse_open_transaction) as rpcs,
     ):
+        async with db.read() as conn:
+            for network in await networks.every(conn):
+                if chain in (None, network.chain_id):
+                    settings.chain(network.chain_id)  # a chain without a node would be left out silently
         reconciler = Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs)
         return [describe(subject, made) for subject, made in await reconciler.reconcile(chain)]
 

@@ -100,7 +100,7 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
         keys = await _keys(db, installation, secrets, people)
     urls = {role: as_login(where.owner_url, login, secrets.passwords[role]) for role, login in logins.items()}
     write_private(installation.config, toml(_settings(installation, where, secrets, urls, chain_id)))
-    ready = _ready(installation, where, laid, keys, secrets, token)
+    ready = _ready(where, laid, keys, secrets, token)
     write_private(installation.folder / "ready.json", json.dumps(ready))
     write_private(installation.folder / "dev.env", shell(ready))
     return ready
@@ -287,7 +287,6 @@ def _settings(
 
 
 def _ready(
-    installation: Installation,
     where: Where,
     laid: ground.Ground,
     keys: Mapping[str, str],
@@ -323,7 +322,6 @@ def _ready(
             {"address": account.address, "private_key": account.private_key}
             for account in ground.cast().customers
         ],
-        "data_dir": str(installation.folder),
     }
 
 

@@ -104,7 +104,7 @@ def _start(
     rpc_url = options.rpc_url
     if rpc_url is None:
         rpc_port = free_port(options.host, options.rpc_port)
-        rpc_url = f"http://{options.host}:{rpc_port}"
+        rpc_url = _http(options.host, rpc_port)
         grounds.append(tree.start("chain", _chain(options, rpc_port, installation.chain)))
     for name in IMPORTED_BY_ALL:
         importlib.import_module(name)
@@ -119,6 +119,10 @@ def _start(
         tree.start(name, _process(tree, name, installation, ready, environ, api_socket))
     tree.wait_ready(PROCESSES, within=START_SECONDS)
     return ready
+
+
+def _http(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _postgres(folder: Path) -> Main:
@@ -171,11 +175,10 @@ def _set_up(
         from bascule.entrypoints.dev.bring_up import Where, bring_up
 
         port = int(api_socket.getsockname()[1])
-        host = f"[{options.host}]" if ":" in options.host else options.host
         where = Where(
             owner_url=owner_url,
             rpc_url=rpc_url,
-            api_url=f"http://{host}:{port}",
+            api_url=_http(options.host, port),
             api_host=options.host,
             api_port=port,
         )
