@@ -25,7 +25,7 @@ test: .venv/ready ## every test that a change must pass
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
 
 test-all: .venv/ready ## the long ones: whole processes, kill loops, the built wheel
-	$(BIN)/python -m pytest -n 1 -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 check: .venv/ready lint ## lint, types, domain tests
 	$(BIN)/mypy
