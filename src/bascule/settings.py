@@ -22,7 +22,6 @@ from bascule.settings_parse import BadConfiguration, ChainSettings
 __all__ = ["BadConfiguration", "ChainSettings", "Settings", "Shown", "load"]
 
 PREFIX = "BASCULE_"
-ROLES = ("api", "watcher", "submitter", "signer", "worker")
 
 
 def value(

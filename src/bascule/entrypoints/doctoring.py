@@ -13,8 +13,9 @@ from bascule.chain.rpc import Rpc
 from bascule.domain.errors import BasculeError
 from bascule.entrypoints import wiring
 from bascule.entrypoints.failures import next_step_of
-from bascule.settings import ROLES, ChainSettings, Settings
+from bascule.entrypoints.wiring import ChainSettings, Settings
 from bascule.storage import overview
+from bascule.storage.roles import PROCESSES
 
 LAG_S = 120
 CLOCK_S = 2.0
@@ -25,7 +26,7 @@ Finding = dict[str, Any]
 async def examine(settings: Settings) -> list[Finding]:
     """All findings; state is ok, unset or failed. Never raises for what it finds."""
     findings = []
-    for role in ROLES:
+    for role in PROCESSES:
         if getattr(settings, f"database_url_{role}") or settings.database_url:
             findings.append(await _check(f"database as {role}", partial(_database, settings, role)))
         else:

@@ -25,12 +25,15 @@ from bascule.entrypoints.schedule import Due, Loop
 from bascule.services.failpoints import Failpoints
 from bascule.services.outbox import Outbox
 from bascule.services.seams import SystemClock, SystemEntropy
-from bascule.settings import BadConfiguration, Settings
+from bascule.settings import BadConfiguration, ChainSettings, Settings, load
 from bascule.storage import networks, overview
 from bascule.storage.database import Database
 from bascule.storage.migrate import require_schema
 from bascule.storage.networks import Network
 from bascule.storage.roles import group_of
+
+# Settings are read here alone; who needs their type or a value asks wiring.
+__all__ = ["BadConfiguration", "ChainSettings", "Ready", "Seams", "Settings", "Unfit", "load"]
 
 Ready = Callable[[Mapping[str, Any]], None]
 # Chain ids of anvil, hardhat and our own local chain, and of geth --dev: no money is real there.

@@ -15,6 +15,7 @@ from bascule.entrypoints.dev.bring_up import Where, as_login, bring_up
 from bascule.entrypoints.dev.installation import FolderRefused, Installation
 from bascule.entrypoints.devchain.node import DevChain
 from bascule.storage.database import Database
+from bascule.storage.roles import PROCESSES
 from tests.support.postgres import TestServer
 
 TABLES = (
@@ -99,7 +100,7 @@ async def test_every_process_gets_a_login_of_its_own_role(
     await bring_up(installation, where(owner_url, chain))
     loaded = settings.load({"BASCULE_CONFIG": str(installation.config)})
 
-    for role in settings.ROLES:
+    for role in PROCESSES:
         async with wiring.database(loaded, role) as db:
             assert db.url == loaded.database_of(role)
 

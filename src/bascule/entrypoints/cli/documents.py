@@ -30,10 +30,11 @@ def openapi(out: Out = Path("docs/api/openapi.json")) -> None:
 
 def docs(folder: Annotated[Path, typer.Option(help="The documentation's folder.")] = Path("docs")) -> None:
     """Writes the pages that are made from the code."""
-    from bascule.entrypoints import docs_errors, docs_states
+    from bascule.entrypoints import docs_configuration, docs_errors, docs_states
 
     _write(folder / "states.md", docs_states.render())
     _write(folder / "api" / "errors.md", docs_errors.render())
+    _write(folder / "operating" / "configuration.md", docs_configuration.render())
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bascule import settings
 from bascule.entrypoints.failures import USAGE, CommandFailed
-from bascule.settings import Settings
+
+if TYPE_CHECKING:  # wiring is heavy, and most of the command line does without
+    from bascule.entrypoints.wiring import Settings
 
 DEV_FOLDER = Path(".bascule")
 
@@ -20,7 +21,9 @@ def loaded_settings() -> Settings:
     configured = any(name.startswith("BASCULE_") for name in environ)
     if not configured and (DEV_FOLDER / "bascule.toml").exists():
         environ["BASCULE_CONFIG"] = str(DEV_FOLDER / "bascule.toml")
-    return settings.load(environ)
+    from bascule.entrypoints import wiring
+
+    return wiring.load(environ)
 
 
 def data_folder() -> Path:

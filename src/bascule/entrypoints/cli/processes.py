@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bascule.entrypoints.cli.output import line
 from bascule.entrypoints.cli.place import loaded_settings
-from bascule.settings import Settings
 
-Work = Callable[[Settings, asyncio.Event, Callable[[Mapping[str, Any]], None]], Awaitable[None]]
+if TYPE_CHECKING:
+    from bascule.entrypoints.wiring import Settings
+
+Work = Callable[["Settings", asyncio.Event, Callable[[Mapping[str, Any]], None]], Awaitable[None]]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from bascule import settings
 from bascule.chain.rpc import Rpc
 from bascule.domain.errors import BasculeError
 from bascule.entrypoints import wiring
@@ -69,7 +68,7 @@ async def _play(stage: Stage, address: str, config: Path) -> None:
 
 async def _reconcile(stage: Stage, config: Path) -> None:
     """`bascule reconcile`, until everything final is booked: custody on chain is custody in the journal."""
-    loaded = settings.load({"BASCULE_CONFIG": str(config)})
+    loaded = wiring.load({"BASCULE_CONFIG": str(config)})
     seams = wiring.Seams(loaded)
     async with (
         wiring.database(loaded, "worker") as db,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bascule.domain.errors import Rejected
-from bascule.settings import ROLES
+from bascule.storage.roles import PROCESSES
 
 MARKER = "bascule-dev.json"
 CONFIG = "bascule.toml"
@@ -50,7 +50,7 @@ class Secrets:
     def fresh(cls) -> Secrets:
         """All of them new."""
         return cls(
-            passwords={role: secrets.token_urlsafe(24) for role in ROLES},
+            passwords={role: secrets.token_urlsafe(24) for role in PROCESSES},
             api_pepper=secrets.token_hex(32),
             deposit_seed=secrets.token_hex(32),
             keystore_password=secrets.token_urlsafe(24),

@@ -199,11 +199,10 @@ def _process(
     """One of the five; where a failpoint is armed, only its first life has it."""
 
     def main(ready: Ready) -> int:
-        from bascule import settings
         from bascule.entrypoints import logs, wiring
 
         own = {key: environ[key] for key in PASSED_ON if key in environ}
-        loaded = settings.load({**own, "BASCULE_CONFIG": str(installation.config)})
+        loaded = wiring.load({**own, "BASCULE_CONFIG": str(installation.config)})
         if tree.lives()[name] > 1:
             loaded = dataclasses.replace(loaded, failpoints=())
         logs.configure(name, loaded.log_level)
