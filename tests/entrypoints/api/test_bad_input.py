@@ -274,7 +274,7 @@ async def test_an_unknown_path_and_a_wrong_method_have_the_same_body_as_all_erro
 
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "route_unknown")
     assert (wrong_method.status_code, wrong_method.json()["error"]["code"]) == (405, "method_not_allowed")
-    assert wrong_method.headers["allow"]
+    assert wrong_method.headers["allow"] == "GET, HEAD, POST"
 
 
 async def test_an_unknown_version_is_refused_by_name(client: httpx.AsyncClient) -> None:
