@@ -84,6 +84,7 @@ class History:
     blacklisted: set[str] = field(default_factory=set)
     limited: bool = False
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    one_watcher: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, steps: int) -> None:
         """Lives through `steps` and settles; the truth is required all along."""
@@ -200,7 +201,8 @@ class History:
 
     async def _watch(self) -> None:
         try:
-            await self.stage.follow()
+            async with self.one_watcher:
+                await self.stage.follow()
         except Retryable as waits:
             self.told.append(f"watcher waits: {waits}")
 
@@ -254,7 +256,8 @@ class History:
             left = await self.stage.rows(
                 "SELECT id, state FROM payouts WHERE state NOT IN ('paid', 'failed', 'canceled')"
             )
-            if not left:
+            under_way = await self.stage.rows("SELECT nonce FROM slots WHERE state <> 'final'")
+            if not left and not under_way:
                 break
             for payout_id, state in left:
                 if state == "requires_action":
