@@ -115,7 +115,7 @@ async def test_failed_migration_leaves_nothing_behind(
     async with await psycopg.AsyncConnection.connect(empty_url, autocommit=True) as conn:
         await conn.execute("CREATE SCHEMA ledger")
 
-    with pytest.raises(Halted, match=r"0002_create_ledger\.sql line \S+: schema .ledger. already exists"):
+    with pytest.raises(Halted, match=r"0004_create_ledger\.sql line \S+: schema .ledger. already exists"):
         await migrate(empty_url, "bridge")
     assert await ask(empty_url, "SELECT to_regclass('public.payouts')") is None
 

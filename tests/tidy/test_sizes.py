@@ -14,7 +14,12 @@ RATCHET = tomllib.loads((Path(__file__).parent / "sizes.toml").read_text(encodin
 
 def sizes() -> tuple[dict[str, int], dict[str, int]]:
     files, functions = {}, {}
-    for path in python_files(SRC) + python_files(TESTS) + sorted(SRC.glob("storage/*.sql")):
+    for path in (
+        python_files(SRC)
+        + python_files(TESTS)
+        + sorted(SRC.rglob("*.sql"))
+        + sorted(ROOT.glob("contracts/src/**/*.sol"))
+    ):
         text = path.read_text(encoding="utf-8")
         name = str(path.relative_to(ROOT))
         if (lines := text.count("\n")) > FILE_LINES_MAX:

@@ -1,4 +1,4 @@
-"""Creates the books and the functions that post to them."""
+"""Creates intents, deposits, payouts, slots and attempts."""
 
 from bascule.storage.migrate import run_sql_beside
 

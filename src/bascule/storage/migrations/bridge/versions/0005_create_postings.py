@@ -1,9 +1,9 @@
-"""Creates the bridge schema."""
+"""Creates the functions that post to the books."""
 
 from bascule.storage.migrate import run_sql_beside
 
-revision = "0001"
-down_revision = None
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:

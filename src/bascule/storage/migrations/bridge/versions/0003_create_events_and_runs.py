@@ -1,0 +1,11 @@
+"""Creates the outbox, events, webhooks, stored answers, audit and schedules."""
+
+from bascule.storage.migrate import run_sql_beside
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Runs the statements beside this file."""
+    run_sql_beside(__file__)
