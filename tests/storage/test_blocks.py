@@ -51,6 +51,15 @@ async def test_a_cursor_is_moved_only_from_where_it_was_read(conn: Connection) -
     assert (await current(conn)).last_number == 14
 
 
+async def test_a_cursor_never_goes_back_behind_what_became_final_meanwhile(conn: Connection) -> None:
+    before = await current(conn)
+    await blocks.finalize(conn, before, block(12))
+
+    with pytest.raises(CursorMoved):
+        await blocks.move_cursor(conn, before, block(11))
+    assert (await current(conn)).last_number == before.last_number
+
+
 async def test_a_halted_chain_neither_moves_nor_finalizes(conn: Connection) -> None:
     before = await current(conn)
     await blocks.halt(conn, CHAIN, "first")

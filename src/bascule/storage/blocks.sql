@@ -40,10 +40,11 @@ INSERT INTO cursors (chain_id, next_number, last_hash, head_time, finalized_numb
 VALUES (%(chain_id)s, %(number)s + 1, %(hash)s, %(head_time)s, %(number)s, %(hash)s);
 
 -- name: move_cursor
--- Moves the cursor, if it still stands where it was read and the chain is not halted.
+-- Moves the cursor, if it stands where it was read, what it leaves is not final, and the chain is not halted.
 UPDATE cursors
    SET next_number = %(next_number)s, last_hash = %(last_hash)s, head_time = %(head_time)s, updated_at = now()
- WHERE chain_id = %(chain_id)s AND last_hash = %(expected_hash)s AND halted_reason IS NULL;
+ WHERE chain_id = %(chain_id)s AND last_hash = %(expected_hash)s AND finalized_number < %(next_number)s
+   AND halted_reason IS NULL;
 
 -- name: finalize
 -- Raises the finalized height, if the block is canonical and read, and the chain is not halted.
