@@ -129,7 +129,8 @@ def _banner(ready: dict[str, Any], seconds: float, folder: Path) -> None:
         ("data and logs", str(folder)),
     ):
         say(f"  {name:<16} {value}")
+    us = sys.argv[0] if Path(sys.argv[0]).name == "bascule" else "bascule"  # as the reader called us
     say(
         f"\n  curl -s {ready['api_url']}/v1/payment_intents -u {ready['secret_key']}: "
-        "-d amount=10.00 -d currency=usdc\n  bascule pay INTENT_ID\n"
+        f"-d amount=10.00 -d currency=usdc\n  {us} pay INTENT_ID\n"
     )
