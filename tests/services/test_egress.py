@@ -1,6 +1,7 @@
 """A merchant's URL leads to the public internet or nowhere."""
 
 import asyncio
+import socket
 from ipaddress import ip_address
 
 import pytest
@@ -58,6 +59,39 @@ def test_loopback_needs_the_setting_and_test_mode_both() -> None:
         with pytest.raises(Rejected):
             rules.check(url, livemode=livemode)
     EgressRules(allow_local=False).check("https://merchant.example:8443/hook?a=b", livemode=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/meta-data", "http://10.0.0.1/", "http://192.168.1.1/", "http://0.0.0.0/",
+        "http://metadata.google.internal/", "http://[fe80::1]/", "http://2130706433/", "http://intranet/",
+    ],
+)  # fmt: skip
+def test_in_development_loopback_opens_and_the_private_network_does_not(url: str) -> None:
+    rules = EgressRules(allow_local=True)
+    for mine in (
+        "http://localhost:9/",
+        "http://shop.localhost/",
+        "http://[::1]:9/",
+        "http://merchant.example:81/",
+    ):
+        rules.check(mine, livemode=False)
+
+    with pytest.raises(Rejected) as refusal:
+        rules.check(url, livemode=False)
+    assert refusal.value.code == "webhook_url_forbidden"
+
+
+async def test_in_development_a_name_of_the_private_network_is_not_dialled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 81))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **rest: found)
+    async with local_sender() as sender:
+        answer = await sender.post("http://merchant.example:81/hook", b"{}", {}, livemode=False)
+
+    assert answer.error == "the host resolves to an address that is not public"
 
 
 async def test_a_name_that_resolves_to_an_inside_address_is_not_dialled() -> None:

@@ -24,6 +24,7 @@ FORBIDDEN = tuple(
         "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
     )
 )  # fmt: skip
+LOOPBACK = tuple(ip_network(text) for text in ("127.0.0.0/8", "::1/128"))
 LOCAL_NAMES = frozenset({"localhost", "metadata", "metadata.google.internal", "instance-data"})
 LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa")
 PORTS = frozenset({443, 8443})
@@ -39,9 +40,21 @@ def forbidden_address(text: str) -> bool:
     return any(found in network for network in FORBIDDEN if network.version == found.version)
 
 
+def is_loopback(text: str) -> bool:
+    """Whether an IP address is this machine's own, and nobody else's."""
+    try:
+        found = ip_address(text.split("%", 1)[0])
+    except ValueError:
+        return False
+    return any(found in network for network in LOOPBACK if network.version == found.version)
+
+
 @dataclass(frozen=True)
 class EgressRules:
-    """allow_local: plain http and this machine's addresses are fine for test-mode endpoints (dev only)."""
+    """allow_local: plain http, any port and loopback are fine for test-mode endpoints (dev only).
+
+    The rest of the private network, a cloud's metadata address above all, stays out of reach even then.
+    """
 
     allow_local: bool = False
 
@@ -63,9 +76,9 @@ class EgressRules:
             return "The URL must not carry credentials or a fragment."
         if parts.scheme != "https" and not (local and parts.scheme == "http"):
             return "The URL must begin with https://."
-        if local:
+        if local and _is_this_machine(parts.hostname):
             return None
-        if (parts.port or 443) not in PORTS:
+        if not local and (parts.port or 443) not in PORTS:
             return "The URL's port must be 443 or 8443."
         return _why_not_host(parts.hostname)
 
@@ -82,6 +95,11 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
+
+
+def _is_this_machine(host: str) -> bool:
+    name = host.rstrip(".").lower()
+    return name == "localhost" or name.endswith(".localhost") or is_loopback(name)
 
 
 def _why_not_host(host: str) -> str | None:

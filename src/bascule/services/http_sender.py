@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bascule.domain.errors import Rejected
-from bascule.services.egress import EgressRules, forbidden_address
+from bascule.services.egress import EgressRules, forbidden_address, is_loopback
 
 TIMEOUT_S = 15.0
 RESPONSE_MAX = 64 * 1024
@@ -33,18 +33,25 @@ class Answer:
 
 
 class _CheckedResolver(AbstractResolver):
-    """Resolves a name and lets through only addresses we may call; what was checked is what is dialled."""
+    """Resolves a name and lets through only addresses we may call; what was checked is what is dialled.
 
-    def __init__(self) -> None:
+    local: loopback may be called too.
+    """
+
+    def __init__(self, *, local: bool) -> None:
         self._inner = aiohttp.ThreadedResolver()
+        self._local = local
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
-        if not found or any(forbidden_address(result["host"]) for result in found):
+        if not found or any(self._refuses(result["host"]) for result in found):
             raise ForbiddenTarget(host)
         return found
+
+    def _refuses(self, address: str) -> bool:
+        return forbidden_address(address) and not (self._local and is_loopback(address))
 
     async def close(self) -> None:
         await self._inner.close()
@@ -99,10 +106,13 @@ class HttpSender:
 
     def _session(self, local: bool) -> aiohttp.ClientSession:
         if local not in self._sessions:
-            resolver = None if local else _CheckedResolver()
             self._sessions[local] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    resolver=resolver, limit=0, limit_per_host=8, use_dns_cache=local, force_close=not local
+                    resolver=_CheckedResolver(local=local),
+                    limit=0,
+                    limit_per_host=8,
+                    use_dns_cache=local,
+                    force_close=not local,
                 ),
                 timeout=aiohttp.ClientTimeout(total=self.timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
