@@ -14,7 +14,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from bascule.domain.errors import Rejected
 from bascule.entrypoints.api.app import OPERATIONS
+from bascule.entrypoints.api.decode import decode_json
 from bascule.entrypoints.api.operation import Operation
 from bascule.storage.database import Database
 from tests.support.api import ENTROPY, Shop, new_id, open_shop
@@ -86,11 +88,20 @@ async def refused(
 KEY = {"idempotency-key": "k"}
 
 
+async def test_depth_hidden_behind_a_second_value_is_refused_however_deep() -> None:
+    for depth in (30, 1000):
+        with pytest.raises(Rejected):
+            decode_json(b'{"a": ' + b"[" * depth + b"]" * depth + b', "a": 1}')
+
+
 @pytest.mark.parametrize("operation", WRITES, ids=named)
 @pytest.mark.parametrize(
     ("body", "headers", "status", "code", "param"),
     [
         (b'{"amount": ', JSON, 400, "body_malformed", None),
+        (b'{"amount": "1.00", "amount": "2.00"}', JSON, 400, "parameter_invalid", "amount"),
+        (b'{"metadata": {"a": "1", "a": "2"}}', JSON, 400, "parameter_invalid", "a"),
+        (b'{"surprise": ' + b"9" * 300 + b"}", JSON, 400, "parameter_unknown", "surprise"),
         (b"[]", JSON, 400, "body_malformed", None),
         (b'"text"', JSON, 400, "body_malformed", None),
         (b'{"surprise": 1}', JSON, 400, "parameter_unknown", "surprise"),

@@ -5,6 +5,7 @@ Nothing here knows a parameter's meaning; everything refused here is refused bef
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -70,7 +71,26 @@ def decode_json(raw: bytes) -> Any:
     if not isinstance(value, dict):
         raise Rejected("body_malformed", "The body must be a JSON object.")
     refuse_strange(value)
+    _refuse_twice(raw)
     return value
+
+
+def _refuse_twice(raw: bytes) -> None:
+    """orjson keeps the last of two values without a word. Numbers stay text: only the names matter here."""
+    try:
+        json.loads(raw, object_pairs_hook=_once_each, parse_int=str, parse_float=str)
+    except RecursionError:
+        raise Rejected("body_malformed", "The body is nested too deep.") from None
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> None:
+    """What a name given twice would mean, readers disagree on; a form may not do it either."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            param = name.replace("\x00", "")[:100]
+            raise Rejected("parameter_invalid", "The parameter is given twice.", param=param)
+        seen.add(name)
 
 
 def decode_form(raw: bytes) -> dict[str, Any]:
