@@ -108,6 +108,7 @@ async def test_the_stream_ends_when_the_payment_does_and_says_each_change(shop: 
     [said] = re.findall(r"data: (.*)\n\n", stream.text)
     assert f'data-revision="{said}"' in page.text
     assert "Do not send money" in page.text
+    assert "Pay before" not in page.text
     assert "data-copy" not in page.text
 
 
@@ -186,6 +187,18 @@ def test_confirmations_are_counted_by_the_slowest_deposit(arrived: list[dict[str
 
     assert [step["label"] for step in shown["steps"]] == ["Waiting", "Seen", label, "Paid"]
     assert [step["state"] for step in shown["steps"]] == ["done", "done", "now", "next"]
+
+
+def test_what_arrived_is_an_amount_and_not_a_hash_alone() -> None:
+    counted = {"network": "eip155:31337", "hash": "0xabc", "deposit": "dep_1"}
+    shown = view(
+        intent(evidence={"transactions": [counted]}),
+        [deposit(id="dep_1", amount="24.000000"), deposit(id="dep_2", amount="9.000000")],
+        None,
+        START,
+    )
+
+    assert shown["transactions"] == [{"hash": "0xabc", "amount": "24.00"}]
 
 
 def test_the_revision_changes_with_state_confirmations_and_lateness() -> None:

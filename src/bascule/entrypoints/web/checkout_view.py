@@ -46,7 +46,7 @@ def view(
         "way": way,
         "qr": None if way is None else qr(way["uri"]),
         "until": _moment(intent["expires_at"]),
-        "transactions": intent["evidence"]["transactions"],
+        "transactions": _arrived(intent, deposits),
         "revision": revision(intent, deposits, now),
         "final": intent["status"] in ("succeeded", "canceled"),
     }
@@ -171,6 +171,16 @@ def _ways(intent: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "uri": token["eip681_uri"],
             }
         )
+    return found
+
+
+def _arrived(intent: Mapping[str, Any], deposits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The transactions that count, each with what it brought."""
+    brought = {deposit.get("id"): deposit for deposit in deposits}
+    found = []
+    for each in intent["evidence"]["transactions"]:
+        amount = brought.get(each["deposit"], {}).get("amount")
+        found.append({"hash": each["hash"], "amount": None if amount is None else tidy(amount)})
     return found
 
 
