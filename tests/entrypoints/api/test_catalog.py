@@ -21,6 +21,23 @@ async def test_tokens_and_networks_are_those_of_the_keys_mode(shop: Shop, client
     assert [each["id"] for each in live_tokens] == [shop.tokens["base"].id]
 
 
+async def test_tokens_and_networks_are_paged_like_every_list(shop: Shop, client: httpx.AsyncClient) -> None:
+    async def ids(query: str) -> tuple[list[str], bool]:
+        page = (await client.get(f"/v1/{query}")).json()
+        return [each["id"] for each in page["data"]], page["has_more"]
+
+    first, second = "eip155:31337", "eip155:31338"
+    assert await ids("networks?limit=1") == ([first], True)
+    assert await ids(f"networks?limit=1&starting_after={first}") == ([second], False)
+    assert await ids(f"networks?ending_before={second}") == ([first], False)
+    assert await ids("tokens?network=second&currency=usdc") == ([shop.tokens["second"].id], False)
+    assert await ids("tokens?currency=eurc") == ([], False)
+    assert (await client.get("/v1/tokens?starting_after=tok_none")).status_code == 404
+    assert (await client.get("/v1/tokens?network=mars")).json()["error"]["code"] == "network_unknown"
+    both = await client.get(f"/v1/networks?starting_after={first}&ending_before={second}")
+    assert both.json()["error"]["param"] == "ending_before"
+
+
 async def test_money_that_is_not_final_is_pending_and_nothing_else(
     shop: Shop, client: httpx.AsyncClient
 ) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from bascule.domain.chain import caip2, checksum
 from bascule.domain.finality import confirmations_required
-from bascule.entrypoints.api import objects
+from bascule.entrypoints.api import lists, objects
 from bascule.entrypoints.api.operation import Call, Operation
-from bascule.entrypoints.api.params import Nothing
+from bascule.entrypoints.api.params import Nothing, Paged, TokenList
 from bascule.entrypoints.api.shape import ListOf
 from bascule.services import balances
 from bascule.storage import networks, tokens
@@ -21,9 +21,10 @@ async def balance(call: Call[Nothing], conn: Connection) -> dict[str, Any]:
     return await balances.describe(conn, call.account_id, call.livemode)
 
 
-async def list_tokens(call: Call[Nothing], conn: Connection) -> dict[str, Any]:
-    """The tokens of the caller's mode."""
+async def list_tokens(call: Call[TokenList], conn: Connection) -> dict[str, Any]:
+    """The tokens of the caller's mode, by network and currency."""
     mine = {network.chain_id for network in await _networks(call, conn)}
+    asked = await lists.chain_of(conn, call.params.network)
     data = [
         {
             "id": token.id,
@@ -38,17 +39,19 @@ async def list_tokens(call: Call[Nothing], conn: Connection) -> dict[str, Any]:
         }
         for token in await tokens.every(conn)
         if token.chain_id in mine
+        and asked in (None, token.chain_id)
+        and call.params.currency in (None, token.currency)
     ]
-    return {"object": "list", "url": call.url_path, "has_more": False, "data": data}
+    return lists.part(call, data)
 
 
-async def list_networks(call: Call[Nothing], conn: Connection) -> dict[str, Any]:
+async def list_networks(call: Call[Paged], conn: Connection) -> dict[str, Any]:
     """The networks of the caller's mode."""
     data = [_shown(network) for network in await _networks(call, conn)]
-    return {"object": "list", "url": call.url_path, "has_more": False, "data": data}
+    return lists.part(call, data)
 
 
-async def _networks(call: Call[Nothing], conn: Connection) -> list[Network]:
+async def _networks(call: Call[Any], conn: Connection) -> list[Network]:
     return [network for network in await networks.every(conn) if network.livemode == call.livemode]
 
 
@@ -73,11 +76,11 @@ OPERATIONS = (
         objects.Balance,
     ),
     Operation(
-        "GET", "/v1/tokens", "list_tokens", "List tokens", "tokens:read", list_tokens, Nothing,
+        "GET", "/v1/tokens", "list_tokens", "List tokens", "tokens:read", list_tokens, TokenList,
         ListOf[objects.Token],
     ),
     Operation(
-        "GET", "/v1/networks", "list_networks", "List networks", "networks:read", list_networks, Nothing,
+        "GET", "/v1/networks", "list_networks", "List networks", "networks:read", list_networks, Paged,
         ListOf[objects.Network],
     ),
 )  # fmt: skip

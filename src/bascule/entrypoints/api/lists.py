@@ -8,15 +8,16 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Table
 
 from bascule.domain.chain import caip2
-from bascule.domain.errors import Rejected
+from bascule.domain.errors import NotFound, Rejected
 from bascule.entrypoints.api.operation import Call
-from bascule.entrypoints.api.params import Paged
+from bascule.entrypoints.api.params import Listed, Paged
 from bascule.storage import listing, networks
 from bascule.storage.database import Connection
 from bascule.storage.listing import Page, Wanted
 
-P = TypeVar("P", bound=Paged)
+P = TypeVar("P", bound=Listed)
 Describe = Callable[[Connection, Sequence[str]], Awaitable[list[dict[str, Any]]]]
+BOTH_CURSORS = "Give starting_after or ending_before, not both."
 Condition = ColumnElement[bool]
 
 
@@ -37,7 +38,7 @@ async def answer(
     return envelope(call, page, await describe(conn, page.ids))
 
 
-def wanted(params: Paged) -> Wanted:
+def wanted(params: Listed) -> Wanted:
     """The page that the parameters ask for."""
     created = {} if params.created is None else params.created.model_dump(exclude_none=True)
     return Wanted(params.limit, params.starting_after, params.ending_before, created)
@@ -45,7 +46,32 @@ def wanted(params: Paged) -> Wanted:
 
 def envelope(call: Call[Any], page: Page, data: list[dict[str, Any]]) -> dict[str, Any]:
     """The list object."""
-    return {"object": "list", "url": call.url_path, "has_more": page.has_more, "data": data}
+    return _envelope(call, data, more=page.has_more)
+
+
+def _envelope(call: Call[Any], data: Sequence[dict[str, Any]], *, more: bool) -> dict[str, Any]:
+    return {"object": "list", "url": call.url_path, "has_more": more, "data": data}
+
+
+def part(call: Call[Any], every: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A page of a list that is short enough to be at hand whole. Raises: NotFound, Rejected."""
+    params: Paged = call.params
+    if params.starting_after is not None and params.ending_before is not None:
+        raise Rejected("parameter_invalid", BOTH_CURSORS, param="ending_before")
+    places = {shown["id"]: place for place, shown in enumerate(every)}
+    for name in ("starting_after", "ending_before"):
+        cursor = getattr(params, name)
+        if cursor is not None and cursor not in places:
+            raise NotFound(
+                "resource_missing", f"The list has nothing with the id {cursor!r:.70}.", param=name
+            )
+    if params.ending_before is not None:
+        end = places[params.ending_before]
+        start = max(0, end - params.limit)
+        return _envelope(call, every[start:end], more=start > 0)
+    start = 0 if params.starting_after is None else places[params.starting_after] + 1
+    end = start + params.limit
+    return _envelope(call, every[start:end], more=end < len(every))
 
 
 def exact(table: Table, **values: object) -> list[Condition]:

@@ -87,11 +87,16 @@ def _range(value: Any) -> Any:
 
 
 class Paged(Params):
-    """Parameters of every list."""
+    """Which page of a list."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 10
     starting_after: Id | None = None
     ending_before: Id | None = None
+
+
+class Listed(Paged):
+    """Parameters of every list of what an account has."""
+
     created: Annotated[Created, BeforeValidator(_range)] | None = None
     expand: Expand = []
 
@@ -149,7 +154,7 @@ DepositStatus = Literal["detected", "orphaned", "finalized"]
 PayoutStatus = Literal["requires_action", "pending", "in_transit", "paid", "failed", "canceled"]
 
 
-class PaymentIntentList(Paged):
+class PaymentIntentList(Listed):
     """Filters of payment intents."""
 
     status: IntentStatus | None = None
@@ -157,7 +162,7 @@ class PaymentIntentList(Paged):
     client_reference_id: Text200 | None = None
 
 
-class DepositList(Paged):
+class DepositList(Listed):
     """Filters of deposits."""
 
     status: DepositStatus | None = None
@@ -186,7 +191,7 @@ class PayoutApprove(Params):
     signature: Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{130}$")]
 
 
-class PayoutList(Paged):
+class PayoutList(Listed):
     """Filters of payouts."""
 
     status: PayoutStatus | None = None
@@ -194,13 +199,20 @@ class PayoutList(Paged):
     to: AddressText = Field(default=None, validation_alias=PAYEE)
 
 
-class EventList(Paged):
+class EventList(Listed):
     """Filters of events; `after_sequence` gives them oldest first, as numbered."""
 
     types: Annotated[list[Text200], FormList, Field(min_length=1, max_length=50)] | None = None
     type: Text200 | None = None
     object: Id | None = None
     after_sequence: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+
+
+class TokenList(Paged):
+    """Filters of tokens."""
+
+    network: Text200 | None = None
+    currency: Currency | None = None
 
 
 EnabledEvents = Annotated[list[Text200], FormList, Field(min_length=1, max_length=50)]
@@ -230,7 +242,7 @@ class RotateSecret(Params):
     overlap: Annotated[int, Field(ge=0, le=7 * 24 * 3600)] = 24 * 3600
 
 
-class DeliveryList(Paged):
+class DeliveryList(Listed):
     """Filters of an endpoint's deliveries."""
 
     status: Literal["scheduled", "delivered", "exhausted"] | None = None

@@ -11,8 +11,8 @@ from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import (
     DeliveryList,
     Expandable,
+    Listed,
     Nothing,
-    Paged,
     RotateSecret,
     WebhookEndpointCreate,
     WebhookEndpointUpdate,
@@ -38,7 +38,7 @@ async def create(call: Call[WebhookEndpointCreate], conn: Connection) -> dict[st
     )
 
 
-async def list_all(call: Call[Paged], conn: Connection) -> dict[str, Any]:
+async def list_all(call: Call[Listed], conn: Connection) -> dict[str, Any]:
     """The caller's endpoints."""
     lists.expanding(call.params, frozenset())
     filters = [WEBHOOK_ENDPOINTS.c.state != "deleted"]
@@ -132,7 +132,7 @@ OPERATIONS = (
         told_objects.WebhookEndpointWithSecret, "optional", example=_EXAMPLE,
     ),
     Operation(
-        "GET", _PATH, "list_webhook_endpoints", "List endpoints", _READ, list_all, Paged,
+        "GET", _PATH, "list_webhook_endpoints", "List endpoints", _READ, list_all, Listed,
         ListOf[told_objects.WebhookEndpoint],
     ),
     Operation(
