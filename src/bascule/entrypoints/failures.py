@@ -14,6 +14,9 @@ from bascule.domain.errors import BasculeError, Retryable
 OK, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
 _NEXT_STEPS = (
+    ("socket path", "set BASCULE_SIGNER_SOCKET to a short path in a folder that exists"),
+    ("another signer", "stop it, or set BASCULE_SIGNER_SOCKET to another path"),
+    ("the node serves chain", "correct BASCULE_CHAINS"),
     ("bascule migrate", "run: bascule migrate"),
     ("other rights", "give this process the database URL of its own role"),
     ("database", "check the database URL (BASCULE_DATABASE_URL…) and that the server runs"),

@@ -35,5 +35,5 @@ def configure(process: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("uvicorn.access", "apscheduler", "aiohttp.access"):
+    for chatty in ("uvicorn.access", "apscheduler", "aiohttp.access", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

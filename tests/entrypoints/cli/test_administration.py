@@ -157,3 +157,24 @@ def test_failpoint_nobody_knows_is_named(
 
     assert run(["worker"]) == 1
     assert "no failpoint is named 'worker.somewhere'" in capsys.readouterr().err
+
+
+def test_live_key_is_refused_where_webhooks_may_go_to_this_machine(
+    told: Told, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [merchant] = told("merchants", "create", "Shoe shop")
+    monkeypatch.setenv("BASCULE_WEBHOOK_ALLOW_LOCAL", "true")
+
+    assert run(["keys", "create", "--account", merchant["id"], "--live"]) == 1
+
+    assert "BASCULE_WEBHOOK_ALLOW_LOCAL" in capsys.readouterr().err
+    assert told("keys", "list", "--account", merchant["id"]) == []
+
+
+def test_scope_that_no_operation_asks_for_is_refused(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    [merchant] = told("merchants", "create", "Shoe shop")
+
+    assert run(["keys", "create", "--account", merchant["id"], "--kind", "rk", "--scope", "money:all"]) == 2
+
+    assert "payouts:write" in capsys.readouterr().err
+    assert told("keys", "list", "--account", merchant["id"]) == []

@@ -11,6 +11,7 @@ import typer
 
 from bascule.entrypoints.cli.output import AsJson, line, rows, say
 from bascule.entrypoints.cli.place import loaded_settings
+from bascule.entrypoints.failures import CommandFailed
 
 Account = Annotated[str, typer.Option(help="The account, acct_….")]
 
@@ -97,8 +98,20 @@ def create_key(
     """A new API key. It is shown this once."""
     if kind not in ("sk", "rk", "pk"):
         raise typer.BadParameter("sk, rk or pk", param_hint="--kind")
+    _require_scopes(scope or [])
     shown = asyncio.run(_issue(account, kind, live, name, tuple(scope or ("*",))))
     rows([shown], as_json=as_json)
+
+
+def _require_scopes(given: list[str]) -> None:
+    """Raises: BadParameter for a scope that no operation asks for; such a key would open nothing."""
+    from bascule.entrypoints.api.app import OPERATIONS
+
+    known = {operation.scope for operation in OPERATIONS if operation.scope}
+    if unknown := [scope for scope in given if scope not in known | {"*"}]:
+        raise typer.BadParameter(
+            f"no scope {', '.join(unknown)}; there are {', '.join(sorted(known))}", param_hint="--scope"
+        )
 
 
 async def _issue(account: str, kind: Any, live: bool, name: str, scopes: tuple[str, ...]) -> dict[str, Any]:
@@ -108,6 +121,11 @@ async def _issue(account: str, kind: Any, live: bool, name: str, scopes: tuple[s
     from bascule.storage import accounts, audit
 
     settings = loaded_settings()
+    if live and settings.webhook_allow_local:  # else no process of this installation starts again
+        raise CommandFailed(
+            "BASCULE_WEBHOOK_ALLOW_LOCAL is true here, which is refused beside a live key",
+            "make live keys on an installation where it is false",
+        )
     seams = wiring.Seams(settings)
     async with wiring.owner(settings) as db, db.transaction() as conn:
         if await accounts.get(conn, account) is None:

@@ -28,6 +28,7 @@ def reconcile(
 
 
 async def _reconcile(chain: int | None) -> list[dict[str, Any]]:
+    from bascule.chain import heads
     from bascule.entrypoints import wiring
     from bascule.services.reconciler import Reconciler, describe
     from bascule.storage import networks
@@ -39,9 +40,13 @@ async def _reconcile(chain: int | None) -> list[dict[str, Any]]:
         wiring.nodes(settings, db.refuse_open_transaction) as rpcs,
     ):
         async with db.read() as conn:
-            for network in await networks.every(conn):
-                if chain in (None, network.chain_id):
-                    settings.chain(network.chain_id)  # a chain without a node would be left out silently
+            served = [network.chain_id for network in await networks.every(conn)]
+        if chain is not None:
+            await wiring.network_of(db, str(chain))  # a chain we do not serve has no books to agree with
+            served = [chain]
+        for chain_id in served:
+            settings.chain(chain_id)  # a chain without a node would be left out silently
+            await heads.require_chain(rpcs[chain_id], chain_id)
         reconciler = Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs)
         return [describe(subject, made) for subject, made in await reconciler.reconcile(chain)]
 

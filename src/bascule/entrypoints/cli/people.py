@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urljoin
 
 import typer
 
@@ -168,6 +169,7 @@ async def call(
     if response.status >= 400:
         problem = answer["error"]
         raise CommandFailed(
-            f"{problem['message']} ({problem['code']})", problem.get("next_step") or problem["doc_url"]
+            f"{problem['message']} ({problem['code']})",
+            problem.get("next_step") or "see " + urljoin(url + "/", problem["doc_url"]),
         )
     return answer
