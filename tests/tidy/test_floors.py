@@ -59,6 +59,18 @@ def test_importing_any_module_reads_and_opens_nothing() -> None:
 ENVIRONMENT = {"environ", "getenv", "environb"}
 
 
+def reads_environment(node: ast.AST) -> bool:
+    """`os.environ` and `from os import environ`, and their like."""
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "os" and any(name.name in ENVIRONMENT for name in node.names)
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr in ENVIRONMENT
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+    )
+
+
 @pytest.mark.parametrize("path", python_files(), ids=module_name)
 def test_environment_is_read_in_wiring_and_settings_alone(path: Path) -> None:
     allowed = (
@@ -70,14 +82,7 @@ def test_environment_is_read_in_wiring_and_settings_alone(path: Path) -> None:
     if module_name(path).startswith(allowed):
         return
 
-    reads = [
-        node.lineno
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.Attribute)
-        and node.attr in ENVIRONMENT
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "os"
-    ]
+    reads = [node.lineno for node in ast.walk(tree(path)) if reads_environment(node)]
 
     assert reads == [], f"{path}: the environment is read in lines {reads}; take the value by constructor"
 
