@@ -230,7 +230,10 @@ async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> No
             HttpSender(db.refuse_open_transaction, rules, settings.webhook_timeout_s)
         )
         sequencer = Sequencer(db, seams.clock, seams.entropy, seams.failpoints)
-        dispatcher = Dispatcher(db, seams.clock, seams.entropy, seams.outbox, sender, seams.failpoints)
+        dispatcher = Dispatcher(
+            db, seams.clock, seams.entropy, seams.outbox, sender, seams.failpoints,
+            lease_s=settings.webhook_timeout_s + 10,  # outlives the longest post, or a second one follows
+        )  # fmt: skip
         stack.push_async_callback(dispatcher.close)
         # closing and expiring derive no address, so the worker is not given the seed
         intents = Intents(seams.clock, seams.entropy, seams.outbox, deposit_seed=b"")
