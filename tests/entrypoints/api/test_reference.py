@@ -34,6 +34,17 @@ def walk(value: Any, path: str = "#") -> Any:
         yield from walk(part, f"{path}/{name}")
 
 
+async def test_an_error_links_to_the_page_that_explains_its_code(client: httpx.AsyncClient) -> None:
+    for path in ("/v1/payment_intents?surprise=1", "/v1/nothing", "/v1/tokens?starting_after=tok_none"):
+        answer = await client.get(path)
+        error = answer.json()["error"]
+        page, _, code = error["doc_url"].partition("#")
+
+        assert page == "http://bridge.test/docs/errors"
+        assert answer.json()["type"] == error["doc_url"]
+        assert f'id="{code}"' in (await client.get(page)).text
+
+
 async def test_every_reference_in_the_document_leads_somewhere(document: dict[str, Any]) -> None:
     references = [value["$ref"] for _, value in walk(document) if isinstance(value, dict) and "$ref" in value]
 

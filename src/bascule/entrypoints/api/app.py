@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -48,17 +48,21 @@ def create_app(deps: ApiDeps) -> FastAPI:
     health.mount(app, deps)
     reference.mount(app, deps, OPERATIONS)
     checkout.mount(app, deps)
-    app.add_exception_handler(HTTPException, _no_such_route)
+    app.add_exception_handler(HTTPException, _no_such_route(deps.public_url))
     app.add_middleware(Labels, deps=deps)
     return app
 
 
-async def _no_such_route(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException), "registered for that class alone"
-    response = problems.respond(problems.from_http(error), request.scope["bascule.request_id"])
-    if error.status_code == 405:
-        response.headers["allow"] = ", ".join(_methods_at(request))
-    return response
+def _no_such_route(public_url: str) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException), "registered for that class alone"
+        problem = problems.from_http(error)
+        response = problems.respond(problem, request.scope["bascule.request_id"], public_url)
+        if error.status_code == 405:
+            response.headers["allow"] = ", ".join(_methods_at(request))
+        return response
+
+    return answer
 
 
 def _methods_at(request: Request) -> list[str]:

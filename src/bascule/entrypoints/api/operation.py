@@ -97,7 +97,7 @@ def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitab
         try:
             return await _answer(operation, deps, request, request_id)
         except Exception as error:
-            return problems.respond(error, request_id)
+            return problems.respond(error, request_id, deps.public_url)
 
     return handle
 

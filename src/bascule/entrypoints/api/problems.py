@@ -64,8 +64,11 @@ TABLE: tuple[tuple[type[Exception], int, str, bool], ...] = (
 )
 
 
-def respond(error: Exception, request_id: str) -> Response:
-    """The answer to a request that met this error; what we did wrong ourselves is logged, never shown."""
+def respond(error: Exception, request_id: str, public_url: str) -> Response:
+    """The answer to a request that met this error; what we did wrong ourselves is logged, never shown.
+
+    public_url: where the pages about errors are, so that a link in a log or a trace leads somewhere.
+    """
     status, kind, again = next(row[1:] for row in TABLE if isinstance(error, row[0]))
     if isinstance(error, Rejected):
         code, message, param, next_step = error.code, error.message, error.param, error.next_step
@@ -82,7 +85,8 @@ def respond(error: Exception, request_id: str) -> Response:
         headers["retry-after"] = "1"
     if status == 401:
         headers["www-authenticate"] = 'Bearer realm="bascule"'
-    content = body(status, kind, code, message, bracketed(param), next_step, request_id)
+    url = f"{public_url}{DOCS}{code}"
+    content = body(status, kind, code, message, bracketed(param), next_step, request_id, url)
     return Response(content, status, headers, MEDIA_TYPE)
 
 
@@ -94,10 +98,16 @@ def from_http(error: HTTPException) -> Rejected:
 
 
 def body(
-    status: int, kind: str, code: str, message: str, param: str | None, next_step: str | None, request_id: str
+    status: int,
+    kind: str,
+    code: str,
+    message: str,
+    param: str | None,
+    next_step: str | None,
+    request_id: str,
+    url: str,
 ) -> bytes:
-    """The JSON of one problem."""
-    url = f"{DOCS}{code}"
+    """The JSON of one problem. url: the page about its code."""
     problem: dict[str, Any] = {
         "type": url,
         "title": CODES.get(code, code.replace("_", " ").capitalize()),
