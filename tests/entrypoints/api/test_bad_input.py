@@ -88,6 +88,15 @@ async def refused(
 KEY = {"idempotency-key": "k"}
 
 
+async def test_a_metadata_name_that_is_too_long_is_named_as_it_was_written(client: httpx.AsyncClient) -> None:
+    name = "k" * 41
+    body = {"amount": "1.00", "currency": "usdc", "metadata": {name: "v"}}
+
+    error = (await client.post("/v1/payment_intents", json=body)).json()["error"]
+
+    assert (error["code"], error["param"]) == ("parameter_invalid", f"metadata[{name}]")
+
+
 async def test_depth_hidden_behind_a_second_value_is_refused_however_deep() -> None:
     for depth in (30, 1000):
         with pytest.raises(Rejected):

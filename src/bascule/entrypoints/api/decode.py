@@ -164,7 +164,8 @@ def _rejected(error: ValidationError) -> Rejected:
     """The first thing wrong; unknown names come first, since they are most often a misspelt known one."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
-    param = ".".join(str(part) for part in first["loc"])[:200]
+    # pydantic's mark for "the name, not the value" is no part of what the client wrote.
+    param = ".".join(str(part) for part in first["loc"] if part != "[key]")[:200]
     match first["type"]:
         case "extra_forbidden":
             return Rejected(
