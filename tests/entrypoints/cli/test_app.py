@@ -126,3 +126,9 @@ def test_documents_are_written_where_asked(tmp_path: Path) -> None:
 
     assert json.loads((tmp_path / "openapi.json").read_text())["openapi"] == "3.1.0"
     assert (tmp_path / "pages" / "states.md").read_text().startswith("# States")
+
+
+@pytest.mark.parametrize("words", [["--debug", "explain", "xyz"], ["explain", "xyz", "--debug"]])
+def test_debug_shows_the_error_wherever_it_stands(words: list[str]) -> None:
+    with pytest.raises(Rejected, match="BASCULE_DATABASE_URL_WORKER is not set"):
+        run(words)

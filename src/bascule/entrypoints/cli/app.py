@@ -46,7 +46,8 @@ def run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     as_json = "--json" in arguments
     try:
-        result: Any = app(arguments, standalone_mode=False)
+        words = [word for word in arguments if word != "--debug"]  # it holds wherever it stands
+        result: Any = app(["--debug", *words] if debug else words, standalone_mode=False)
     except typer.Exit as done:
         return int(done.exit_code)
     except typer.Abort:
