@@ -15,6 +15,14 @@ function wire() {
   }
 }
 
+// Where the keyboard is, as a way to find that place again among the new parts; nothing when it is elsewhere.
+function focused() {
+  const part = document.activeElement.closest?.("[data-live]");
+  if (!part) return null;
+  const at = [...part.querySelectorAll("a, button")].indexOf(document.activeElement);
+  return () => part.querySelectorAll("a, button")[at] ?? root.closest("main");
+}
+
 async function refresh() {
   try {
     const answer = await fetch(location.href, { cache: "no-store" });
@@ -23,6 +31,7 @@ async function refresh() {
     const next = fresh.getElementById("checkout");
     stale.hidden = true;
     if (next.dataset.revision === root.dataset.revision) return;
+    const place = focused();
     for (const part of root.querySelectorAll("[data-live]")) {
       const other = next.querySelector(`[data-live="${part.dataset.live}"]`);
       part.className = other.className;
@@ -32,6 +41,7 @@ async function refresh() {
     root.dataset.final = next.dataset.final;
     document.title = fresh.title;
     wire();
+    place?.().focus();
   } catch {
     stale.hidden = false;
   }
