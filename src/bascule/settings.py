@@ -159,6 +159,12 @@ class Settings:
             )
         return found
 
+    def keeping(self, *secrets: str) -> Settings:
+        """The same settings without any secret but these, for a process that must not know the others'."""
+        others = [f for f in dataclasses.fields(self) if f.metadata["secret"] and f.name not in secrets]
+        defaults: dict[str, Any] = {field.name: field.default for field in others}
+        return dataclasses.replace(self, **defaults)
+
     def chain(self, chain_id: int) -> ChainSettings:
         """The nodes of one network. Raises: BadConfiguration when none is configured."""
         for chain in self.chains:

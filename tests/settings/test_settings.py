@@ -125,3 +125,21 @@ def test_secrets_are_shown_as_set_or_not_set_only() -> None:
     assert shown["BASCULE_CHAINS"].value == "1 (1 nodes)"
     assert (shown["BASCULE_API_PORT"].value, shown["BASCULE_API_PORT"].default) == ("81", "8000")
     assert all(line.unit and line.meaning for line in shown.values())
+
+
+def test_a_process_keeps_its_own_secrets_alone() -> None:
+    everything = settings.load(
+        {
+            "BASCULE_DATABASE_URL_API": "postgresql://api:a@db.example/x",
+            "BASCULE_DATABASE_URL_SIGNER": "postgresql://signer:s@db.example/x",
+            "BASCULE_API_PEPPER": "p" * 32,
+            "BASCULE_SIGNER_KEYSTORE_PASSWORD": "open sesame",
+            "BASCULE_API_PORT": "8001",
+        }
+    )
+
+    api = everything.keeping("database_url_api", "api_pepper")
+
+    assert (api.database_url_api, api.api_pepper) == (everything.database_url_api, "p" * 32)
+    assert (api.database_url_signer, api.signer_keystore_password) == (None, None)
+    assert api.api_port == 8001

@@ -28,6 +28,8 @@ START_SECONDS = 60.0
 # From whom the environment of the caller may speak: everything else of a dev installation is in its file.
 PASSED_ON = ("BASCULE_LOG_LEVEL", "BASCULE_FAILPOINTS")
 PROCESSES = ("signer", "api", "watcher", "submitter", "worker")
+# What a process knows besides the nodes and its own database login.
+SECRETS_OF = {"api": ("api_pepper", "deposit_seed"), "signer": ("signer_keystore_password",)}
 IMPORTED_BY_ALL = (
     "alembic.runtime.environment",
     "bascule.entrypoints.api.app",
@@ -203,6 +205,7 @@ def _process(
 
         own = {key: environ[key] for key in PASSED_ON if key in environ}
         loaded = wiring.load({**own, "BASCULE_CONFIG": str(installation.config)})
+        loaded = loaded.keeping("chains", f"database_url_{name}", *SECRETS_OF.get(name, ()))
         if tree.lives()[name] > 1:
             loaded = dataclasses.replace(loaded, failpoints=())
         logs.configure(name, loaded.log_level)
