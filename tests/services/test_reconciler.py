@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bascule.domain.errors import Rejected
 from bascule.services.outbox import Outbox
 from bascule.services.reconciler import Reconciler, describe
 from bascule.services.seams import SystemEntropy
@@ -48,6 +49,24 @@ async def test_capital_payments_and_unsolicited_money_leave_no_residual(world: B
     found = await compared(reconciler)
 
     assert (found.on_chain, found.journal, found.unbooked, found.residual) == (512_250_000, 512_250_000, 0, 0)
+
+
+async def test_an_earlier_final_block_is_compared_as_it_was(world: Bridge, db_as: OpenAs) -> None:
+    watcher = await world.started()
+    reconciler = await reconciler_of(world, db_as)
+    await world.pay(await world.intent("10.50"), "10.50")
+    await world.finalize(watcher)
+    [(then, _)] = await reconciler.reconcile()
+    await world.pay(await world.intent("4.00"), "4.00")
+    await world.finalize(watcher)
+
+    [(_, past)] = await reconciler.reconcile(at_block=then.block_number)
+    present = await compared(reconciler)
+
+    assert (past.on_chain, past.journal, past.residual) == (10_500_000, 10_500_000, 0)
+    assert (present.on_chain, present.journal, present.residual) == (14_500_000, 14_500_000, 0)
+    with pytest.raises(Rejected, match="is not final, or was not read"):
+        await reconciler.reconcile(at_block=present.block_number + 1)
 
 
 async def test_money_that_is_seen_and_not_final_is_not_compared_yet(world: Bridge, db_as: OpenAs) -> None:

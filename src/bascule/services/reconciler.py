@@ -7,18 +7,20 @@ residual other than 0 is a break: opened and told once, resolved by the next com
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from bascule.chain import erc20
 from bascule.chain.rpc import Rpc
-from bascule.domain.chain import Address, caip2, checksum, hex32
+from bascule.domain.chain import Address, ChainId, caip2, checksum, hex32
+from bascule.domain.errors import Rejected
 from bascule.domain.ids import Prefix
 from bascule.domain.webhook import EventType
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, Entropy, new_id
-from bascule.storage import accounts, reconciliations
+from bascule.storage import accounts, blocks, reconciliations
 from bascule.storage.database import Connection, Database
 from bascule.storage.reconciliations import Reconciliation, Subject
 
@@ -47,17 +49,23 @@ class Reconciler:
         await self.reconcile()
         return 0
 
-    async def reconcile(self, chain_id: int | None = None) -> list[tuple[Subject, Reconciliation]]:
-        """The comparisons made now, one per token; of one chain only, if it is named. Raises: Retryable."""
-        async with self._db.read() as conn:
-            subjects = await reconciliations.subjects(conn)
-        return [
-            (subject, await self._compare(subject))
-            for subject in subjects
-            if subject.chain_id in self._rpcs and chain_id in (None, subject.chain_id)
-        ]
+    async def reconcile(
+        self, chain_id: int | None = None, at_block: int | None = None
+    ) -> list[tuple[Subject, Reconciliation]]:
+        """The comparisons made now, one per token; of one chain only, if it is named. Raises: Retryable.
 
-    async def _compare(self, subject: Subject) -> Reconciliation:
+        at_block: an earlier final block instead of the newest; what is found there opens and resolves no
+        break, which are about the present. Raises: Rejected when that block is not final or was not read.
+        """
+        async with self._db.read() as conn:
+            subjects = [
+                subject if at_block is None else await _at(conn, subject, at_block)
+                for subject in await reconciliations.subjects(conn)
+                if subject.chain_id in self._rpcs and chain_id in (None, subject.chain_id)
+            ]
+        return [(subject, await self._compare(subject, judged=at_block is None)) for subject in subjects]
+
+    async def _compare(self, subject: Subject, *, judged: bool) -> Reconciliation:
         async with self._db.read() as conn:
             holders = await reconciliations.holders(conn, subject)
         on_chain = await self._held(subject, holders)
@@ -76,7 +84,8 @@ class Reconciler:
                 created_at=self._clock.now(),
             )
             await reconciliations.insert(conn, found)
-            await self._judge(conn, subject, found)
+            if judged:
+                await self._judge(conn, subject, found)
         return found
 
     async def _held(self, subject: Subject, holders: Sequence[Address]) -> int:
@@ -126,6 +135,19 @@ class Reconciler:
             object_version=version,
             object={"id": break_id, "object": "break", "type": BREAK_TYPE, "evidence": dict(evidence)},
         )
+
+
+async def _at(conn: Connection, subject: Subject, number: int) -> Subject:
+    """The same token at an earlier final block."""
+    block = await blocks.canonical_at(conn, ChainId(subject.chain_id), number)
+    if block is None or number > subject.block_number:
+        raise Rejected(
+            "block_unknown",
+            f"Block {number} of chain {subject.chain_id} is not final, or was not read.",
+            param="at_block",
+            next_step=f"The newest final block is {subject.block_number}.",
+        )
+    return replace(subject, block_number=number, block_hash=block.hash)
 
 
 def describe(subject: Subject, found: Reconciliation) -> dict[str, Any]:

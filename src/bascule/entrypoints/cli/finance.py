@@ -9,6 +9,7 @@ import typer
 
 from bascule.entrypoints.cli.output import AsJson, rows
 from bascule.entrypoints.cli.place import loaded_settings
+from bascule.entrypoints.failures import USAGE, CommandFailed
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,17 +18,23 @@ def add_to(app: typer.Typer) -> None:
 
 
 def reconcile(
-    chain: Annotated[int | None, typer.Option(help="Only this chain id.")] = None, as_json: AsJson = False
+    chain: Annotated[int | None, typer.Option(help="Only this chain id.")] = None,
+    at_block: Annotated[
+        int | None, typer.Option(help="At this final block instead of the newest; needs --chain.", min=0)
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """What our addresses hold against what the journal says. Ends with 1 when any residual is not 0."""
-    found = asyncio.run(_reconcile(chain))
+    if at_block is not None and chain is None:
+        raise CommandFailed("--at-block is a block of which chain?", "name it by --chain", code=USAGE)
+    found = asyncio.run(_reconcile(chain, at_block))
     shown = found if as_json else [_short(each) for each in found]
     rows(shown, as_json=as_json, empty="nothing to compare yet: no chain has been read")
     if any(each["residual"] != "0" for each in found):
         raise typer.Exit(1)
 
 
-async def _reconcile(chain: int | None) -> list[dict[str, Any]]:
+async def _reconcile(chain: int | None, at_block: int | None) -> list[dict[str, Any]]:
     from bascule.chain import heads
     from bascule.entrypoints import wiring
     from bascule.services.reconciler import Reconciler, describe
@@ -48,7 +55,7 @@ async def _reconcile(chain: int | None) -> list[dict[str, Any]]:
             settings.chain(chain_id)  # a chain without a node would be left out silently
             await heads.require_chain(rpcs[chain_id], chain_id)
         reconciler = Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs)
-        return [describe(subject, made) for subject, made in await reconciler.reconcile(chain)]
+        return [describe(subject, made) for subject, made in await reconciler.reconcile(chain, at_block)]
 
 
 def _short(each: dict[str, Any]) -> dict[str, Any]:
