@@ -17,6 +17,7 @@ CODES: dict[str, str] = {
     "approver_unknown": "This address does not approve for the account.",
     "approvers_missing": "Nobody may approve for the account yet.",
     "balance_insufficient": "The account has less than the amount available in this token on this network.",
+    "block_unknown": "The block is not final, or was not read.",
     "body_malformed": "The body cannot be read as JSON or as a form.",
     "body_too_large": "The body is longer than 64 KiB.",
     "content_type_unsupported": "The body is neither JSON nor an URL-encoded form.",
