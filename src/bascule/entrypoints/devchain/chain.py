@@ -45,6 +45,8 @@ class LocalChain:
         self.queue = Queue()
         self.distances = {"safe": safe, "finalized": finalized}
         self.time_offset = 0
+        # base fees that the next blocks will have whatever EIP-1559 says, in wei
+        self.set_base_fees: list[int] = []
         self._clock = clock
         self._snapshots: list[Snapshot] = []
         self._changing = asyncio.Lock()
@@ -72,6 +74,11 @@ class LocalChain:
             return self.index.blocks[0]
         height = self.index.head.number - self.distances.get(tag, 0)
         return self.index.blocks[max(0, height)]
+
+    @property
+    def next_base_fee(self) -> int:
+        """The base fee of the next block, in wei."""
+        return self.set_base_fees[0] if self.set_base_fees else self.index.head.next_base_fee
 
     def set_finality(self, safe: int | None = None, finalized: int | None = None) -> None:
         """Sets how many blocks the tags stay behind the head; what is not given stays as it is."""
@@ -158,6 +165,7 @@ class LocalChain:
         """
         parent = self.index.blocks[keep - 1]
         now = int(self._clock()) + self.time_offset
+        base_fees = self.set_base_fees[: len(times)]
 
         def build(evm: Evm) -> tuple[Change, tuple[bytes, ...]]:
             blocks: list[Block] = []
@@ -166,12 +174,14 @@ class LocalChain:
             for position, wanted in enumerate(times, 1):
                 payload = runs(waiting) if position == len(times) else []
                 at = max(tip.time + 1, now if wanted is None else wanted)
-                tip, spent = evm.build(tip.hash, payload, at)
+                base_fee = base_fees[position - 1] if position <= len(base_fees) else None
+                tip, spent = evm.build(tip.hash, payload, at, base_fee)
                 blocks.append(tip)
             return Change(keep, tuple(blocks), evm.nodes.take()), spent
 
         change, spent = await self.evm(build)
         self._publish(change)
+        del self.set_base_fees[: len(base_fees)]
         self.queue.discard(spent)
         self.queue.discard(tx.hash for tx in change.blocks[-1].transactions)
         return frozenset(spent)

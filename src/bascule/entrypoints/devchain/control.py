@@ -1,10 +1,12 @@
-"""The methods that steer the chain: mining, time, snapshots, reorgs and finality."""
+"""The methods that steer the chain: mining, time, fees, snapshots, reorgs and finality."""
 
 from bascule.entrypoints.devchain import encode, params
 from bascule.entrypoints.devchain.chain import LocalChain
 from bascule.entrypoints.devchain.errors import invalid_params
 
 MAX_BLOCKS = 10_000
+# A header's base fee is a 256-bit number; beyond this, what blocks cost would no longer fit into one.
+MAX_BASE_FEE = 2**64
 
 
 class Controls:
@@ -48,6 +50,26 @@ class Controls:
         hashes = {params.data(tx_hash, "drop", 32) for tx_hash in drop}
         head = await self._chain.reorg(params.quantity(fields.get("depth"), "depth"), hashes)
         return {"number": hex(head.number), "hash": encode.data(head.hash)}
+
+    def drop_transaction(self, tx_hash: object) -> str | None:
+        """bascule_dropTransaction: forgets a waiting transaction, as a full pool does; null if none waits."""
+        wanted = params.data(tx_hash, "transaction hash", 32)
+        if self._chain.queue.get(wanted) is None:
+            return None
+        self._chain.queue.discard([wanted])
+        return encode.data(wanted)
+
+    def set_base_fee(self, options: object) -> dict[str, str]:
+        """bascule_setBaseFee: `{baseFee, blocks}`, wei for so many blocks (1); EIP-1559 goes on from there."""
+        fields = params.members(options, "options", frozenset({"baseFee", "blocks"}))
+        base_fee = params.quantity(fields.get("baseFee"), "baseFee")
+        count = params.quantity(fields.get("blocks", 1), "blocks")
+        if base_fee > MAX_BASE_FEE:
+            raise invalid_params(f"baseFee: at most {MAX_BASE_FEE}")
+        if not 1 <= count <= MAX_BLOCKS:
+            raise invalid_params(f"blocks: from 1 to {MAX_BLOCKS}")
+        self._chain.set_base_fees[:] = [base_fee] * count
+        return {"baseFee": hex(base_fee), "blocks": hex(count)}
 
     def set_finality(self, options: object) -> dict[str, int]:
         """bascule_setFinality: `{safe, finalized}`, distances from the head in blocks; returns both."""

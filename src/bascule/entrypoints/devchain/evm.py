@@ -65,15 +65,22 @@ class Evm:
         return self.chain.get_vm_class_for_block_number(0).get_transaction_builder().decode(raw)  # type: ignore[arg-type]
 
     def build(
-        self, parent_hash: bytes, waiting: Sequence[Sequence["SignedTransactionAPI"]], timestamp: int
+        self,
+        parent_hash: bytes,
+        waiting: Sequence[Sequence["SignedTransactionAPI"]],
+        timestamp: int,
+        base_fee: int | None = None,
     ) -> Built:
         """Executes what fits and pays of `waiting` (one nonce-ordered run per sender) on top of the parent.
 
         Nothing becomes canonical. A transaction that cannot be paid, or whose nonce is spent, is `refused`;
         one that is too cheap for now, too big for the room left or behind a gap is left out of both.
+        base_fee: wei, instead of what EIP-1559 makes of the parent.
         """
         parent = self.header(parent_hash)
         head = self.chain.create_header_from_parent(parent, timestamp=timestamp, mix_hash=os.urandom(32))
+        if base_fee is not None:
+            head = head.copy(base_fee_per_gas=base_fee)
         vm = self.chain.get_vm(head)
         done: list[tuple[SignedTransactionAPI, ReceiptAPI]] = []
         refused: list[bytes] = []

@@ -79,7 +79,9 @@ def _state(state: StateReads) -> dict[str, Callable[..., Any]]:
 
 def _controls(control: Controls) -> dict[str, Callable[..., Any]]:
     return {
+        "bascule_dropTransaction": control.drop_transaction,
         "bascule_reorg": control.reorg,
+        "bascule_setBaseFee": control.set_base_fee,
         "bascule_setFinality": control.set_finality,
         "evm_increaseTime": control.increase_time,
         "evm_mine": control.mine,

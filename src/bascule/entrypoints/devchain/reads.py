@@ -157,7 +157,7 @@ class Reads:
 
     def gas_price(self) -> str:
         """eth_gasPrice: the next block's base fee and a tip."""
-        return hex(self._chain.index.head.next_base_fee + TIP)
+        return hex(self._chain.next_base_fee + TIP)
 
     def max_priority_fee(self) -> str:
         """eth_maxPriorityFeePerGas."""
@@ -174,9 +174,11 @@ class Reads:
         blocks = self._chain.index.blocks[max(0, last + 1 - wanted) : last + 1] if wanted else []
         if not blocks:
             return {"oldestBlock": "0x0", "baseFeePerGas": None, "gasUsedRatio": None}
+        head = self._chain.index.head
+        after = self._chain.next_base_fee if blocks[-1] is head else blocks[-1].next_base_fee
         history: dict[str, Any] = {
             "oldestBlock": hex(blocks[0].number),
-            "baseFeePerGas": [hex(block.base_fee) for block in blocks] + [hex(blocks[-1].next_base_fee)],
+            "baseFeePerGas": [hex(block.base_fee) for block in blocks] + [hex(after)],
             "gasUsedRatio": [block.gas_used / block.gas_limit for block in blocks],
             "baseFeePerBlobGas": ["0x1"] * (len(blocks) + 1),
             "blobGasUsedRatio": [0.0] * len(blocks),
