@@ -10,6 +10,7 @@ import solc from "solc";
 const here = dirname(fileURLToPath(import.meta.url));
 const sourceRoot = join(here, "src");
 const artifactRoot = resolve(here, "..", "abi");
+const lock = "SHA256SUMS";
 
 // `cancun` is the lowest EVM version all our chains run; no metadata in the code, so that comments never change it.
 const settings = {
@@ -107,8 +108,14 @@ function artifacts() {
   return wanted;
 }
 
+/** One line for each artifact, as `sha256sum -c` reads them, so that an edited artifact shows without a compiler. */
+function checksums(files) {
+  return Object.keys(files).sort().map((file) => `${sha256(files[file])}  ${file}\n`).join("");
+}
+
 const wanted = artifacts();
-const current = filesBelow(artifactRoot, ".json");
+wanted[lock] = checksums(wanted);
+const current = [...filesBelow(artifactRoot, ".json"), ...filesBelow(artifactRoot, lock)];
 const surplus = current.filter((file) => !(file in wanted));
 const changed = Object.keys(wanted).filter(
   (file) => !current.includes(file) || readFileSync(join(artifactRoot, file), "utf8") !== wanted[file],
