@@ -60,7 +60,7 @@ class Controls:
         return encode.data(wanted)
 
     def set_base_fee(self, options: object) -> dict[str, str]:
-        """bascule_setBaseFee: `{baseFee, blocks}`, wei for so many blocks (1); EIP-1559 goes on from there."""
+        """bascule_setBaseFee: `{baseFee, blocks}`, wei for so many blocks (1); then EIP-1559 goes on."""
         fields = params.members(options, "options", frozenset({"baseFee", "blocks"}))
         base_fee = params.quantity(fields.get("baseFee"), "baseFee")
         count = params.quantity(fields.get("blocks", 1), "blocks")
