@@ -14,6 +14,7 @@ FOLDERS = {
     "simulation": "Random histories against a small model",
     "slow": "Whole processes, killed and started again (`make test-all`)",
     "contracts": "The contracts on a chain",
+    "clients": "Clients and a node that know nothing of us",
 }
 _OPENING = """\
 # What is tested

@@ -12,10 +12,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src" / "bascule"
 TESTS = ROOT / "tests"
 STORAGE = SRC / "storage"
+NOT_OURS = {"__pycache__", "node_modules"}
 
 
 def python_files(folder: Path = SRC) -> list[Path]:
-    return sorted(p for p in folder.rglob("*.py") if "__pycache__" not in p.parts)
+    return sorted(p for p in folder.rglob("*.py") if NOT_OURS.isdisjoint(p.parts))
 
 
 def module_name(path: Path) -> str:

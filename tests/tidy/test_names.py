@@ -10,11 +10,8 @@ from tests.support.source import ROOT, TESTS, python_files
 FLOORS = {"domain", "storage", "chain", "signing", "services", "entrypoints"}
 FOLDERS = (
     FLOORS
-    | {"contracts", "migrations", "scenarios", "settings", "simulation", "slow", "terraform"}
-    | {
-        "thirdparty",
-        "tidy",
-    }
+    | {"clients", "contracts", "migrations", "scenarios", "settings", "simulation", "slow", "terraform"}
+    | {"thirdparty", "tidy"}
 )
 WORDS_MIN = 4  # "test" and at least three more: who, does, what
 
