@@ -101,6 +101,7 @@ function artifacts() {
   for (const [path, contracts] of Object.entries(compile(sources))) {
     if (!(path in sources)) continue;
     for (const [name, contract] of Object.entries(contracts)) {
+      if (contract.evm.bytecode.object === "") continue; // abstract: nothing to deploy
       const file = join(dirname(path), `${name}.json`).split(sep).join("/");
       wanted[file] = `${JSON.stringify(ordered(artifactOf(name, contract, sources)), null, 2)}\n`;
     }

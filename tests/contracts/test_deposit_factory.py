@@ -151,9 +151,8 @@ def test_token_that_is_no_contract_fails_address_by_address(stage: Stage) -> Non
 
 
 def test_token_that_answers_false_is_reported_as_failed(stage: Stage) -> None:
-    token = stage.chain.deploy("quirks/QuirkToken")
+    token = stage.chain.deploy("quirks/RefusesWithFalse")
     token.send("mint", stage.address(1), 10, by=stage.owner)
-    token.send("setQuirk", 1, by=stage.owner)
 
     failed = stage.flush(1, token=token.address)[-1]
 
@@ -164,7 +163,7 @@ def test_token_that_answers_false_is_reported_as_failed(stage: Stage) -> None:
 
 
 def test_token_that_returns_nothing_is_flushed(stage: Stage) -> None:
-    token = stage.chain.deploy("quirks/QuirkToken")
+    token = stage.chain.deploy("quirks/ReturnsNothing")
     token.send("mint", stage.address(1), 10, by=stage.owner)
 
     assert stage.flush(1, token=token.address)[-1][0] == "Flushed"
@@ -172,11 +171,10 @@ def test_token_that_returns_nothing_is_flushed(stage: Stage) -> None:
 
 
 def test_reentrant_token_cannot_flush_inside_a_flush(stage: Stage) -> None:
-    token = stage.chain.deploy("quirks/QuirkToken")
+    token = stage.chain.deploy("quirks/Reenters")
     token.send("mint", stage.address(1), 10, by=stage.owner)
-    token.send("setQuirk", 3, by=stage.owner)
     inner = stage.factory.compiled.calldata("flush", [salt(1)], token.address)
-    token.send("setCallback", stage.factory.address, inner, by=stage.owner)
+    token.send("setCallback", stage.factory.address, inner, False, by=stage.owner)
 
     failed = stage.flush(1, token=token.address)[-1]
 

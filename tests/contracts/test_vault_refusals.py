@@ -150,7 +150,7 @@ def test_too_little_gas_reverts_instead_of_passing_for_a_refusal(stage: Stage) -
 
 
 def test_each_of_the_vaults_limits_counts_for_its_own_token(stage: Stage) -> None:
-    other = stage.quirk(0)
+    other = stage.quirk("ReturnsNothing")
     stage.pay([item(0, LIMIT, payee(0))])
 
     stage.pay([item(1, LIMIT, payee(0))], token=other.address)

@@ -149,11 +149,12 @@ def test_withdrawal_goes_to_the_treasury_even_while_paused(stage: Stage) -> None
 
 
 def test_withdrawal_that_the_token_refuses_reverts(stage: Stage) -> None:
-    token = stage.quirk(1)
+    token = stage.quirk("ReturnsBytes")
+    token.send("setAnswer", bytes(32), False, by=stage.owner)
 
     refusal = stage.vault.refusal("withdraw", token.address, 1, by=stage.owner)
     assert refusal == ("SafeERC20FailedOperation", token.address)
-    token.send("setQuirk", 0, by=stage.owner)
+    token.send("setAnswer", b"", True, by=stage.owner)
     stage.vault.send("withdraw", token.address, 1, by=stage.owner)
     assert stage.held(stage.treasury, token) == 1
 

@@ -96,12 +96,10 @@ class Stage:
         balance: int = (token or self.token).read("balanceOf", account)
         return balance
 
-    def quirk(self, number: int) -> Contract:
-        """A funded token that misbehaves: 0 returns nothing, 1 refuses with false, 2 moves and returns false,
-        3 re-enters, 4 reverts at length, 5 burns all gas."""
-        token = self.chain.deploy("quirks/QuirkToken")
+    def quirk(self, name: str) -> Contract:
+        """A token of `contracts/src/quirks`, in the vault's float and under its limit."""
+        token = self.chain.deploy(f"quirks/{name}")
         token.send("mint", self.vault.address, FLOAT, by=self.owner)
-        token.send("setQuirk", number, by=self.owner)
         self.vault.send("setLimit", token.address, LIMIT, WINDOW, by=self.owner)
         return token
 

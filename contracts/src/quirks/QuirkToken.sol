@@ -3,34 +3,22 @@ pragma solidity 0.8.37;
 
 /// @title QuirkToken
 ///
-/// @notice A token that answers a transfer in one of the ways tokens misbehave; for tests only. Anyone may mint and set it.
-contract QuirkToken {
-    /// @notice How `transfer` answers
-    enum Quirk {
-        /// @dev Moves the money and returns nothing
-        ReturnsNothing,
-        /// @dev Moves nothing and returns false
-        RefusesWithFalse,
-        /// @dev Moves the money and returns false
-        MovesAndReturnsFalse,
-        /// @dev Calls back into a contract first, passes its failure on, then moves the money and returns true
-        Reenters,
-        /// @dev Reverts with a very long reason
-        RevertsAtLength,
-        /// @dev Spends all the gas it gets
-        BurnsGas
-    }
+/// @notice What the tokens that misbehave have in common: a ledger anyone may mint into. For tests only.
+///
+/// @dev Each quirk says in `_transfer` what moves and which bytes a transfer answers; `transfer` returns these as they are.
+abstract contract QuirkToken {
+    /// @notice The name they all share with the honest one
+    string public constant name = "Test Dollar";
 
-    /// @notice How `transfer` answers now
-    Quirk public quirk;
+    /// @notice The symbol they all share with the honest one
+    string public constant symbol = "TUSD";
 
-    /// @notice Base units held by each account
-    mapping(address account => uint256) public balanceOf;
+    /// @notice Base units in all
+    uint256 public totalSupply;
 
-    address private _target;
-    bytes private _callback;
+    mapping(address account => uint256) internal _balances;
 
-    /// @notice Tokens moved
+    /// @notice Tokens moved, or so the token says
     event Transfer(address indexed from, address indexed to, uint256 value);
 
     /// @notice The holder has less than it wants to send
@@ -38,47 +26,44 @@ contract QuirkToken {
 
     /// @notice Issues tokens
     function mint(address to, uint256 value) external {
-        balanceOf[to] += value;
+        totalSupply += value;
+        _balances[to] += value;
         emit Transfer(address(0), to, value);
     }
 
-    /// @notice Chooses how `transfer` answers
-    function setQuirk(Quirk quirk_) external {
-        quirk = quirk_;
-    }
-
-    /// @notice Says what `transfer` calls under `Reenters`
-    function setCallback(address target, bytes calldata callback) external {
-        _target = target;
-        _callback = callback;
-    }
-
-    /// @notice Moves tokens, or does what the quirk says
+    /// @notice Moves tokens, in the way of the quirk
     function transfer(address to, uint256 value) external {
-        if (quirk == Quirk.RefusesWithFalse) _return(false);
-        if (quirk == Quirk.RevertsAtLength) _revertWith(new bytes(1_000));
-        while (quirk == Quirk.BurnsGas) {}
-        if (quirk == Quirk.Reenters) {
-            (bool success, bytes memory answer) = _target.call(_callback);
-            if (!success) _revertWith(answer);
+        bytes memory answer = _transfer(msg.sender, to, value);
+        assembly ("memory-safe") {
+            return(add(answer, 0x20), mload(answer))
         }
-        if (balanceOf[msg.sender] < value) revert BalanceTooLow(balanceOf[msg.sender], value);
-        balanceOf[msg.sender] -= value;
-        balanceOf[to] += value;
-        emit Transfer(msg.sender, to, value);
-        if (quirk != Quirk.ReturnsNothing) _return(quirk != Quirk.MovesAndReturnsFalse);
     }
 
-    /// @dev Ends the call with one boolean, which the signature of `transfer` does not admit.
-    function _return(bool answer) private pure {
-        assembly ("memory-safe") {
-            mstore(0, answer)
-            return(0, 0x20)
-        }
+    /// @notice Base units an account holds, or so the token says
+    function balanceOf(address account) public view virtual returns (uint256) {
+        return _balances[account];
+    }
+
+    /// @notice Six, unless that is the quirk
+    function decimals() public pure virtual returns (uint8) {
+        return 6;
+    }
+
+    /// @dev What a transfer does.
+    ///
+    /// @return answer The bytes it returns
+    function _transfer(address from, address to, uint256 value) internal virtual returns (bytes memory answer);
+
+    /// @dev Moves base units from one account to another and logs it.
+    function _move(address from, address to, uint256 value) internal {
+        if (_balances[from] < value) revert BalanceTooLow(_balances[from], value);
+        _balances[from] -= value;
+        _balances[to] += value;
+        emit Transfer(from, to, value);
     }
 
     /// @dev Ends the call with these bytes as revert data.
-    function _revertWith(bytes memory data) private pure {
+    function _revertWith(bytes memory data) internal pure {
         assembly ("memory-safe") {
             revert(add(data, 0x20), mload(data))
         }
