@@ -1,0 +1,90 @@
+"""How chains spell the headers and receipts that they hash, as data: one family for each way.
+
+A family says which members of a block's JSON its hash covers and in which order, what a receipt holds beyond
+Ethereum's four members, which logs stand outside the receipts' root, and when a header's roots speak of other
+blocks. A chain that nobody listed is read as Ethereum's: where a hash comes out right the reading is proven
+right; where it does not, nothing is proven and the chain is taken on the agreement of nodes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bascule.domain.chain import ChainId, Hash
+from bascule.domain.hashing import keccak
+
+# core/types/block.go of go-ethereum: the members of a header in the order of its RLP. What is written as a
+# number there is a number here; the rest is bytes.
+_ETHEREUM = (
+    "parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot", "logsBloom",
+    "difficulty", "number", "gasLimit", "gasUsed", "timestamp", "extraData", "mixHash", "nonce",
+)  # fmt: skip
+_ETHEREUM_LATER = (
+    "baseFeePerGas", "withdrawalsRoot", "blobGasUsed", "excessBlobGas", "parentBeaconBlockRoot",
+    "requestsHash", "blockAccessListHash", "slotNumber",
+)  # fmt: skip
+# customtypes/header_ext.go of avalanchego.
+_AVALANCHE_LATER = (
+    "baseFeePerGas", "extDataGasUsed", "blockGasCost", "blobGasUsed", "excessBlobGas",
+    "parentBeaconBlockRoot", "timestampMilliseconds", "minDelayExcess", "targetExponent", "minPriceExponent",
+    "settledHeight", "settledGasUnix", "settledGasNumerator", "settledExcess",
+)  # fmt: skip
+NUMBERS = frozenset((
+    "difficulty", "number", "gasLimit", "gasUsed", "timestamp", "baseFeePerGas", "blobGasUsed",
+    "excessBlobGas", "slotNumber", "extDataGasUsed", "blockGasCost", "timestampMilliseconds",
+    "minDelayExcess", "targetExponent", "minPriceExponent", "settledHeight", "settledGasUnix",
+    "settledGasNumerator", "settledExcess",
+))  # fmt: skip
+# core/types/receipt.go of op-geth: a deposit's receipt covers nonce and version since Canyon. Nodes show the
+# nonce of older ones too, which their root does not cover; the version is what tells them apart.
+_OP_DEPOSIT = 0x7E
+
+
+@dataclass(frozen=True)
+class Family:
+    """One way to spell headers and receipts.
+
+    first, later: members of a header, those every block has and those that forks added behind them;
+    receipt_tails: type of a transaction → members behind its receipt's four, covered when the last is there;
+    pseudo_receipt: prefix of the name of a receipt that is shown but in no root (see `outside`);
+    elsewhere: a member whose presence says that root and bloom speak of other blocks than this one.
+    """
+
+    name: str
+    first: tuple[str, ...] = _ETHEREUM
+    later: tuple[str, ...] = _ETHEREUM_LATER
+    receipt_tails: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    pseudo_receipt: bytes | None = None
+    elsewhere: str | None = None
+
+    def outside(self, number: int, block_hash: Hash) -> Hash | None:
+        """The name under which this block shows logs that neither its root nor its bloom covers."""
+        if self.pseudo_receipt is None:
+            return None
+        return Hash(keccak(self.pseudo_receipt + number.to_bytes(8, "big") + block_hash))
+
+
+ETHEREUM = Family("ethereum")
+OP_STACK = Family("op-stack", receipt_tails={_OP_DEPOSIT: ("depositNonce", "depositReceiptVersion")})
+ARBITRUM = Family("arbitrum")  # types 0x64 to 0x6a, with receipts of the usual four members
+# bor until block 80,084,800 of the main network: the logs of bridged messages stand in no root. Afterwards
+# they are a transaction of their own, under another name.
+POLYGON = Family("polygon", pseudo_receipt=b"matic-bor-receipt-")
+# Blocks that execute later than they are ordered (ACP-194) carry the roots of the blocks they settle.
+AVALANCHE = Family(
+    "avalanche", first=(*_ETHEREUM, "extDataHash"), later=_AVALANCHE_LATER, elsewhere="settledHeight"
+)
+
+FAMILIES: Mapping[ChainId, Family] = {
+    1: ETHEREUM, 11_155_111: ETHEREUM, 17_000: ETHEREUM, 560_048: ETHEREUM,
+    56: ETHEREUM, 97: ETHEREUM,  # BNB Smart Chain and its test network
+    10: OP_STACK, 11_155_420: OP_STACK, 8453: OP_STACK, 84_532: OP_STACK,
+    42_161: ARBITRUM, 421_614: ARBITRUM,
+    137: POLYGON, 80_002: POLYGON,
+    43_114: AVALANCHE, 43_113: AVALANCHE,
+    31_337: ETHEREUM,  # local chains
+}  # fmt: skip
+
+
+def of(chain_id: ChainId) -> Family | None:
+    """The chain's family; None when nobody listed the chain."""
+    return FAMILIES.get(chain_id)
