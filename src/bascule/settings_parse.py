@@ -148,12 +148,12 @@ def chains(given: Any) -> tuple[ChainSettings, ...]:
 
 
 def failpoints(given: Any) -> tuple[tuple[str, int], ...]:
-    """`name=hit` pairs separated by commas."""
-    found = {}
+    """`name=hit` pairs separated by commas, in their order."""
+    found = []
     for word in text(given).split(","):
         name, _, hit = word.strip().partition("=")
-        found[name] = between(1, 10**6)(hit or "1")
-    return tuple(found.items())
+        found.append((name, between(1, 10**6)(hit or "1")))
+    return tuple(found)
 
 
 def resolved(given: Any, environ: Mapping[str, str]) -> Any:

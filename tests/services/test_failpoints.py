@@ -21,6 +21,7 @@ def test_process_dies_at_the_second_hit_of_an_armed_name() -> None:
     done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (-9, "passed\n")
+    assert done.stderr == "failpoint watcher.before_commit\n", "its last word says where it died"
 
 
 def test_unlisted_name_is_refused_when_hit_or_armed() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,26 @@ async def test_fresh_key_differs_each_time(tmp_path: Path) -> None:
     made = {create_keystore(tmp_path / f"{n}.json", "p", rounds=ROUNDS) for n in range(3)}
 
     assert len(made) == 3
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from bascule.signing.keystore import create_keystore
+os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+create_keystore(Path(sys.argv[1]), "p", rounds=2)
+"""
+
+
+def test_keystore_whose_writer_was_killed_is_not_there_and_can_be_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "lane.json"
+
+    done = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, str(path)], check=False)
+
+    assert done.returncode == -9
+    assert not path.exists(), "half a keystore would be taken for one for ever"
+    create_keystore(path, "p", rounds=ROUNDS)
+    assert [each.name for each in tmp_path.iterdir()] == ["lane.json"]
 
 
 async def test_existing_keystore_is_never_overwritten(tmp_path: Path) -> None:

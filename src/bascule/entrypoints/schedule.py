@@ -19,6 +19,7 @@ import structlog
 
 from bascule.domain.errors import Halted, Retryable
 from bascule.domain.retry import Backoff
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.seams import Clock
 from bascule.storage import runs
 from bascule.storage.database import Database
@@ -106,12 +107,18 @@ class _Runner:
 
 
 async def run_all(
-    db: Database, clock: Clock, *, loops: Sequence[Loop] = (), due: Sequence[Due] = (), stop: asyncio.Event
+    db: Database,
+    clock: Clock,
+    *,
+    loops: Sequence[Loop] = (),
+    due: Sequence[Due] = (),
+    stop: asyncio.Event,
+    failpoints: Failpoints = NO_FAILPOINTS,
 ) -> None:
     """Runs all of it until `stop` is set; work at hand is finished. Raises what a worker could not handle."""
     runners = [_Runner(loop, db) for loop in loops]
     tasks = [asyncio.create_task(r.run(stop), name=r._loop.worker.name) for r in runners]
-    scheduler = _scheduler(db, clock, due)
+    scheduler = _scheduler(db, clock, due, failpoints)
     stopped = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -132,7 +139,7 @@ async def run_all(
             raise end
 
 
-def _scheduler(db: Database, clock: Clock, due: Sequence[Due]):  # type: ignore[no-untyped-def]
+def _scheduler(db: Database, clock: Clock, due: Sequence[Due], failpoints: Failpoints):  # type: ignore[no-untyped-def]
     """APScheduler with jobs in memory; whether a due run is ours is decided in the database."""
     if not due:
         return None
@@ -141,14 +148,16 @@ def _scheduler(db: Database, clock: Clock, due: Sequence[Due]):  # type: ignore[
     scheduler = AsyncIOScheduler(timezone=UTC)
     for each in due:
         scheduler.add_job(
-            claimed(db, clock, each), "interval", seconds=each.every_s, coalesce=True, max_instances=1,
-            next_run_time=datetime.now(UTC),
+            claimed(db, clock, each, failpoints), "interval", seconds=each.every_s, coalesce=True,
+            max_instances=1, next_run_time=datetime.now(UTC),
         )  # fmt: skip
     scheduler.start()
     return scheduler
 
 
-def claimed(db: Database, clock: Clock, due: Due) -> Callable[[], Awaitable[None]]:
+def claimed(
+    db: Database, clock: Clock, due: Due, failpoints: Failpoints = NO_FAILPOINTS
+) -> Callable[[], Awaitable[None]]:
     """The job: claims the run that is due by now and does it, unless another process has claimed it."""
 
     async def job() -> None:
@@ -158,10 +167,14 @@ def claimed(db: Database, clock: Clock, due: Due) -> Callable[[], Awaitable[None
             async with db.transaction() as conn:
                 if not await runs.claim(conn, due.worker.name, due_at):
                     return
+                failpoints.hit("schedule.before_claim")
+            failpoints.hit("schedule.after_claim")
             while await due.worker.run_once():
                 pass
             async with db.transaction() as conn:
                 await runs.finish(conn, due.worker.name, due_at, at=clock.now())
+                failpoints.hit("schedule.before_finish")
+            failpoints.hit("schedule.after_finish")
         except (Retryable, Halted) as error:
             log.warning(
                 "due run failed", worker=due.worker.name, reason=str(error), error=type(error).__name__

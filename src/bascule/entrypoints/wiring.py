@@ -47,11 +47,11 @@ class Seams:
         self.clock = SystemClock()
         self.entropy = SystemEntropy()
         self.outbox = Outbox(self.clock, self.entropy)
-        self.failpoints = _failpoints(settings)
+        self.failpoints = failpoints(settings)
 
 
-def _failpoints(settings: Settings) -> Failpoints:
-    """A process may be armed to kill itself only where no real money is."""
+def failpoints(settings: Settings) -> Failpoints:
+    """A process may be armed to kill itself only where no real money is. Raises: BadConfiguration."""
     real = [chain.id for chain in settings.chains if chain.id not in DEVELOPMENT_CHAINS]
     if settings.failpoints and (real or not settings.chains):
         raise BadConfiguration(
@@ -238,9 +238,10 @@ async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> No
         # closing and expiring derive no address, so the worker is not given the seed
         intents = Intents(seams.clock, seams.entropy, seams.outbox, deposit_seed=b"")
         due = [
-            Due(Expirer(db, seams.clock, intents), settings.expire_interval_s),
+            Due(Expirer(db, seams.clock, intents, seams.failpoints), settings.expire_interval_s),
             Due(
-                Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs), settings.reconcile_interval_s
+                Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs, seams.failpoints),
+                settings.reconcile_interval_s,
             ),
         ]
         loops = [
@@ -248,7 +249,7 @@ async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> No
             Loop(dispatcher, poll_s, channel="bascule_deliveries", busy=lambda: dispatcher.in_flight > 0),
         ]
         ready({})
-        await schedule.run_all(db, seams.clock, loops=loops, due=due, stop=stop)
+        await schedule.run_all(db, seams.clock, loops=loops, due=due, stop=stop, failpoints=seams.failpoints)
 
 
 async def api(

@@ -51,6 +51,10 @@ class Confirmation:
             await leases.hold(conn, lease)
             done = await self._reopen_if_orphaned(conn, slot)
             done += await self._include(conn, slot, seen)
+            if done:
+                self._failpoints.hit("submitter.before_observe")
+        if done:
+            self._failpoints.hit("submitter.after_observe")
         return done + await self._finalize(slot, seen, lease)
 
     async def _reopen_if_orphaned(self, conn: Connection, slot: Slot) -> int:

@@ -100,6 +100,10 @@ class Dispatcher:
                 flying=Counter(self._flying.values()),
                 lease_s=self.lease_s,
             )
+            if claimed:
+                self.failpoints.hit("dispatcher.before_claim")
+        if claimed:
+            self.failpoints.hit("dispatcher.after_claim")
         for delivery in claimed:
             self._flying[asyncio.create_task(self._send(delivery))] = delivery.endpoint_id
 
@@ -134,6 +138,8 @@ class Dispatcher:
         )
         async with self.db.transaction() as conn:
             await self._settle(conn, delivery, attempt, answer)
+            self.failpoints.hit("dispatcher.before_settle")
+        self.failpoints.hit("dispatcher.after_settle")
 
     async def _settle(self, conn: Connection, delivery: Claimed, attempt: Attempt, answer: Answer) -> None:
         await deliveries.record_attempt(conn, attempt)

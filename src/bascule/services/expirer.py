@@ -7,6 +7,7 @@ payer who was in time is never turned away by a watcher that lags. `expired` is 
 from __future__ import annotations
 
 from bascule.domain.payment_intent import PAYMENT_INTENT, IntentEvent
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.intents import Intents
 from bascule.services.seams import Clock
 from bascule.storage import deadlines, payment_intents
@@ -20,10 +21,13 @@ class Expirer:
 
     name = "expirer"
 
-    def __init__(self, db: Database, clock: Clock, intents: Intents) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, intents: Intents, failpoints: Failpoints = NO_FAILPOINTS
+    ) -> None:
         self._db = db
         self._clock = clock
         self._intents = intents
+        self._failpoints = failpoints
 
     async def run_once(self) -> int:
         """How many things ended; 0 when nothing is overdue."""
@@ -40,7 +44,10 @@ class Expirer:
 
     async def _expire(self, intent_id: str) -> bool:
         async with self._db.transaction() as conn:
-            return await self._intents.expire(conn, intent_id)
+            done = await self._intents.expire(conn, intent_id)
+            self._failpoints.hit("expirer.before_expire")
+        self._failpoints.hit("expirer.after_expire")
+        return done
 
     async def _close(self, intent_id: str) -> bool:
         """Asks again under the lock: a payment may have come in between."""
@@ -51,4 +58,6 @@ class Expirer:
             if not await deadlines.may_close(conn, intent_id):
                 return False
             await self._intents.close(conn, intent_id)
-            return True
+            self._failpoints.hit("expirer.before_close")
+        self._failpoints.hit("expirer.after_close")
+        return True

@@ -70,13 +70,20 @@ class Offering:
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
             if slot.state in (SlotState.MINED, SlotState.FINAL):
                 return 0
+            asked_before = slot.fees
             slot = await self._bump_if_late(conn, slot)
             known = await attempts.of_slot(conn, slot)
             asked = None
             if not any(attempt.fees == slot.fees for attempt in known):
                 asked = await submitted_batch.question(conn, slot, lease.epoch)
+            bumped = slot.fees != asked_before
+            if bumped:
+                self._failpoints.hit("submitter.before_bump")
+        if bumped:
+            self._failpoints.hit("submitter.after_bump")
         if asked is None:
             return await self._send(slot, known[0], lease)
+        self._failpoints.hit("submitter.before_sign")
         try:
             signed = await self._signer.sign(asked)
         except (SignerRefused, Retryable) as error:
@@ -112,6 +119,8 @@ class Offering:
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             await slots.quote_anew(conn, slot, fees)
+            self._failpoints.hit("submitter.before_quote")
+        self._failpoints.hit("submitter.after_quote")
 
     async def _save(self, slot: Slot, signed: Signed, lease: Lease) -> Attempt:
         """Commits the bytes; only then may they be sent."""
@@ -125,6 +134,7 @@ class Offering:
             if slot.state is SlotState.RESERVED:
                 await slots.advance(conn, slot, SlotEvent.SIGN)
             attempt = await attempts.lock(conn, tx_hash)
+            self._failpoints.hit("submitter.before_save")
         self._failpoints.hit("submitter.after_save")
         return attempt
 
@@ -135,6 +145,7 @@ class Offering:
         fresh = sent is not None and attempt.offered_at is not None and sent >= attempt.offered_at
         if fresh and sent is not None and now - sent < self._resend_after:
             return 0
+        self._failpoints.hit("submitter.before_send")
         try:
             await self._rpc.call("eth_sendRawTransaction", "0x" + attempt.raw.hex())
         except RpcError as error:
@@ -152,6 +163,8 @@ class Offering:
                 await attempts.advance_to_offered(conn, attempt, AttemptEvent.OFFER, now)
             if slot.state is SlotState.SIGNED:
                 await slots.advance(conn, slot, SlotEvent.OFFER)
+            self._failpoints.hit("submitter.before_offered")
+        self._failpoints.hit("submitter.after_offered")
         return 1
 
     async def _refused(self, slot: Slot, refusal: SignerRefused, lease: Lease) -> int:
@@ -179,4 +192,6 @@ class Offering:
                     continue
                 released = await payouts.advance(conn, payout, PayoutEvent.RELEASE)
                 await tell(conn, self._outbox, EventType.PAYOUT_UPDATED, released, before=payout)
+            self._failpoints.hit("submitter.before_refusal")
+        self._failpoints.hit("submitter.after_refusal")
         return 1

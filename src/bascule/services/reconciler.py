@@ -18,6 +18,7 @@ from bascule.domain.chain import Address, ChainId, caip2, checksum, hex32
 from bascule.domain.errors import Rejected
 from bascule.domain.ids import Prefix
 from bascule.domain.webhook import EventType
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.storage import accounts, blocks, reconciliations
@@ -36,13 +37,20 @@ class Reconciler:
     name = "reconciler"
 
     def __init__(
-        self, db: Database, clock: Clock, entropy: Entropy, outbox: Outbox, rpcs: Mapping[int, Rpc]
+        self,
+        db: Database,
+        clock: Clock,
+        entropy: Entropy,
+        outbox: Outbox,
+        rpcs: Mapping[int, Rpc],
+        failpoints: Failpoints = NO_FAILPOINTS,
     ) -> None:
         self._db = db
         self._clock = clock
         self._entropy = entropy
         self._outbox = outbox
         self._rpcs = rpcs
+        self._failpoints = failpoints
 
     async def run_once(self) -> int:
         """One round; always 0, as a second round at once would find the same."""
@@ -86,6 +94,8 @@ class Reconciler:
             await reconciliations.insert(conn, found)
             if judged:
                 await self._judge(conn, subject, found)
+            self._failpoints.hit("reconciler.before_compare")
+        self._failpoints.hit("reconciler.after_compare")
         return found
 
     async def _held(self, subject: Subject, holders: Sequence[Address]) -> int:

@@ -47,6 +47,8 @@ class Reorgs:
             async with self.db.transaction() as conn:
                 await leases.hold(conn, lease)
                 await blocks.halt(conn, cursor.chain_id, str(gone))
+                self.failpoints.hit("watcher.before_halt")
+            self.failpoints.hit("watcher.after_halt")
             raise
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
@@ -54,8 +56,8 @@ class Reorgs:
             await blocks.orphan_above(conn, cursor.chain_id, fork.number)
             await transfers.orphan_above(conn, cursor.chain_id, fork.number)
             await self.arrivals.orphan_above(conn, fork.number)
-            self.failpoints.hit("watcher.before_commit")
-        self.failpoints.hit("watcher.after_commit")
+            self.failpoints.hit("watcher.before_reorg")
+        self.failpoints.hit("watcher.after_reorg")
         depth = cursor.last_number - fork.number
         self.counters["reorgs"] += 1
         self.counters["blocks_orphaned"] += depth

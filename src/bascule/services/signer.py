@@ -58,6 +58,8 @@ class Signer:
                 await signer_ledger.insert_refusal(
                     conn, at=self._clock.now(), code=refusal.code, request=_as_json(intent)
                 )
+                self._failpoints.hit("signer.before_refusal")
+            self._failpoints.hit("signer.after_refusal")
             log.warning("signer refused", code=refusal.code, items=[i.payout_id for i in refusal.items])
             raise
 
@@ -70,13 +72,15 @@ class Signer:
         slot = SlotKey(intent.chain_id, wallet, intent.nonce)
         async with self._db.transaction() as conn:
             known = await self._commit_meaning(conn, intent, tx, slot)
+            if known is None:
+                self._failpoints.hit("signer.before_intent_commit")
         if known is not None:
             return Signed(known.tx_hash, known.raw)
         self._failpoints.hit("signer.after_intent_commit")
         signed = tx.signed(await key.sign(tx.digest()))
-        self._failpoints.hit("signer.before_bytes_commit")
         async with self._db.transaction() as conn:
             await signer_ledger.insert_signature(conn, slot, Signature(signed.hash, signed.raw, tx.fees))
+            self._failpoints.hit("signer.before_bytes_commit")
         self._failpoints.hit("signer.after_bytes_commit")
         return Signed(signed.hash, signed.raw)
 

@@ -97,6 +97,8 @@ class Submitter:
         """
         async with self._db.transaction() as conn:
             lease = await leases.claim(conn, self.name, self._holder, self._settings.lease_seconds)
+            self._failpoints.hit("submitter.before_lease")
+        self._failpoints.hit("submitter.after_lease")
         if lease is None:
             return 0
         async with self._db.read() as conn:
@@ -127,6 +129,8 @@ class Submitter:
             async with self._db.transaction() as conn:
                 await leases.hold(conn, lease)
                 done += await self._rounds.settle(conn, payout_id)
+                self._failpoints.hit("submitter.before_round")
+            self._failpoints.hit("submitter.after_round")
         return done
 
     async def _work_slots(self, lane: Lane, lease: Lease) -> int:
@@ -153,6 +157,8 @@ class Submitter:
             async with self._db.transaction() as conn:
                 await leases.hold(conn, lease)
                 await self._reservation.wait(conn, lane, choice.token, f"vault_refuses:{refusal}")
+                self._failpoints.hit("submitter.before_wait")
+            self._failpoints.hit("submitter.after_wait")
             blocked.append(choice.token.id)
         else:
             return False
@@ -160,6 +166,8 @@ class Submitter:
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             reserved = await self._reservation.reserve(conn, lane, lease.epoch, fees, blocked)
+            if reserved:
+                self._failpoints.hit("submitter.before_reserve")
         if reserved:
             self._failpoints.hit("submitter.after_reserve")
         return reserved
@@ -192,6 +200,8 @@ class Submitter:
                 async with self._db.transaction() as conn:
                     await leases.hold(conn, lease)
                     await ledger.post_gas(conn, tx_hash)
+                    self._failpoints.hit("submitter.before_gas")
+                self._failpoints.hit("submitter.after_gas")
                 done += 1
             except Retryable as error:
                 log.warning("gas not booked yet", tx_hash=tx_hash.hex(), reason=str(error))

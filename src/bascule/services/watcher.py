@@ -112,7 +112,10 @@ class Watcher:
 
     async def _claim(self) -> Lease | None:
         async with self._db.transaction() as conn:
-            return await leases.claim(conn, self.name, self._holder, self._lease_seconds)
+            lease = await leases.claim(conn, self.name, self._holder, self._lease_seconds)
+            self._failpoints.hit("watcher.before_lease")
+        self._failpoints.hit("watcher.after_lease")
+        return lease
 
     async def _check_chain(self) -> None:
         if not self._chain_checked:
@@ -131,8 +134,8 @@ class Watcher:
             await blocks.record(conn, self._network.chain_id, [first.ref], "none")
             await blocks.start_cursor(conn, self._network.chain_id, first.ref)
             await self._openings.book(conn, first.ref, openings)
-            self._failpoints.hit("watcher.before_commit")
-        self._failpoints.hit("watcher.after_commit")
+            self._failpoints.hit("watcher.before_start")
+        self._failpoints.hit("watcher.after_start")
         return 1
 
     async def _open_late(self, cursor: Cursor, lease: Lease) -> int:
@@ -157,8 +160,8 @@ class Watcher:
             await self._openings.book(conn, final, openings)
             await transfers.record(conn, cursor.chain_id, found)
             await self._arrivals.take(conn, [header.hash for header in headers])
-            self._failpoints.hit("watcher.before_commit")
-        self._failpoints.hit("watcher.after_commit")
+            self._failpoints.hit("watcher.before_opening")
+        self._failpoints.hit("watcher.after_opening")
         _log.info("addresses opened late", chain_id=cursor.chain_id, block=final.number, pairs=len(pairs))
         return len(pairs)
 

@@ -67,12 +67,25 @@ def create_keystore(
     key = PrivateKey(secret)
     made: dict[str, Any] = create_keyfile_json(key.secret, password.encode(), iterations=rounds)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _write_new(path, json.dumps(made))
     except OSError as error:
         raise KeystoreUnusable(path, f"it cannot be created: {error.strerror}") from None
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        json.dump(made, file)
     return LocalKey(key.secret).address
+
+
+def _write_new(path: Path, text: str) -> None:
+    """The file is there wholly or not at all: half a keystore would be taken for one, and its key is lost."""
+    beside = path.with_name(path.name + ".new")
+    beside.unlink(missing_ok=True)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(beside, path)  # refuses a file that is there; a rename would replace it
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _open(path: Path, password: str) -> LocalKey:

@@ -65,6 +65,15 @@ def test_child_that_always_dies_ends_the_tree(tmp_path: Path) -> None:
             tree.watch()
 
 
+def test_planned_deaths_do_not_count_as_bad_luck(tmp_path: Path) -> None:
+    with Supervisor(tmp_path, say=lambda _: None) as tree:
+        child = tree.start("broken", lambda _ready: 1, planned_deaths=3)
+        with pytest.raises(ChildFailed, match="the 9th time within a minute"):
+            tree.watch()
+
+    assert child.lives == 9
+
+
 def test_reason_a_child_gives_reaches_whoever_waits(tmp_path: Path) -> None:
     def refuses(_ready: Ready) -> int:
         raise Rejected("x", "the keystore password is wrong", next_step="set the right one")

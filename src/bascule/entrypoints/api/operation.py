@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 import orjson
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -125,7 +126,13 @@ async def _answer(operation: Operation, deps: ApiDeps, request: Request, request
     answer, replayed = await idempotency.once(deps, caller, key, print_, effect)
     deps.failpoints.hit("api.before_response")
     headers = {} if key is None else {"idempotency-key": key}
-    return _json(answer, headers | ({"idempotent-replayed": "true"} if replayed else {}))
+    response = _json(answer, headers | ({"idempotent-replayed": "true"} if replayed else {}))
+    response.background = BackgroundTask(_answered, deps)
+    return response
+
+
+async def _answered(deps: ApiDeps) -> None:
+    deps.failpoints.hit("api.after_response")
 
 
 async def _params(operation: Operation, request: Request) -> Params:

@@ -30,9 +30,10 @@ def openapi(out: Out = Path("docs/api/openapi.json")) -> None:
 
 def docs(folder: Annotated[Path, typer.Option(help="The documentation's folder.")] = Path("docs")) -> None:
     """Writes the pages that are made from the code."""
-    from bascule.entrypoints import docs_configuration, docs_errors, docs_states
+    from bascule.entrypoints import docs_configuration, docs_errors, docs_failpoints, docs_states
 
     _write(folder / "states.md", docs_states.render())
+    _write(folder / "failpoints.md", docs_failpoints.render())
     _write(folder / "api" / "errors.md", docs_errors.render())
     _write(folder / "operating" / "configuration.md", docs_configuration.render())
 

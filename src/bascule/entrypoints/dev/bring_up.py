@@ -27,7 +27,7 @@ from bascule.domain.finality import FinalityPolicy
 from bascule.domain.ids import Prefix
 from bascule.entrypoints import wiring
 from bascule.entrypoints.dev import ground
-from bascule.entrypoints.dev.installation import FolderRefused, Installation, Secrets, toml, write_private
+from bascule.entrypoints.dev.installation import FolderRefused, Installation, Secrets, toml
 from bascule.services import api_keys
 from bascule.services.seams import SystemClock, SystemEntropy, new_id
 from bascule.storage import (
@@ -76,13 +76,17 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
     secrets = installation.secrets()
     lane_wallet = wiring.wallet_of(secrets.lane_key)
     if not installation.keystore.exists():
+        installation.failpoints.hit("setup.before_write")
         wiring.keep_key(installation.keystore, secrets.keystore_password, secrets.lane_key)
+        installation.failpoints.hit("setup.after_write")
     await _refuse_other_installation(where.owner_url, lane_wallet, installation)
     async with aiohttp.ClientSession() as session:
         rpc = Rpc(where.rpc_url, session=session, guard=lambda: None)
         chain_id = await _same_chain(rpc, installation)
         laid, _ = await asyncio.gather(
-            ground.lay(rpc, chain_id, lane_wallet), migrate(where.owner_url), return_exceptions=False
+            ground.lay(rpc, chain_id, lane_wallet, installation.failpoints),
+            migrate(where.owner_url),
+            return_exceptions=False,
         )
         installation.remember("landmark", await _landmark(rpc, laid.ready_block))
     people = installation.remember(
@@ -97,12 +101,14 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
             people["operator"] = await _people(conn, people)
             token = await _chain(conn, laid, people["token"])
             await _treasury(conn, laid, people["operator"], token, secrets, lane_wallet)
+            installation.failpoints.hit("setup.before_commit")
+        installation.failpoints.hit("setup.after_commit")
         keys = await _keys(db, installation, secrets, people)
     urls = {role: as_login(where.owner_url, login, secrets.passwords[role]) for role, login in logins.items()}
-    write_private(installation.config, toml(_settings(installation, where, secrets, urls, chain_id)))
+    installation.write(installation.config, toml(_settings(installation, where, secrets, urls, chain_id)))
     ready = _ready(where, laid, keys, secrets, token)
-    write_private(installation.folder / "ready.json", json.dumps(ready))
-    write_private(installation.folder / "dev.env", shell(ready))
+    installation.write(installation.folder / "ready.json", json.dumps(ready))
+    installation.write(installation.folder / "dev.env", shell(ready))
     return ready
 
 
@@ -258,6 +264,8 @@ async def _keys(
                 clock=clock, entropy=entropy, name="made by bascule dev",
             )  # fmt: skip
             made[name] = issued.secret
+        installation.failpoints.hit("setup.before_keys")
+    installation.failpoints.hit("setup.after_keys")
     return dict(installation.remember("keys", made))
 
 

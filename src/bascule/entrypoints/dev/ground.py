@@ -17,6 +17,7 @@ from bascule.domain.chain import Address
 from bascule.domain.errors import Halted, Rejected
 from bascule.entrypoints.dev.wallet import Wallet, balance_of, hexed, receipt
 from bascule.entrypoints.devchain.accounts import DevAccount, dev_accounts
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 
 UNIT = 10**6  # base units of one test dollar
 FLOAT = 1_000_000 * UNIT
@@ -59,13 +60,15 @@ def cast() -> Cast:
     return Cast(accounts[0], accounts[1], accounts[2], accounts[3], accounts[4:])
 
 
-async def lay(rpc: Rpc, chain_id: int, lane_wallet: Address) -> Ground:
+async def lay(
+    rpc: Rpc, chain_id: int, lane_wallet: Address, failpoints: Failpoints = NO_FAILPOINTS
+) -> Ground:
     """Puts on the chain what is missing and waits until it stands.
 
     Raises: Rejected when this cannot be a development chain, Halted when a step or code is not as it must be.
     """
     part = cast()
-    deployer = Wallet(rpc, chain_id, part.deployer.private_key)
+    deployer = Wallet(rpc, chain_id, part.deployer.private_key, failpoints)
     await _require_dev_chain(rpc, deployer)
     collector = _address(part.collector)
     plan = deployment.plan(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bascule.domain.errors import Rejected
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.storage.roles import PROCESSES
 
 MARKER = "bascule-dev.json"
@@ -62,8 +63,9 @@ class Secrets:
 class Installation:
     """One data folder, held by one supervisor at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, failpoints: Failpoints = NO_FAILPOINTS) -> None:
         self.folder = folder.absolute()
+        self.failpoints = failpoints
         self.logs = self.folder / "logs"
         self.postgres = self.folder / "postgres"
         self.chain = self.folder / "chain"
@@ -114,15 +116,21 @@ class Installation:
         """The installation's secrets, made at the first call and the same for ever after."""
         path = self.folder / "secrets.json"
         if not path.exists():
-            write_private(path, json.dumps(_plain(Secrets.fresh()), indent=1))
+            self.write(path, json.dumps(_plain(Secrets.fresh()), indent=1))
         given = json.loads(path.read_text(encoding="utf-8"))
         return Secrets(**{**given, "approver_keys": tuple(given["approver_keys"])})
+
+    def write(self, path: Path, text: str) -> None:
+        """Writes a whole private file: after a crash it is the old one or the new one."""
+        self.failpoints.hit("setup.before_write")
+        write_private(path, text)
+        self.failpoints.hit("setup.after_write")
 
     def remember(self, name: str, value: Any) -> Any:
         """`value` the first time `name` is asked for, and that same value at every later start."""
         path = self.folder / f"{name}.json"
         if not path.exists():
-            write_private(path, json.dumps(value))
+            self.write(path, json.dumps(value))
         return json.loads(path.read_text(encoding="utf-8"))
 
     def recall(self, name: str) -> Any:

@@ -57,6 +57,7 @@ class Child:
     main: Main
     restart: bool
     own_output: bool = True
+    restarts_max: int = RESTARTS_MAX
     pid: int = 0
     pipe: int = -1
     ready: bool = False
@@ -87,9 +88,20 @@ class Supervisor:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
 
-    def start(self, name: str, main: Main, *, restart: bool = True, own_output: bool = True) -> Child:
-        """Forks a child that runs `main`. restart: again when it dies; own_output: into its log."""
-        child = Child(name, main, restart, own_output)
+    def start(
+        self,
+        name: str,
+        main: Main,
+        *,
+        restart: bool = True,
+        own_output: bool = True,
+        planned_deaths: int = 0,
+    ) -> Child:
+        """Forks a child that runs `main`.
+
+        restart: again when it dies; own_output: into its log; planned_deaths: those do not count as bad luck.
+        """
+        child = Child(name, main, restart, own_output, RESTARTS_MAX + planned_deaths)
         self._children[name] = child
         self._fork(child)
         return child
@@ -189,7 +201,7 @@ class Supervisor:
         now = time.monotonic()
         child.deaths = [t for t in child.deaths if t > now - RESTART_WINDOW_SECONDS] + [now]
         how = _ending(child.status or 0)
-        if len(child.deaths) > RESTARTS_MAX:
+        if len(child.deaths) > child.restarts_max:
             raise ChildFailed(
                 f"{child.name} ended {how}, the {len(child.deaths)}th time within a minute",
                 f"read {self._logs / (child.name + '.log')}",

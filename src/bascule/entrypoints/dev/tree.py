@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bascule.entrypoints.dev.deaths import Deaths
 from bascule.entrypoints.dev.installation import Installation
 from bascule.entrypoints.dev.supervisor import Main, Ready, Supervisor
 from bascule.entrypoints.ports import free_port, listen
@@ -26,7 +27,7 @@ DATABASE = "bascule"
 CHAIN_ID = 31_337
 START_SECONDS = 60.0
 # From whom the environment of the caller may speak: everything else of a dev installation is in its file.
-PASSED_ON = ("BASCULE_LOG_LEVEL", "BASCULE_FAILPOINTS")
+PASSED_ON = ("BASCULE_LOG_LEVEL",)
 PROCESSES = ("signer", "api", "watcher", "submitter", "worker")
 # What a process knows besides the nodes and its own database login.
 SECRETS_OF = {"api": ("api_pepper", "deposit_seed"), "signer": ("signer_keystore_password",)}
@@ -83,11 +84,12 @@ def running(
 ) -> Iterator[Running]:
     """A whole system, ready; stopped at the end. Raises: Rejected, ChildFailed, Interrupted."""
     began = time.monotonic() if began is None else began
-    installation = Installation(options.data_dir)
+    deaths = Deaths(environ, CHAIN_ID)
+    installation = Installation(options.data_dir, deaths.failpoints("set-up", life=1))
     installation.open(fresh=options.fresh)
     try:
         with listen(options.host, options.port) as api_socket, Supervisor(installation.logs, say=say) as tree:
-            ready = _start(tree, installation, options, api_socket, environ)
+            ready = _start(tree, installation, options, api_socket, environ, deaths)
             yield Running(tree, ready, time.monotonic() - began, installation)
     finally:
         installation.close()
@@ -99,6 +101,7 @@ def _start(
     options: Options,
     api_socket: socket.socket,
     environ: Mapping[str, str],
+    deaths: Deaths,
 ) -> dict[str, Any]:
     grounds = []
     if options.database_url is None:
@@ -107,7 +110,8 @@ def _start(
     if rpc_url is None:
         rpc_port = free_port(options.host, options.rpc_port)
         rpc_url = _http(options.host, rpc_port)
-        grounds.append(tree.start("chain", _chain(options, rpc_port, installation.chain)))
+        chain = _chain(tree, options, rpc_port, installation.chain, deaths)
+        grounds.append(tree.start("chain", chain, planned_deaths=deaths.planned("chain")))
     for name in IMPORTED_BY_ALL:
         importlib.import_module(name)
     tree.wait_ready([child.name for child in grounds], within=START_SECONDS)
@@ -118,7 +122,8 @@ def _start(
     tree.wait_end("set-up", within=START_SECONDS)
     ready = set_up.facts
     for name in PROCESSES:
-        tree.start(name, _process(tree, name, installation, ready, environ, api_socket))
+        main = _process(tree, name, installation, ready, environ, api_socket, deaths)
+        tree.start(name, main, planned_deaths=deaths.planned(name))
     tree.wait_ready(PROCESSES, within=START_SECONDS)
     return ready
 
@@ -144,7 +149,7 @@ def _postgres(folder: Path) -> Main:
     return main
 
 
-def _chain(options: Options, port: int, folder: Path) -> Main:
+def _chain(tree: Supervisor, options: Options, port: int, folder: Path, deaths: Deaths) -> Main:
     def main(ready: Ready) -> int:
         from bascule.entrypoints.devchain.node import serve
 
@@ -157,6 +162,7 @@ def _chain(options: Options, port: int, folder: Path) -> Main:
                     chain_id=CHAIN_ID,
                     block_time=options.block_time,
                     ready=lambda chain: ready({"url": chain.url}),
+                    failpoints=deaths.failpoints("chain", life=tree.lives()["chain"]),
                 )
             )
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
@@ -197,8 +203,9 @@ def _process(
     facts: Mapping[str, Any],
     environ: Mapping[str, str],
     api_socket: socket.socket,
+    deaths: Deaths,
 ) -> Main:
-    """One of the five; where a failpoint is armed, only its first life has it."""
+    """One of the five."""
 
     def main(ready: Ready) -> int:
         from bascule.entrypoints import logs, wiring
@@ -206,8 +213,7 @@ def _process(
         own = {key: environ[key] for key in PASSED_ON if key in environ}
         loaded = wiring.load({**own, "BASCULE_CONFIG": str(installation.config)})
         loaded = loaded.keeping("chains", f"database_url_{name}", *SECRETS_OF.get(name, ()))
-        if tree.lives()[name] > 1:
-            loaded = dataclasses.replace(loaded, failpoints=())
+        loaded = dataclasses.replace(loaded, failpoints=deaths.of(name, life=tree.lives()[name]))
         logs.configure(name, loaded.log_level)
         chain = str(facts["chain_id"])
 

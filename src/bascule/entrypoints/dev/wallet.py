@@ -14,6 +14,7 @@ from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address
 from bascule.domain.errors import Halted, Retryable
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 
 GWEI = 10**9
 RECEIPT_POLL_S = 0.05
@@ -32,11 +33,14 @@ class Mined:
 class Wallet:
     """One account of a development chain. Not for two tasks at once: it counts its own nonces."""
 
-    def __init__(self, rpc: Rpc, chain_id: int, private_key: str) -> None:
+    def __init__(
+        self, rpc: Rpc, chain_id: int, private_key: str, failpoints: Failpoints = NO_FAILPOINTS
+    ) -> None:
         from eth_account import Account
 
         self._rpc = rpc
         self._chain_id = chain_id
+        self._failpoints = failpoints
         self._account: Any = Account.from_key(private_key)
         self.address = Address(bytes.fromhex(self._account.address[2:]))
         self._nonce: int | None = None
@@ -73,11 +77,13 @@ class Wallet:
         """Sends signed bytes, perhaps again, and returns their hash (0x-hex)."""
         from bascule.domain.hashing import keccak
 
+        self._failpoints.hit("setup.before_send")
         try:
             await self._rpc.call("eth_sendRawTransaction", raw)
         except RpcError as error:
             if error.says is not NodeSays.ALREADY_KNOWN:
                 raise
+        self._failpoints.hit("setup.after_send")
         return "0x" + keccak(bytes.fromhex(raw[2:])).hex()
 
     async def transfer(self, token: Address, to: Address, amount: int) -> str:

@@ -17,6 +17,7 @@ from bascule.entrypoints.devchain.index import Index
 from bascule.entrypoints.devchain.queue import Queue, runs
 from bascule.entrypoints.devchain.records import Block, Change
 from bascule.entrypoints.devchain.store import Store
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 
 if TYPE_CHECKING:
     from eth.abc import SignedTransactionAPI
@@ -38,7 +39,14 @@ class LocalChain:
     """One chain. Raises `DataDirError` at construction when its data directory cannot be used."""
 
     def __init__(
-        self, *, data_dir: Path | None, chain_id: int, safe: int, finalized: int, clock: Callable[[], float]
+        self,
+        *,
+        data_dir: Path | None,
+        chain_id: int,
+        safe: int,
+        finalized: int,
+        clock: Callable[[], float],
+        failpoints: Failpoints = NO_FAILPOINTS,
     ) -> None:
         self.chain_id = chain_id
         self.index = Index()
@@ -50,7 +58,7 @@ class LocalChain:
         self._clock = clock
         self._snapshots: list[Snapshot] = []
         self._changing = asyncio.Lock()
-        self._store = Store(data_dir, chain_id)
+        self._store = Store(data_dir, chain_id, failpoints)
         self._evm = Evm(chain_id, self._store.genesis.time)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="evm")
         self.index.apply(Change(0, (self._evm.genesis,), ()))

@@ -15,6 +15,7 @@ from bascule.entrypoints.devchain.methods import Methods
 from bascule.entrypoints.devchain.mining import mine_forever
 from bascule.entrypoints.devchain.records import Block
 from bascule.entrypoints.devchain.server import application
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 
 DEFAULT_CHAIN_ID = 31_337
 DEFAULT_PORT = 8_545
@@ -41,11 +42,13 @@ class DevChain:
         safe: int = 2,
         finalized: int = 4,
         clock: Callable[[], float] = wall_clock,
+        failpoints: Failpoints = NO_FAILPOINTS,
     ) -> None:
         self._host, self._port = host, port
         self._data_dir, self._block_time = data_dir, block_time
         self.chain_id = chain_id
         self._safe, self._finalized, self._clock = safe, finalized, clock
+        self._failpoints = failpoints
         self._chain: LocalChain | None = None
         self._runner: web.AppRunner | None = None
         self._miner: asyncio.Task[None] | None = None
@@ -78,6 +81,7 @@ class DevChain:
             safe=self._safe,
             finalized=self._finalized,
             clock=self._clock,
+            failpoints=self._failpoints,
         )
 
     async def stop(self) -> None:
@@ -137,6 +141,7 @@ async def serve(
     safe: int = 2,
     finalized: int = 4,
     ready: Callable[[DevChain], None] | None = None,
+    failpoints: Failpoints = NO_FAILPOINTS,
 ) -> None:
     """Runs a local chain until cancelled; calls `ready` once it answers. Raises as `DevChain.start` does."""
     chain = DevChain(
@@ -147,6 +152,7 @@ async def serve(
         block_time=block_time,
         safe=safe,
         finalized=finalized,
+        failpoints=failpoints,
     )
     async with chain:
         if ready is not None:

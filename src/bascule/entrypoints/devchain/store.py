@@ -17,6 +17,7 @@ import msgspec
 
 from bascule.entrypoints.devchain.errors import DataDirError
 from bascule.entrypoints.devchain.records import Change
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 
 MAGIC = b"bascule local chain 1\n"
 _FRAME = struct.Struct(">II")
@@ -32,7 +33,8 @@ class Genesis(msgspec.Struct, array_like=True, frozen=True):
 class Store:
     """Keeps a chain's changes in `data_dir`, or nowhere if that is None. One process at a time."""
 
-    def __init__(self, data_dir: Path | None, chain_id: int) -> None:
+    def __init__(self, data_dir: Path | None, chain_id: int, failpoints: Failpoints = NO_FAILPOINTS) -> None:
+        self._failpoints = failpoints
         self.genesis = Genesis(chain_id, int(time.time()))
         self._decoder = msgspec.msgpack.Decoder(Change)
         self._file: int | None = None
@@ -120,6 +122,7 @@ class Store:
             return
         end = os.lseek(self._file, 0, os.SEEK_CUR)
         frame = _frame(msgspec.msgpack.encode(change))
+        self._failpoints.hit("chain.before_append")
         try:
             written = os.write(self._file, frame)
         except OSError:
@@ -128,6 +131,7 @@ class Store:
             os.ftruncate(self._file, end)
             os.lseek(self._file, end, os.SEEK_SET)
             raise DataDirError("the local chain cannot store its next block", "make room on the disk")
+        self._failpoints.hit("chain.after_append")
 
     def close(self) -> None:
         """Gives the data directory free."""
