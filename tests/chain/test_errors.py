@@ -17,6 +17,10 @@ from bascule.domain.errors import Halted, Retryable
         ("nonce too high: address 0x00, tx: 9 state: 3", NodeSays.NONCE_TOO_HIGH),
         ("replacement transaction underpriced", NodeSays.REPLACEMENT_UNDERPRICED),
         ("transaction underpriced: tip needed 1, tip permitted 0", NodeSays.UNDERPRICED),
+        (
+            "transaction gas price below minimum: gas tip cap 0, minimum needed 1",
+            NodeSays.UNDERPRICED,
+        ),
         ("FeeTooLow", NodeSays.UNDERPRICED),
         ("max fee per gas less than block base fee: address 0x00", NodeSays.FEE_BELOW_BASE),
         ("insufficient funds for gas * price + value: balance 0", NodeSays.INSUFFICIENT_FUNDS),

@@ -42,7 +42,7 @@ _WORDS: tuple[tuple[re.Pattern[str], NodeSays], ...] = tuple(
         (r"nonce (is )?too low|old ?nonce|nonce.*already (been )?used", NodeSays.NONCE_TOO_LOW),
         (r"nonce (is )?too high|nonce ?gap|gapped.nonce", NodeSays.NONCE_TOO_HIGH),
         (r"(max fee per gas|fee cap).*less than.*base ?fee|below.*base ?fee", NodeSays.FEE_BELOW_BASE),
-        (r"underpriced|fee ?too ?low|tip.*below.*minimum", NodeSays.UNDERPRICED),
+        (r"underpriced|fee ?too ?low|(tip.*|price )below.*minimum", NodeSays.UNDERPRICED),
         (r"insufficient (funds|balance)", NodeSays.INSUFFICIENT_FUNDS),
         (r"intrinsic gas too low|out of gas|gas limit.*exceed|exceeds block gas limit", NodeSays.GAS_TOO_LOW),
         (r"(tx|transaction )pool is full|txpool.*full|account limit exceeded", NodeSays.POOL_FULL),

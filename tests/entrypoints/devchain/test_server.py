@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from bascule.entrypoints.devchain.methods import Methods
+from bascule.entrypoints.devchain.mining import Miner
 from bascule.entrypoints.devchain.server import MAX_BATCH, MAX_BODY
 from tests.support.chain import LocalNode
 
@@ -74,7 +75,7 @@ async def test_no_method_fails_inside_whatever_its_parameters(
     node: LocalNode, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Every method with every odd value in every position it has, one by one and together."""
-    names = sorted(Methods(node.dev.chain)._methods)
+    names = sorted(Methods(node.dev.chain, Miner(node.dev.chain))._methods)
     requests = [
         CALL | {"method": name, "params": params}
         for name in names

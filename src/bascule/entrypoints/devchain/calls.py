@@ -9,9 +9,9 @@ from eth_abi.exceptions import DecodingError
 from eth_typing import Address
 from eth_utils.exceptions import ValidationError
 
+from bascule.entrypoints.devchain.admission import floor_gas
 from bascule.entrypoints.devchain.errors import REVERTED, RpcError, refused
 from bascule.entrypoints.devchain.evm import Evm
-from bascule.entrypoints.devchain.queue import floor_gas
 
 if TYPE_CHECKING:
     from eth.abc import ComputationAPI

@@ -1,20 +1,22 @@
 """The local chain: canonical blocks, waiting transactions, mining, reorgs and snapshots.
 
-The event loop owns the index and the queue, one worker thread owns the EVM. Whatever changes the chain does
+The event loop owns the index and the pool, one worker thread owns the EVM. Whatever changes the chain does
 so under one lock: build in the thread, store, then publish in one step, so readers never see half a reorg.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from bascule.entrypoints.devchain.errors import RpcError, invalid_params, refused
 from bascule.entrypoints.devchain.evm import Account, Evm
 from bascule.entrypoints.devchain.index import Index
-from bascule.entrypoints.devchain.queue import Queue, runs
+from bascule.entrypoints.devchain.journal import Journal
+from bascule.entrypoints.devchain.pool import Head, Limits, Pool
 from bascule.entrypoints.devchain.records import Block, Change
 from bascule.entrypoints.devchain.store import Store
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BLOB_TYPE = 3
+# How many entries of mined transactions the journal may hold before it is written anew.
+SPARE_ENTRIES = 1_000
 
 
 class Snapshot(NamedTuple):
@@ -46,11 +50,12 @@ class LocalChain:
         safe: int,
         finalized: int,
         clock: Callable[[], float],
+        limits: Limits,
         failpoints: Failpoints = NO_FAILPOINTS,
     ) -> None:
         self.chain_id = chain_id
         self.index = Index()
-        self.queue = Queue()
+        self.pool = Pool(limits, clock)
         self.distances = {"safe": safe, "finalized": finalized}
         self.time_offset = 0
         # base fees that the next blocks will have whatever EIP-1559 says, in wei
@@ -65,6 +70,9 @@ class LocalChain:
         for change in self._store.changes():
             self._evm.nodes.load(change.nodes)
             self.index.apply(change)
+        self._journal = Journal(data_dir)
+        stored = [tx for raw in self._journal.read() if (tx := _stored(self._evm, raw)) is not None]
+        self._refill(stored, self._evm.accounts(self.index.head.hash, {tx.sender for tx in stored}))
 
     async def close(self) -> None:
         """Finishes the work at hand and frees the data directory. Idempotent."""
@@ -99,10 +107,12 @@ class LocalChain:
         self.distances = distances
 
     async def send(self, raw: bytes) -> bytes:
-        """Queues a signed transaction and returns its hash; raises `RpcError` in geth's words."""
-        head = self.index.head
-        tx, account = await self.evm(lambda evm: _read(evm, raw, head.hash, self.chain_id))
-        self.queue.admit(tx, account, head.gas_limit)
+        """Lets a signed transaction wait and returns its hash; raises `RpcError` in geth's words."""
+        async with self._changing:
+            head = self.index.head
+            tx, account = await self.evm(lambda evm: _read(evm, raw, head.hash, self.chain_id))
+            self.pool.admit(tx, account, self._head())
+            self._journal.append([raw])
         return bytes(tx.hash)
 
     async def mine(self, count: int = 1, timestamp: int | None = None) -> Block:
@@ -119,7 +129,7 @@ class LocalChain:
                     )
                 self.time_offset = timestamp - int(self._clock())
             for _ in range(count):
-                await self._extend(len(self.index.blocks), [None], self.queue.all())
+                await self._extend(len(self.index.blocks), [None], self.pool.all())
             return self.index.head
 
     async def reorg(self, depth: int, drop: Collection[bytes] = ()) -> Block:
@@ -136,17 +146,19 @@ class LocalChain:
             replaced = self.index.blocks[keep:]
             raws = [tx.raw for block in replaced for tx in block.transactions if tx.hash not in drop]
             returned = await self.evm(lambda evm: [evm.decode(raw) for raw in raws])
-            waiting = [tx for tx in (*returned, *self.queue.all()) if tx.hash not in drop]
-            spent = await self._extend(keep, [*(block.time for block in replaced), None], waiting)
-            self.queue.discard(drop)
-            gone = spent | {tx.hash for tx in self.index.head.transactions}
-            self.queue.restore(tx for tx in returned if tx.hash not in gone)
+            self.pool.discard(drop)
+            times = [*(block.time for block in replaced), None]
+            waiting = [*(tx for tx in returned if tx.hash not in drop), *self.pool.all()]
+            accounts = await self._extend(keep, times, waiting)
+            mined = {tx.hash for tx in self.index.head.transactions}
+            self._readmit([tx for tx in returned if tx.hash not in mined], accounts)
+            self._journal.replace(self.pool.raws())
             return self.index.head
 
     def snapshot(self) -> int:
         """Remembers the chain as it is and returns the snapshot's number, from 1."""
         head = self.index.head
-        self._snapshots.append(Snapshot(head.number, head.hash, self.queue.all(), self.time_offset))
+        self._snapshots.append(Snapshot(head.number, head.hash, self.pool.all(), self.time_offset))
         return len(self._snapshots)
 
     async def revert(self, number: int) -> bool:
@@ -159,44 +171,71 @@ class LocalChain:
             if self.index.by_hash(target.hash) is None:
                 return False
             self._publish(Change(target.number + 1, (), ()))
-            self.queue.discard([tx.hash for tx in self.queue.all()])
-            self.queue.restore(target.waiting)
+            senders = {tx.sender for tx in target.waiting}
+            self._refill(target.waiting, await self.evm(lambda evm: evm.accounts(target.hash, senders)))
             self.time_offset = target.time_offset
             return True
 
     async def _extend(
         self, keep: int, times: Sequence[int | None], waiting: Sequence["SignedTransactionAPI"]
-    ) -> frozenset[bytes]:
+    ) -> Mapping[bytes, Account]:
         """Builds one block per entry of `times` on height `keep` - 1; the last one takes the transactions.
 
-        Returns the transactions that were forgotten because they can never be mined on top of that.
+        Returns the accounts of all senders as the new head leaves them; the pool has settled on them.
         """
         parent = self.index.blocks[keep - 1]
         now = int(self._clock()) + self.time_offset
         base_fees = self.set_base_fees[: len(times)]
+        senders = {tx.sender for tx in waiting} | self.pool.senders().keys()
 
-        def build(evm: Evm) -> tuple[Change, tuple[bytes, ...]]:
+        def build(evm: Evm) -> tuple[Change, tuple[bytes, ...], Mapping[bytes, Account]]:
             blocks: list[Block] = []
             tip = parent
             spent: tuple[bytes, ...] = ()
             for position, wanted in enumerate(times, 1):
-                payload = runs(waiting) if position == len(times) else []
+                payload = waiting if position == len(times) else ()
                 at = max(tip.time + 1, now if wanted is None else wanted)
                 base_fee = base_fees[position - 1] if position <= len(base_fees) else None
                 tip, spent = evm.build(tip.hash, payload, at, base_fee)
                 blocks.append(tip)
-            return Change(keep, tuple(blocks), evm.nodes.take()), spent
+            change = Change(keep, tuple(blocks), evm.nodes.take())
+            return change, spent, evm.accounts(tip.hash, senders)
 
-        change, spent = await self.evm(build)
+        change, spent, accounts = await self.evm(build)
         self._publish(change)
         del self.set_base_fees[: len(base_fees)]
-        self.queue.discard(spent)
-        self.queue.discard(tx.hash for tx in change.blocks[-1].transactions)
-        return frozenset(spent)
+        self.pool.discard(spent)
+        self.pool.settle(accounts, self.index.head.gas_limit)
+        if self._journal.entries > 2 * len(self.pool) + SPARE_ENTRIES:
+            self._journal.replace(self.pool.raws())
+        return accounts
+
+    def _head(self) -> Head:
+        return Head(self.index.head.gas_limit, self.next_base_fee)
+
+    def _refill(self, waiting: Sequence["SignedTransactionAPI"], accounts: Mapping[bytes, Account]) -> None:
+        self.pool.clear()
+        self._readmit(waiting, accounts)
+        self._journal.replace(self.pool.raws())
+
+    def _readmit(self, waiting: Sequence["SignedTransactionAPI"], accounts: Mapping[bytes, Account]) -> None:
+        """Lets transactions wait again; what the rules refuse by now is forgotten, as geth does."""
+        for tx in waiting:
+            with suppress(RpcError):
+                self.pool.admit(tx, accounts[tx.sender], self._head())
 
     def _publish(self, change: Change) -> None:
         self._store.append(change)
         self.index.apply(change)
+
+
+def _stored(evm: Evm, raw: bytes) -> "SignedTransactionAPI | None":
+    """Returns a transaction of the journal; None for what is none."""
+    try:
+        tx, _ = _read(evm, raw, evm.genesis.hash, evm.chain.chain_id)
+    except RpcError:
+        return None
+    return tx
 
 
 def _read(evm: Evm, raw: bytes, head: bytes, chain_id: int) -> tuple["SignedTransactionAPI", Account]:
@@ -206,7 +245,7 @@ def _read(evm: Evm, raw: bytes, head: bytes, chain_id: int) -> tuple["SignedTran
     try:
         tx = evm.decode(raw)
         if tx.chain_id is not None and tx.chain_id != chain_id:
-            raise refused(f"invalid chain id for signer: have {tx.chain_id} want {chain_id}")
+            raise refused(f"invalid sender: invalid chain id for signer: have {tx.chain_id} want {chain_id}")
         tx.validate()
         tx.check_signature_validity()
         sender = tx.sender

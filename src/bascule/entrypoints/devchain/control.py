@@ -3,17 +3,20 @@
 from bascule.entrypoints.devchain import encode, params
 from bascule.entrypoints.devchain.chain import LocalChain
 from bascule.entrypoints.devchain.errors import invalid_params
+from bascule.entrypoints.devchain.mining import Miner
 
 MAX_BLOCKS = 10_000
 # A header's base fee is a 256-bit number; beyond this, what blocks cost would no longer fit into one.
 MAX_BASE_FEE = 2**64
+MAX_INTERVAL = 86_400
 
 
 class Controls:
     """What a test does to the chain on purpose."""
 
-    def __init__(self, chain: LocalChain) -> None:
+    def __init__(self, chain: LocalChain, miner: Miner) -> None:
         self._chain = chain
+        self._miner = miner
 
     async def mine(self, options: object = None) -> str:
         """evm_mine: one block, at a timestamp (seconds) if one is given, or `{blocks, timestamp}`."""
@@ -28,6 +31,19 @@ class Controls:
             raise invalid_params(f"blocks: from 1 to {MAX_BLOCKS}")
         await self._chain.mine(count, timestamp)
         return "0x0"
+
+    async def set_automine(self, on: object) -> bool:
+        """evm_setAutomine: true mines a block with each transaction, instead of by interval."""
+        await self._miner.set_automine(params.boolean(on, "automine"))
+        return True
+
+    async def set_interval_mining(self, seconds: object) -> bool:
+        """evm_setIntervalMining: a block every so many seconds (as anvil reads it); 0: only on demand."""
+        wanted = params.quantity(seconds, "seconds")
+        if wanted > MAX_INTERVAL:
+            raise invalid_params(f"seconds: at most {MAX_INTERVAL}")
+        await self._miner.set_interval(wanted or None)
+        return True
 
     def increase_time(self, seconds: object) -> int:
         """evm_increaseTime: later blocks are that many seconds later; returns the whole offset so far."""
@@ -54,9 +70,9 @@ class Controls:
     def drop_transaction(self, tx_hash: object) -> str | None:
         """bascule_dropTransaction: forgets a waiting transaction, as a full pool does; null if none waits."""
         wanted = params.data(tx_hash, "transaction hash", 32)
-        if self._chain.queue.get(wanted) is None:
+        if self._chain.pool.get(wanted) is None:
             return None
-        self._chain.queue.discard([wanted])
+        self._chain.pool.discard([wanted])
         return encode.data(wanted)
 
     def set_base_fee(self, options: object) -> dict[str, str]:

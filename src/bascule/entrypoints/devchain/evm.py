@@ -5,7 +5,7 @@ snapshots and restarts cheap. Not thread-safe; `chain.LocalChain` keeps it on on
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -18,6 +18,7 @@ from eth_utils.exceptions import ValidationError
 
 from bascule.entrypoints.devchain import encode
 from bascule.entrypoints.devchain.genesis import genesis_chain
+from bascule.entrypoints.devchain.ordering import ByPrice
 from bascule.entrypoints.devchain.records import Block, Transaction
 
 if TYPE_CHECKING:
@@ -57,8 +58,15 @@ class Evm:
 
     def account(self, block_hash: bytes, address: bytes) -> Account:
         """Returns an account as it stands after that block."""
+        return self.accounts(block_hash, (address,))[address]
+
+    def accounts(self, block_hash: bytes, addresses: Iterable[bytes]) -> dict[bytes, Account]:
+        """Returns accounts as they stand after that block."""
         state = self.state(block_hash)
-        return Account(state.get_nonce(Address(address)), state.get_balance(Address(address)))
+        return {
+            address: Account(state.get_nonce(Address(address)), state.get_balance(Address(address)))
+            for address in addresses
+        }
 
     def decode(self, raw: bytes) -> "SignedTransactionAPI":
         """Returns the transaction of its wire bytes; raises whatever the decoder raises on nonsense."""
@@ -67,11 +75,11 @@ class Evm:
     def build(
         self,
         parent_hash: bytes,
-        waiting: Sequence[Sequence["SignedTransactionAPI"]],
+        waiting: Sequence["SignedTransactionAPI"],
         timestamp: int,
         base_fee: int | None = None,
     ) -> Built:
-        """Executes what fits and pays of `waiting` (one nonce-ordered run per sender) on top of the parent.
+        """Executes what fits and pays of `waiting`, given in order of arrival, on top of the parent.
 
         Nothing becomes canonical. A transaction that cannot be paid, or whose nonce is spent, is `refused`;
         one that is too cheap for now, too big for the room left or behind a gap is left out of both.
@@ -84,23 +92,26 @@ class Evm:
         vm = self.chain.get_vm(head)
         done: list[tuple[SignedTransactionAPI, ReceiptAPI]] = []
         refused: list[bytes] = []
-        for run in waiting:
-            for tx in run:
-                nonce = vm.state.get_nonce(tx.sender)
-                fee_cap: Any = tx.max_fee_per_gas
-                if tx.nonce < nonce:
-                    refused.append(tx.hash)
-                    continue
-                room = head.gas_limit - head.gas_used
-                if tx.nonce > nonce or tx.gas > room or fee_cap < head.base_fee_per_gas:
-                    break
+        due: Any = head.base_fee_per_gas
+        offers = ByPrice(waiting, due)
+        while (tx := offers.best()) is not None:
+            nonce = vm.state.get_nonce(tx.sender)
+            room = head.gas_limit - head.gas_used
+            if tx.nonce < nonce:
+                refused.append(tx.hash)
+                offers.taken()
+            elif tx.nonce > nonce or tx.gas > room or tx.max_fee_per_gas < due:
+                offers.set_aside()
+            else:
                 try:
                     receipt, _ = vm.apply_transaction(head, tx)
                 except ValidationError:
                     refused.append(tx.hash)
-                    break
+                    offers.set_aside()
+                    continue
                 head = vm.add_receipt_to_header(head, receipt)
                 done.append((tx, receipt))
+                offers.taken()
         vm.state.persist()
         transactions = [tx for tx, _ in done]
         head = head.copy(

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 from bascule.entrypoints.devchain.chain import LocalChain
 from bascule.entrypoints.devchain.control import Controls
 from bascule.entrypoints.devchain.errors import METHOD_NOT_FOUND, RpcError, invalid_params
+from bascule.entrypoints.devchain.mining import Miner
 from bascule.entrypoints.devchain.reads import Reads
 from bascule.entrypoints.devchain.state import StateReads
+from bascule.entrypoints.devchain.txpool import PoolReads
 
 
 class Method(NamedTuple):
@@ -22,9 +24,14 @@ class Method(NamedTuple):
 class Methods:
     """Every method the chain answers. A fault that bends answers belongs around `call`."""
 
-    def __init__(self, chain: LocalChain) -> None:
+    def __init__(self, chain: LocalChain, miner: Miner) -> None:
         reads = Reads(chain)
-        handlers = _reads(reads) | _state(StateReads(chain, reads)) | _controls(Controls(chain))
+        handlers = (
+            _reads(reads)
+            | _state(StateReads(chain, reads, miner))
+            | _pool(PoolReads(chain))
+            | _controls(Controls(chain, miner))
+        )
         self._methods = {name: _described(handler) for name, handler in handlers.items()}
 
     async def call(self, name: str, arguments: list[Any]) -> Any:
@@ -77,6 +84,15 @@ def _state(state: StateReads) -> dict[str, Callable[..., Any]]:
     }
 
 
+def _pool(pool: PoolReads) -> dict[str, Callable[..., Any]]:
+    return {
+        "txpool_content": pool.content,
+        "txpool_contentFrom": pool.content_from,
+        "txpool_inspect": pool.inspect,
+        "txpool_status": pool.status,
+    }
+
+
 def _controls(control: Controls) -> dict[str, Callable[..., Any]]:
     return {
         "bascule_dropTransaction": control.drop_transaction,
@@ -86,6 +102,8 @@ def _controls(control: Controls) -> dict[str, Callable[..., Any]]:
         "evm_increaseTime": control.increase_time,
         "evm_mine": control.mine,
         "evm_revert": control.revert,
+        "evm_setAutomine": control.set_automine,
+        "evm_setIntervalMining": control.set_interval_mining,
         "evm_snapshot": control.snapshot,
     }
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,7 +11,8 @@ from aiohttp import web
 from bascule.entrypoints.devchain.accounts import DevAccount, dev_accounts
 from bascule.entrypoints.devchain.chain import LocalChain, wall_clock
 from bascule.entrypoints.devchain.methods import Methods
-from bascule.entrypoints.devchain.mining import mine_forever
+from bascule.entrypoints.devchain.mining import Miner
+from bascule.entrypoints.devchain.pool import Limits
 from bascule.entrypoints.devchain.records import Block
 from bascule.entrypoints.devchain.server import application
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
@@ -27,8 +27,8 @@ class DevChain:
 
     `port` 0 takes a free one; `data_dir` None keeps nothing; `block_time` in seconds, None mines on demand
     (below one second timestamps run ahead of the clock, because each must be later than the last); `safe` and
-    `finalized` are distances from the head in blocks. `start` raises OSError when the port is taken and
-    `errors.DataDirError` when the stored chain cannot be used.
+    `finalized` are distances from the head in blocks; `limits` are the mempool's. `start` raises
+    OSError when the port is taken and `errors.DataDirError` when the stored chain cannot be used.
     """
 
     def __init__(
@@ -43,22 +43,24 @@ class DevChain:
         finalized: int = 4,
         clock: Callable[[], float] = wall_clock,
         failpoints: Failpoints = NO_FAILPOINTS,
+        limits: Limits = Limits(),  # noqa: B008  # immutable
     ) -> None:
         self._host, self._port = host, port
         self._data_dir, self._block_time = data_dir, block_time
         self.chain_id = chain_id
         self._safe, self._finalized, self._clock = safe, finalized, clock
         self._failpoints = failpoints
+        self._limits = limits
         self._chain: LocalChain | None = None
         self._runner: web.AppRunner | None = None
-        self._miner: asyncio.Task[None] | None = None
+        self._miner: Miner | None = None
 
     async def start(self) -> None:
         """Binds the port, loads the stored blocks and begins to answer."""
         chain = await asyncio.to_thread(self._load)
-        self._chain = chain
+        self._chain, self._miner = chain, Miner(chain)
         self._runner = web.AppRunner(
-            application(Methods(chain)),
+            application(Methods(chain, self._miner)),
             access_log=None,
             shutdown_timeout=SHUTDOWN_SECONDS,
             handle_signals=False,
@@ -71,8 +73,7 @@ class DevChain:
             await self.stop()
             raise
         self._port = int(self._runner.addresses[0][1])
-        if self._block_time is not None:
-            self._miner = asyncio.create_task(mine_forever(chain, self._block_time))
+        await self._miner.set_interval(self._block_time)
 
     def _load(self) -> LocalChain:
         return LocalChain(
@@ -82,14 +83,13 @@ class DevChain:
             finalized=self._finalized,
             clock=self._clock,
             failpoints=self._failpoints,
+            limits=self._limits,
         )
 
     async def stop(self) -> None:
         """Stops mining and answering and frees port and data directory. Idempotent."""
         if self._miner is not None:
-            self._miner.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._miner
+            await self._miner.stop()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._chain is not None:

@@ -98,7 +98,7 @@ class Reads:
         found = self._chain.index.transaction(wanted)
         if found:
             return msgspec.Raw(found[2].json)
-        waiting = self._chain.queue.get(wanted)
+        waiting = self._chain.pool.get(wanted)
         return encode.transaction(waiting, None, 0) if waiting else None
 
     def transaction_by_number(self, selector: object, position: object) -> Any:

@@ -7,14 +7,16 @@ from eth_typing import Address
 from bascule.entrypoints.devchain import calls, encode, params
 from bascule.entrypoints.devchain.chain import LocalChain
 from bascule.entrypoints.devchain.errors import invalid_params
+from bascule.entrypoints.devchain.mining import Miner
 from bascule.entrypoints.devchain.reads import Reads
 
 
 class StateReads:
     """Each answer is computed at one block that is resolved before the EVM is asked."""
 
-    def __init__(self, chain: LocalChain, reads: Reads) -> None:
+    def __init__(self, chain: LocalChain, reads: Reads, miner: Miner) -> None:
         self._chain = chain
+        self._miner = miner
         self._reads = reads
 
     async def balance(self, account: object, selector: object = "latest") -> str:
@@ -26,7 +28,7 @@ class StateReads:
         """eth_getTransactionCount; `pending` counts the sender's waiting transactions up to the first gap."""
         address, at = params.address(account), self._reads.existing_block(selector).hash
         nonce = (await self._chain.evm(lambda evm: evm.account(at, address))).nonce
-        return hex(self._chain.queue.next_nonce(address, nonce) if selector == "pending" else nonce)
+        return hex(self._chain.pool.next_nonce(address, nonce) if selector == "pending" else nonce)
 
     async def code(self, account: object, selector: object = "latest") -> str:
         """eth_getCode."""
@@ -53,7 +55,9 @@ class StateReads:
 
     async def send_raw(self, raw: object) -> str:
         """eth_sendRawTransaction."""
-        return encode.data(await self._chain.send(params.data(raw, "transaction")))
+        tx_hash = await self._chain.send(params.data(raw, "transaction"))
+        await self._miner.accepted(tx_hash)
+        return encode.data(tx_hash)
 
 
 def _no_overrides(value: Any) -> None:
