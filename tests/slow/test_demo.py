@@ -51,23 +51,17 @@ def dev(folder: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]", 
             process.wait(timeout=60)
 
 
-def demo(folder: Path, **more: str) -> tuple[int, list[dict[str, Any]], str]:
+def demo(folder: Path, *options: str, **more: str) -> tuple[int, list[dict[str, Any]], str]:
     """Exit code, lines and complaints of a whole demo."""
-    command = [*BASCULE, "demo", "--json", "--keep", str(folder)]
+    command = [*BASCULE, "demo", "--json", "--keep", str(folder), *options]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=240, env=environment(**more), check=False
     )
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
 
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def test_demo_checks_every_step_and_ends_by_itself(tmp_path: Path) -> None:
-    code, lines, complaints = demo(tmp_path / "demo")
-
-    assert code == 0, complaints
+def require_whole_story(lines: list[dict[str, Any]]) -> None:
+    """Every act was played, and each of its steps was checked."""
     done = next(line for line in lines if line["event"] == "done")
     assert done["steps"] >= 22
     acts = {line["act"] for line in lines if line["event"] == "step"}
@@ -81,6 +75,17 @@ def test_demo_checks_every_step_and_ends_by_itself(tmp_path: Path) -> None:
         "payouts",
         "reconciliation",
     }
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_demo_checks_every_step_and_ends_by_itself(tmp_path: Path) -> None:
+    code, lines, complaints = demo(tmp_path / "demo")
+
+    assert code == 0, complaints
+    require_whole_story(lines)
     with dev(tmp_path / "demo") as (_, ready):
         found = require_sound(ready)
     assert found.payouts_paid == 4

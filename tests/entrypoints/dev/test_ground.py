@@ -3,9 +3,11 @@
 import aiohttp
 import pytest
 
+from bascule.chain.abi import artifact
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, parse_address
 from bascule.domain.errors import Rejected
+from bascule.domain.vault import pack_item
 from bascule.entrypoints.dev import ground
 from bascule.entrypoints.dev.wallet import Wallet, balance_of, receipt
 from bascule.entrypoints.devchain.node import DevChain
@@ -65,3 +67,24 @@ async def test_chain_whose_first_account_is_poor_is_no_development_chain() -> No
 
         with pytest.raises(Rejected, match="has no money on this node"):
             await ground.lay(rpc, chain.chain_id, LANE_WALLET)
+
+
+async def test_vault_that_paid_for_another_installation_is_refused_before_anything_is_sent() -> None:
+    async with DevChain(block_time=0.1) as chain, aiohttp.ClientSession() as session:
+        rpc = Rpc(chain.url, session=session, guard=lambda: None)
+        customer = Wallet(rpc, chain.chain_id, ground.cast().customers[0].private_key)
+        laid = await ground.lay(rpc, chain.chain_id, customer.address)
+        await ground.lay(rpc, chain.chain_id, LANE_WALLET)  # nothing was paid yet: the lane changes hands
+        await ground.lay(rpc, chain.chain_id, customer.address)
+        item = pack_item(0, 1, customer.address)
+        batch = (bytes(laid.token), ground.LANE, bytes(32), 0, [item], [bytes(16)], 2**64 - 1)
+        pay = artifact("PayoutVault").calldata("pay", *batch)
+        await receipt(rpc, await customer.send(laid.vault, pay, gas=1_000_000))
+        deployer = ground.cast().deployer.address
+        sent = await rpc.call("eth_getTransactionCount", deployer, "pending")
+
+        with pytest.raises(Rejected, match="has paid for another installation"):
+            await ground.lay(rpc, chain.chain_id, LANE_WALLET)
+
+        assert await rpc.call("eth_getTransactionCount", deployer, "pending") == sent
+        await ground.lay(rpc, chain.chain_id, customer.address)

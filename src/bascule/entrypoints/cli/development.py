@@ -16,6 +16,13 @@ Host = Annotated[str, typer.Option(help="Address that everything listens on.")]
 BlockTime = Annotated[
     float, typer.Option(help="Seconds between blocks of the local chain.", min=0.05, max=3600)
 ]
+RpcUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Use this node instead of a local chain; it must mine by interval, as "
+        "anvil --block-time 1 --slots-in-an-epoch 4 does."
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,7 +38,7 @@ def dev(
     rpc_port: Annotated[
         int, typer.Option(help="Port of the local chain; 0 takes a free one.", min=0, max=65535)
     ] = 8545,
-    rpc_url: Annotated[str | None, typer.Option(help="Use this node instead of a local chain.")] = None,
+    rpc_url: RpcUrl = None,
     database_url: Annotated[
         str | None,
         typer.Option(help="Use this PostgreSQL database (its owner's login), not an embedded one."),
@@ -74,6 +81,7 @@ def dev(
 def demo(
     as_json: AsJson = False,
     block_time: BlockTime = 1.0,
+    rpc_url: RpcUrl = None,
     keep: Annotated[
         Path | None, typer.Option(help="Keep the data in this folder instead of a temporary one.")
     ] = None,
@@ -82,7 +90,16 @@ def demo(
     began = time.monotonic()
     from bascule.entrypoints.demo import run
 
-    raise typer.Exit(run(as_json=as_json, block_time=block_time, keep=keep, environ=os.environ, began=began))
+    raise typer.Exit(
+        run(
+            as_json=as_json,
+            block_time=block_time,
+            rpc_url=rpc_url,
+            keep=keep,
+            environ=os.environ,
+            began=began,
+        )
+    )
 
 
 def chain(

@@ -18,11 +18,17 @@ INTERRUPTED = 130
 
 
 def run(
-    *, as_json: bool, block_time: float, keep: Path | None, environ: Mapping[str, str], began: float
+    *,
+    as_json: bool,
+    block_time: float,
+    rpc_url: str | None,
+    keep: Path | None,
+    environ: Mapping[str, str],
+    began: float,
 ) -> int:
     """The exit code: 0 only if every step was checked. Raises as `tree.running` does."""
     folder = keep or Path(tempfile.mkdtemp(prefix="bascule-demo-"))
-    options = Options(data_dir=folder, port=0, rpc_port=0, block_time=block_time)
+    options = Options(data_dir=folder, port=0, rpc_port=0, rpc_url=rpc_url, block_time=block_time)
     try:
         with running(options, say=_complain, environ=environ, began=began) as bridge:
             return _tell(bridge, as_json=as_json, began=began)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bascule.chain.abi import artifact
+from bascule.entrypoints.demo import nodes
 from bascule.entrypoints.demo.stage import Stage, StepFailed, check, due
 from bascule.entrypoints.dev.wallet import Mined, receipt
 
@@ -128,17 +129,19 @@ async def late(stage: Stage) -> None:
 async def reorg(stage: Stage) -> None:
     """A payment disappears with its block, and comes back in another one as the same deposit."""
     act = "reorg"
+    if not await nodes.can_reorganise(stage.rpc):
+        stage.timeline.tell("The reorg is left out: this node has no method for it that we know.")
+        return
     await stage.opened.wait()  # the watcher reads at the head from here on: what it sees is not final yet
     for _ in range(REORG_TRIES):
         payment = await _pay_for_reorg(stage)
-        depth = await _depth(stage, payment.mined)
+        depth = await nodes.take_away(stage.rpc, payment.mined)
         if depth is not None:
             break
     else:
         raise StepFailed(f"{REORG_TRIES} payments were final before they could be taken back")
     stage.timeline.say(act, f"33.00 was seen in block {payment.mined.block_number}, not final yet")
     intent_id, mined = payment.intent_id, payment.mined
-    await stage.rpc.call("bascule_reorg", {"depth": hex(depth), "drop": [mined.hash]})
     gone = await stage.intent_until(
         intent_id,
         lambda i: i["status"] == "requires_action" and "reorged" in i["flags"],
@@ -185,13 +188,6 @@ async def _pay_for_reorg(stage: Stage) -> _Payment:
     )
     [deposit] = (await stage.merchant.get(f"/v1/payment_intents/{intent['id']}/deposits"))["data"]
     return _Payment(intent["id"], deposit["id"], raw, mined)
-
-
-async def _depth(stage: Stage, mined: Mined) -> int | None:
-    """How many blocks a reorg must replace to take a payment away; None when it is final or nearly so."""
-    head = int(await stage.rpc.call("eth_blockNumber"), 16)
-    final = int((await stage.rpc.call("eth_getBlockByNumber", "finalized", False))["number"], 16)
-    return head - mined.block_number + 1 if final + 1 < mined.block_number else None
 
 
 async def play(stage: Stage) -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 from bascule.chain.rpc import Rpc
 from bascule.domain.errors import BasculeError
 from bascule.entrypoints import wiring
-from bascule.entrypoints.demo import money_in, money_out
+from bascule.entrypoints.demo import money_in, money_out, nodes
 from bascule.entrypoints.demo.stage import POLL_S, Api, Mailbox, Stage, StepFailed, Timeline, check
 from bascule.services.reconciler import Reconciler, describe
 
@@ -59,6 +59,11 @@ async def _play(stage: Stage, address: str, config: Path) -> None:
         endpoint = await api.post("/v1/webhook_endpoints", url=f"{address}/{name}", enabled_events=["*"])
         stage.mail.secrets[name] = endpoint["secret"]
     stage.timeline.say("webhooks", f"merchant and treasury listen at {address}")
+    if not await nodes.mines_by_itself(stage.rpc):
+        raise StepFailed(
+            "this anvil does not mine by whole seconds, and on demand nothing becomes final; "
+            "start it as anvil --block-time 1 --slots-in-an-epoch 4"
+        )
     async with asyncio.TaskGroup() as acts:
         acts.create_task(money_in.play(stage))
         acts.create_task(money_out.play(stage))

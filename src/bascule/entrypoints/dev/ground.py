@@ -81,6 +81,7 @@ async def lay(
         )
     )
     token = deployment.plan_token("USD Coin", "USDC", deployer.address)
+    await _require_own_lane(rpc, plan.vault.address, lane_wallet)
     sent: list[str] = []
     for each in (plan.factory, plan.vault, token):
         if await _code(rpc, each.address) == b"":
@@ -146,6 +147,18 @@ async def _require_dev_chain(rpc: Rpc, deployer: Wallet) -> None:
             f"this chain has no deployment proxy at {hexed(deployment.PROXY)}",
             param="rpc_url",
             next_step="start the node with it (anvil has it), or leave out --rpc-url",
+        )
+
+
+async def _require_own_lane(rpc: Rpc, vault: Address, lane_wallet: Address) -> None:
+    """A lane that paid for somebody else goes on from that one's last payout, which only its books know."""
+    operator = await _ask(rpc, vault, "PayoutVault", "operator", LANE)
+    if operator != int.from_bytes(lane_wallet, "big") and await _ask(rpc, vault, "PayoutVault", "head", LANE):
+        raise Rejected(
+            "chain_of_another_installation",
+            f"the vault {hexed(vault)} on this node has paid for another installation",
+            param="rpc_url",
+            next_step="start the node anew, or name that installation's folder by --data-dir",
         )
 
 
