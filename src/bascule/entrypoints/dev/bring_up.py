@@ -340,6 +340,8 @@ def shell(ready: Mapping[str, Any]) -> str:
         "SECRET_KEY": ready["secret_key"],
         "TREASURY_KEY": ready["treasury"]["secret_key"],
         "NETWORK": caip2(ready["chain_id"]),
+        "RPC_URL": ready["rpc_url"],
+        "CUSTOMER_KEY": ready["funded_accounts"][0]["private_key"],
     }
     return "".join(f"{name}={quote_shell(value)}\n" for name, value in values.items())
 
