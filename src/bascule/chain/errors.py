@@ -30,27 +30,31 @@ class NodeSays(StrEnum):
     UNKNOWN = "unknown"
 
 
-# First match wins. Words of geth core/txpool/errors.go and core/error.go, nethermind AcceptTxResult,
-# reth's pool errors, anvil, eth-tester, and of hosted providers.
+# First match wins. Words of geth core/txpool/errors.go and core/error.go, erigon's pool, nethermind
+# AcceptTxResult, besu RpcErrorType, nitro, reth's pool errors, anvil, eth-tester, and of hosted providers.
 _WORDS: tuple[tuple[re.Pattern[str], NodeSays], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), meaning)
     for pattern, meaning in (
         # First, as a contract may put any of the words below into its reason.
         (r"execution reverted|\breverted?\b|vm exception", NodeSays.REVERTED),
         (r"already ?known|\bknown transaction|already imported|already in .*pool", NodeSays.ALREADY_KNOWN),
+        (r"existing tx with same hash", NodeSays.ALREADY_KNOWN),
         (r"replacement.*(underpriced|fee too low)", NodeSays.REPLACEMENT_UNDERPRICED),
         (r"nonce (is )?too low|old ?nonce|nonce.*already (been )?used", NodeSays.NONCE_TOO_LOW),
-        (r"nonce (is )?too high|nonce ?gap|gapped.nonce", NodeSays.NONCE_TOO_HIGH),
+        (r"nonce (is )?too (high|distant)|nonce ?gap|gapped.nonce", NodeSays.NONCE_TOO_HIGH),
         (r"(max fee per gas|fee cap).*less than.*base ?fee|below.*base ?fee", NodeSays.FEE_BELOW_BASE),
-        (r"underpriced|fee ?too ?low|(tip.*|price )below.*minimum", NodeSays.UNDERPRICED),
-        (r"insufficient (funds|balance)", NodeSays.INSUFFICIENT_FUNDS),
-        (r"intrinsic gas too low|out of gas|gas limit.*exceed|exceeds block gas limit", NodeSays.GAS_TOO_LOW),
-        (r"(tx|transaction )pool is full|txpool.*full|account limit exceeded", NodeSays.POOL_FULL),
+        (r"underpriced|fee ?too ?low|(tip|gas price).*below.*minimum", NodeSays.UNDERPRICED),
+        (r"insufficient ?(funds|balance)|cost exceeds account balance", NodeSays.INSUFFICIENT_FUNDS),
+        (r"intrinsic gas (too low|exceeds)|out of gas|gas limit.*exceed", NodeSays.GAS_TOO_LOW),
+        (r"exceeds block gas limit", NodeSays.GAS_TOO_LOW),
+        (r"pool (is )?full|txpool.*full|queue full|account limit exceeded", NodeSays.POOL_FULL),
         (r"rate limit|too many requests|compute units|capacity exceeded|\b429\b", NodeSays.RATE_LIMITED),
-        (r"query returned more than|too many results|response size", NodeSays.TOO_MANY_RESULTS),
-        (r"block range|limit exceeded", NodeSays.TOO_MANY_RESULTS),
+        (r"(request|\brps) limit", NodeSays.RATE_LIMITED),
+        (r"query returned more than|too many results|max results|response size", NodeSays.TOO_MANY_RESULTS),
+        (r"block range|too many blocks|limited to .* range", NodeSays.TOO_MANY_RESULTS),
+        (r"range.*exceeds|limit exceeded", NodeSays.TOO_MANY_RESULTS),
         (r"(unknown|missing) block|(header|block) not found", NodeSays.UNKNOWN_BLOCK),
-        (r"missing trie node|state.*not available|no state available", NodeSays.UNKNOWN_BLOCK),
+        (r"missing trie node|state.*(not |un)available|no state available", NodeSays.UNKNOWN_BLOCK),
         (r"method.*(not found|not available|not supported|does not exist)", NodeSays.METHOD_MISSING),
     )
 )  # fmt: skip
