@@ -40,6 +40,7 @@ docs: .venv/ready ## rewrites the generated documents
 	$(BIN)/bascule docs
 	$(BIN)/bascule openapi
 	$(BIN)/python -m tests.support.scenarios_doc
+	$(BIN)/python -m tests.support.faults_doc
 
 lock: .venv/ready ## pins requirements.txt anew from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -82,8 +82,7 @@ class LocalNode:
 
     async def deploy(self, sender: DevAccount, contract: str, types: list[str], args: list[Any]) -> str:
         """Deploys `abi/<contract>.json`, mining one block, and returns its address."""
-        code: str = json.loads((ABI / f"{contract}.json").read_text())["bytecode"]
-        receipt = await self.transact(sender, data=code + encode(types, args).hex())
+        receipt = await self.transact(sender, data=creation_code(contract, types, args))
         assert receipt["status"] == "0x1", f"{contract} was not deployed"
         address: str = receipt["contractAddress"]
         return address
@@ -95,6 +94,12 @@ class LocalNode:
         call = {"to": contract, "data": calldata(signature, args)}
         answer = decode([returns], bytes.fromhex((await self.rpc("eth_call", call, at))[2:]))[0]
         return to_checksum_address(answer) if returns == "address" else answer
+
+
+def creation_code(contract: str, types: list[str], args: list[Any]) -> str:
+    """Returns what a transaction carries that deploys `abi/<contract>.json`, as hex."""
+    code: str = json.loads((ABI / f"{contract}.json").read_text())["bytecode"]
+    return code + encode(types, args).hex()
 
 
 def calldata(signature: str, args: list[Any]) -> str:

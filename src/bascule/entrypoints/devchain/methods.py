@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from bascule.entrypoints.devchain.chain import LocalChain
 from bascule.entrypoints.devchain.control import Controls
 from bascule.entrypoints.devchain.errors import METHOD_NOT_FOUND, RpcError, invalid_params
+from bascule.entrypoints.devchain.faults.armed import Faults
+from bascule.entrypoints.devchain.faults.controls import fault_controls
 from bascule.entrypoints.devchain.mining import Miner
 from bascule.entrypoints.devchain.reads import Reads
 from bascule.entrypoints.devchain.state import StateReads
@@ -22,15 +24,17 @@ class Method(NamedTuple):
 
 
 class Methods:
-    """Every method the chain answers. A fault that bends answers belongs around `call`."""
+    """Every method the chain answers; `faults` are those the server bends answers by."""
 
     def __init__(self, chain: LocalChain, miner: Miner) -> None:
+        self.faults = Faults()
         reads = Reads(chain)
         handlers = (
             _reads(reads)
             | _state(StateReads(chain, reads, miner))
             | _pool(PoolReads(chain))
             | _controls(Controls(chain, miner))
+            | fault_controls(self.faults)
         )
         self._methods = {name: _described(handler) for name, handler in handlers.items()}
 

@@ -14,6 +14,8 @@ from bascule.entrypoints.devchain.errors import (
     SERVER_ERROR,
     RpcError,
 )
+from bascule.entrypoints.devchain.faults.delivery import deliver
+from bascule.entrypoints.devchain.faults.exchange import exchange
 from bascule.entrypoints.devchain.methods import Methods
 
 # geth's limits: 5 MiB of body, 1,000 requests in a batch.
@@ -25,7 +27,7 @@ log = logging.getLogger(__name__)
 def application(methods: Methods) -> web.Application:
     """Returns the web application; every path answers, as users append paths of other nodes."""
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.StreamResponse:
         return await _answer(request, methods)
 
     app = web.Application(client_max_size=MAX_BODY)
@@ -33,7 +35,7 @@ def application(methods: Methods) -> web.Application:
     return app
 
 
-async def _answer(request: web.Request, methods: Methods) -> web.Response:
+async def _answer(request: web.Request, methods: Methods) -> web.StreamResponse:
     if request.method == "OPTIONS":
         return _preflight(request)
     if request.method != "POST":
@@ -48,7 +50,19 @@ async def _answer(request: web.Request, methods: Methods) -> web.Response:
         return _response(_error(None, too_large), status=413)
     except orjson.JSONDecodeError:
         return _response(_error(None, RpcError(PARSE_ERROR, "parse error")))
+    if methods.faults:
+        return await _misbehave(request, body, methods)
     return _response(await _dispatch(body, methods))
+
+
+async def _misbehave(request: web.Request, body: Any, methods: Methods) -> web.StreamResponse:
+    """Answers through the faults that are set; they see and bend plain JSON."""
+
+    async def truth(payload: Any, upstream: str | None) -> Any:
+        told = await _dispatch(payload, methods)
+        return None if told is None else orjson.loads(msgspec.json.encode(told))
+
+    return await deliver(request, await exchange(methods.faults, body, truth))
 
 
 async def _dispatch(body: Any, methods: Methods) -> Any:
