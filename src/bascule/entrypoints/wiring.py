@@ -1,15 +1,17 @@
 """The only place where things are constructed: each process from its settings, with nothing it does not need.
 
 Every builder opens what the process stands on, refuses what must not be (schema, role, chain, keystore), says
-that it is ready, and works until `stop`. Heavy modules are imported by the process that needs them.
+that it is ready, and works until `stop`. What works by turns is built apart (`watching`, `paying`, `telling`),
+so that a test can take the turns itself. Heavy modules are imported by the process that needs them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from bascule.entrypoints.ports import listen
 from bascule.entrypoints.schedule import Due, Loop
 from bascule.services.failpoints import Failpoints
 from bascule.services.outbox import Outbox
-from bascule.services.seams import SystemClock, SystemEntropy
+from bascule.services.seams import Clock, SystemClock, SystemEntropy
 from bascule.settings import BadConfiguration, ChainSettings, Settings, load
 from bascule.storage import networks, overview
 from bascule.storage.database import Database
@@ -41,10 +43,10 @@ DEVELOPMENT_CHAINS = (31_337, 1_337)
 
 
 class Seams:
-    """The real clock and randomness, and what tells of happenings with them."""
+    """The real clock, unless another is given, and randomness, and what tells of happenings with them."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.clock = SystemClock()
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
         self.entropy = SystemEntropy()
         self.outbox = Outbox(self.clock, self.entropy)
         self.failpoints = failpoints(settings)
@@ -129,11 +131,35 @@ async def network_of(db: Database, chain: str) -> Network:
     raise Rejected("chain_unknown", f"there is no chain {chain}", next_step=f"chains here: {served}")
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a process does by turns, ready to be run. facts: what it says of itself when it is ready."""
+
+    db: Database
+    facts: Mapping[str, Any]
+    loops: Sequence[Loop]
+    due: Sequence[Due] = ()
+
+    async def run(self, seams: Seams, ready: Ready, stop: asyncio.Event) -> None:
+        """Takes every turn until `stop`."""
+        ready(self.facts)
+        await schedule.run_all(
+            self.db, seams.clock, loops=self.loops, due=self.due, stop=stop, failpoints=seams.failpoints
+        )
+
+
 async def watcher(settings: Settings, chain: str, *, ready: Ready, stop: asyncio.Event) -> None:
     """Reads one chain until `stop`."""
+    seams = Seams(settings)
+    async with watching(settings, chain, seams) as work:
+        await work.run(seams, ready, stop)
+
+
+@asynccontextmanager
+async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterator[Work]:
+    """A watcher of one chain; its lease is given back at the end."""
     from bascule.services.watcher import Watcher
 
-    seams = Seams(settings)
     async with database(settings, "watcher") as db, nodes(settings, db.refuse_open_transaction) as rpcs:
         network = await network_of(db, chain)
         configured = settings.chain(network.chain_id)
@@ -148,14 +174,20 @@ async def watcher(settings: Settings, chain: str, *, ready: Ready, stop: asyncio
             failpoints=seams.failpoints,
             lease_seconds=settings.lease_s,
         )
-        ready({"chain_id": network.chain_id})
-        loop = Loop(worker, configured.poll_interval_ms / 1000)
-        await schedule.run_all(db, seams.clock, loops=[loop], stop=stop)
+        yield Work(db, {"chain_id": network.chain_id}, [Loop(worker, configured.poll_interval_ms / 1000)])
         await worker.release()
 
 
 async def submitter(settings: Settings, lane: str, *, ready: Ready, stop: asyncio.Event) -> None:
     """Pays through one lane (`CHAIN/NAME`) until `stop`."""
+    seams = Seams(settings)
+    async with paying(settings, lane, seams) as work:
+        await work.run(seams, ready, stop)
+
+
+@asynccontextmanager
+async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[Work]:
+    """The submitter of one lane (`CHAIN/NAME`); its lease is given back at the end."""
     from bascule.entrypoints.signer_client import SignerClient
     from bascule.services.submitter import Submitter, SubmitterSettings
 
@@ -164,7 +196,6 @@ async def submitter(settings: Settings, lane: str, *, ready: Ready, stop: asynci
         raise Rejected(
             "lane_invalid", f"{lane} is not a lane", next_step="write CHAIN/NAME, e.g. base/vault-0"
         )
-    seams = Seams(settings)
     async with database(settings, "submitter") as db, nodes(settings, db.refuse_open_transaction) as rpcs:
         network = await network_of(db, chain)
         configured = settings.chain(network.chain_id)
@@ -183,19 +214,20 @@ async def submitter(settings: Settings, lane: str, *, ready: Ready, stop: asynci
                 settings=SubmitterSettings(lease_seconds=settings.lease_s),
                 failpoints=seams.failpoints,
             )
-            ready({"lane": f"{network.chain_id}/{name}"})
-            loop = Loop(worker, configured.poll_interval_ms / 1000)
-            await schedule.run_all(db, seams.clock, loops=[loop], stop=stop)
+            poll_s = configured.poll_interval_ms / 1000
+            yield Work(db, {"lane": f"{network.chain_id}/{name}"}, [Loop(worker, poll_s)])
             await worker.release()
 
 
-async def signer(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> None:
+async def signer(
+    settings: Settings, *, ready: Ready, stop: asyncio.Event, seams: Seams | None = None
+) -> None:
     """Signs what its own rosters and limits allow, until `stop`."""
     from bascule.entrypoints.signer_server import SignerServer, require_usable
     from bascule.services.signer import Signer
     from bascule.signing.keystore import open_keystore
 
-    seams = Seams(settings)
+    seams = seams or Seams(settings)
     path: Path = settings.need("signer_socket")
     require_usable(path)
     key = await open_keystore(settings.need("signer_keystore"), settings.need("signer_keystore_password"))
@@ -211,6 +243,14 @@ async def signer(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> No
 
 async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> None:
     """Numbers events, sends webhooks, ends what is overdue, reconciles, until `stop`."""
+    seams = Seams(settings)
+    async with telling(settings, seams) as work:
+        await work.run(seams, ready, stop)
+
+
+@asynccontextmanager
+async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
+    """Sequencer and dispatcher; expirer and reconciler when they are due."""
     from bascule.services.dispatcher import Dispatcher
     from bascule.services.egress import EgressRules
     from bascule.services.expirer import Expirer
@@ -219,7 +259,6 @@ async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> No
     from bascule.services.reconciler import Reconciler
     from bascule.services.sequencer import Sequencer
 
-    seams = Seams(settings)
     poll_s = settings.poll_interval_ms / 1000
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(database(settings, "worker"))
@@ -248,12 +287,16 @@ async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> No
             Loop(sequencer, poll_s, channel="bascule_outbox"),
             Loop(dispatcher, poll_s, channel="bascule_deliveries", busy=lambda: dispatcher.in_flight > 0),
         ]
-        ready({})
-        await schedule.run_all(db, seams.clock, loops=loops, due=due, stop=stop, failpoints=seams.failpoints)
+        yield Work(db, {}, loops, due)
 
 
 async def api(
-    settings: Settings, *, ready: Ready, stop: asyncio.Event, listening: socket.socket | None = None
+    settings: Settings,
+    *,
+    ready: Ready,
+    stop: asyncio.Event,
+    listening: socket.socket | None = None,
+    seams: Seams | None = None,
 ) -> None:
     """Serves the API until `stop`. listening: a socket bound beforehand; without it the settings' address."""
     import uvicorn
@@ -261,7 +304,7 @@ async def api(
     from bascule.entrypoints.api.app import create_app
     from bascule.entrypoints.api.deps import ApiDeps
 
-    seams = Seams(settings)
+    seams = seams or Seams(settings)
     seed: bytes = settings.need("deposit_seed")
     pepper: str = settings.need("api_pepper")
     sock = listening or listen(settings.api_host, settings.api_port)
