@@ -1,7 +1,7 @@
 """The only place where things are constructed: each process from its settings, with nothing it does not need.
 
 Every builder opens what the process stands on, refuses what must not be (schema, role, chain, keystore), says
-that it is ready, and works until `stop`. What works by turns is built apart (`watching`, `paying`, `telling`),
+that it is ready, and works until `stop`. What works by turns is built apart (`watching`, `paying`, `telling`)
 so that a test can take the turns itself. Heavy modules are imported by the process that needs them.
 """
 

@@ -13,8 +13,9 @@ import pytest
 from aiohttp import web
 
 from bascule.entrypoints.demo import stage
-from bascule.entrypoints.demo.stage import Api, Mailbox, StepFailed, Timeline, check
-from bascule.entrypoints.demo.story import receiving, tell
+from bascule.entrypoints.demo.stage import Api, StepFailed, Timeline, check
+from bascule.entrypoints.demo.story import tell
+from bascule.entrypoints.mailbox import Mailbox, receiving
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 EVENT = {"id": "evt_1", "type": "payment_intent.succeeded", "data": {"object": {"id": "pi_1"}}}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 import json
 import sys
 import time
@@ -14,12 +12,12 @@ from secrets import token_hex
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address
 from bascule.domain.errors import BasculeError
 from bascule.entrypoints.dev.wallet import Wallet
+from bascule.entrypoints.mailbox import Mailbox
 
 POLL_S = 0.1
 PATIENCE_S = 45.0
@@ -115,43 +113,6 @@ class Api:
 
 
 @dataclass
-class Mailbox:
-    """A webhook receiver. Every delivery is verified (Standard Webhooks, by hand) before it counts."""
-
-    secrets: dict[str, str] = field(default_factory=dict)
-    events: dict[str, dict[str, Any]] = field(default_factory=dict)
-    refused: list[str] = field(default_factory=list)
-    deliveries: int = 0
-
-    async def receive(self, request: web.Request) -> web.Response:
-        """Takes a delivery at /{owner}; 400 when its signature is not the owner's."""
-        body = await request.read()
-        name = request.match_info["owner"]
-        event_id, stamp = request.headers["webhook-id"], request.headers["webhook-timestamp"]
-        key = base64.b64decode(self.secrets[name].removeprefix("whsec_"))
-        expected = base64.b64encode(
-            hmac.digest(key, f"{event_id}.{stamp}.".encode() + body, "sha256")
-        ).decode()
-        given = [entry.partition(",")[2] for entry in request.headers["webhook-signature"].split()]
-        if (
-            not any(hmac.compare_digest(expected, each) for each in given)
-            or abs(time.time() - int(stamp)) > 300
-        ):
-            self.refused.append(event_id)
-            return web.Response(status=400)
-        self.deliveries += 1
-        self.events[event_id] = json.loads(body)
-        return web.Response(status=204)
-
-    def find(self, event_type: str, object_id: str) -> dict[str, Any] | None:
-        """The verified event of this type about this object."""
-        for event in self.events.values():
-            if event["type"] == event_type and event["data"]["object"]["id"] == object_id:
-                return event
-        return None
-
-
-@dataclass
 class Stage:
     """Everything an act needs. ready: the fields of the ready line; opened: the treasury is booked."""
 
@@ -207,7 +168,7 @@ class Stage:
         """The signed webhook about an object, received and verified."""
 
         async def look() -> dict[str, Any]:
-            return self.mail.find(event_type, object_id) or {}
+            return dict(self.mail.find(event_type, object_id) or {})
 
         return await self.until(look, bool, f"the webhook {event_type} of {object_id}")
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 
 from bascule.chain.rpc import Rpc
 from bascule.domain.errors import BasculeError
 from bascule.entrypoints import wiring
 from bascule.entrypoints.demo import money_in, money_out, nodes
-from bascule.entrypoints.demo.stage import POLL_S, Api, Mailbox, Stage, StepFailed, Timeline, check
+from bascule.entrypoints.demo.stage import POLL_S, Api, Stage, StepFailed, Timeline, check
+from bascule.entrypoints.mailbox import Mailbox, receiving
 from bascule.services.reconciler import Reconciler, describe
 
 STORY_SECONDS = 180.0
@@ -49,7 +49,7 @@ async def tell(
     timeline.tell(
         f"\nAll {timeline.steps} steps were checked: {took:.1f} s in all, ready after {ready_s:.1f} s.",
         event="done", steps=timeline.steps, seconds=round(took, 2), ready_seconds=round(ready_s, 2),
-        webhooks=mail.deliveries,
+        webhooks=len(mail.deliveries),
     )  # fmt: skip
     return True
 
@@ -96,24 +96,6 @@ async def _reconcile(stage: Stage, config: Path) -> None:
             f"block {each['block_number']}: chain {each['on_chain']}, journal {each['journal']}, residual 0",
             **{name: each[name] for name in ("on_chain", "journal", "residual")},
         )
-
-
-class receiving:
-    """The mailbox behind HTTP on a free port of this machine; gives its address."""
-
-    def __init__(self, mail: Mailbox) -> None:
-        app = web.Application()
-        app.router.add_post("/{owner}", mail.receive)
-        self._runner = web.AppRunner(app, access_log=None)
-
-    async def __aenter__(self) -> str:
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
 
 
 def _leaves(failed: Exception) -> list[Exception]:
