@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from bascule.domain.errors import Halted
+from bascule.entrypoints.testing.postgres import fast_folder
 from bascule.storage.embedded import EmbeddedPostgres, ServerUrl, sweep_abandoned
-from tests.support.postgres import fast_folder
 
 
 @pytest.fixture

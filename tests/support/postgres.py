@@ -3,8 +3,6 @@
 import asyncio
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,37 +11,15 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from bascule.storage.embedded import EmbeddedPostgres, ServerUrl, sweep_abandoned
+from bascule.entrypoints.testing.postgres import copy_database, drop_database, throwaway_server
+from bascule.storage.embedded import ServerUrl
 from bascule.storage.migrate import migrate
 from bascule.storage.roles import PROCESSES, group_of
 
-PREFIX = "bascule-test-"
 TEMPLATE = "template_bascule"
 # Other programs than the embedded ones for a whole run, for example /usr/lib/postgresql/15/bin
 BIN_VARIABLE = "BASCULE_TEST_POSTGRES_BIN"
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
-MEMORY_FOLDER = Path("/dev/shm")
-MEMORY_NEEDED = 2 << 30  # bytes; a database of tests is 10 MB
-
-
-def fast_folder() -> str:
-    """Where throw-away data goes: memory when there is plenty (10 ms to copy a database; disk: up to 400)."""
-    roomy = MEMORY_FOLDER.is_dir() and shutil.disk_usage(MEMORY_FOLDER).free >= MEMORY_NEEDED
-    return str(MEMORY_FOLDER) if roomy and os.access(MEMORY_FOLDER, os.W_OK) else tempfile.gettempdir()
-
-
-@contextmanager
-def throwaway_server(bin_dir: Path | None = None) -> Iterator[ServerUrl]:
-    """A volatile server in a temporary folder, both gone afterwards; folders left by killed runs go first."""
-    home = fast_folder()
-    sweep_abandoned(Path(home), PREFIX)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
-    folder.chmod(0o755)
-    try:
-        with EmbeddedPostgres(folder, volatile=True, bin_dir=bin_dir) as url:
-            yield url
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -56,16 +32,12 @@ class TestServer:
     secret: str
 
     def create(self, name: str, template: str = TEMPLATE) -> None:
-        """A copy of the template; FILE_COPY is three times faster than the log when fsync is off."""
-        self.admin.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
+        """A copy of the template."""
+        copy_database(self.admin, name, template)
 
     def drop(self, name: str) -> None:
         """Removes a database, whoever is still connected."""
-        self.admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        drop_database(self.admin, name)
 
     def url_of(self, database: str, role: str = "owner") -> str:
         """The URL of a database as owner, or as the login of a process."""

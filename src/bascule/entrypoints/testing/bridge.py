@@ -1,0 +1,167 @@
+"""A whole bridge for one test, as a merchant and a treasury use it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import aiohttp
+
+from bascule.domain.chain import caip2
+from bascule.entrypoints.mailbox import Delivery
+from bascule.entrypoints.testing import inside
+from bascule.entrypoints.testing.api_client import ask
+from bascule.entrypoints.testing.chain import USDC, Chain
+from bascule.services.reconciler import describe
+
+MERCHANT = "merchant"
+SETTLE_S = 20.0
+
+
+class Bridge:
+    """API, workers, signer, database and chain of one test; a demo merchant and a treasury with keys.
+
+    Reach it as your product does: HTTP at `api_url` with `secret_key`. Webhooks go to `webhook_url`, which
+    verifies and keeps them, and to every endpoint you register yourself. Between `settle` calls nothing moves
+    but the API, so that a test sees each state it asks for.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        within: inside.Inside,
+        session: aiohttp.ClientSession,
+        ready: Mapping[str, Any],
+    ) -> None:
+        self._run = chain.background.run
+        self._inside, self._session, self._ready = within, session, ready
+        self.chain = chain
+        self.api_url: str = within.api_url
+        self.secret_key: str = ready["secret_key"]
+        self.publishable_key: str = ready["publishable_key"]
+        self.treasury_key: str = ready["treasury"]["secret_key"]
+        self.webhook_url = f"{within.mailbox_url}/{MERCHANT}"
+        self.network = caip2(chain.chain_id)
+
+    @property
+    def webhook_secret(self) -> str:
+        """The `whsec_…` under which `deliveries` are signed."""
+        return self._inside.mailbox.secrets[MERCHANT]
+
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None, *, key: str = "") -> Any:
+        """One request to the API with the merchant's key, or another. Raises: ApiRefused."""
+        return self._run(ask(self._session, key or self.secret_key, method, path, body))
+
+    def create_intent(self, amount: str, currency: str = USDC, **fields: Any) -> dict[str, Any]:
+        """A new payment intent of the merchant's."""
+        body = {"amount": amount, "currency": currency, **fields}
+        answer: dict[str, Any] = self.request("POST", "/v1/payment_intents", body)
+        return answer
+
+    def intent(self, intent: Mapping[str, Any] | str) -> dict[str, Any]:
+        """The intent as it is now, by its id or by an earlier answer."""
+        name = intent if isinstance(intent, str) else intent["id"]
+        answer: dict[str, Any] = self.request("GET", f"/v1/payment_intents/{name}")
+        return answer
+
+    def pay(self, intent: Mapping[str, Any], amount: str | None = None, *, payer: int = 0) -> str:
+        """Offers a payment to the intent's address; `mine` puts it on the chain. Returns its hash.
+
+        amount: decimal string, else what is missing. payer: one of `chain.accounts`.
+        """
+        now = self.intent(intent)
+        action = now["next_action"]
+        if action is None:
+            raise ValueError(f"{now['id']} is {now['status']} and waits for no payment")
+        details = action["display_deposit_details"]["deposit_addresses"][self.network]
+        token = details["supported_tokens"][0]
+        return self.chain.pay(details["address"], token["contract"], amount or token["amount"], payer=payer)
+
+    def mine(self, blocks: int = 1) -> int:
+        """Mines; the first block takes what waits. Returns the new head's number."""
+        return self.chain.mine(blocks)
+
+    def reorg(self, depth: int = 1, drop: Collection[str] = ()) -> int:
+        """As `chain.reorg`: the last blocks are replaced, without the transactions in `drop`."""
+        return self.chain.reorg(depth, drop)
+
+    def advance(self, seconds: int) -> None:
+        """Time moves on for the chain (by one block) and the services; `settle` does what is due."""
+        self.chain.advance(seconds)
+
+    def settle(self, within: float = SETTLE_S) -> None:
+        """Lets the services work until they have nothing to do: every block read, every webhook answered.
+
+        Mines nothing and moves no time. Raises: NotSettled after `within` seconds; it says what still waits.
+        """
+        self.chain.catch_up()
+        self._run(self._inside.settle(within))
+
+    def finalize(self, within: float = SETTLE_S) -> None:
+        """Settles, mines until all there is now is final, and settles: money is booked, payouts are paid."""
+        self.settle(within)
+        self.chain.finalize()
+        self.settle(within)
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Every webhook that reached `webhook_url`, verified, repeated ones too: raw body and headers."""
+        return list(self._inside.mailbox.deliveries)
+
+    def events(self, event_type: str | None = None) -> list[dict[str, Any]]:
+        """The merchant's events so far, of one type or all, each once; only what was received counts."""
+        found = [dict(event) for event in self._inside.mailbox.events]
+        return [event for event in found if event_type in (None, event["type"])]
+
+    def answer_webhooks(self, status: int) -> None:
+        """What `webhook_url` answers from now on; with 500 the bridge will try again, later."""
+        self._inside.mailbox.answers = status
+
+    def create_payout(self, amount: str, to: str, currency: str = USDC, **fields: Any) -> dict[str, Any]:
+        """A new payout by the treasury, which waits for two approvals."""
+        body = {"amount": amount, "currency": currency, "network": self.network, "to": to, **fields}
+        answer: dict[str, Any] = self.request("POST", "/v1/payouts", body, key=self.treasury_key)
+        return answer
+
+    def payout(self, payout: Mapping[str, Any] | str) -> dict[str, Any]:
+        """The payout as it is now."""
+        name = payout if isinstance(payout, str) else payout["id"]
+        answer: dict[str, Any] = self.request("GET", f"/v1/payouts/{name}", key=self.treasury_key)
+        return answer
+
+    def approve(self, payout: Mapping[str, Any], *, approver: int = 0) -> dict[str, Any]:
+        """One of the three approvers signs the payout (EIP-712) as it stands now."""
+        from bascule.entrypoints.cli.people import sign_typed_data
+
+        key = self._ready["treasury"]["approvers"][approver]["private_key"]
+        address, signature = sign_typed_data(key, self.payout(payout)["next_action"]["typed_data"])
+        body = {"approver": address, "signature": signature}
+        path = f"/v1/payouts/{payout['id']}/approve"
+        answer: dict[str, Any] = self.request("POST", path, body, key=self.treasury_key)
+        return answer
+
+    def reconcile(self) -> list[dict[str, Any]]:
+        """The books against the chain at the newest final block, a comparison per token."""
+        found = self._run(self._inside.reconciler.reconcile())
+        return [dict(describe(subject, each)) for subject, each in found]
+
+
+@contextmanager
+def opened(chain: Chain, place: inside.Place, ready: Mapping[str, Any]) -> Iterator[Bridge]:
+    """A bridge on `chain`, with one webhook endpoint of the merchant's that hears everything."""
+    with (
+        chain.background.within(inside.opened(place, chain.clock)) as running,
+        chain.background.within(_session(running.api_url)) as session,
+    ):
+        made = Bridge(chain, running, session, ready)
+        body = {"url": made.webhook_url, "enabled_events": ["*"]}
+        endpoint = made.request("POST", "/v1/webhook_endpoints", body)
+        running.mailbox.secrets[MERCHANT] = endpoint["secret"]
+        yield made
+
+
+@asynccontextmanager
+async def _session(api_url: str) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(api_url) as session:
+        yield session
