@@ -115,6 +115,11 @@ class Settings:
         False, parse.boolean, unit="true or false",
         meaning="webhooks may go to loopback and plain http; refused beside a live key", example="false",
     )  # fmt: skip
+    sandbox: bool = value(
+        False, parse.boolean, unit="true or false",
+        meaning="/v1/test_helpers may pay and misbehave on development chains; refused beside anything live",
+        example="false",
+    )  # fmt: skip
     webhook_timeout_s: float = value(
         10.0, parse.seconds, unit="seconds", meaning="how long a webhook receiver may take", example="10"
     )

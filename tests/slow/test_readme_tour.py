@@ -1,4 +1,4 @@
-"""The README's tour is run as it stands."""
+"""The README's tour, and the sandbox page's, are run as they stand."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,33 +16,51 @@ from tests.support.source import ROOT
 
 pytestmark = pytest.mark.slow
 
-TOUR = re.compile(r"<!-- tour -->\n```bash\n(.*?)```", re.DOTALL)
+BIN = Path(sys.executable).parent
+Tour = Callable[[str], str]
 
 
-def test_readme_tour_runs_as_it_stands(tmp_path: Path) -> None:
-    blocks = TOUR.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(blocks) >= 4
-    bin_folder = Path(sys.executable).parent
+@pytest.fixture
+def walked(tmp_path: Path) -> Iterator[Tour]:
+    """Runs the marked blocks of a document as one script beside a fresh `bascule dev`; gives its output."""
     (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / "bin").symlink_to(bin_folder)
+    (tmp_path / ".venv" / "bin").symlink_to(BIN)
     environ = {k: v for k, v in os.environ.items() if not k.startswith("BASCULE_")}
     dev = subprocess.Popen(
-        [str(bin_folder / "bascule"), "dev", "--port", "0", "--rpc-port", "0", "--json"],
+        [str(BIN / "bascule"), "dev", "--port", "0", "--rpc-port", "0", "--json"],
         cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    try:
-        assert dev.stdout is not None
-        assert json.loads(dev.stdout.readline())["event"] == "ready"
 
+    def walk(document: str) -> str:
+        text = (ROOT / document).read_text(encoding="utf-8")
+        blocks = re.findall(r"<!-- tour -->\n```bash\n(.*?)```", text, re.DOTALL)
+        assert len(blocks) >= 4
         done = subprocess.run(
             [shutil.which("bash") or "/bin/bash", "-euo", "pipefail", "-c", "\n".join(blocks)],
             cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=180,
         )  # fmt: skip
-
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "The intent has succeeded" in done.stdout
-        assert "The payout is paid" in done.stdout
+        return done.stdout
+
+    try:
+        assert dev.stdout is not None
+        assert json.loads(dev.stdout.readline())["event"] == "ready"
+        yield walk
     finally:
         dev.send_signal(signal.SIGTERM)
         dev.communicate(timeout=30)
     assert dev.returncode == 0
+
+
+def test_readme_tour_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("README.md")
+
+    assert "The intent has succeeded" in said
+    assert "The payout is paid" in said
+
+
+def test_sandbox_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/sandbox.md")
+
+    assert re.findall(r"pi_\w+ is (\w+)", said) == ["succeeded", "processing", "requires_action"]
+    assert '"test_helpers.gas_spike"' in said

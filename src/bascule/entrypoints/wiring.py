@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -33,6 +33,9 @@ from bascule.storage.database import Database
 from bascule.storage.migrate import require_schema
 from bascule.storage.networks import Network
 from bascule.storage.roles import group_of
+
+if TYPE_CHECKING:
+    from bascule.services.sandbox import Sandbox
 
 # Settings are read here alone; who needs their type or a value asks wiring.
 __all__ = ["BadConfiguration", "ChainSettings", "Ready", "Seams", "Settings", "Unfit", "load"]
@@ -81,6 +84,37 @@ async def _refuse_local_webhooks(settings: Settings, db: Database) -> None:
             f"is true beside {live} live keys",
             "BASCULE_WEBHOOK_ALLOW_LOCAL=false",
         )
+
+
+async def _refuse_sandbox(settings: Settings, db: Database) -> None:
+    """The sandbox moves money that is nobody's; it stands beside nothing that is somebody's."""
+    if [chain.id for chain in settings.chains if chain.id not in DEVELOPMENT_CHAINS] or not settings.chains:
+        raise BadConfiguration(
+            "BASCULE_SANDBOX",
+            "is for development chains alone",
+            "unset it, or BASCULE_CHAINS=31337=http://127.0.0.1:8545",
+        )
+    async with db.read() as conn:
+        live = await overview.live_keys(conn)
+        real = [network.name for network in await networks.every(conn) if network.livemode]
+    if live or real:
+        beside = f"{live} live keys" if live else f"the live network {real[0]}"
+        raise BadConfiguration("BASCULE_SANDBOX", f"is true beside {beside}", "BASCULE_SANDBOX=false")
+
+
+@asynccontextmanager
+async def _sandbox(settings: Settings, db: Database) -> AsyncIterator[Sandbox | None]:
+    """Opened for development chains alone, with accounts whose keys everybody knows."""
+    if not settings.sandbox:
+        yield None
+        return
+    from bascule.chain.dev_node import DevNode
+    from bascule.entrypoints.dev.purse import WellKnownPurse
+    from bascule.services.sandbox import Sandbox
+
+    await _refuse_sandbox(settings, db)
+    async with nodes(settings, db.refuse_open_transaction) as rpcs:
+        yield Sandbox(db, {chain_id: DevNode(rpc) for chain_id, rpc in rpcs.items()}, WellKnownPurse())
 
 
 @asynccontextmanager
@@ -299,17 +333,17 @@ async def api(
     seams: Seams | None = None,
 ) -> None:
     """Serves the API until `stop`. listening: a socket bound beforehand; without it the settings' address."""
-    import uvicorn
-
     from bascule.entrypoints.api.app import create_app
     from bascule.entrypoints.api.deps import ApiDeps
 
     seams = seams or Seams(settings)
     seed: bytes = settings.need("deposit_seed")
     pepper: str = settings.need("api_pepper")
-    sock = listening or listen(settings.api_host, settings.api_port)
-    async with database(settings, "api") as db:
+    async with AsyncExitStack() as stack:
+        sock = stack.enter_context(listening or listen(settings.api_host, settings.api_port))
+        db = await stack.enter_async_context(database(settings, "api"))
         await _refuse_local_webhooks(settings, db)
+        sandbox = await stack.enter_async_context(_sandbox(settings, db))
         app = create_app(
             ApiDeps(
                 db=db,
@@ -321,24 +355,31 @@ async def api(
                 allow_local_webhooks=settings.webhook_allow_local,
                 public_url=settings.public_url,
                 failpoints=seams.failpoints,
+                sandbox=sandbox,
             )
         )
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=3
-        )
-        server = uvicorn.Server(config)
-        server.capture_signals = nullcontext  # type: ignore[assignment,method-assign] # signals set `stop`, nothing else
-        serving = asyncio.create_task(server.serve(sockets=[sock]))
-        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn sets a flag, no event
-            await asyncio.sleep(0.005)
-        if server.started:
-            ready({"port": sock.getsockname()[1]})
-        await asyncio.wait(
-            [serving, stopping := asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED
-        )
-        stopping.cancel()
-        server.should_exit = True
-        await serving
+        await _serve(app, sock, ready=ready, stop=stop)
+
+
+async def _serve(app: Any, sock: socket.socket, *, ready: Ready, stop: asyncio.Event) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=3
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[assignment,method-assign] # signals set `stop`, nothing else
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn sets a flag, no event
+        await asyncio.sleep(0.005)
+    if server.started:
+        ready({"port": sock.getsockname()[1]})
+    await asyncio.wait(
+        [serving, stopping := asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED
+    )
+    stopping.cancel()
+    server.should_exit = True
+    await serving
 
 
 def wallet_of(private_key: str) -> Address:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from bascule.entrypoints.cli.app import run
+from bascule.entrypoints.ports import free_port
 from bascule.services import api_keys
 from bascule.storage.database import Database
 from tests.support.postgres import TestServer
@@ -132,6 +133,39 @@ def test_local_webhooks_beside_a_live_key_stop_the_worker(
     assert "BASCULE_WEBHOOK_ALLOW_LOCAL is true beside 1 live keys" in capsys.readouterr().err
 
 
+def test_sandbox_beside_a_live_key_stops_the_api(
+    told: Told, database_url: Url, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [merchant] = told("merchants", "create", "Shoe shop")
+    told("keys", "create", "--account", merchant["id"], "--live")
+    open_sandbox(monkeypatch, database_url("api"), "31337=http://127.0.0.1:1")
+
+    assert run(["api"]) == 1
+    assert "BASCULE_SANDBOX is true beside 1 live keys" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("chains", [None, "1=http://127.0.0.1:1", "31337=http://a 1=http://b"])
+def test_sandbox_is_refused_where_money_may_be_real(
+    chains: str | None,
+    database_url: Url,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    open_sandbox(monkeypatch, database_url("api"), chains)
+
+    assert run(["api"]) == 1
+    assert "BASCULE_SANDBOX is for development chains alone" in capsys.readouterr().err
+
+
+def open_sandbox(monkeypatch: pytest.MonkeyPatch, url: str, chains: str | None) -> None:
+    monkeypatch.setenv("BASCULE_DATABASE_URL", url)
+    monkeypatch.setenv("BASCULE_SANDBOX", "true")
+    monkeypatch.setenv("BASCULE_DEPOSIT_SEED", "ab" * 32)
+    monkeypatch.setenv("BASCULE_API_PORT", str(free_port("127.0.0.1", 0)))
+    if chains:
+        monkeypatch.setenv("BASCULE_CHAINS", chains)
+
+
 @pytest.mark.parametrize("chains", [None, "1=http://127.0.0.1:1", "31337=http://a 1=http://b"])
 def test_failpoints_are_refused_where_money_may_be_real(
     chains: str | None,
@@ -159,15 +193,16 @@ def test_failpoint_nobody_knows_is_named(
     assert "no failpoint is named 'worker.somewhere'" in capsys.readouterr().err
 
 
-def test_live_key_is_refused_where_webhooks_may_go_to_this_machine(
-    told: Told, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("switch", ["BASCULE_WEBHOOK_ALLOW_LOCAL", "BASCULE_SANDBOX"])
+def test_live_key_is_refused_where_a_switch_for_tests_is_on(
+    switch: str, told: Told, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [merchant] = told("merchants", "create", "Shoe shop")
-    monkeypatch.setenv("BASCULE_WEBHOOK_ALLOW_LOCAL", "true")
+    monkeypatch.setenv(switch, "true")
 
     assert run(["keys", "create", "--account", merchant["id"], "--live"]) == 1
 
-    assert "BASCULE_WEBHOOK_ALLOW_LOCAL" in capsys.readouterr().err
+    assert switch in capsys.readouterr().err
     assert told("keys", "list", "--account", merchant["id"]) == []
 
 

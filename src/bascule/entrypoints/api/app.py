@@ -23,6 +23,7 @@ from bascule.entrypoints.api import (
     payouts,
     problems,
     reference,
+    test_helpers,
     webhook_endpoints,
 )
 from bascule.entrypoints.api.deps import ApiDeps
@@ -37,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *catalog.OPERATIONS,
     *events.OPERATIONS,
     *webhook_endpoints.OPERATIONS,
+    *test_helpers.OPERATIONS,
 )
 
 

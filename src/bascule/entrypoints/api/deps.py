@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from bascule.services.api_keys import PEPPER_MIN
@@ -11,9 +11,11 @@ from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.intents import Intents
 from bascule.services.outbox import Outbox
 from bascule.services.payouts import Payouts
+from bascule.services.sandbox import Sandbox
 from bascule.services.seams import Clock, Entropy
 from bascule.services.webhooks import Webhooks
 from bascule.storage.database import Database
+from bascule.storage.idempotency import Scope
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class ApiDeps:
 
     db: opened, under the API's own login; pepper: at least 32 secret bytes; deposit_seed: at least 16,
     the same for ever; deposit_epoch: raised after a restore; allow_local_webhooks: http and loopback
-    targets for test-mode endpoints (dev only); public_url: where the world reaches us, no slash at the end.
+    targets for test-mode endpoints (dev only); public_url: where the world reaches us, no slash at the end;
+    sandbox: None wherever money may be real; in_flight: keys of requests that act on nodes just now.
     """
 
     db: Database
@@ -34,6 +37,8 @@ class ApiDeps:
     allow_local_webhooks: bool = False
     public_url: str = "http://127.0.0.1:8000"
     failpoints: Failpoints = NO_FAILPOINTS
+    sandbox: Sandbox | None = None
+    in_flight: set[Scope] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         assert len(self.pepper) >= PEPPER_MIN, f"a pepper of at least {PEPPER_MIN} bytes"

@@ -24,6 +24,7 @@ from bascule.storage.idempotency import Scope, StoredAnswer
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 Effect = Callable[[Connection], Awaitable[bytes]]
+Act = Callable[[], Awaitable[bytes]]
 
 
 def read_key(request: Request, *, required: bool) -> str | None:
@@ -60,9 +61,7 @@ async def once(
         else:
             scope = Scope(caller.account_id, caller.livemode, key)
             if not await idempotency.try_lock(conn, scope):
-                raise KeyInUse(
-                    "idempotency_key_in_use", "A request with this Idempotency-Key is being worked on."
-                )
+                raise _in_use()
             stored = await idempotency.find(conn, scope)
             if stored is not None:
                 return _replayed(stored, print_), True
@@ -71,6 +70,39 @@ async def once(
             deps.failpoints.hit("api.before_commit")
     deps.failpoints.hit("api.after_commit")
     return answer, False
+
+
+async def once_outside(
+    deps: ApiDeps, caller: Caller, key: str | None, print_: bytes, act: Act
+) -> tuple[bytes, bool]:
+    """As `once`, for what acts on a node: no transaction is open while it does.
+
+    The answer is kept after the act, and what is in flight is known to this process alone. After a crash in
+    between a retry acts again, so nothing that may never happen twice is done this way.
+    """
+    if key is None:
+        return await act(), False
+    scope = Scope(caller.account_id, caller.livemode, key)
+    if scope in deps.in_flight:
+        raise _in_use()
+    deps.in_flight.add(scope)
+    try:
+        async with deps.db.read() as conn:
+            stored = await idempotency.find(conn, scope)
+        if stored is not None:
+            return _replayed(stored, print_), True
+        answer = await act()
+
+        async def kept(conn: Connection) -> bytes:
+            return answer
+
+        return await once(deps, caller, key, print_, kept)
+    finally:
+        deps.in_flight.discard(scope)
+
+
+def _in_use() -> KeyInUse:
+    return KeyInUse("idempotency_key_in_use", "A request with this Idempotency-Key is being worked on.")
 
 
 def _replayed(stored: StoredAnswer, print_: bytes) -> bytes:

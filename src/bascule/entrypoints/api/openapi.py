@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from bascule.domain.webhook import API_VERSION
 from bascule.entrypoints.api.decode import FORM, JSON
-from bascule.entrypoints.api.operation import Operation
+from bascule.entrypoints.api.operation import Operation, Outside
 from bascule.entrypoints.api.params import Params
 from bascule.entrypoints.api.problems import MEDIA_TYPE
 from bascule.entrypoints.api.shape import Problem
@@ -127,7 +127,7 @@ def _operation(operation: Operation, names: dict[Any, str], schemas: dict[str, A
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "description": f"{operation.effect.__doc__} Needs the scope `{operation.scope}`.",
+        "description": f"{operation.told} Needs the scope `{operation.scope}`.",
         "tags": [operation.tag],
         "parameters": _parameters(operation, schemas[names[operation.params]]),
         "responses": _responses(operation, names),
@@ -187,7 +187,8 @@ def _responses(operation: Operation, names: dict[Any, str]) -> dict[str, Any]:
         }
     }
     possible = [400, 401, 403, 500, 503]
-    if "{" in operation.path or "starting_after" in operation.params.model_fields:
+    paged = "starting_after" in operation.params.model_fields
+    if "{" in operation.path or paged or isinstance(operation.effect, Outside):
         possible.append(404)
     if operation.conflicts or operation.key != "none":
         possible.append(409)

@@ -64,6 +64,13 @@ Effect = Callable[[Call[Any], Connection], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """An effect on a node instead of our rows: no transaction is open while it acts."""
+
+    act: Callable[[Call[Any]], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A method on a path. scope: what a key must carry; key: whether an Idempotency-Key is taken."""
 
@@ -72,7 +79,7 @@ class Operation:
     name: str
     summary: str
     scope: str
-    effect: Effect
+    effect: Effect | Outside
     params: type[Params]
     returns: Any
     key: Key = "none"
@@ -83,6 +90,13 @@ class Operation:
     def tag(self) -> str:
         """The resource it belongs to."""
         return self.path.split("/")[2]
+
+    @property
+    def told(self) -> str:
+        """What it does, in one sentence."""
+        does = self.effect.act if isinstance(self.effect, Outside) else self.effect
+        assert does.__doc__ is not None, f"{self.name} says what it does"
+        return does.__doc__
 
     @property
     def reads(self) -> bool:
@@ -115,15 +129,9 @@ async def _answer(operation: Operation, deps: ApiDeps, request: Request, request
     params = await _params(operation, request)
     call: Call[Any] = Call(deps, caller, params, request.path_params, request.url.path, request_id, key)
     if operation.reads:
-        async with deps.db.read() as conn:
-            shown = await operation.effect(call, conn)
-        return _json(orjson.dumps(shown), {})
+        return _json(await _shown(operation.effect, call), {})
     print_ = idempotency.fingerprint(request, caller, params.model_dump(mode="json", exclude_unset=True))
-
-    async def effect(conn: Connection) -> bytes:
-        return orjson.dumps(await operation.effect(call, conn))
-
-    answer, replayed = await idempotency.once(deps, caller, key, print_, effect)
+    answer, replayed = await _done_once(operation.effect, call, print_)
     deps.failpoints.hit("api.before_response")
     headers = {} if key is None else {"idempotency-key": key}
     response = _json(answer, headers | ({"idempotent-replayed": "true"} if replayed else {}))
@@ -133,6 +141,30 @@ async def _answer(operation: Operation, deps: ApiDeps, request: Request, request
 
 async def _answered(deps: ApiDeps) -> None:
     deps.failpoints.hit("api.after_response")
+
+
+async def _shown(effect: Effect | Outside, call: Call[Any]) -> bytes:
+    if isinstance(effect, Outside):
+        return orjson.dumps(await effect.act(call))
+    async with call.deps.db.read() as conn:
+        return orjson.dumps(await effect(call, conn))
+
+
+async def _done_once(effect: Effect | Outside, call: Call[Any], print_: bytes) -> tuple[bytes, bool]:
+    key = call.idempotency_key
+    if isinstance(effect, Outside):
+        outside = effect
+
+        async def act() -> bytes:
+            return orjson.dumps(await outside.act(call))
+
+        return await idempotency.once_outside(call.deps, call.caller, key, print_, act)
+    inside = effect
+
+    async def write(conn: Connection) -> bytes:
+        return orjson.dumps(await inside(call, conn))
+
+    return await idempotency.once(call.deps, call.caller, key, print_, write)
 
 
 async def _params(operation: Operation, request: Request) -> Params:

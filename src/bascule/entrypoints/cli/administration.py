@@ -121,11 +121,12 @@ async def _issue(account: str, kind: Any, live: bool, name: str, scopes: tuple[s
     from bascule.storage import accounts, audit
 
     settings = loaded_settings()
-    if live and settings.webhook_allow_local:  # else no process of this installation starts again
-        raise CommandFailed(
-            "BASCULE_WEBHOOK_ALLOW_LOCAL is true here, which is refused beside a live key",
-            "make live keys on an installation where it is false",
-        )
+    for switch in ("webhook_allow_local", "sandbox"):
+        if live and getattr(settings, switch):  # else no process of this installation starts again
+            raise CommandFailed(
+                f"BASCULE_{switch.upper()} is true here, which is refused beside a live key",
+                "make live keys on an installation where it is false",
+            )
     seams = wiring.Seams(settings)
     async with wiring.owner(settings) as db, db.transaction() as conn:
         if await accounts.get(conn, account) is None:

@@ -284,6 +284,7 @@ def _settings(
         "signer_keystore": str(installation.keystore),
         "signer_keystore_password": secrets.keystore_password,
         "webhook_allow_local": True,
+        "sandbox": True,
         "poll_interval_ms": 250,
         "lease_s": 4,
         "expire_interval_s": 1,

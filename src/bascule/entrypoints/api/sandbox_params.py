@@ -1,0 +1,106 @@
+"""The parameters and answers of test helpers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from bascule.entrypoints.api.params import AddressText, Amount, Currency, FormList, Id, Params, Text200
+from bascule.entrypoints.api.shape import AddressOut, Atomic, Caip2, HashOut, Shape
+
+BLOCKS_MAX = 1_000
+# 2**60 wei is more than 10**9 gwei: far above every fee ceiling, and below every overflow.
+BASE_FEE_MAX = 2**60
+Blocks = Annotated[int, Field(ge=1, le=BLOCKS_MAX)]
+
+
+class OnNetwork(Params):
+    """Which development network; needed only where an installation has several."""
+
+    network: Text200 | None = None
+
+
+class SandboxPay(OnNetwork):
+    """A payment; what is left out is chosen to fit: all that is missing, in the first accepted token."""
+
+    amount: Amount = None
+    token: Id | None = None
+    payer: AddressText = Field(default=None, validation_alias="from")
+
+
+class SandboxFaucet(OnNetwork):
+    """Test tokens, or the chain's own coin, for anybody: by token or by currency."""
+
+    amount: Amount
+    to: AddressText
+    token: Id | None = None
+    currency: Currency | None = None
+
+
+class ChainMine(OnNetwork):
+    """How many blocks."""
+
+    blocks: Blocks = 1
+
+
+class ChainReorg(OnNetwork):
+    """How many blocks are replaced, and which of their transactions do not come back."""
+
+    depth: Blocks
+    drop: Annotated[list[Text200], FormList, Field(max_length=100)] = []
+
+
+class ChainGasSpike(OnNetwork):
+    """Either a factor on the present base fee, or the base fee itself in wei."""
+
+    factor: Annotated[int, Field(ge=2, le=10_000)] | None = None
+    base_fee: Annotated[int, Field(ge=1, le=BASE_FEE_MAX)] | None = None
+    blocks: Blocks = 10
+
+
+class ChainDropTx(OnNetwork):
+    """Which waiting transaction."""
+
+    tx_hash: Text200
+
+
+class SentTransaction(Shape):
+    """A transaction that was sent; a block carries it soon."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    object: Literal["test_helpers.transaction"]
+    network: Caip2
+    tx_hash: HashOut
+    token: str
+    currency: str
+    amount_atomic: Atomic
+    source: AddressOut = Field(alias="from")
+    destination: AddressOut = Field(alias="to")
+
+
+class ChainHead(Shape):
+    """The chain's newest block."""
+
+    object: Literal["test_helpers.chain"]
+    network: Caip2
+    block_number: int
+    block_hash: HashOut
+
+
+class GasSpike(Shape):
+    """What gas will cost. base_fee: wei."""
+
+    object: Literal["test_helpers.gas_spike"]
+    network: Caip2
+    base_fee: Atomic
+    blocks: int
+
+
+class DroppedTransaction(Shape):
+    """The pool has forgotten it; whoever has its bytes can send them again."""
+
+    object: Literal["test_helpers.dropped_tx"]
+    network: Caip2
+    tx_hash: HashOut

@@ -1,0 +1,106 @@
+"""/v1/test_helpers: the sandbox. Only with test keys, on development chains, where no live key is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bascule.domain.errors import NotFound
+from bascule.entrypoints.api import sandbox_params as shapes
+from bascule.entrypoints.api.operation import Call, Operation, Outside
+from bascule.entrypoints.api.sandbox_params import (
+    ChainDropTx,
+    ChainGasSpike,
+    ChainMine,
+    ChainReorg,
+    SandboxFaucet,
+    SandboxPay,
+)
+from bascule.services import sandbox_money
+from bascule.services.sandbox import Place, Sandbox
+from bascule.services.sandbox_money import Wish
+
+
+async def pay(call: Call[SandboxPay]) -> dict[str, Any]:
+    """Pays an intent from a development account: exactly, or too little, too much, again, too late."""
+    id, asked = call.id("pi"), call.params
+    wish = Wish(asked.amount, asked.network, asked.token, None, asked.payer)
+    return await sandbox_money.pay(_sandbox(call), call.account_id, call.livemode, id, wish)
+
+
+async def faucet(call: Call[SandboxFaucet]) -> dict[str, Any]:
+    """Gives test tokens, or the chain's own coin, to an address."""
+    asked = call.params
+    wish = Wish(asked.amount, asked.network, asked.token, asked.currency, asked.to)
+    return await sandbox_money.give(_sandbox(call), call.livemode, wish)
+
+
+async def mine(call: Call[ChainMine]) -> dict[str, Any]:
+    """Mines blocks now."""
+    return await _sandbox(call).mine(await _place(call), call.params.blocks)
+
+
+async def reorg(call: Call[ChainReorg]) -> dict[str, Any]:
+    """Replaces the last blocks; their transactions come back, except those that are dropped."""
+    return await _sandbox(call).reorg(await _place(call), call.params.depth, call.params.drop)
+
+
+async def gas_spike(call: Call[ChainGasSpike]) -> dict[str, Any]:
+    """Makes gas dear for some blocks."""
+    asked = call.params
+    return await _sandbox(call).gas_spike(
+        await _place(call), factor=asked.factor, base_fee=asked.base_fee, blocks=asked.blocks
+    )
+
+
+async def drop_tx(call: Call[ChainDropTx]) -> dict[str, Any]:
+    """Makes the node's pool forget a transaction that waits."""
+    return await _sandbox(call).drop_tx(await _place(call), call.params.tx_hash)
+
+
+def _sandbox(call: Call[Any]) -> Sandbox:
+    if call.deps.sandbox is None:
+        raise NotFound(
+            "sandbox_disabled",
+            "This installation has no sandbox.",
+            next_step="bascule dev has one; elsewhere BASCULE_SANDBOX=true opens it on development chains.",
+        )
+    return call.deps.sandbox
+
+
+async def _place(call: Call[Any]) -> Place:
+    return await _sandbox(call).place(call.livemode, call.params.network)
+
+
+_PATH = "/v1/test_helpers"
+_CHAIN = f"{_PATH}/chain"
+_READ, _WRITE = "test_helpers:read", "test_helpers:write"
+_ANVIL_FIRST = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+
+OPERATIONS = (
+    Operation(
+        "POST", f"{_PATH}/payment_intents/{{id}}/pay", "sandbox_pay_payment_intent", "Pay an intent", _WRITE,
+        Outside(pay), SandboxPay, shapes.SentTransaction, "optional", example={"amount": "10.00"},
+    ),
+    Operation(
+        "POST", f"{_PATH}/tokens/faucet", "sandbox_faucet", "Give test tokens", _WRITE, Outside(faucet),
+        SandboxFaucet, shapes.SentTransaction, "optional",
+        example={"currency": "usdc", "amount": "100.00", "to": _ANVIL_FIRST},
+    ),
+    Operation(
+        "POST", f"{_CHAIN}/mine", "sandbox_mine", "Mine blocks", _WRITE, Outside(mine), ChainMine,
+        shapes.ChainHead, "optional", example={"blocks": 5},
+    ),
+    Operation(
+        "POST", f"{_CHAIN}/reorg", "sandbox_reorg", "Replace the last blocks", _WRITE, Outside(reorg),
+        ChainReorg, shapes.ChainHead, "optional", example={"depth": 2},
+    ),
+    Operation(
+        "POST", f"{_CHAIN}/gas_spike", "sandbox_gas_spike", "Make gas dear", _WRITE, Outside(gas_spike),
+        ChainGasSpike, shapes.GasSpike, "optional", example={"factor": 20, "blocks": 5},
+    ),
+    Operation(
+        "POST", f"{_CHAIN}/drop_tx", "sandbox_drop_tx", "Drop a waiting transaction", _WRITE,
+        Outside(drop_tx), ChainDropTx, shapes.DroppedTransaction, "optional", conflicts=True,
+        example={"tx_hash": "0x" + "ab" * 32},
+    ),
+)  # fmt: skip

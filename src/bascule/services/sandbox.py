@@ -1,0 +1,146 @@
+"""The sandbox: what a test may do to development chains through the API, never beside real money.
+
+No transaction is open while a node is asked, and nothing here writes a row of money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bascule.chain.dev_node import DevNode
+from bascule.chain.rpc import Rpc
+from bascule.domain.chain import Address, caip2, hex32, parse_hash
+from bascule.domain.errors import Conflict, Forbidden, Rejected
+from bascule.services.intent_view import Catalog, catalog
+from bascule.storage import overview
+from bascule.storage.database import Connection, Database
+from bascule.storage.networks import Network
+
+
+class Purse(Protocol):
+    """Accounts of development chains whose keys everybody knows. issuer: mints the test tokens."""
+
+    @property
+    def payers(self) -> Sequence[Address]: ...
+
+    @property
+    def issuer(self) -> Address: ...
+
+    async def send(
+        self, rpc: Rpc, chain_id: int, sender: Address, to: Address, data: bytes, value: int
+    ) -> str:
+        """Signs and sends with the sender's next nonce; the hash (0x-hex). Raises as `Rpc.call`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A development network and its node."""
+
+    network: Network
+    node: DevNode
+
+    @property
+    def name(self) -> str:
+        """Its CAIP-2 name."""
+        return caip2(self.network.chain_id)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """nodes: by chain id, of development chains alone. Every use-case raises Forbidden beside a live key."""
+
+    db: Database
+    nodes: Mapping[int, DevNode]
+    purse: Purse
+
+    async def mine(self, place: Place, blocks: int) -> dict[str, Any]:
+        """Blocks that would else come later."""
+        await place.node.mine(blocks)
+        return await _head(place)
+
+    async def reorg(self, place: Place, depth: int, drop: Sequence[str]) -> dict[str, Any]:
+        """Other blocks instead of the last ones."""
+        hashes = [parse_hash(text, param=f"drop.{n}") for n, text in enumerate(drop)]
+        await place.node.reorg(depth, hashes)
+        return await _head(place)
+
+    async def drop_tx(self, place: Place, tx_hash: str) -> dict[str, Any]:
+        """A waiting transaction that the pool forgets. Raises: Conflict when it does not wait."""
+        wanted = parse_hash(tx_hash, param="tx_hash")
+        if not await place.node.drop(wanted):
+            raise Conflict(
+                "transaction_not_waiting",
+                "No such transaction waits in the node's pool.",
+                param="tx_hash",
+                next_step="A mined one is taken back by chain/reorg, with its hash in drop.",
+            )
+        return {"object": "test_helpers.dropped_tx", "network": place.name, "tx_hash": hex32(wanted)}
+
+    async def gas_spike(
+        self, place: Place, *, factor: int | None, base_fee: int | None, blocks: int
+    ) -> dict[str, Any]:
+        """Gas that costs `base_fee` wei, or `factor` times as much as now, for some blocks."""
+        if base_fee is None:
+            if factor is None:
+                raise Rejected("parameter_missing", "Give factor or base_fee.", param="factor")
+            base_fee = factor * await place.node.next_base_fee()
+        elif factor is not None:
+            raise Rejected("parameter_invalid", "Give factor or base_fee, not both.", param="base_fee")
+        await place.node.set_base_fee(base_fee, blocks)
+        return {
+            "object": "test_helpers.gas_spike",
+            "network": place.name,
+            "base_fee": str(base_fee),
+            "blocks": blocks,
+        }
+
+    async def place(self, livemode: bool, network: str | None) -> Place:
+        """The development network that is meant; without a name, the only one. Raises: Rejected."""
+        async with self.db.read() as conn:
+            await self.require_test(conn, livemode)
+            known = await catalog(conn)
+        if network is None:
+            here = sorted(self.nodes.keys() & known.networks.keys())
+            if len(here) != 1:
+                raise Rejected("parameter_missing", "Name the network.", param="network")
+            chain_id = here[0]
+        else:
+            chain_id = self.chain_id(known, network)
+        return Place(known.networks[chain_id], self.nodes[chain_id])
+
+    async def require_test(self, conn: Connection, livemode: bool) -> None:
+        """Raises: Forbidden for a live key, and for every key once the installation has a live one."""
+        if livemode:
+            raise Forbidden(
+                "sandbox_livemode", "Test helpers take test keys alone.", next_step="Use an sk_test_… key."
+            )
+        if await overview.live_keys(conn):
+            raise Forbidden(
+                "sandbox_beside_live_key",
+                "This installation has a live key, so it has no sandbox any more.",
+                next_step="Test in an installation without live keys, such as bascule dev.",
+            )
+
+    def chain_id(self, known: Catalog, text: str) -> int:
+        """The development chain of this name. Raises: Rejected, Forbidden when it is another network's."""
+        for network in known.networks.values():
+            if text in (network.name, caip2(network.chain_id)):
+                if network.chain_id in self.nodes and not network.livemode:
+                    return network.chain_id
+                raise Forbidden(
+                    "sandbox_network_forbidden", f"{text:.70} is no development network.", param="network"
+                )
+        raise Rejected("network_unknown", f"No such network: {text!r:.70}.", param="network")
+
+
+async def _head(place: Place) -> dict[str, Any]:
+    head = await place.node.head()
+    return {
+        "object": "test_helpers.chain",
+        "network": place.name,
+        "block_number": int(head["number"], 16),
+        "block_hash": head["hash"],
+    }

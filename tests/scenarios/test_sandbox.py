@@ -1,0 +1,183 @@
+"""The sandbox: a merchant's test pays, undoes and disturbs through the API alone, on a real chain."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.money_in import Bridge, OpenAs, bridge
+from tests.support.money_out import Treasury, payee, treasury
+from tests.support.sandbox import ask, fresh_key, refusal, sandbox_api
+
+
+@pytest.fixture
+async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
+    async with bridge(db_as) as made:
+        yield made
+        await made.require_chain_and_rows_agree()
+
+
+@pytest.fixture
+async def shop(b: Bridge) -> AsyncIterator[httpx.AsyncClient]:
+    """The merchant's client; the default payer has test money."""
+    secret = await fresh_key(b.owner, b.merchant, b.clock)
+    async with sandbox_api(b.api, b.clock, {b.node.dev.chain_id: b.node.url}, secret) as client:
+        await ask(client, "tokens/faucet", currency="usdt", amount="1000.00", to=b.node.accounts[-1].address)
+        await ask(client, "chain/mine")
+        yield client
+
+
+async def intent(shop: httpx.AsyncClient, amount: str = "25.00") -> dict[str, Any]:
+    found: dict[str, Any] = (
+        await shop.post("/v1/payment_intents", json={"amount": amount, "currency": "usdt"})
+    ).json()
+    return found
+
+
+async def read(shop: httpx.AsyncClient, made: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = (await shop.get(f"/v1/payment_intents/{made['id']}")).json()
+    return found
+
+
+async def test_payment_from_the_sandbox_is_found_final_and_booked_like_any_other(
+    b: Bridge, shop: httpx.AsyncClient
+) -> None:
+    watcher = await b.started()
+    made = await intent(shop)
+
+    sent = await ask(shop, f"payment_intents/{made['id']}/pay")
+    head = await ask(shop, "chain/mine", blocks=5)
+    await b.settle_down(watcher)
+
+    done = await read(shop, made)
+    assert (done["status"], done["amount_confirmed"], done["flags"]) == ("succeeded", "25.000000", [])
+    assert [each["hash"] for each in done["evidence"]["transactions"]] == [sent["tx_hash"]]
+    assert sent["from"] == b.node.accounts[-1].address
+    assert (sent["amount_atomic"], sent["token"]) == ("25000000", b.token.id)
+    assert head["block_hash"] == "0x" + b.node.dev.chain.index.head.hash.hex()
+    assert await b.booked() == {"custody:forwarders": 25_000_000, "available:merchant": -25_000_000}
+
+
+async def test_payment_too_small_is_completed_by_the_next_one_and_a_third_is_too_much(
+    b: Bridge, shop: httpx.AsyncClient
+) -> None:
+    watcher = await b.started()
+    made = await intent(shop)
+    path = f"payment_intents/{made['id']}/pay"
+
+    async def paid(**body: Any) -> tuple[str, str]:
+        await ask(shop, path, **body)
+        await ask(shop, "chain/mine")
+        await b.settle_down(watcher)
+        now = await read(shop, made)
+        return now["status"], now["amount_received"]
+
+    assert await paid(amount="24.00") == ("requires_action", "24.000000")
+    assert await paid() == ("processing", "25.000000")
+    assert await refusal(shop, path) == (400, "parameter_missing", "amount")
+    await paid(amount="3.00")
+
+    assert [each["amount"] for each in await b.deposits()] == ["24.000000", "1.000000", "3.000000"]
+    assert "duplicate" in (await read(shop, made))["flags"]
+
+
+async def test_reorg_that_drops_the_payment_takes_the_intent_back(b: Bridge, shop: httpx.AsyncClient) -> None:
+    watcher = await b.started()
+    made = await intent(shop)
+    sent = await ask(shop, f"payment_intents/{made['id']}/pay")
+    await ask(shop, "chain/mine")
+    await b.settle_down(watcher)
+    assert (await read(shop, made))["status"] == "processing"
+
+    await ask(shop, "chain/reorg", depth=1, drop=[sent["tx_hash"]])
+    await b.settle_down(watcher)
+
+    gone = await read(shop, made)
+    assert (gone["status"], gone["amount_received"], gone["flags"]) == (
+        "requires_action",
+        "0.000000",
+        ["reorged"],
+    )
+    await ask(shop, f"payment_intents/{made['id']}/pay")
+    await ask(shop, "chain/mine", blocks=5)
+    await b.settle_down(watcher)
+    assert (await read(shop, made))["status"] == "succeeded"
+
+
+async def test_same_idempotency_key_pays_once_and_gets_the_same_answer(
+    b: Bridge, shop: httpx.AsyncClient
+) -> None:
+    watcher = await b.started()
+    made = await intent(shop)
+    path, key = f"/v1/test_helpers/payment_intents/{made['id']}/pay", {"idempotency-key": "pay-once"}
+
+    first = await shop.post(path, json={"amount": "5.00"}, headers=key)
+    second = await shop.post(path, json={"amount": "5.00"}, headers=key)
+    other = await shop.post(path, json={"amount": "6.00"}, headers=key)
+
+    assert first.status_code == 200
+    assert first.content == second.content
+    assert second.headers["idempotent-replayed"] == "true"
+    assert other.json()["error"]["code"] == "idempotency_key_reused"
+    await ask(shop, "chain/mine")
+    await b.settle_down(watcher)
+    assert [each["amount"] for each in await b.deposits()] == ["5.000000"]
+
+
+@asynccontextmanager
+async def treasurer(stage: Treasury) -> AsyncIterator[httpx.AsyncClient]:
+    secret = await fresh_key(stage.owner, stage.operator, stage.clock)
+    async with sandbox_api(
+        stage.api, stage.clock, {stage.node.dev.chain_id: stage.node.url}, secret
+    ) as client:
+        yield client
+
+
+async def test_payout_that_fell_out_of_the_pool_is_sent_again_and_paid_once(
+    db_as: OpenAs, tmp_path: Path
+) -> None:
+    async with treasury(db_as, tmp_path) as stage, treasurer(stage) as sandbox:
+        payout = await stage.approved("10.50", payee(1))
+        submitter = await stage.submitter()
+        await submitter.run_once()
+        [first] = (await stage.read(payout))["transactions"]
+
+        await ask(sandbox, "chain/drop_tx", tx_hash=first["hash"])
+        await stage.follow(2)
+        assert await stage.transfers_out() == []
+        again = await refusal(sandbox, "chain/drop_tx", tx_hash=first["hash"])
+        stage.clock.advance(timedelta(seconds=16))
+        await stage.run(submitter)
+
+        assert again == (409, "transaction_not_waiting", "tx_hash")
+        paid = await stage.read(payout)
+        assert (paid["status"], [t["hash"] for t in paid["transactions"]]) == ("paid", [first["hash"]])
+        await stage.require_truth()
+
+
+async def test_gas_spike_makes_a_payout_wait_until_its_fees_are_raised(db_as: OpenAs, tmp_path: Path) -> None:
+    async with treasury(db_as, tmp_path) as stage, treasurer(stage) as sandbox:
+        payout = await stage.approved("10.50", payee(1))
+        submitter = await stage.submitter()
+        await submitter.run_once()
+
+        spike = await ask(sandbox, "chain/gas_spike", base_fee=5 * 10**9, blocks=100)
+        rounds = 0
+        while (await stage.status(payout)) != "paid":
+            rounds += 1
+            assert rounds < 30, await stage.read(payout)
+            stage.clock.advance(timedelta(seconds=61))
+            await stage.run(submitter)
+
+        attempts = (await stage.read(payout))["transactions"]
+        block = await stage.node.rpc("eth_getBlockByNumber", "latest", False)
+        assert int(block["baseFeePerGas"], 16) == int(spike["base_fee"]) == 5 * 10**9
+        assert rounds > 1
+        assert len(attempts) > 1
+        await stage.require_truth()
