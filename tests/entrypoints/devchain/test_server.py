@@ -8,10 +8,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bascule.entrypoints.devchain import dispatch
+from bascule.entrypoints.devchain.dispatch import MAX_BATCH, MAX_BODY
 from bascule.entrypoints.devchain.methods import Methods
 from bascule.entrypoints.devchain.mining import Miner
-from bascule.entrypoints.devchain.server import MAX_BATCH, MAX_BODY
-from tests.support.chain import LocalNode
+from tests.support.chain import LocalNode, RpcFailure
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
 
@@ -71,11 +72,15 @@ ODD: list[Any] = [
 ]  # fmt: skip
 
 
+def method_names(node: LocalNode) -> list[str]:
+    return sorted(Methods(node.dev.chain, Miner(node.dev.chain))._methods)
+
+
 async def test_no_method_fails_inside_whatever_its_parameters(
     node: LocalNode, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Every method with every odd value in every position it has, one by one and together."""
-    names = sorted(Methods(node.dev.chain, Miner(node.dev.chain))._methods)
+    names = [name for name in method_names(node) if not name.endswith("subscribe")]
     requests = [
         CALL | {"method": name, "params": params}
         for name in names
@@ -132,6 +137,28 @@ async def test_batch_over_the_limit_is_refused_whole(node: LocalNode) -> None:
 
     assert answer["error"]["code"] == -32600
     assert await node.rpc("eth_blockNumber") == "0x0"
+
+
+async def test_batch_whose_answers_grow_too_large_is_cut_and_the_rest_not_carried_out(
+    node: LocalNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "MAX_BATCH_ANSWERS", 5_000)
+    block = CALL | {"method": "eth_getBlockByNumber", "params": ["0x0", False]}
+    notification = {"jsonrpc": "2.0", "method": "evm_mine"}
+
+    answers = await node.post([block, block, block, CALL | {"id": "b", "method": "evm_mine"}, notification])
+
+    assert [answer["id"] for answer in answers] == [1, 1, 1, "b"]
+    assert ["result" in answer for answer in answers] == [True, True, True, False]
+    assert answers[3]["error"] == {"code": -32003, "message": "response too large"}
+    assert await node.rpc("eth_blockNumber") == "0x0"
+
+
+async def test_time_beyond_what_a_header_holds_is_refused(node: LocalNode) -> None:
+    for method, value in (("evm_increaseTime", hex(2**64)), ("evm_mine", hex(2**64))):
+        with pytest.raises(RpcFailure, match="at most") as caught:
+            await node.rpc(method, value)
+        assert caught.value.code == -32602
 
 
 async def test_body_over_the_limit_is_refused(node: LocalNode) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from bascule.entrypoints.devchain.errors import RpcError, invalid_params, refused
 from bascule.entrypoints.devchain.evm import Account, Evm
+from bascule.entrypoints.devchain.feed import Feed
 from bascule.entrypoints.devchain.index import Index
 from bascule.entrypoints.devchain.journal import Journal
 from bascule.entrypoints.devchain.pool import Head, Limits, Pool
@@ -56,6 +57,7 @@ class LocalChain:
         self.chain_id = chain_id
         self.index = Index()
         self.pool = Pool(limits, clock)
+        self.feed = Feed()
         self.distances = {"safe": safe, "finalized": finalized}
         self.time_offset = 0
         # base fees that the next blocks will have whatever EIP-1559 says, in wei
@@ -111,9 +113,18 @@ class LocalChain:
         async with self._changing:
             head = self.index.head
             tx, account = await self.evm(lambda evm: _read(evm, raw, head.hash, self.chain_id))
-            self.pool.admit(tx, account, self._head())
+            promoted = self.pool.admit(tx, account, self._head())
             self._journal.append([raw])
+            self.feed.pending(promoted)
         return bytes(tx.hash)
+
+    def forget(self, tx_hash: bytes) -> bool:
+        """Drops a waiting transaction, as a full pool does, for good; False if none with that hash waits."""
+        if self.pool.get(tx_hash) is None:
+            return False
+        self.pool.discard([tx_hash])
+        self._journal.replace(self.pool.raws())
+        return True
 
     async def mine(self, count: int = 1, timestamp: int | None = None) -> Block:
         """Mines blocks, the first one with all that waits and fits, and returns the last.
@@ -170,10 +181,11 @@ class LocalChain:
             del self._snapshots[number - 1 :]
             if self.index.by_hash(target.hash) is None:
                 return False
-            self._publish(Change(target.number + 1, (), ()))
+            removed = self._publish(Change(target.number + 1, (), ()))
             senders = {tx.sender for tx in target.waiting}
             self._refill(target.waiting, await self.evm(lambda evm: evm.accounts(target.hash, senders)))
             self.time_offset = target.time_offset
+            self.feed.moved(removed, ())
             return True
 
     async def _extend(
@@ -202,10 +214,12 @@ class LocalChain:
             return change, spent, evm.accounts(tip.hash, senders)
 
         change, spent, accounts = await self.evm(build)
-        self._publish(change)
+        removed = self._publish(change)
         del self.set_base_fees[: len(base_fees)]
         self.pool.discard(spent)
-        self.pool.settle(accounts, self.index.head.gas_limit)
+        promoted = self.pool.settle(accounts, self.index.head.gas_limit)
+        self.feed.moved(removed, change.blocks)
+        self.feed.pending(promoted)
         if self._journal.entries > 2 * len(self.pool) + SPARE_ENTRIES:
             self._journal.replace(self.pool.raws())
         return accounts
@@ -222,11 +236,11 @@ class LocalChain:
         """Lets transactions wait again; what the rules refuse by now is forgotten, as geth does."""
         for tx in waiting:
             with suppress(RpcError):
-                self.pool.admit(tx, accounts[tx.sender], self._head())
+                self.feed.pending(self.pool.admit(tx, accounts[tx.sender], self._head()))
 
-    def _publish(self, change: Change) -> None:
+    def _publish(self, change: Change) -> Sequence[Block]:
         self._store.append(change)
-        self.index.apply(change)
+        return self.index.apply(change)
 
 
 def _stored(evm: Evm, raw: bytes) -> "SignedTransactionAPI | None":

@@ -9,6 +9,8 @@ MAX_BLOCKS = 10_000
 # A header's base fee is a 256-bit number; beyond this, what blocks cost would no longer fit into one.
 MAX_BASE_FEE = 2**64
 MAX_INTERVAL = 86_400
+# Seconds; a header's time is a 64-bit number, and many more blocks shall follow.
+MAX_TIME = 2**62
 
 
 class Controls:
@@ -29,6 +31,8 @@ class Controls:
             timestamp = params.quantity(options, "timestamp")
         if not 1 <= count <= MAX_BLOCKS:
             raise invalid_params(f"blocks: from 1 to {MAX_BLOCKS}")
+        if timestamp is not None and timestamp > MAX_TIME:
+            raise invalid_params(f"timestamp: at most {MAX_TIME}")
         await self._chain.mine(count, timestamp)
         return "0x0"
 
@@ -47,8 +51,11 @@ class Controls:
 
     def increase_time(self, seconds: object) -> int:
         """evm_increaseTime: later blocks are that many seconds later; returns the whole offset so far."""
-        self._chain.time_offset += params.quantity(seconds, "seconds")
-        return self._chain.time_offset
+        offset = self._chain.time_offset + params.quantity(seconds, "seconds")
+        if offset > MAX_TIME:
+            raise invalid_params(f"seconds: at most {MAX_TIME} in all")
+        self._chain.time_offset = offset
+        return offset
 
     def snapshot(self) -> str:
         """evm_snapshot."""
@@ -70,10 +77,7 @@ class Controls:
     def drop_transaction(self, tx_hash: object) -> str | None:
         """bascule_dropTransaction: forgets a waiting transaction, as a full pool does; null if none waits."""
         wanted = params.data(tx_hash, "transaction hash", 32)
-        if self._chain.pool.get(wanted) is None:
-            return None
-        self._chain.pool.discard([wanted])
-        return encode.data(wanted)
+        return encode.data(wanted) if self._chain.forget(wanted) else None
 
     def set_base_fee(self, options: object) -> dict[str, str]:
         """bascule_setBaseFee: `{baseFee, blocks}`, wei for so many blocks (1); then EIP-1559 goes on."""

@@ -1,10 +1,6 @@
-"""The canonical chain as lookups by number, block hash, transaction hash and log filter."""
+"""The canonical chain as lookups by number, block hash and transaction hash."""
 
-from collections.abc import Collection, Iterator, Sequence
-
-from bascule.entrypoints.devchain.records import Block, Change, Log, Transaction
-
-Topics = Sequence[Collection[bytes] | None]
+from bascule.entrypoints.devchain.records import Block, Change, Transaction
 
 
 class Index:
@@ -50,18 +46,3 @@ class Index:
             return None
         block = self.blocks[place[0]]
         return block, place[1], block.transactions[place[1]]
-
-    def logs(
-        self, blocks: Sequence[Block], addresses: Collection[bytes] | None, topics: Topics
-    ) -> Iterator[Log]:
-        """Yields the logs that match, in chain order. `None` as a topic matches anything, as geth has it."""
-        wanted = [(position, choice) for position, choice in enumerate(topics) if choice is not None]
-        for block in blocks:
-            for tx in block.transactions:
-                for log in tx.logs:
-                    if addresses is not None and log.address not in addresses:
-                        continue
-                    if len(log.topics) < len(topics):
-                        continue
-                    if all(log.topics[position] in choice for position, choice in wanted):
-                        yield log

@@ -9,6 +9,7 @@ from bascule.entrypoints.devchain.control import Controls
 from bascule.entrypoints.devchain.errors import METHOD_NOT_FOUND, RpcError, invalid_params
 from bascule.entrypoints.devchain.faults.armed import Faults
 from bascule.entrypoints.devchain.faults.controls import fault_controls
+from bascule.entrypoints.devchain.filters import Filters
 from bascule.entrypoints.devchain.mining import Miner
 from bascule.entrypoints.devchain.reads import Reads
 from bascule.entrypoints.devchain.state import StateReads
@@ -22,33 +23,39 @@ class Method(NamedTuple):
     least: int
     most: int
 
+    async def call(self, arguments: list[Any]) -> Any:
+        """Returns its result; raises `RpcError` for a wrong number of arguments or when it refuses."""
+        if len(arguments) < self.least:
+            raise invalid_params(f"missing value for required argument {len(arguments)}")
+        if len(arguments) > self.most:
+            raise invalid_params(f"too many arguments, want at most {self.most}")
+        answer = self.handler(*arguments)
+        return await answer if inspect.isawaitable(answer) else answer
+
 
 class Methods:
     """Every method the chain answers; `faults` are those the server bends answers by."""
 
     def __init__(self, chain: LocalChain, miner: Miner) -> None:
         self.faults = Faults()
+        self.feed = chain.feed
         reads = Reads(chain)
         handlers = (
             _reads(reads)
             | _state(StateReads(chain, reads, miner))
             | _pool(PoolReads(chain))
+            | _filters(Filters(chain, reads))
             | _controls(Controls(chain, miner))
             | fault_controls(self.faults)
         )
-        self._methods = {name: _described(handler) for name, handler in handlers.items()}
+        self._methods = {name: described(handler) for name, handler in handlers.items()}
 
     async def call(self, name: str, arguments: list[Any]) -> Any:
         """Returns a method's result; raises `RpcError` when there is no such method or it refuses."""
         method = self._methods.get(name)
         if method is None:
             raise RpcError(METHOD_NOT_FOUND, f"the method {name} does not exist/is not available")
-        if len(arguments) < method.least:
-            raise invalid_params(f"missing value for required argument {len(arguments)}")
-        if len(arguments) > method.most:
-            raise invalid_params(f"too many arguments, want at most {method.most}")
-        answer = method.handler(*arguments)
-        return await answer if inspect.isawaitable(answer) else answer
+        return await method.call(arguments)
 
 
 def _reads(reads: Reads) -> dict[str, Callable[..., Any]]:
@@ -88,6 +95,23 @@ def _state(state: StateReads) -> dict[str, Callable[..., Any]]:
     }
 
 
+def _filters(filters: Filters) -> dict[str, Callable[..., Any]]:
+    return {
+        "eth_getFilterChanges": filters.changes,
+        "eth_getFilterLogs": filters.logs,
+        "eth_newBlockFilter": filters.new_blocks,
+        "eth_newFilter": filters.new_logs,
+        "eth_newPendingTransactionFilter": filters.new_pending,
+        "eth_subscribe": _needs_a_connection,
+        "eth_uninstallFilter": filters.uninstall,
+        "eth_unsubscribe": _needs_a_connection,
+    }
+
+
+def _needs_a_connection(what: object = None, option: object = None) -> None:
+    raise RpcError(METHOD_NOT_FOUND, "notifications not supported")
+
+
 def _pool(pool: PoolReads) -> dict[str, Callable[..., Any]]:
     return {
         "txpool_content": pool.content,
@@ -112,7 +136,8 @@ def _controls(control: Controls) -> dict[str, Callable[..., Any]]:
     }
 
 
-def _described(handler: Callable[..., Any]) -> Method:
+def described(handler: Callable[..., Any]) -> Method:
+    """Returns a handler as a method; its signature says how many parameters it takes."""
     parameters = inspect.signature(handler).parameters.values()
     least = sum(parameter.default is parameter.empty for parameter in parameters)
     return Method(handler, least, len(parameters))

@@ -6,14 +6,13 @@ from typing import Any
 
 import msgspec
 
-from bascule.entrypoints.devchain import encode, params
+from bascule.entrypoints.devchain import encode, log_filter, params
 from bascule.entrypoints.devchain.accounts import dev_accounts
 from bascule.entrypoints.devchain.chain import LocalChain
 from bascule.entrypoints.devchain.errors import invalid_params, refused
 from bascule.entrypoints.devchain.records import Block
 
 TIP = 10**9
-MAX_TOPICS = 4
 MAX_FEE_HISTORY = 1024
 CLIENT_VERSION = "bascule-devchain/py-evm"
 
@@ -124,12 +123,8 @@ class Reads:
 
     def logs(self, criteria: object) -> list[msgspec.Raw]:
         """eth_getLogs, by range or block hash."""
-        fields = params.members(
-            criteria, "filter", frozenset({"fromBlock", "toBlock", "blockHash", "address", "topics"})
-        )
-        blocks = self._log_blocks(fields)
-        sources = _addresses(fields.get("address"))
-        found = self._chain.index.logs(blocks, sources, _topics(fields.get("topics")))
+        fields = log_filter.members(criteria)
+        found = log_filter.log_filter(fields).matching(self._log_blocks(fields))
         return [msgspec.Raw(log.json) for log in found]
 
     def _log_blocks(self, fields: Any) -> Sequence[Block]:
@@ -193,30 +188,6 @@ def _transaction_in(block: Block | None, position: int) -> msgspec.Raw | None:
     if block is None or position >= len(block.transactions):
         return None
     return msgspec.Raw(block.transactions[position].json)
-
-
-def _addresses(value: object) -> frozenset[bytes] | None:
-    if value is None or value == []:
-        return None
-    sources = value if isinstance(value, list) else [value]
-    return frozenset(params.address(source) for source in sources)
-
-
-def _topics(value: object) -> list[frozenset[bytes] | None]:
-    if value is None:
-        return []
-    if not isinstance(value, list) or len(value) > MAX_TOPICS:
-        raise invalid_params(f"topics: a list of at most {MAX_TOPICS} is needed")
-    return [_topic(choice) for choice in value]
-
-
-def _topic(value: object) -> frozenset[bytes] | None:
-    if value is None or value == []:
-        return None
-    choices = value if isinstance(value, list) else [value]
-    if None in choices:
-        return None
-    return frozenset(params.data(choice, "topic", 32) for choice in choices)
 
 
 def _percentiles(value: object) -> list[float]:

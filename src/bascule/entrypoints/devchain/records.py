@@ -13,6 +13,10 @@ class Log(msgspec.Struct, array_like=True, frozen=True, gc=False):
     topics: tuple[bytes, ...]
     json: bytes
 
+    def removed_json(self) -> msgspec.Raw:
+        """Returns the log as a reorg takes it back; `removed` is its last member."""
+        return msgspec.Raw(self.json.removesuffix(b"false}") + b"true}")
+
 
 class Transaction(msgspec.Struct, array_like=True, frozen=True):
     """One mined transaction; `receipt` is its JSON up to, and without, the `logs` member."""

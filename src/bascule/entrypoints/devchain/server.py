@@ -1,27 +1,17 @@
-"""JSON-RPC 2.0 over HTTP: single requests and batches, CORS for browser wallets, never a status 500."""
+"""JSON-RPC over HTTP and WebSocket on one port, CORS for browser wallets, never a status 500."""
 
-import logging
 from typing import Any
 
 import msgspec
 import orjson
 from aiohttp import web
 
-from bascule.entrypoints.devchain.errors import (
-    INVALID_PARAMS,
-    INVALID_REQUEST,
-    PARSE_ERROR,
-    SERVER_ERROR,
-    RpcError,
-)
+from bascule.entrypoints.devchain import websocket
+from bascule.entrypoints.devchain.dispatch import MAX_BODY, dispatch, failure, parsed
+from bascule.entrypoints.devchain.errors import INVALID_REQUEST, RpcError
 from bascule.entrypoints.devchain.faults.delivery import deliver
 from bascule.entrypoints.devchain.faults.exchange import exchange
 from bascule.entrypoints.devchain.methods import Methods
-
-# geth's limits: 5 MiB of body, 1,000 requests in a batch.
-MAX_BODY = 5 * 1024 * 1024
-MAX_BATCH = 1_000
-log = logging.getLogger(__name__)
 
 
 def application(methods: Methods) -> web.Application:
@@ -31,6 +21,8 @@ def application(methods: Methods) -> web.Application:
         return await _answer(request, methods)
 
     app = web.Application(client_max_size=MAX_BODY)
+    app[websocket.SOCKETS] = set()
+    app.on_shutdown.append(websocket.close_all)
     app.router.add_route("*", "/{path:.*}", answer)
     return app
 
@@ -38,83 +30,34 @@ def application(methods: Methods) -> web.Application:
 async def _answer(request: web.Request, methods: Methods) -> web.StreamResponse:
     if request.method == "OPTIONS":
         return _preflight(request)
+    if request.headers.get("Upgrade", "").lower() == "websocket":
+        return await websocket.converse(request, methods)
     if request.method != "POST":
-        error = _error(None, RpcError(INVALID_REQUEST, "JSON-RPC wants POST"))
+        error = failure(None, RpcError(INVALID_REQUEST, "JSON-RPC wants POST"))
         return _response(error, status=405, headers={"Allow": "POST, OPTIONS"})
     try:
-        # py-evm raises the recursion limit so far that msgspec overflows the stack on 100,000 open brackets;
-        # orjson has a bound of its own.
-        body = orjson.loads(await request.read())
+        body = parsed(await request.read())
     except web.HTTPRequestEntityTooLarge:
         too_large = RpcError(INVALID_REQUEST, f"request body is over {MAX_BODY} bytes")
-        return _response(_error(None, too_large), status=413)
-    except orjson.JSONDecodeError:
-        return _response(_error(None, RpcError(PARSE_ERROR, "parse error")))
+        return _response(failure(None, too_large), status=413)
+    except RpcError as error:
+        return _response(failure(None, error))
     if methods.faults:
         return await _misbehave(request, body, methods)
-    return _response(await _dispatch(body, methods))
+    return _response(await dispatch(body, methods.call))
 
 
 async def _misbehave(request: web.Request, body: Any, methods: Methods) -> web.StreamResponse:
     """Answers through the faults that are set; they see and bend plain JSON."""
 
     async def truth(payload: Any, upstream: str | None) -> Any:
-        told = await _dispatch(payload, methods)
+        told = await dispatch(payload, methods.call)
         return None if told is None else orjson.loads(msgspec.json.encode(told))
 
     return await deliver(request, await exchange(methods.faults, body, truth))
 
 
-async def _dispatch(body: Any, methods: Methods) -> Any:
-    """Returns one answer, a list of them, or None where only notifications came."""
-    if not isinstance(body, list):
-        return await _single(body, methods)
-    if not body:
-        return _error(None, RpcError(INVALID_REQUEST, "empty batch"))
-    if len(body) > MAX_BATCH:
-        return _error(None, RpcError(INVALID_REQUEST, f"batch too large: at most {MAX_BATCH} requests"))
-    answers = [await _single(request, methods) for request in body]
-    return [one for one in answers if one is not None] or None
-
-
-async def _single(request: Any, methods: Methods) -> dict[str, Any] | None:
-    if not isinstance(request, dict):
-        return _error(None, RpcError(INVALID_REQUEST, "invalid request"))
-    request_id = request.get("id")
-    if isinstance(request_id, bool | list | dict):
-        return _error(None, RpcError(INVALID_REQUEST, "invalid id"))
-    name, arguments = request.get("method"), request.get("params", [])
-    if request.get("jsonrpc") != "2.0" or not isinstance(name, str):
-        return _error(
-            request_id, RpcError(INVALID_REQUEST, 'invalid request: "jsonrpc": "2.0" and a method are needed')
-        )
-    if not isinstance(arguments, list):
-        if arguments is not None:
-            return _error(request_id, RpcError(INVALID_PARAMS, "non-array args"))
-        arguments = []
-    answer = await _call(request_id, name, arguments, methods)
-    return answer if "id" in request else None
-
-
-async def _call(request_id: Any, name: str, arguments: list[Any], methods: Methods) -> dict[str, Any]:
-    try:
-        result = await methods.call(name, arguments)
-    except RpcError as error:
-        return _error(request_id, error)
-    except Exception as error:
-        log.exception("%s failed", name)
-        return _error(request_id, RpcError(SERVER_ERROR, f"internal error: {type(error).__name__}"))
-    return {"jsonrpc": "2.0", "id": request_id, "result": result}
-
-
-def _error(request_id: Any, error: RpcError) -> dict[str, Any]:
-    body: dict[str, Any] = {"code": error.code, "message": error.message}
-    if error.data is not None:
-        body["data"] = error.data
-    return {"jsonrpc": "2.0", "id": request_id, "error": body}
-
-
-def _response(answer: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def _response(answer: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(
         body=b"" if answer is None else msgspec.json.encode(answer),
         status=status,
