@@ -17,9 +17,8 @@ CLIENTS = TESTS / "clients"
 MODULES = CLIENTS / "node_modules"
 START_SECONDS = 20.0
 INSTALL = "`npm ci --prefix tests/clients` installs it on Linux x64; elsewhere put one on PATH"
-# As near to a real chain's tags as it gets: safe is 4 blocks behind the head, finalized 8.
-TAGS = ("--slots-in-an-epoch", "4")
 BY_INTERVAL = ("--block-time", "1")
+SLOTS_IN_AN_EPOCH = 4
 
 
 def program() -> str:
@@ -32,14 +31,16 @@ def program() -> str:
 
 
 @contextmanager
-def anvil(*options: str) -> Iterator[str]:
+def anvil(*options: str, epoch: int = SLOTS_IN_AN_EPOCH) -> Iterator[str]:
     """A fresh chain on a free port, gone afterwards; gives its URL.
 
     options: `*BY_INTERVAL`; without any, each transaction is mined at once in a block of its own.
+    epoch: so many blocks `safe` is behind the head, and `finalized` twice as many.
     """
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder) / "said"
-        command = [program(), "--host", "127.0.0.1", "--port", "0", "--cache-path", folder, *TAGS, *options]
+        tags = ("--slots-in-an-epoch", str(epoch))
+        command = [program(), "--host", "127.0.0.1", "--port", "0", "--cache-path", folder, *tags, *options]
         with said.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:

@@ -84,8 +84,7 @@ class LocalNode:
         """Deploys `abi/<contract>.json`, mining one block, and returns its address."""
         receipt = await self.transact(sender, data=creation_code(contract, types, args))
         assert receipt["status"] == "0x1", f"{contract} was not deployed"
-        address: str = receipt["contractAddress"]
-        return address
+        return to_checksum_address(receipt["contractAddress"])
 
     async def read(
         self, contract: str, signature: str, args: list[Any], returns: str, at: Any = "latest"

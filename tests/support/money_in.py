@@ -7,7 +7,7 @@ and the watcher works when a test lets it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
@@ -242,11 +242,19 @@ def tx(tx_hash: str) -> Hash:
 
 
 @asynccontextmanager
-async def bridge(open_as: OpenAs, **chain_options: Any) -> AsyncIterator[Bridge]:
-    """A bridge on a fresh chain: token deployed, payers funded, one merchant, nothing watched yet."""
+async def bridge(
+    open_as: OpenAs,
+    *,
+    on: Callable[..., AbstractAsyncContextManager[LocalNode]] = local_node,
+    **chain_options: Any,
+) -> AsyncIterator[Bridge]:
+    """A bridge on a fresh chain: token deployed, payers funded, one merchant, nothing watched yet.
+
+    on: starts the chain, with `chain_options` over ours.
+    """
     clock = StandingClock(datetime.now(UTC).replace(microsecond=0))
     options = {"safe": 1, "finalized": 3, "clock": lambda: clock.now().timestamp(), **chain_options}
-    async with local_node(**options) as node, aiohttp.ClientSession() as session:
+    async with on(**options) as node, aiohttp.ClientSession() as session:
         owner, api, db = await open_as("owner"), await open_as("api"), await open_as("watcher")
         outbox_service = Outbox(clock, SystemEntropy())
         token = await _issue(node)
