@@ -45,8 +45,13 @@ docs: .venv/ready ## rewrites the generated documents
 lock: .venv/ready ## pins requirements.txt anew from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --group dev pyproject.toml -o requirements.txt
+	echo slither-analyzer==0.11.6 | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate - -o contracts/tools/slither.txt
 
 contracts: ## compiles contracts/src into abi/ (needs node and npm)
 	cd contracts && npm ci --silent && node build.mjs
 
-.PHONY: help demo dev test test-all check lint docs lock contracts
+contracts-test: .venv/ready ## forge's fuzz and invariants, slither (needs node and npm)
+	bash contracts/test.sh
+
+.PHONY: help demo dev test test-all check lint docs lock contracts contracts-test
