@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -94,14 +95,20 @@ async def b_takes_over(b: Bridge) -> Any:
     return b.watcher()
 
 
-@pytest.mark.parametrize("nth", [1, 2, 3])
 @pytest.mark.parametrize(
-    "failpoint",
+    ("failpoint", "nth"),
     [
-        "watcher.before_commit",
-        "watcher.after_commit",
-        "watcher.before_finalize_commit",
-        "watcher.after_finalize_commit",
+        ("watcher.before_start", 1),
+        ("watcher.after_start", 1),
+        *product(
+            [
+                "watcher.before_commit",
+                "watcher.after_commit",
+                "watcher.before_finalize_commit",
+                "watcher.after_finalize_commit",
+            ],
+            [1, 2, 3],
+        ),
     ],
 )
 async def test_a_crash_at_any_commit_leaves_each_deposit_booked_once(

@@ -8,7 +8,7 @@ from bascule.domain.errors import Halted
 from bascule.domain.finality import FinalizedBlockGone
 from bascule.services.reorgs import NodeBehind
 from bascule.services.watcher import ChainHalted
-from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
+from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
 from tests.support.nodes import lying_node
 
 
@@ -175,6 +175,29 @@ async def test_a_final_block_that_disappears_halts_the_chain_until_an_operator_l
     assert (await b.shown(later))["status"] == "requires_action"
     [(reason,)] = await b.rows("SELECT halted_reason FROM cursors")
     assert "was final" in reason
+
+
+@pytest.mark.parametrize("failpoint", ["watcher.before_halt", "watcher.after_halt"])
+async def test_a_watcher_killed_while_it_halts_leaves_a_chain_that_halts(b: Bridge, failpoint: str) -> None:
+    watcher = await b.started()
+    intent = await b.intent("10.00")
+    await b.pay(intent, "10.00")
+    await b.finalize(watcher)
+    booked = await b.booked()
+    await watcher.release()
+    await b.node.dev.reorg(6)
+
+    dying = b.watcher(failpoints=Crashing(failpoint))
+    with pytest.raises(Crash):
+        await b.settle_down(dying)
+    await dying.release()
+
+    successor = b.watcher()
+    first = FinalizedBlockGone if failpoint == "watcher.before_halt" else ChainHalted
+    for refusal in (first, ChainHalted):
+        with pytest.raises(refusal):
+            await successor.run_once()
+    assert await b.booked() == booked
 
 
 async def test_a_node_that_is_behind_finality_does_not_halt_the_chain(b: Bridge) -> None:

@@ -36,7 +36,10 @@ TERMS: tuple[dict[str, Any], ...] = (
     {"underpay_tolerance_bps": 100},
     {"underpay_tolerance_abs": "0.50", "overpay": "keep"},
 )
-CRASHES = ("watcher.before_commit", "watcher.after_commit", "watcher.before_finalize_commit", None, None)
+CRASHES = (
+    *("watcher.before_commit", "watcher.after_commit", "watcher.before_finalize_commit"),
+    *("watcher.before_reorg", "watcher.after_reorg", None, None, None),
+)
 
 
 class History:

@@ -46,15 +46,22 @@ class Chain:
 def require_sound(ready: Mapping[str, Any]) -> Sound:
     """Waits until all that is on chain now is final and settled, then judges it."""
     chain = Chain(ready["rpc_url"])
-    token = ready["tokens"][0]["contract"].lower()
     with psycopg.connect(ready["database_url"], autocommit=True) as conn:
         height = int(chain.ask("eth_blockNumber"), 16)
         _wait(lambda: _finalized(conn) >= height, "everything to become final")
         _wait(lambda: _open_work(conn) == 0, "everything final to be booked")
-        return _judge(chain, conn, ready, token)
+        return judge(chain, conn, ready)
 
 
-def _judge(chain: Chain, conn: "psycopg.Connection[Any]", ready: Mapping[str, Any], token: str) -> Sound:
+def judge(
+    chain: Chain, conn: "psycopg.Connection[Any]", ready: Mapping[str, Any], *, ask_balances: bool = True
+) -> Sound:
+    """Judges what is final now; nothing may be under way.
+
+    ask_balances: custody by balanceOf of each address, which is slow where there are many; else by the sum
+    of their Transfers alone.
+    """
+    token = ready["tokens"][0]["contract"].lower()
     final = _finalized(conn)
     assert conn.execute("SELECT * FROM ledger.verify()").fetchall() == []
     logs = chain.ask(
@@ -65,7 +72,10 @@ def _judge(chain: Chain, conn: "psycopg.Connection[Any]", ready: Mapping[str, An
     ]
     paid = _one_transfer_per_payout(conn, moves, ready["vault"].lower())
     booked = _each_deposit_booked_once(conn, logs)
-    custody = _custody(chain, conn, token, final)
+    ours = _our_addresses(conn)
+    custody = sum(amount * ((to in ours) - (source in ours)) for source, to, amount in moves)
+    if ask_balances:
+        assert custody == sum(_balance(chain, token, address, final) for address in ours)
     [journal] = conn.execute(
         "SELECT coalesce(sum(b.posted), 0) FROM ledger.balance b JOIN ledger.account a ON a.id = b.account_id"
         " JOIN tokens t ON t.id = a.token_id WHERE a.code LIKE 'custody:%%' AND t.contract = %s",
@@ -115,15 +125,16 @@ def _each_deposit_booked_once(conn: "psycopg.Connection[Any]", logs: list[dict[s
     return len(booked)
 
 
-def _custody(chain: Chain, conn: "psycopg.Connection[Any]", token: str, final: int) -> int:
-    ours = conn.execute(
+def _our_addresses(conn: "psycopg.Connection[Any]") -> set[str]:
+    rows = conn.execute(
         "SELECT address FROM own_addresses UNION SELECT address FROM deposit_addresses"
     ).fetchall()
-    total = 0
-    for (address,) in ours:
-        call = {"to": token, "data": BALANCE_OF + bytes(address).hex().rjust(64, "0")}
-        total += int(chain.ask("eth_call", call, hex(final)), 16)
-    return total
+    return {"0x" + bytes(address).hex() for (address,) in rows}
+
+
+def _balance(chain: Chain, token: str, address: str, block: int) -> int:
+    call = {"to": token, "data": BALANCE_OF + address[2:].rjust(64, "0")}
+    return int(chain.ask("eth_call", call, hex(block)), 16)
 
 
 def _finalized(conn: "psycopg.Connection[Any]") -> int:
@@ -146,3 +157,22 @@ def _wait(true: Any, what: str) -> None:
     while not true():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.1)
+
+
+def require_events_told(conn: "psycopg.Connection[Any]", got: Mapping[str, set[bytes]]) -> int:
+    """Numbers without holes, nothing waiting, each event at its endpoint with its own bytes; how many.
+
+    got: the different bodies that arrived under each webhook-id.
+    """
+    sequences = conn.execute(
+        "SELECT account_id, array_agg(account_sequence ORDER BY account_sequence) FROM events GROUP BY 1"
+    ).fetchall()
+    for account, numbers in sequences:
+        assert numbers == list(range(1, len(numbers) + 1)), f"the events of {account} have a hole"
+    assert conn.execute("SELECT event_id FROM outbox EXCEPT SELECT id FROM events").fetchall() == []
+    assert conn.execute("SELECT id FROM deliveries WHERE state <> 'delivered'").fetchall() == []
+    due = conn.execute("SELECT e.id, e.body FROM events e JOIN deliveries d ON d.event_id = e.id").fetchall()
+    for event_id, body in due:
+        assert got.get(event_id) == {bytes(body)}, f"{event_id} was not told, or with other bytes"
+    assert set(got) <= {event_id for event_id, _ in due}, "something was told that did not happen"
+    return len(due)

@@ -1,0 +1,207 @@
+"""What happens while workers die: everyday business, and a scene for each boundary it does not meet."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import LiteralString
+
+from bascule.domain.chain import Address, checksum, parse_address
+from bascule.services.failpoints import BOUNDARIES
+from bascule.storage import addresses, signer_limits
+from bascule.storage.signer_limits import HardLimits
+from tests.support.chain import calldata
+from tests.support.kill_world import ENTROPY, PAYER, World
+from tests.support.money_out import FLOAT, LIMIT
+
+Scene = Callable[[World], Awaitable[None]]
+FEE_CAP = 1_000 * 10**9  # wei per gas, as the stage sets it
+
+
+async def everyday(w: World) -> None:
+    """A customer pays an intent; the treasury pays somebody."""
+    intent = await w.intent()
+    await w.pay(intent)
+    payout = await w.payout()
+    await w.rest()
+    await w.require(payout, intent)
+
+
+async def reorganised(w: World) -> None:
+    """The payment's block is replaced, and so is the payout's."""
+    intent = await w.intent()
+    await w.pay(intent)
+    payout = await w.payout()
+    await w.work_at("submitter", 1)
+    await w.stage.node.dev.mine()
+    await w.work_at("watcher", 1)
+    await w.stage.node.dev.reorg(1)
+    await w.work_at("watcher", 3)
+    await w.rest()
+    await w.require(payout, intent)
+
+
+async def opened_late(w: World) -> None:
+    """An address becomes ours that held money before, and gets more."""
+    late = Address(ENTROPY.bytes(20))
+    data = calldata("transfer(address,uint256)", [checksum(late), 3_000_000])
+    for _ in range(2):
+        contract = checksum(w.stage.token.contract)
+        await w.stage.node.send(w.stage.node.accounts[PAYER], to=contract, data=data)
+        await w.stage.node.dev.mine()
+        async with w.stage.owner.transaction() as conn:
+            await addresses.add_own(conn, w.stage.network.chain_id, late, "collector")
+    await w.work_at("watcher")
+    await w.stage.node.dev.mine(3)
+    await w.rest()
+
+
+async def not_mined(w: World) -> None:
+    """Nobody mines the bytes for a minute, so they are asked for at higher fees."""
+    payout = await w.payout()
+    await w.work_at("submitter", 3)
+    w.stage.clock.advance(timedelta(seconds=61))
+    await w.work_at("submitter")
+    await w.rest()
+    await w.require(payout, None)
+
+
+async def fees_too_high(w: World) -> None:
+    """The signer's fee cap is below what gas costs, until an operator raises it."""
+    payout = await w.payout()
+    await _limits(w, fee_cap=1)
+    await w.work_at("submitter")
+    await _limits(w)
+    await w.rest()
+    await w.require(payout, None)
+
+
+async def refused_by_name(w: World) -> None:
+    """The signer's own limit is below the payout; after it was raised the payout is approved anew."""
+    payout = await w.payout()
+    await _limits(w, per_payout=1)
+    await w.work_at("submitter")
+    await _limits(w)
+    await w.rest()
+    await w.approve(payout)
+    await w.rest()
+    await w.require(payout, None)
+
+
+async def lapsed(w: World) -> None:
+    """The approvals end before the submitter looks; new ones are given."""
+    payout = await w.payout()
+    w.stage.clock.advance(timedelta(days=4))
+    await w.rest()
+    await w.approve(payout)
+    await w.rest()
+    await w.require(payout, None)
+
+
+async def vault_refuses(w: World) -> None:
+    """The vault's limit would revert the batch; the payout waits until it is raised."""
+    contract = w.stage.token.contract
+    await w.stage.vault_owner("setLimit(address,uint96,uint32)", contract, 1, 86_400)
+    payout = await w.payout()
+    await w.work_at("submitter")
+    await w.stage.vault_owner("setLimit(address,uint96,uint32)", contract, FLOAT, 86_400)
+    await w.rest()
+    await w.require(payout, None)
+
+
+async def unpaid(w: World) -> None:
+    """An intent that nobody pays expires and is closed."""
+    now = int(w.stage.clock.now().timestamp())
+    intent = await w.intent(expires_at=now + 30, closes_at=now + 60)
+    for _ in range(2):
+        w.stage.clock.advance(timedelta(seconds=31))
+        await w.stage.node.dev.mine(3)
+        await w.work_at("watcher", 1)
+        for _ in range(4):
+            w.stage.clock.advance(timedelta(seconds=1))
+            await w.work("expirer")
+    await w.rest()
+    assert (await w.call(f"/v1/payment_intents/{intent['id']}"))["status"] == "canceled"
+
+
+async def gas_left_over(w: World) -> None:
+    """A final attempt's fee is not in the journal: no process of today leaves one so, an older one might."""
+    payout = await w.payout()
+    await w.rest()
+    await w.require(payout, None)
+    older: tuple[LiteralString, ...] = (
+        "INSERT INTO slots (chain_id, wallet, nonce, kind, epoch, state, max_fee_per_gas,"
+        " max_priority_fee_per_gas, gas)"
+        " SELECT chain_id, wallet, max(nonce) + 1000, 'fill', 1, 'final', 2, 1, 21000"
+        " FROM slots GROUP BY 1, 2",
+        "INSERT INTO attempts (tx_hash, chain_id, wallet, nonce, raw, max_fee_per_gas,"
+        " max_priority_fee_per_gas, gas, state, block_hash, block_number, succeeded, fee_paid)"
+        " SELECT sha256(s.nonce::text::bytea), a.chain_id, a.wallet, s.nonce, a.raw, 2, 1, a.gas, 'final',"
+        " a.block_hash, a.block_number, true, a.fee_paid"
+        " FROM (SELECT * FROM attempts LIMIT 1) a, (SELECT max(nonce) AS nonce FROM slots) s",
+    )
+    for statement in older:
+        await w.stage.rows_change(statement)
+    await w.work_at("submitter")
+    await w.rest()
+    unbooked: LiteralString = (
+        "SELECT tx_hash FROM attempts WHERE state = 'final' AND fee_paid > 0"
+        " AND encode(tx_hash, 'hex') NOT IN (SELECT source_id FROM ledger.tx)"
+    )
+    assert await w.stage.rows(unbooked) == []
+
+
+async def _limits(w: World, *, per_payout: int = LIMIT, fee_cap: int = FEE_CAP) -> None:
+    """The signer's own limits, as its operator sets them."""
+    limits = HardLimits(per_payout, 5 * LIMIT, fee_cap, 16_000_000)
+    async with w.stage.owner.transaction() as conn:
+        await signer_limits.set(
+            conn, w.stage.network.chain_id, vault=parse_address(w.stage.vault),
+            token=Address(w.stage.token.contract), limits=limits,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """A scene and the boundaries at which workers die in it, each on both sides."""
+
+    scene: Scene
+    boundaries: tuple[str, ...]
+
+    @property
+    def armed(self) -> Mapping[str, int]:
+        """Every failpoint of the boundaries, at its first hit."""
+        names = {f"{b.worker}.{b.what}": b.names for b in BOUNDARIES}
+        return {name: 1 for boundary in self.boundaries for name in names[boundary]}
+
+
+# One boundary of each worker at a time: a worker dies twice, before and after, and others die beside it.
+EVERYDAY = tuple(
+    Killed(everyday, boundaries)
+    for boundaries in (
+        ("api.commit", "watcher.lease", "submitter.lease", "sequencer.commit"),
+        ("api.response", "watcher.commit", "submitter.reserve", "dispatcher.claim"),
+        ("watcher.finalize_commit", "submitter.sign", "dispatcher.send"),
+        ("submitter.save", "signer.intent_commit", "dispatcher.settle"),
+        ("submitter.send", "signer.bytes_commit", "reconciler.compare"),
+        ("submitter.offered", "schedule.claim"),
+        ("submitter.observe", "schedule.finish"),
+        ("submitter.final_commit",),
+    )
+)
+SELDOM = (
+    Killed(reorganised, ("watcher.reorg",)),
+    Killed(opened_late, ("watcher.opening",)),
+    Killed(not_mined, ("submitter.bump",)),
+    Killed(fees_too_high, ("submitter.quote", "signer.refusal")),
+    Killed(refused_by_name, ("submitter.refusal",)),
+    Killed(lapsed, ("submitter.round",)),
+    Killed(vault_refuses, ("submitter.wait",)),
+    Killed(unpaid, ("expirer.expire", "expirer.close")),
+    Killed(gas_left_over, ("submitter.gas",)),
+)
+# Watchers of a fresh chain and of a halted one: test_money_in_failures.py and test_money_in_reorgs.py.
+WATCHER_ALONE = ("watcher.start", "watcher.halt")
+# Processes that only `bascule dev` has: tests/slow/test_kills.py.
+WHOLE_PROCESSES = ("setup.write", "setup.send", "setup.commit", "setup.keys", "chain.append")
