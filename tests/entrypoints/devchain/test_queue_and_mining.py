@@ -8,6 +8,8 @@ import pytest
 
 from bascule.entrypoints.devchain import chain
 from bascule.entrypoints.devchain.mining import Miner
+from bascule.entrypoints.devchain.reads import Reads
+from bascule.entrypoints.devchain.state import StateReads
 from tests.support.chain import LocalNode, RpcFailure, local_node
 
 
@@ -267,3 +269,15 @@ async def test_increased_time_shows_in_the_next_block(node: LocalNode) -> None:
 
     after = int((await node.rpc("eth_getBlockByNumber", "latest"))["timestamp"], 16)
     assert 3600 <= after - before <= 3660
+
+
+async def test_pending_count_asked_while_a_block_is_mined_loses_nothing(node: LocalNode) -> None:
+    """The block is built and published between the question's two halves: head first, pool second."""
+    sender = node.accounts[0]
+    await node.send(sender, to=node.accounts[1].address)
+    local = node.dev.chain
+    state = StateReads(local, Reads(local), Miner(local))
+
+    _, count = await asyncio.gather(local.mine(), state.transaction_count(sender.address.lower(), "pending"))
+
+    assert count == "0x1"

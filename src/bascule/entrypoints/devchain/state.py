@@ -27,8 +27,9 @@ class StateReads:
     async def transaction_count(self, account: object, selector: object = "latest") -> str:
         """eth_getTransactionCount; `pending` counts the sender's waiting transactions up to the first gap."""
         address, at = params.address(account), self._reads.existing_block(selector).hash
-        nonce = (await self._chain.evm(lambda evm: evm.account(at, address))).nonce
-        return hex(self._chain.pool.next_nonce(address, nonce) if selector == "pending" else nonce)
+        # the pool is asked at the head's moment: while the EVM answers, a block may take what waits
+        waiting = self._chain.pool.next_nonce(address, 0) if selector == "pending" else 0
+        return hex(max(waiting, (await self._chain.evm(lambda evm: evm.account(at, address))).nonce))
 
     async def code(self, account: object, selector: object = "latest") -> str:
         """eth_getCode."""
