@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bascule import settings_contracts
 from bascule import settings_parse as parse
 from bascule.settings_parse import BadConfiguration, ChainSettings
 
@@ -71,6 +72,30 @@ class Settings:
         (), parse.chains, unit="list", secret=True,
         meaning="networks and their nodes; in the environment: CHAIN_ID=URL, several separated by blanks",
         example="8453=https://node.example/key",
+    )  # fmt: skip
+    contracts: settings_contracts.ContractsSettings | None = value(
+        None, settings_contracts.contracts, unit="table in the file",
+        meaning="what our contracts are born with, on every chain the same: it decides their addresses",
+        example='contracts = { deployer = "0x…", treasury = "0x…", guardian = "0x…", canceller = "0x…" }',
+    )  # fmt: skip
+    deployments: tuple[settings_contracts.Deployed, ...] = value(
+        (), settings_contracts.deployments, unit="tables in the file",
+        meaning="our contracts on each chain and their code, as `bascule contracts deploy` writes them",
+        example='[[deployments]] with chain, contract, address and code_hash',
+    )  # fmt: skip
+    deployer_key: bytes | None = value(
+        None, parse.seed, unit="32 bytes in hex", secret=True,
+        meaning="private key of the account that deploys, for `bascule contracts deploy` alone",
+        example="env:DEPLOYER_KEY",
+    )  # fmt: skip
+    deployer_keystore: Path | None = value(
+        None, parse.path, unit="path",
+        meaning="file with the encrypted key of the account that deploys, instead of the key itself",
+        example="/etc/bascule/deployer.json",
+    )  # fmt: skip
+    deployer_keystore_password: str | None = value(
+        None, parse.text, unit="text", secret=True,
+        meaning="opens the deployer's keystore", example="the content of a mounted secret",
     )  # fmt: skip
     rpc_timeout_s: float = value(
         10.0, parse.seconds, unit="seconds", meaning="how long a node may take to answer", example="10"
@@ -241,6 +266,7 @@ def _show(field: dataclasses.Field[Any], given: Any) -> Shown:
         if field.name == "chains" and given:
             text = ", ".join(f"{chain.id} ({len(chain.rpc)} nodes)" for chain in given)
     else:
-        text = "not set" if given in (None, ()) else str(given)
+        many = isinstance(given, tuple)
+        text = "not set" if given in (None, ()) else ", ".join(map(str, given)) if many else str(given)
     default = "none" if field.default in (None, ()) else str(field.default)
     return Shown(PREFIX + field.name.upper(), text, about["unit"], default, about["meaning"])

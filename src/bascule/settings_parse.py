@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bascule.domain.errors import Rejected
+from bascule.settings_contracts import ChainContracts, chain_contracts
 
 # sun_path of unix(7) holds 108 bytes with its final zero; some room for the name of a lock beside it.
 SOCKET_PATH_LIMIT = 100
@@ -29,12 +30,16 @@ class BadConfiguration(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class ChainSettings:
-    """One network's nodes. rpc: URLs in order of preference; poll_interval_ms: between looks at the head."""
+    """One network's nodes. rpc: URLs in order of preference; poll_interval_ms: between looks at the head.
+
+    contracts: the roles of our contracts there, when we are the ones who deploy them.
+    """
 
     id: int
     name: str
     rpc: tuple[str, ...]
     poll_interval_ms: int = 500
+    contracts: ChainContracts | None = None
 
 
 def text(given: Any) -> str:
@@ -177,7 +182,7 @@ def _pair(word: str) -> dict[str, Any]:
 
 
 def _chain(table: Any) -> ChainSettings:
-    allowed = {"id", "name", "rpc", "quorum", "poll_interval_ms"}
+    allowed = {"id", "name", "rpc", "quorum", "poll_interval_ms", "contracts"}
     if not isinstance(table, dict) or not table.keys() <= allowed:
         odd = sorted(table.keys() - allowed) if isinstance(table, dict) else [table]
         raise ValueError(f"has an entry it does not know: {odd[0]!r}")
@@ -192,7 +197,15 @@ def _chain(table: Any) -> ChainSettings:
         name=text(table.get("name", f"chain-{chain_id}")),
         rpc=nodes,
         poll_interval_ms=between(10, 600_000)(table.get("poll_interval_ms", 500)),
+        contracts=_chain_contracts(chain_id, table["contracts"]) if "contracts" in table else None,
     )
+
+
+def _chain_contracts(chain_id: int, given: Any) -> ChainContracts:
+    try:
+        return chain_contracts(given)
+    except ValueError as error:
+        raise ValueError(f"(contracts of chain {chain_id}) {error}") from None
 
 
 def _node(given: Any) -> str:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from bascule.chain import heads
+from bascule.chain import deployed, heads
 from bascule.chain.rpc import Rpc
+from bascule.domain.chain import Address
 from bascule.domain.errors import BasculeError
 from bascule.entrypoints import wiring
 from bascule.entrypoints.failures import next_step_of
@@ -37,6 +38,9 @@ async def examine(settings: Settings) -> list[Finding]:
         for chain in settings.chains:
             rpc = rpcs[chain.id]
             findings.append(await _check(f"node of {chain.name}", partial(_node, rpc, chain)))
+            places = {each.address: each.contract for each in settings.deployments if each.chain == chain.id}
+            if places:
+                findings.append(await _check(f"contracts on {chain.name}", partial(_contracts, rpc, places)))
     if not settings.chains:
         findings.append(
             _finding("nodes", "unset", "no chain is configured", "set BASCULE_CHAINS=CHAIN_ID=URL")
@@ -83,6 +87,12 @@ async def _node(rpc: Rpc, chain: ChainSettings) -> str:
     final = await heads.tagged(rpc, "finalized")
     behind = latest.number - final.number
     return f"chain {chain.id}, block {latest.number}, {behind} behind is final, {took:.0f} ms"
+
+
+async def _contracts(rpc: Rpc, places: dict[Address, str]) -> str:
+    """Each has the code this version knows; `bascule contracts verify` looks at their roles too."""
+    await deployed.require_code(rpc, places)
+    return f"{len(places)} have the code of abi/"
 
 
 async def _keystore(settings: Settings) -> str:

@@ -192,12 +192,14 @@ async def watcher(settings: Settings, chain: str, *, ready: Ready, stop: asyncio
 @asynccontextmanager
 async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterator[Work]:
     """A watcher of one chain; its lease is given back at the end."""
+    from bascule.entrypoints.contracts.start_up import require_contracts
     from bascule.services.watcher import Watcher
 
     async with database(settings, "watcher") as db, nodes(settings, db.refuse_open_transaction) as rpcs:
         network = await network_of(db, chain)
         configured = settings.chain(network.chain_id)
         await heads.require_chain(rpcs[network.chain_id], network.chain_id)
+        await require_contracts(settings.deployments, rpcs[network.chain_id], network)
         worker = Watcher(
             db,
             rpcs[network.chain_id],
@@ -222,6 +224,7 @@ async def submitter(settings: Settings, lane: str, *, ready: Ready, stop: asynci
 @asynccontextmanager
 async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[Work]:
     """The submitter of one lane (`CHAIN/NAME`); its lease is given back at the end."""
+    from bascule.entrypoints.contracts.start_up import require_contracts
     from bascule.entrypoints.signer_client import SignerClient
     from bascule.services.submitter import Submitter, SubmitterSettings
 
@@ -234,6 +237,7 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
         network = await network_of(db, chain)
         configured = settings.chain(network.chain_id)
         await heads.require_chain(rpcs[network.chain_id], network.chain_id)
+        await require_contracts(settings.deployments, rpcs[network.chain_id], network)
         socket_path: Path = settings.need("signer_socket")
         async with SignerClient(socket_path, guard=db.refuse_open_transaction) as signer:
             worker = Submitter(

@@ -8,6 +8,7 @@ import typer
 
 from bascule.entrypoints.cli import (
     administration,
+    contracts,
     development,
     documents,
     finance,
@@ -37,7 +38,7 @@ def options(
     context.obj = Output(debug=debug)
 
 
-for part in (development, processes, administration, people, inspection, finance, documents):
+for part in (development, processes, administration, contracts, people, inspection, finance, documents):
     part.add_to(app)
 
 

@@ -15,12 +15,20 @@ if TYPE_CHECKING:  # wiring is heavy, and most of the command line does without
 DEV_FOLDER = Path(".bascule")
 
 
+def config_file() -> Path | None:
+    """The configuration file of that installation; None when the environment alone configures it."""
+    if given := os.environ.get("BASCULE_CONFIG"):
+        return Path(given)
+    configured = any(name.startswith("BASCULE_") for name in os.environ)
+    found = DEV_FOLDER / "bascule.toml"
+    return found if not configured and found.exists() else None
+
+
 def loaded_settings() -> Settings:
     """Settings of the environment; without any BASCULE_ variable, of `.bascule` in the current folder."""
     environ = dict(os.environ)
-    configured = any(name.startswith("BASCULE_") for name in environ)
-    if not configured and (DEV_FOLDER / "bascule.toml").exists():
-        environ["BASCULE_CONFIG"] = str(DEV_FOLDER / "bascule.toml")
+    if (file := config_file()) is not None:
+        environ["BASCULE_CONFIG"] = str(file)
     from bascule.entrypoints import wiring
 
     return wiring.load(environ)

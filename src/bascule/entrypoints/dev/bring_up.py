@@ -26,7 +26,8 @@ from bascule.domain.errors import NotFound, Retryable
 from bascule.domain.finality import FinalityPolicy
 from bascule.domain.ids import Prefix
 from bascule.entrypoints import wiring
-from bascule.entrypoints.dev import ground
+from bascule.entrypoints.contracts import recording
+from bascule.entrypoints.dev import contracts, ground
 from bascule.entrypoints.dev.installation import FolderRefused, Installation, Secrets, toml
 from bascule.services import api_keys
 from bascule.services.seams import SystemClock, SystemEntropy, new_id
@@ -105,7 +106,9 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
         installation.failpoints.hit("setup.after_commit")
         keys = await _keys(db, installation, secrets, people)
     urls = {role: as_login(where.owner_url, login, secrets.passwords[role]) for role, login in logins.items()}
-    installation.write(installation.config, toml(_settings(installation, where, secrets, urls, chain_id)))
+    settings = toml(_settings(installation, where, secrets, urls, laid))
+    known = recording.entries_of(laid.chain_id, contracts.standing(laid))
+    installation.write(installation.config, recording.rewritten(settings, known))
     ready = _ready(where, laid, keys, secrets, token)
     installation.write(installation.folder / "ready.json", json.dumps(ready))
     installation.write(installation.folder / "dev.env", shell(ready))
@@ -270,7 +273,11 @@ async def _keys(
 
 
 def _settings(
-    installation: Installation, where: Where, secrets: Secrets, urls: Mapping[str, str], chain_id: int
+    installation: Installation,
+    where: Where,
+    secrets: Secrets,
+    urls: Mapping[str, str],
+    laid: ground.Ground,
 ) -> dict[str, Any]:
     return {
         "database_url": where.owner_url,
@@ -289,8 +296,15 @@ def _settings(
         "lease_s": 4,
         "expire_interval_s": 1,
         "reconcile_interval_s": 10,
+        "contracts": contracts.birth(),
         "chains": [
-            {"id": chain_id, "name": CHAIN_NAME, "rpc": [{"url": where.rpc_url}], "poll_interval_ms": 200}
+            {
+                "id": laid.chain_id,
+                "name": CHAIN_NAME,
+                "rpc": [{"url": where.rpc_url}],
+                "poll_interval_ms": 200,
+                "contracts": contracts.roles(laid, wiring.wallet_of(secrets.lane_key)),
+            }
         ],
     }
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bascule.chain import deployment
+from bascule.chain import deployed, deployment
 from bascule.chain.abi import artifact
 from bascule.chain.rpc import Rpc
 from bascule.domain import forwarder
 from bascule.domain.chain import Address
-from bascule.domain.errors import Halted, Rejected
+from bascule.domain.errors import Rejected
 from bascule.entrypoints.dev.wallet import Wallet, balance_of, hexed, receipt
 from bascule.entrypoints.devchain.accounts import DevAccount, dev_accounts
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 
+DOLLAR = ("USD Coin", "USDC")
 UNIT = 10**6  # base units of one test dollar
 FLOAT = 1_000_000 * UNIT
 CUSTOMER_MONEY = 1_000_000 * UNIT
@@ -80,7 +81,7 @@ async def lay(
             collector_delay_s=0,
         )
     )
-    token = deployment.plan_token("USD Coin", "USDC", deployer.address)
+    token = deployment.plan_token(*DOLLAR, deployer.address)
     await _require_own_lane(rpc, plan.vault.address, lane_wallet)
     sent: list[str] = []
     for each in (plan.factory, plan.vault, token):
@@ -100,9 +101,8 @@ async def lay(
     sent += await _money(rpc, deployer, part, token.address, vault, lane_wallet)
     for tx_hash in sent:
         await receipt(rpc, tx_hash)
-    for each in (plan.factory, plan.vault, token):
-        if not each.artifact.is_code(await _code(rpc, each.address)):
-            raise Halted(f"the code at {hexed(each.address)} is not {each.artifact.name} as abi/ has it")
+    ours = {each.address: each.artifact.name for each in (plan.factory, plan.vault, token)}
+    await deployed.require_code(rpc, ours)
     return Ground(
         chain_id=chain_id,
         vault=vault,
