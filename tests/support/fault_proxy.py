@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -69,6 +69,20 @@ class FaultProxy:
     def clear(self) -> None:
         """Tells the truth again."""
         self.faults.clear()
+
+    @contextmanager
+    def lying(self, fault: Mapping[str, Any]) -> Iterator[None]:
+        """Within, the fault is set; it must hit something, and what fails there names it."""
+        number = self.faults.set(dict(fault))
+        try:
+            yield
+            [hits] = [told["hits"] for told in self.faults.listed() if told["id"] == number]
+            assert hits, "the fault hit nothing"
+        except BaseException as error:
+            error.add_note(f"while the node was made to lie by {dict(fault)}")
+            raise
+        finally:
+            self.faults.clear([number])
 
     def hits(self) -> dict[str, int]:
         """How often each kind hit, of those that are set."""

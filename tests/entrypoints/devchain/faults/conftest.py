@@ -1,9 +1,9 @@
-"""Every demonstration runs thrice: the local chain by itself, a proxy before it, a proxy before anvil."""
+"""Every fault is shown at a proxy before the local chain and before anvil, some at the chain by itself."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,28 +102,31 @@ def anvil_node() -> Iterator[Anvil]:
         yield Anvil(url)
 
 
-@pytest.fixture(params=["chain itself", "proxy before the chain", "proxy before anvil"])
+CHAIN, ANVIL = "proxy before the chain", "proxy before anvil"
+
+
+@asynccontextmanager
+async def opened(where: str, request: pytest.FixtureRequest) -> AsyncIterator[Door]:
+    async with AsyncExitStack() as stack:
+        local = await stack.enter_async_context(local_node())
+        truth = request.getfixturevalue("anvil_node").url if where == ANVIL else local.url
+        url = truth
+        if where != "chain itself":
+            url = (await stack.enter_async_context(fault_proxy(truth))).url
+        door = Door(url, truth, local.session, local)
+        await door.build()
+        yield door
+
+
+@pytest.fixture(params=[CHAIN, ANVIL])
 async def door(request: pytest.FixtureRequest) -> AsyncIterator[Door]:
-    async with AsyncExitStack() as stack:
-        local = await stack.enter_async_context(local_node())
-        behind = request.getfixturevalue("anvil_node").url if "anvil" in request.param else local.url
-        url = behind
-        if "proxy" in request.param:
-            url = (await stack.enter_async_context(fault_proxy(behind))).url
-        made = Door(url, behind, local.session, local)
-        await made.build()
+    """A proxy before a true node."""
+    async with opened(request.param, request) as made:
         yield made
-        if url == behind:
-            await made.clear()
 
 
-@pytest.fixture(params=["before the chain", "before anvil"])
-async def proxied(request: pytest.FixtureRequest) -> AsyncIterator[Door]:
-    """The proxy alone, for faults that need a second node."""
-    async with AsyncExitStack() as stack:
-        local = await stack.enter_async_context(local_node())
-        behind = request.getfixturevalue("anvil_node").url if "anvil" in request.param else local.url
-        proxy = await stack.enter_async_context(fault_proxy(behind))
-        made = Door(proxy.url, behind, local.session, local)
-        await made.build()
+@pytest.fixture(params=["chain itself", CHAIN, ANVIL])
+async def any_door(request: pytest.FixtureRequest) -> AsyncIterator[Door]:
+    """The same, and the local chain that lies by itself."""
+    async with opened(request.param, request) as made:
         yield made

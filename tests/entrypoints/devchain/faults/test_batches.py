@@ -27,6 +27,7 @@ async def test_batch_loses_its_last_answers(door: Door) -> None:
     await door.set("batch_missing", drop=2)
 
     assert await ids(door) == [1]
+    assert await door.post(THREE[:1]) == []
 
 
 async def test_batch_gains_an_answer_to_nothing(door: Door) -> None:

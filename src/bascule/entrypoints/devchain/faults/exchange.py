@@ -32,10 +32,9 @@ async def exchange(faults: Faults, payload: Any, node: Node) -> Delivery:
         if _unasked(strike):
             return DELIVERIES[strike.kind](Delivery(b""), strike, calls)
     answers = await _answers(calls, [s for s in strikes if s.kind in CALLS], node)
-    if isinstance(payload, list):
-        told: Any = _batch(answers, strikes) or None
-    else:
-        told = answers[0] if answers else None
+    told: Any = answers[0] if answers else None
+    if isinstance(payload, list) and answers:
+        told = _batch(answers, strikes)
     delivery = _delivery(told)
     for strike in strikes:
         if strike.kind in DELIVERIES:
