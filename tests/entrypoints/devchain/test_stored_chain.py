@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from pathlib import Path
 
 import aiohttp
@@ -79,24 +78,6 @@ async def test_file_torn_within_its_first_record_starts_a_new_chain(tmp_path: Pa
         block = await node.dev.mine()
     async with local_node(data_dir=tmp_path) as node:
         assert node.dev.chain.index.head == block
-
-
-async def test_five_hundred_stored_blocks_are_back_within_seconds(tmp_path: Path) -> None:
-    async with local_node(data_dir=tmp_path) as node:
-        for nonce in range(50):
-            await node.rpc(
-                "eth_sendRawTransaction", node.sign(node.accounts[0], nonce, to=node.accounts[1].address)
-            )
-        await node.dev.mine(500)
-        head = node.dev.chain.index.head
-
-    started = time.perf_counter()
-    async with local_node(data_dir=tmp_path) as node:
-        took = time.perf_counter() - started
-        assert node.dev.chain.index.head == head
-
-    print(f"start with 500 stored blocks: {took:.3f} s")
-    assert took < 2.0
 
 
 async def test_data_of_another_chain_id_is_refused(tmp_path: Path) -> None:

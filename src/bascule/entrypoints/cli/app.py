@@ -13,6 +13,7 @@ from bascule.entrypoints.cli import (
     documents,
     finance,
     inspection,
+    measuring,
     people,
     processes,
 )
@@ -38,7 +39,18 @@ def options(
     context.obj = Output(debug=debug)
 
 
-for part in (development, processes, administration, contracts, people, inspection, finance, documents):
+PARTS = (
+    development,
+    processes,
+    administration,
+    contracts,
+    people,
+    inspection,
+    finance,
+    documents,
+    measuring,
+)
+for part in PARTS:
     part.add_to(app)
 
 

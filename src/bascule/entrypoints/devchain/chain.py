@@ -40,6 +40,15 @@ class Snapshot(NamedTuple):
     time_offset: int
 
 
+class Preview(NamedTuple):
+    """The block that would come next, and what its state adds to the database."""
+
+    parent: bytes
+    waiting: tuple[bytes, ...]
+    block: Block
+    nodes: dict[bytes, bytes]
+
+
 class LocalChain:
     """One chain. Raises `DataDirError` at construction when its data directory cannot be used."""
 
@@ -64,6 +73,7 @@ class LocalChain:
         self.set_base_fees: list[int] = []
         self._clock = clock
         self._snapshots: list[Snapshot] = []
+        self._preview: Preview | None = None
         self._changing = asyncio.Lock()
         self._store = Store(data_dir, chain_id, failpoints)
         self._evm = Evm(chain_id, self._store.genesis.time)
@@ -86,8 +96,25 @@ class LocalChain:
         """Runs `work` on the thread that owns the EVM."""
         return await asyncio.get_running_loop().run_in_executor(self._worker, work, self._evm)
 
+    async def preview(self) -> Preview:
+        """Returns what the tag `pending` stands for: the next block as it would be, mined by nobody."""
+        parent, waiting = self.index.head, self.pool.all()
+        key = parent.hash, tuple(tx.hash for tx in waiting)
+        if self._preview is not None and key == self._preview[:2]:
+            return self._preview
+        at = max(parent.time + 1, int(self._clock()) + self.time_offset)
+        base_fee = self.set_base_fees[0] if self.set_base_fees else None
+        nodes: dict[bytes, bytes] = {}
+
+        def build(evm: Evm) -> Block:
+            with evm.nodes.aside(nodes):
+                return evm.build(parent.hash, waiting, at, base_fee).block
+
+        self._preview = Preview(*key, await self.evm(build), nodes)
+        return self._preview
+
     def tagged(self, tag: str) -> Block:
-        """Returns the block that a tag stands for now; `pending` counts as `latest`."""
+        """Returns the block that a tag stands for now; `pending` counts as `latest`, see `preview`."""
         if tag == "earliest":
             return self.index.blocks[0]
         height = self.index.head.number - self.distances.get(tag, 0)

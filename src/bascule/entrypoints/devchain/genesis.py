@@ -1,5 +1,7 @@
 """Block zero: a million ETH for each development account, the CREATE2 deployment proxy, Prague rules."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from eth.db.backends.memory import MemoryDB
@@ -22,15 +24,40 @@ GAS_LIMIT = 30_000_000
 
 
 class NodeStore(MemoryDB):
-    """The database under the EVM, in memory; remembers what was written since the last `take`."""
+    """The database under the EVM, in memory; remembers what was written since the last `take`.
+
+    While `aside` holds, writes go into the given dictionary alone and reads see it first: a block that is a
+    mere preview leaves nothing behind.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._written: dict[bytes, bytes] = {}
+        self._aside: dict[bytes, bytes] | None = None
+
+    def __getitem__(self, key: bytes) -> bytes:
+        if self._aside is not None and key in self._aside:
+            return self._aside[key]
+        return super().__getitem__(key)
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
+        if self._aside is not None:
+            self._aside[key] = value
+            return
         super().__setitem__(key, value)
         self._written[key] = value
+
+    def _exists(self, key: bytes) -> bool:
+        return (self._aside is not None and key in self._aside) or super()._exists(key)
+
+    @contextmanager
+    def aside(self, entries: dict[bytes, bytes]) -> Iterator[None]:
+        """Reads and writes beside what is kept, in `entries`."""
+        self._aside = entries
+        try:
+            yield
+        finally:
+            self._aside = None
 
     def take(self) -> tuple[tuple[bytes, bytes], ...]:
         """Returns the entries written since the last call, so that they can be stored."""

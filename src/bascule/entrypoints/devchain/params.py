@@ -6,13 +6,16 @@ from typing import Any
 
 from eth_utils.address import is_checksum_formatted_address, to_checksum_address
 
-from bascule.entrypoints.devchain.calls import Message
+from bascule.entrypoints.devchain.calls import Message, Override
 from bascule.entrypoints.devchain.errors import invalid_params
 
 TAGS = ("latest", "pending", "safe", "finalized", "earliest")
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _DATA = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
+MAX_UINT64 = 2**64 - 1
 MAX_UINT256 = 2**256 - 1
+FEES = ("gasPrice", "maxFeePerGas", "maxPriorityFeePerGas")
+OVERRIDES = frozenset({"balance", "nonce", "code", "state", "stateDiff"})
 
 
 def quantity(value: object, name: str) -> int:
@@ -60,7 +63,7 @@ def members(value: object, name: str, allowed: frozenset[str] | None = None) -> 
 
 
 def message(value: object) -> Message:
-    """Returns a call object; fees, nonce and the like are accepted and have no effect, as a call is free."""
+    """Returns a call object; a fee says what the sender must be able to pay, a nonce has no effect."""
     fields = members(value, "transaction")
     payloads = {name: data(fields[name], name) for name in ("data", "input") if fields.get(name) is not None}
     if len(set(payloads.values())) > 1:
@@ -73,7 +76,54 @@ def message(value: object) -> Message:
         gas=quantity(fields["gas"], "gas") if fields.get("gas") is not None else None,
         access_list=_access_list(fields.get("accessList") or []),
         authorizations=_authorizations(fields.get("authorizationList") or []),
+        price=_price(fields),
     )
+
+
+def overrides(value: object) -> tuple[Override, ...]:
+    """Returns a state override set: accounts as a call shall find them, by address."""
+    accounts = members({} if value is None else value, "state overrides")
+    return tuple(_override(address(name, "state override"), entry) for name, entry in accounts.items())
+
+
+def _override(account: bytes, value: object) -> Override:
+    fields = members(value, "state override", OVERRIDES)
+    if fields.get("state") is not None and fields.get("stateDiff") is not None:
+        raise invalid_params(f"account 0x{account.hex()} has both 'state' and 'stateDiff'")
+    amounts = {
+        name: quantity(fields[name], name) if fields.get(name) is not None else None
+        for name in ("balance", "nonce")
+    }
+    if (amounts["nonce"] or 0) > MAX_UINT64:
+        raise invalid_params("nonce: at most 64 bits")
+    return Override(
+        address=account,
+        balance=amounts["balance"],
+        nonce=amounts["nonce"],
+        code=data(fields["code"], "code") if fields.get("code") is not None else None,
+        state=_words_by_slot(fields.get("state"), "state"),
+        state_diff=_words_by_slot(fields.get("stateDiff"), "stateDiff"),
+    )
+
+
+def _words_by_slot(value: object, name: str) -> dict[int, int] | None:
+    if value is None:
+        return None
+    entries = members(value, name).items()
+    return {
+        int.from_bytes(data(slot, name, 32), "big"): int.from_bytes(data(word, name, 32), "big")
+        for slot, word in entries
+    }
+
+
+def _price(fields: Mapping[str, Any]) -> int:
+    given = {name: quantity(fields[name], name) for name in FEES if fields.get(name) is not None}
+    if "gasPrice" in given and len(given) > 1:
+        raise invalid_params("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
+    price, tip = given.get("maxFeePerGas", 0), given.get("maxPriorityFeePerGas", 0)
+    if "maxFeePerGas" in given and tip > price:
+        raise invalid_params(f"maxFeePerGas ({price}) < maxPriorityFeePerGas ({tip})")
+    return given.get("gasPrice", price)
 
 
 def _access_list(value: object) -> tuple[tuple[bytes, tuple[int, ...]], ...]:

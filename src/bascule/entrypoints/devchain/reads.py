@@ -36,6 +36,10 @@ class Reads:
             return self._chain.tagged(selector)
         return self._chain.index.by_number(params.quantity(selector, "block"))
 
+    async def shown_block(self, selector: object) -> Block | None:
+        """Returns the selected block; for `pending` the one that would come next."""
+        return (await self._chain.preview()).block if selector == "pending" else self.block_at(selector)
+
     def existing_block(self, selector: object) -> Block:
         """Returns the selected block or refuses in geth's words."""
         block = self.block_at(selector)
@@ -67,13 +71,16 @@ class Reads:
         """eth_blockNumber."""
         return hex(self._chain.index.head.number)
 
-    def block_by_number(self, selector: object, full: object = False) -> Any:
-        """eth_getBlockByNumber."""
+    async def block_by_number(self, selector: object, full: object = False) -> Any:
+        """eth_getBlockByNumber; the pending block has no hash, nonce and miner yet."""
         wants_full = params.boolean(full, "full")
         if isinstance(selector, dict):
             raise invalid_params("block: a number or tag is needed")
-        block = self.block_at(selector)
-        return block.block_json(full=wants_full) if block else None
+        block = await self.shown_block(selector)
+        shown = block.block_json(full=wants_full) if block else None
+        if selector == "pending" and shown:
+            return msgspec.json.decode(shown) | dict.fromkeys(("hash", "nonce", "miner"))
+        return shown
 
     def block_by_hash(self, block_hash: object, full: object = False) -> Any:
         """eth_getBlockByHash."""
@@ -81,9 +88,9 @@ class Reads:
         block = self._chain.index.by_hash(params.data(block_hash, "block hash", 32))
         return block.block_json(full=wants_full) if block else None
 
-    def count_by_number(self, selector: object) -> str | None:
+    async def count_by_number(self, selector: object) -> str | None:
         """eth_getBlockTransactionCountByNumber."""
-        block = self.block_at(selector)
+        block = await self.shown_block(selector)
         return hex(len(block.transactions)) if block else None
 
     def count_by_hash(self, block_hash: object) -> str | None:
@@ -100,9 +107,9 @@ class Reads:
         waiting = self._chain.pool.get(wanted)
         return encode.transaction(waiting, None, 0) if waiting else None
 
-    def transaction_by_number(self, selector: object, position: object) -> Any:
+    async def transaction_by_number(self, selector: object, position: object) -> Any:
         """eth_getTransactionByBlockNumberAndIndex."""
-        return _transaction_in(self.block_at(selector), params.quantity(position, "index"))
+        return _transaction_in(await self.shown_block(selector), params.quantity(position, "index"))
 
     def transaction_by_block(self, block_hash: object, position: object) -> Any:
         """eth_getTransactionByBlockHashAndIndex."""
@@ -114,11 +121,11 @@ class Reads:
         found = self._chain.index.transaction(params.data(tx_hash, "transaction hash", 32))
         return found[2].receipt_json() if found else None
 
-    def block_receipts(self, selector: object) -> Any:
+    async def block_receipts(self, selector: object) -> Any:
         """eth_getBlockReceipts, by number, tag or block hash."""
         if isinstance(selector, str) and len(selector) == 66:
             selector = {"blockHash": selector}
-        block = self.block_at(selector)
+        block = await self.shown_block(selector)
         return [tx.receipt_json() for tx in block.transactions] if block else None
 
     def logs(self, criteria: object) -> list[msgspec.Raw]:
@@ -146,6 +153,8 @@ class Reads:
         return self._chain.index.blocks[first : last + 1]
 
     def _height(self, selector: object) -> int:
+        if selector == "pending":
+            raise refused("pending logs are not supported")
         if isinstance(selector, str) and selector in params.TAGS:
             return self._chain.tagged(selector).number
         return params.quantity(selector, "block")

@@ -1,14 +1,17 @@
 """The methods that need the EVM: accounts, code, storage, calls, estimates and sending."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 from eth_typing import Address
 
 from bascule.entrypoints.devchain import calls, encode, params
 from bascule.entrypoints.devchain.chain import LocalChain
-from bascule.entrypoints.devchain.errors import invalid_params
+from bascule.entrypoints.devchain.evm import Evm
 from bascule.entrypoints.devchain.mining import Miner
 from bascule.entrypoints.devchain.reads import Reads
+
+T = TypeVar("T")
 
 
 class StateReads:
@@ -21,8 +24,8 @@ class StateReads:
 
     async def balance(self, account: object, selector: object = "latest") -> str:
         """eth_getBalance."""
-        address, at = params.address(account), self._reads.existing_block(selector).hash
-        return hex((await self._chain.evm(lambda evm: evm.account(at, address))).balance)
+        address = params.address(account)
+        return hex(await self._at(selector, lambda evm, at: evm.account(at, address).balance))
 
     async def transaction_count(self, account: object, selector: object = "latest") -> str:
         """eth_getTransactionCount; `pending` counts the sender's waiting transactions up to the first gap."""
@@ -33,34 +36,41 @@ class StateReads:
 
     async def code(self, account: object, selector: object = "latest") -> str:
         """eth_getCode."""
-        address, at = Address(params.address(account)), self._reads.existing_block(selector).hash
-        return encode.data(await self._chain.evm(lambda evm: evm.state(at).get_code(address)))
+        address = Address(params.address(account))
+        return encode.data(await self._at(selector, lambda evm, at: evm.state(at).get_code(address)))
 
     async def storage(self, account: object, slot: object, selector: object = "latest") -> str:
         """eth_getStorageAt."""
-        address, at = Address(params.address(account)), self._reads.existing_block(selector).hash
-        place = params.quantity(slot, "storage slot")
-        return encode.word(await self._chain.evm(lambda evm: evm.state(at).get_storage(address, place)))
+        address, place = Address(params.address(account)), params.quantity(slot, "storage slot")
+        return encode.word(
+            await self._at(selector, lambda evm, at: evm.state(at).get_storage(address, place))
+        )
 
     async def call(self, message: object, selector: object = "latest", overrides: object = None) -> str:
         """eth_call."""
-        wanted, at = params.message(message), self._reads.existing_block(selector).hash
-        _no_overrides(overrides)
-        return encode.data(await self._chain.evm(lambda evm: calls.call(evm, at, wanted)))
+        wanted = params.message(message)._replace(overrides=params.overrides(overrides))
+        return encode.data(await self._at(selector, lambda evm, at: calls.call(evm, at, wanted)))
 
     async def estimate(self, message: object, selector: object = "latest", overrides: object = None) -> str:
         """eth_estimateGas."""
-        wanted, at = params.message(message), self._reads.existing_block(selector).hash
-        _no_overrides(overrides)
-        return hex(await self._chain.evm(lambda evm: calls.estimate(evm, at, wanted)))
+        wanted = params.message(message)._replace(overrides=params.overrides(overrides))
+        return hex(await self._at(selector, lambda evm, at: calls.estimate(evm, at, wanted)))
+
+    async def _at(self, selector: object, work: Callable[[Evm, bytes], T]) -> T:
+        """Runs `work` with the hash of the selected block; for `pending`, of the one that would come next."""
+        if selector != "pending":
+            at = self._reads.existing_block(selector).hash
+            return await self._chain.evm(lambda evm: work(evm, at))
+        preview = await self._chain.preview()
+
+        def beside(evm: Evm) -> T:
+            with evm.nodes.aside(preview.nodes):
+                return work(evm, preview.block.hash)
+
+        return await self._chain.evm(beside)
 
     async def send_raw(self, raw: object) -> str:
         """eth_sendRawTransaction."""
         tx_hash = await self._chain.send(params.data(raw, "transaction"))
         await self._miner.accepted(tx_hash)
         return encode.data(tx_hash)
-
-
-def _no_overrides(value: Any) -> None:
-    if value:
-        raise invalid_params("state overrides are not supported by this chain")

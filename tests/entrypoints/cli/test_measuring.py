@@ -1,0 +1,44 @@
+"""`bascule bench` measures for real and says where; what it cannot find it names."""
+
+import json
+
+import pytest
+
+from bascule.entrypoints.cli.app import run
+from benchmarks.harness import Figure
+
+
+def test_figure_tells_its_median_spread_and_share_of_the_bound() -> None:
+    assert Figure("a block", "s", (0.3, 0.1, 0.2), bound=0.8).told() == {
+        "name": "a block",
+        "unit": "s",
+        "median": 0.2,
+        "least": 0.1,
+        "most": 0.3,
+        "runs": 3,
+        "bound": 0.8,
+        "ratio": 0.25,
+    }
+    assert Figure("a block", "s", (1.0,)).told()["ratio"] is None
+
+
+def test_unknown_benchmark_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "nothing"]) == 1
+    said = capsys.readouterr().err
+    assert "there is no benchmark nothing" in said
+    assert "known: chain" in said
+
+
+@pytest.mark.slow
+def test_small_chain_benchmark_runs_and_says_where_it_was_taken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["bench", "chain", "--scale", "0.01", "--runs", "1", "--json"]) == 0
+
+    result = json.loads(capsys.readouterr().out)
+    assert result["command"] == "bascule bench chain --runs 1 --scale 0.01 --json"
+    assert result["machine"]["cpus"] >= 1
+    assert {"python", "py-evm", "bascule"} <= set(result["versions"])
+    bounds = {figure["name"]: figure["bound"] for figure in result["figures"]}
+    assert bounds["block of 200 raw transfers mined"] == 0.7
+    assert all(figure["median"] > 0 for figure in result["figures"])
