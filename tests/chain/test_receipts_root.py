@@ -24,7 +24,7 @@ def recorded(name: str) -> HeaderJson:
 
 
 def receipt(index: int = 0, **changes: Any) -> ReceiptJson:
-    log = LogJson("0x" + "11" * 20, ["0x" + "22" * 32, "0x" + "33" * 32], "0x" + "44" * 40, hex(index))
+    log = LogJson("0x" + "11" * 20, ["0x" + "22" * 32, "0x" + "33" * 32], "0x" + "44" * 40)
     values = {
         "transactionHash": "0x" + f"{index:064x}",
         "transactionIndex": hex(index),
@@ -109,7 +109,7 @@ def test_a_deposit_before_canyon_is_covered_without_the_nonce_that_nodes_show() 
 
 
 def test_logs_that_polygon_shows_beside_the_root_are_passed_over() -> None:
-    outside = POLYGON.outside(70_000_000, HASH)
+    outside = families.outside(POLYGON, 70_000_000, HASH)
     assert outside is not None
     bridged = receipt(2, transactionHash="0x" + outside.hex(), type="0x0")
     inside = [receipt(0), receipt(1)]

@@ -35,9 +35,9 @@ async def conn(db: Database) -> AsyncIterator[Connection]:
         await networks.publish(
             conn, Network(CHAIN, "local", False, FinalityPolicy("depth", 2), None, None, None, None)
         )
-        await blocks.record(conn, CHAIN, [block(10)], "none")
+        await blocks.record(conn, CHAIN, [blocks.Read(block(10), "none")])
         await blocks.start_cursor(conn, CHAIN, block(10))
-        await blocks.record(conn, CHAIN, [block(11), block(12), block(13)], "bloom")
+        await blocks.record(conn, CHAIN, [blocks.Read(block(n), "receipts") for n in (11, 12, 13)])
         await blocks.move_cursor(conn, await current(conn), block(13))
         yield conn
 
@@ -84,12 +84,22 @@ async def test_finality_rises_to_a_canonical_verified_block_alone(conn: Connecti
     assert (await current(conn)).finalized_number == 12
 
 
-async def test_a_block_that_nobody_verified_is_never_final(conn: Connection) -> None:
-    await blocks.record(conn, CHAIN, [block(14)], "none")
-    await blocks.move_cursor(conn, await current(conn), block(14))
+@pytest.mark.parametrize("verified", ["none", "bloom"])
+async def test_neither_a_block_that_nothing_proves_nor_one_above_it_is_final(
+    conn: Connection, verified: blocks.Verified
+) -> None:
+    reads = [blocks.Read(block(14), verified, Hash(b"d" * 32)), blocks.Read(block(15), "absent")]
+    await blocks.record(conn, CHAIN, reads)
+    await blocks.move_cursor(conn, await current(conn), block(15))
 
-    with pytest.raises(CursorMoved):
-        await blocks.finalize(conn, await current(conn), block(14))
+    assert [(b.ref, b.digest) for b in await blocks.unproven(conn, CHAIN, 5)] == [(block(14), b"d" * 32)]
+    for final in (block(14), block(15)):
+        with pytest.raises(CursorMoved):
+            await blocks.finalize(conn, await current(conn), final)
+
+    await blocks.prove(conn, CHAIN, [block(14).hash], "receipts")
+    assert await blocks.unproven(conn, CHAIN, 5) == []
+    await blocks.finalize(conn, await current(conn), block(15))
 
 
 async def test_the_database_refuses_finality_going_back(conn: Connection) -> None:
@@ -102,14 +112,14 @@ async def test_the_database_refuses_finality_going_back(conn: Connection) -> Non
 async def test_an_orphaned_block_is_kept_and_may_come_back(conn: Connection) -> None:
     assert await blocks.orphan_above(conn, CHAIN, 11) == 2
     assert [b.number for b in await blocks.canonical_down_to(conn, CHAIN, 0)] == [11, 10]
-    await blocks.record(conn, CHAIN, [block(12, fork=1)], "bloom")
+    await blocks.record(conn, CHAIN, [blocks.Read(block(12, fork=1), "bloom")])
     assert await blocks.canonical_at(conn, CHAIN, 12) == block(12, fork=1)
 
     await blocks.orphan_above(conn, CHAIN, 11)
-    await blocks.record(conn, CHAIN, [block(12)], "bloom")
+    await blocks.record(conn, CHAIN, [blocks.Read(block(12), "bloom")])
     assert await blocks.canonical_at(conn, CHAIN, 12) == block(12)
 
 
 async def test_two_blocks_of_one_height_are_never_both_canonical(conn: Connection) -> None:
     with pytest.raises(psycopg.errors.UniqueViolation):
-        await blocks.record(conn, CHAIN, [block(12, fork=1)], "bloom")
+        await blocks.record(conn, CHAIN, [blocks.Read(block(12, fork=1), "bloom")])

@@ -27,7 +27,11 @@ async def set_up(conn: Connection) -> None:
     )
     await tokens.publish(conn, Token("tok_1", CHAIN, TOKEN, "usdt", "", 6, True))
     await addresses.add_own(conn, CHAIN, VAULT, "vault")
-    await blocks.record(conn, CHAIN, [block(10), block(11), block(12)], "bloom")
+    await blocks.record(
+        conn,
+        CHAIN,
+        [blocks.Read(block(10), "bloom"), blocks.Read(block(11), "bloom"), blocks.Read(block(12), "bloom")],
+    )
     assert await addresses.to_open(conn, CHAIN) == [(VAULT, TOKEN)]
     opening = Opening(new_id(Prefix.OPENING, SystemClock(), SystemEntropy()), VAULT, TOKEN, 0)
     await addresses.record_openings(conn, CHAIN, block(10), [opening])

@@ -14,6 +14,7 @@ from typing import Any, LiteralString
 
 import aiohttp
 
+from bascule.chain import families
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, Hash, checksum, parse_address
 from bascule.domain.finality import FinalityPolicy
@@ -91,7 +92,12 @@ class Bridge:
 
     def rpc(self, url: str | None = None) -> Rpc:
         """The true node, or one at another URL; refuses inside a transaction as in production."""
-        return Rpc(url or self.node.url, session=self.session, guard=self.db.refuse_open_transaction)
+        return Rpc(
+            url or self.node.url,
+            session=self.session,
+            guard=self.db.refuse_open_transaction,
+            family=families.of(self.network.chain_id),
+        )
 
     def watcher(
         self, url: str | None = None, failpoints: Failpoints = NO_FAILPOINTS, **options: Any
@@ -209,9 +215,9 @@ class Bridge:
         [(first,)] = await self.rows("SELECT min(number) FROM blocks")
         wrong = await self.rows(
             "SELECT t.tx_hash FROM transfers t JOIN blocks b ON b.chain_id = t.chain_id"
-            " AND b.hash = t.block_hash WHERE t.canonical <> b.canonical"
+            " AND b.hash = t.block_hash WHERE t.canonical AND NOT b.canonical"
         )
-        assert wrong == [], "a transfer and its block disagree about being canonical"
+        assert wrong == [], "a canonical transfer in an orphaned block"
         raw = await self.node.rpc(
             "eth_getLogs", {"fromBlock": hex(first + 1), "toBlock": "latest", "topics": [TRANSFER_TOPIC]}
         )

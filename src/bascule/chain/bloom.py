@@ -1,4 +1,4 @@
-"""A block's log filter, recomputed: what a node's list of logs must add up to.
+"""A block's log filter, recomputed: what a node's list of logs must add up to, and what it cannot hold.
 
 Three bits of 2048 for each log's address and each topic (yellow paper, 4.3.1). A log left out of an answer
 leaves its bits unset, except where other logs of the block happen to set all of them.
@@ -27,3 +27,9 @@ def bloom_of(items: Iterable[bytes]) -> bytes:
     for item in items:
         bits |= _bits(item)
     return bits.to_bytes(SIZE, "big")
+
+
+def may_hold(bloom: bytes, item: bytes) -> bool:
+    """Whether a log with this address or topic can be in the block; False is certain."""
+    bits = _bits(item)
+    return int.from_bytes(bloom, "big") & bits == bits

@@ -56,6 +56,15 @@ def transfers(logs: Sequence[Log]) -> tuple[list[Transfer], Counter[str]]:
     return found, ignored
 
 
+def digest(transfers: Sequence[Transfer]) -> Hash:
+    """One hash of a block's transfers with all that they say, in order."""
+    parts = [
+        t.log_index.to_bytes(4, "big") + t.tx_hash + t.token + t.src + t.dst + t.amount.to_bytes(32, "big")
+        for t in transfers
+    ]
+    return Hash(keccak(b"".join(parts)))
+
+
 def _why_ignored(log: Log) -> str | None:
     if not log.topics or log.topics[0] != TRANSFER:
         return "other_event"

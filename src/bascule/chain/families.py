@@ -56,12 +56,6 @@ class Family:
     pseudo_receipt: bytes | None = None
     elsewhere: str | None = None
 
-    def outside(self, number: int, block_hash: Hash) -> Hash | None:
-        """The name under which this block shows logs that neither its root nor its bloom covers."""
-        if self.pseudo_receipt is None:
-            return None
-        return Hash(keccak(self.pseudo_receipt + number.to_bytes(8, "big") + block_hash))
-
 
 ETHEREUM = Family("ethereum")
 OP_STACK = Family("op-stack", receipt_tails={_OP_DEPOSIT: ("depositNonce", "depositReceiptVersion")})
@@ -88,3 +82,10 @@ FAMILIES: Mapping[ChainId, Family] = {
 def of(chain_id: ChainId) -> Family | None:
     """The chain's family; None when nobody listed the chain."""
     return FAMILIES.get(chain_id)
+
+
+def outside(family: Family | None, number: int, block_hash: Hash) -> Hash | None:
+    """The transaction under whose name this block shows logs that neither its root nor its bloom covers."""
+    if family is None or family.pseudo_receipt is None:
+        return None
+    return Hash(keccak(family.pseudo_receipt + number.to_bytes(8, "big") + block_hash))

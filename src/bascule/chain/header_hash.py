@@ -10,23 +10,27 @@ from bascule.domain.hashing import keccak
 
 
 class HeaderJson(msgspec.Struct):
-    """The members of a block's JSON that some family's hash covers; of a pending block some are null."""
+    """The members of a block's JSON that are read, or that some family's hash covers.
 
-    parentHash: str
-    sha3Uncles: str
-    miner: str
-    stateRoot: str
-    transactionsRoot: str
-    receiptsRoot: str
-    logsBloom: str
-    difficulty: str
+    Of a pending block some of the first are null, which refuses it.
+    """
+
     number: str
-    gasLimit: str
-    gasUsed: str
-    timestamp: str
-    extraData: str
     hash: str
-    # not every family and no pending block has these
+    parentHash: str
+    timestamp: str
+    logsBloom: str
+    receiptsRoot: str
+    transactions: list[str] = []
+    # read for the hash alone; which of them are there depends on the family and its forks
+    sha3Uncles: str | None = None
+    miner: str | None = None
+    stateRoot: str | None = None
+    transactionsRoot: str | None = None
+    difficulty: str | None = None
+    gasLimit: str | None = None
+    gasUsed: str | None = None
+    extraData: str | None = None
     mixHash: str | None = None
     nonce: str | None = None
     baseFeePerGas: str | None = None

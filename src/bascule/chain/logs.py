@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from bascule.chain import families
 from bascule.chain.bloom import bloom_of
 from bascule.chain.errors import IncompleteAnswer, WrongShape
 from bascule.chain.heads import Header
@@ -52,17 +53,24 @@ async def of_blocks(rpc: Rpc, headers: Sequence[Header]) -> list[list[Log]]:
     """
     calls = [(METHOD, ({"blockHash": "0x" + header.hash.hex()},)) for header in headers]
     answers = await rpc.batch_as(list[_Log], calls)
-    return [whole(header, answer) for header, answer in zip(headers, answers, strict=True)]
+    return [
+        whole(header, answer, families.outside(rpc.family, header.number, header.hash))
+        for header, answer in zip(headers, answers, strict=True)
+    ]
 
 
-def whole(header: Header, answer: Sequence[_Log]) -> list[Log]:
-    """The answer as logs, when it can be all of the block's. Raises as `of_blocks`."""
+def whole(header: Header, answer: Sequence[_Log], outside: Hash | None = None) -> list[Log]:
+    """The answer as logs, when it can be all of the block's. Raises as `of_blocks`.
+
+    outside: transaction whose logs stand neither in the bloom nor in the result (`Family.pseudo_receipt`).
+    """
     logs = sorted((_log(header, raw) for raw in answer), key=lambda log: log.index)
+    logs = [log for log in logs if log.tx_hash != outside]
     where = f"block {header.number} 0x{header.hash.hex()}"
     if [log.index for log in logs] != list(range(len(logs))):
         raise IncompleteAnswer(f"{METHOD}: {where}: log indexes are not 0..{len(logs) - 1} without holes")
     items = (item for log in logs for item in (log.address, *log.topics))
-    if bloom_of(items) != header.bloom:
+    if header.bloom is not None and bloom_of(items) != header.bloom:
         raise IncompleteAnswer(f"{METHOD}: {where}: {len(logs)} logs do not add up to the header's bloom")
     return logs
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bascule.chain import rlp, trie
+from bascule.chain import families, rlp, trie
 from bascule.chain.errors import IncompleteAnswer, WrongShape
 from bascule.chain.families import Family
 from bascule.chain.hexes import data, number
@@ -18,12 +18,11 @@ METHOD = "eth_getBlockReceipts"
 
 
 class LogJson(msgspec.Struct):
-    """The members of a log that its receipt covers, and its place in the block."""
+    """The members of a log that its receipt covers."""
 
     address: str
     topics: list[str]
     data: str
-    logIndex: str
 
 
 class ReceiptJson(msgspec.Struct):
@@ -46,7 +45,7 @@ def covered(family: Family, block: tuple[int, Hash], receipts: Sequence[ReceiptJ
 
     block: number and hash.
     """
-    outside = family.outside(*block)
+    outside = families.outside(family, *block)
     inside = [r for r in receipts if outside is None or data(r.transactionHash, 32, method=METHOD) != outside]
     inside.sort(key=lambda receipt: number(receipt.transactionIndex, method=METHOD))
     places = [number(receipt.transactionIndex, method=METHOD) for receipt in inside]

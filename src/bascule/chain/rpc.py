@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 
 from bascule.chain.errors import NodeUnreachable, RpcError, WrongShape
+from bascule.chain.families import Family
 
 T = TypeVar("T")
 Call = tuple[str, Sequence[object]]
@@ -37,12 +38,22 @@ _many = msgspec.json.Decoder(list[_Envelope]).decode
 
 
 class Rpc:
-    """One node. url: http(s); timeout_s: seconds for a whole exchange; guard: raises inside a transaction."""
+    """One node. url: http(s); timeout_s: seconds for a whole exchange; guard: raises inside a transaction.
+
+    family: how its chain spells headers and receipts; None: nobody listed the chain.
+    """
 
     def __init__(
-        self, url: str, *, session: aiohttp.ClientSession, guard: Callable[[], None], timeout_s: float = 10.0
+        self,
+        url: str,
+        *,
+        session: aiohttp.ClientSession,
+        guard: Callable[[], None],
+        timeout_s: float = 10.0,
+        family: Family | None = None,
     ) -> None:
         self.url = url
+        self.family = family
         self._session = session
         self._guard = guard
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)

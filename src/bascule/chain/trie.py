@@ -124,9 +124,12 @@ def _follow(digest: bytes, index: int, fetch: Callable[[bytes], bytes]) -> bytes
 
 def _decoded(node: bytes) -> Any:
     try:
-        return decode(node)
+        members = decode(node)
     except (DecodingError, RecursionError) as error:
         raise ProofFailed(f"a node of the branch is not RLP: {error}") from None
+    if isinstance(members, bytes):
+        raise ProofFailed("a node of the branch is no list")
+    return members
 
 
 def _unpacked(packed: Any) -> tuple[bool, bytes]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from bascule.chain import heads
+from bascule.chain import families, heads
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import Halted, Rejected
@@ -132,7 +132,13 @@ async def nodes(settings: Settings, guard: Callable[[], None]) -> AsyncIterator[
     """A client of each configured chain's first node."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32)) as session:
         yield {
-            chain.id: Rpc(chain.rpc[0], session=session, guard=guard, timeout_s=settings.rpc_timeout_s)
+            chain.id: Rpc(
+                chain.rpc[0],
+                session=session,
+                guard=guard,
+                timeout_s=settings.rpc_timeout_s,
+                family=families.of(chain.id),
+            )
             for chain in settings.chains
         }
 

@@ -26,7 +26,7 @@ class AddressesChanged(Retryable):
 
 @dataclass(frozen=True)
 class Finalizer:
-    """Raises the finalized height by the network's policy, never above what was read, never back."""
+    """Raises the finalized height by the network's policy, never above what is proven, never back."""
 
     db: Database
     rpc: Rpc
@@ -63,9 +63,12 @@ class Finalizer:
         return finality.finalized_number(policy, head.number, tags, previous)
 
     async def _target(self, cursor: Cursor, head: Header) -> Header | None:
-        """The block to finalize up to: read by us, and the same one at the node."""
+        """The block to finalize up to: read and proven, and the same one at the node."""
         newest = await self.newest_final(head, cursor.finalized_number)
-        number = min(newest, cursor.last_number)
+        async with self.db.read() as conn:
+            unproven = await blocks.unproven(conn, cursor.chain_id, 1)
+        read = unproven[0].ref.number - 1 if unproven else cursor.last_number
+        number = min(newest, read)
         if number <= cursor.finalized_number:
             return None
         theirs = head if number == head.number else await heads.by_number(self.rpc, number)

@@ -50,6 +50,19 @@ class Reorgs:
                 self.failpoints.hit("watcher.before_halt")
             self.failpoints.hit("watcher.after_halt")
             raise
+        depth = await self._go_to(cursor, fork, lease)
+        self.counters["reorgs"] += 1
+        _log.warning("the chain was reorganised", chain_id=cursor.chain_id, fork=fork.number, depth=depth)
+        return depth
+
+    async def go_behind(self, cursor: Cursor, block: BlockRef, lease: Lease) -> int:
+        """Takes back a block that is not final and all above it, to be read again; how many blocks."""
+        async with self.db.read() as conn:
+            below = await blocks.canonical_at(conn, cursor.chain_id, block.number - 1)
+        assert below is not None, "every block but the first, which is final, stands on one we have"
+        return await self._go_to(cursor, below, lease)
+
+    async def _go_to(self, cursor: Cursor, fork: BlockRef, lease: Lease) -> int:
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
             await blocks.move_cursor(conn, cursor, fork)
@@ -59,9 +72,7 @@ class Reorgs:
             self.failpoints.hit("watcher.before_reorg")
         self.failpoints.hit("watcher.after_reorg")
         depth = cursor.last_number - fork.number
-        self.counters["reorgs"] += 1
         self.counters["blocks_orphaned"] += depth
-        _log.warning("the chain was reorganised", chain_id=cursor.chain_id, fork=fork.number, depth=depth)
         return depth
 
     async def _fork(self, cursor: Cursor) -> BlockRef | None:

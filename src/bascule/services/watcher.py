@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from bascule.chain import erc20, heads
-from bascule.chain import logs as chain_logs
+from bascule.chain import heads
 from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.heads import Header
 from bascule.chain.rpc import Rpc
@@ -22,14 +21,15 @@ from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.finalizer import Finalizer
 from bascule.services.openings import Openings
 from bascule.services.outbox import Outbox
+from bascule.services.prover import Prover
+from bascule.services.reading import Reader, Reading
 from bascule.services.reorgs import Reorgs
 from bascule.services.seams import Clock, Entropy
 from bascule.storage import blocks, leases, transfers
-from bascule.storage.blocks import Cursor
+from bascule.storage.blocks import Cursor, Read
 from bascule.storage.database import Database
 from bascule.storage.leases import Lease
 from bascule.storage.networks import Network
-from bascule.storage.transfers import Transfer
 
 _log = structlog.get_logger()
 
@@ -73,6 +73,8 @@ class Watcher:
         self._arrivals = Arrivals(network.chain_id, clock, entropy, outbox, self.counters)
         self._openings = Openings(db, rpc, network, clock, entropy)
         self._reorgs = Reorgs(db, rpc, self._arrivals, failpoints, self.counters)
+        self._reader = Reader(rpc, network.chain_id, self.counters)
+        self._prover = Prover(db, rpc, self._reader, self._reorgs, failpoints, self.counters)
         self._finalizer = Finalizer(db, rpc, network, clock, self._arrivals, failpoints, self.counters)
 
     async def run_once(self) -> int:
@@ -98,10 +100,14 @@ class Watcher:
             self.counters["answers_refused"] += 1
             _log.warning("a node's answer contradicts its header", chain_id=cursor.chain_id, why=str(error))
             raise
+        done += await self._prover.prove(await self._cursor(), lease)
+        return done + await self._finalizer.promote(await self._cursor(), head, lease)
+
+    async def _cursor(self) -> Cursor:
         async with self._db.read() as conn:
             cursor = await blocks.cursor(conn, self._network.chain_id)
-        assert cursor is not None
-        return done + await self._finalizer.promote(cursor, head, lease)
+        assert cursor is not None, "a chain that was started has a cursor"
+        return cursor
 
     async def release(self) -> None:
         """Gives the lease back at the end of the process."""
@@ -131,7 +137,7 @@ class Watcher:
         openings = await self._openings.read(pairs, first.ref)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
-            await blocks.record(conn, self._network.chain_id, [first.ref], "none")
+            await blocks.record(conn, self._network.chain_id, [Read(first.ref, "none")])
             await blocks.start_cursor(conn, self._network.chain_id, first.ref)
             await self._openings.book(conn, first.ref, openings)
             self._failpoints.hit("watcher.before_start")
@@ -153,12 +159,12 @@ class Watcher:
         if headers is None:
             return 0
         openings = await self._openings.read(pairs, final)
-        found = await self._read(headers)
+        reading = await self._reader.read(headers, proven=True)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             await blocks.move_cursor(conn, cursor, known[0])
             await self._openings.book(conn, final, openings)
-            await transfers.record(conn, cursor.chain_id, found)
+            await transfers.record(conn, cursor.chain_id, reading.transfers)
             await self._arrivals.take(conn, [header.hash for header in headers])
             self._failpoints.hit("watcher.before_opening")
         self._failpoints.hit("watcher.after_opening")
@@ -183,7 +189,7 @@ class Watcher:
             return 0
         if headers[0].ref.parent != cursor.last_hash:
             return await self._reorgs.go_back(cursor, lease)
-        await self._commit(cursor, headers, await self._read(headers), lease)
+        await self._commit(cursor, await self._reader.read(headers), lease)
         return len(headers)
 
     async def _next(self, cursor: Cursor, head: Header) -> list[Header]:
@@ -199,45 +205,16 @@ class Watcher:
             linked.append(header)
         return linked
 
-    async def _read(self, headers: Sequence[Header]) -> list[Transfer]:
-        """All transfers in these blocks, each block's logs proven against its header."""
-        found: list[Transfer] = []
-        ignored: Counter[str] = Counter()
-        for header, logs in zip(headers, await chain_logs.of_blocks(self._rpc, headers), strict=True):
-            moved, passed_over = erc20.transfers(logs)
-            ignored += passed_over
-            found += [_row(header, transfer) for transfer in moved]
-        if ignored:
-            self.counters.update({f"logs_ignored_{reason}": count for reason, count in ignored.items()})
-            _log.info("logs passed over", chain_id=self._network.chain_id, upto=headers[-1].number, **ignored)
-        return found
-
-    async def _commit(
-        self, cursor: Cursor, headers: Sequence[Header], found: Sequence[Transfer], lease: Lease
-    ) -> None:
+    async def _commit(self, cursor: Cursor, reading: Reading, lease: Lease) -> None:
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
-            await blocks.move_cursor(conn, cursor, headers[-1].ref)
-            await blocks.record(conn, cursor.chain_id, [header.ref for header in headers], "bloom")
-            touching = await transfers.record(conn, cursor.chain_id, found)
+            await blocks.move_cursor(conn, cursor, reading.blocks[-1].ref)
+            await blocks.record(conn, cursor.chain_id, reading.blocks)
+            touching = await transfers.record(conn, cursor.chain_id, reading.transfers)
             if touching:
-                await self._arrivals.take(conn, [header.hash for header in headers])
+                await self._arrivals.take(conn, [block.ref.hash for block in reading.blocks])
             self._failpoints.hit("watcher.before_commit")
         self._failpoints.hit("watcher.after_commit")
-        self.counters["blocks_read"] += len(headers)
-        self.counters["transfers_of_others"] += len(found) - touching
+        self.counters["blocks_read"] += len(reading.blocks)
+        self.counters["transfers_of_others"] += len(reading.transfers) - touching
         self.counters["transfers_recorded"] += touching
-
-
-def _row(header: Header, found: erc20.Transfer) -> Transfer:
-    return Transfer(
-        block_hash=header.hash,
-        log_index=found.log_index,
-        block_number=header.number,
-        tx_hash=found.tx_hash,
-        token=found.token,
-        src=found.src,
-        dst=found.dst,
-        amount=found.amount,
-        occurrence=found.occurrence,
-    )

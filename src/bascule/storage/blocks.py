@@ -12,7 +12,7 @@ from bascule.storage.queries import Queries, Row
 
 _sql = Queries("blocks")
 
-Verified = Literal["none", "bloom", "receipts", "quorum"]
+Verified = Literal["none", "bloom", "absent", "receipts", "quorum"]
 
 
 class CursorMoved(Retryable):
@@ -21,6 +21,20 @@ class CursorMoved(Retryable):
     def __init__(self, *, chain_id: ChainId) -> None:
         super().__init__(f"the cursor of chain {chain_id} was moved or halted meanwhile")
         self.chain_id = chain_id
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A block as it was read.
+
+    verified: how its completeness is known: `bloom` (its logs add up to it; nothing final yet), `absent` (its
+    bloom holds no Transfer), `receipts` (they add up to its root), `quorum` (nodes agree), `none`;
+    digest: of all its transfers (`erc20.digest`), None where they were not read.
+    """
+
+    ref: BlockRef
+    verified: Verified
+    digest: Hash | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +63,18 @@ def moment(block: BlockRef) -> datetime:
     return datetime.fromtimestamp(block.time, UTC)
 
 
-async def record(conn: Connection, chain_id: ChainId, blocks: Sequence[BlockRef], verified: Verified) -> None:
-    """Stores blocks as canonical; those that were orphaned become canonical again."""
+async def record(conn: Connection, chain_id: ChainId, blocks: Sequence[Read]) -> None:
+    """Stores blocks as canonical and as they were read now, also those that were orphaned before."""
     await _sql.run(
         conn,
         "record",
         chain_id=chain_id,
-        verified=verified,
-        hashes=[block.hash for block in blocks],
-        numbers=[block.number for block in blocks],
-        parents=[block.parent for block in blocks],
-        times=[moment(block) for block in blocks],
+        hashes=[block.ref.hash for block in blocks],
+        numbers=[block.ref.number for block in blocks],
+        parents=[block.ref.parent for block in blocks],
+        times=[moment(block.ref) for block in blocks],
+        verified=[block.verified for block in blocks],
+        digests=[block.digest for block in blocks],
     )
 
 
@@ -79,6 +94,17 @@ async def canonical_down_to(conn: Connection, chain_id: ChainId, number: int) ->
     return [
         BlockRef(**row) for row in await _sql.all(conn, "canonical_down_to", chain_id=chain_id, number=number)
     ]
+
+
+async def unproven(conn: Connection, chain_id: ChainId, most: int) -> list[Read]:
+    """The lowest `most` canonical blocks above the finalized one that nothing proves complete yet."""
+    rows = await _sql.all(conn, "unproven", chain_id=chain_id, most=most)
+    return [Read(_ref(row), "bloom", row["transfers_digest"]) for row in rows]
+
+
+async def prove(conn: Connection, chain_id: ChainId, hashes: Sequence[Hash], verified: Verified) -> None:
+    """Marks canonical blocks as proven in one way."""
+    await _sql.run(conn, "prove", chain_id=chain_id, hashes=list(hashes), verified=verified)
 
 
 async def cursor(conn: Connection, chain_id: ChainId) -> Cursor | None:
@@ -120,7 +146,7 @@ async def move_cursor(conn: Connection, before: Cursor, last: BlockRef) -> None:
 
 
 async def finalize(conn: Connection, before: Cursor, block: BlockRef) -> None:
-    """Raises the finalized height to `block`. Raises: CursorMoved unless it is canonical and verified."""
+    """Raises the finalized height to `block`. Raises: CursorMoved unless it is canonical and proven."""
     changed = await _sql.run(
         conn,
         "finalize",
@@ -136,6 +162,10 @@ async def finalize(conn: Connection, before: Cursor, block: BlockRef) -> None:
 async def halt(conn: Connection, chain_id: ChainId, reason: str) -> None:
     """Halts the chain for a reason that stays until an operator clears it."""
     await _sql.run(conn, "halt", chain_id=chain_id, reason=reason)
+
+
+def _ref(row: Row) -> BlockRef:
+    return BlockRef(row["number"], row["hash"], row["parent"], row["time"])
 
 
 def _cursor(row: Row) -> Cursor:

@@ -2,11 +2,13 @@
 
 -- name: record
 -- Blocks as canonical; one that was orphaned and comes back is canonical again.
-INSERT INTO blocks (chain_id, hash, number, parent, block_time, verified)
-SELECT %(chain_id)s, n.hash, n.number, n.parent, n.block_time, %(verified)s
-  FROM unnest(%(hashes)s::bytea[], %(numbers)s::bigint[], %(parents)s::bytea[], %(times)s::timestamptz[])
-       AS n (hash, number, parent, block_time)
-ON CONFLICT (chain_id, hash) DO UPDATE SET canonical = true;
+INSERT INTO blocks (chain_id, hash, number, parent, block_time, verified, transfers_digest)
+SELECT %(chain_id)s, n.hash, n.number, n.parent, n.block_time, n.verified, n.transfers_digest
+  FROM unnest(%(hashes)s::bytea[], %(numbers)s::bigint[], %(parents)s::bytea[], %(times)s::timestamptz[],
+              %(verified)s::text[], %(digests)s::bytea[])
+       AS n (hash, number, parent, block_time, verified, transfers_digest)
+ON CONFLICT (chain_id, hash) DO UPDATE
+   SET canonical = true, verified = excluded.verified, transfers_digest = excluded.transfers_digest;
 
 -- name: orphan_above
 -- Marks the canonical blocks above a height as orphaned.
@@ -23,6 +25,18 @@ SELECT number, hash, parent, extract(epoch FROM block_time)::bigint AS time
 SELECT number, hash, parent, extract(epoch FROM block_time)::bigint AS time
   FROM blocks WHERE chain_id = %(chain_id)s AND number >= %(number)s AND canonical
  ORDER BY number DESC;
+
+-- name: unproven
+-- The lowest canonical blocks behind the first one that nothing proves complete yet.
+SELECT b.number, b.hash, b.parent, extract(epoch FROM b.block_time)::bigint AS time, b.transfers_digest
+  FROM blocks b JOIN cursors c ON c.chain_id = b.chain_id
+ WHERE b.chain_id = %(chain_id)s AND b.canonical AND b.verified IN ('none', 'bloom') AND b.number > c.finalized_number
+ ORDER BY b.number LIMIT %(most)s;
+
+-- name: prove
+-- Marks canonical blocks as proven.
+UPDATE blocks SET verified = %(verified)s
+ WHERE chain_id = %(chain_id)s AND hash = ANY(%(hashes)s::bytea[]) AND canonical;
 
 -- name: cursor
 -- How far a chain was read.
@@ -47,13 +61,15 @@ UPDATE cursors
    AND halted_reason IS NULL;
 
 -- name: finalize
--- Raises the finalized height, if the block is canonical and read, and the chain is not halted.
+-- Raises the finalized height, if the block is canonical, it and all below it are proven, and nothing is halted.
 UPDATE cursors
    SET finalized_number = %(number)s, finalized_hash = %(hash)s, updated_at = now()
  WHERE chain_id = %(chain_id)s AND finalized_number = %(expected_number)s AND next_number > %(number)s
    AND halted_reason IS NULL
    AND EXISTS (SELECT FROM blocks b WHERE b.chain_id = %(chain_id)s AND b.hash = %(hash)s
-                  AND b.number = %(number)s AND b.canonical AND b.verified <> 'none');
+                  AND b.number = %(number)s AND b.canonical)
+   AND NOT EXISTS (SELECT FROM blocks b WHERE b.chain_id = %(chain_id)s AND b.number <= %(number)s
+                      AND b.number > %(expected_number)s AND b.canonical AND b.verified IN ('none', 'bloom'));
 
 -- name: halt
 -- Latches why the chain is halted; the first reason stays.

@@ -19,7 +19,9 @@ SELECT %(chain_id)s, n.block_hash, n.log_index, n.block_number, n.tx_hash, n.tok
                        OR EXISTS (SELECT FROM openings p
                                    WHERE p.chain_id = %(chain_id)s AND p.address = o.address
                                      AND p.token = n.token AND p.block_number < n.block_number)))
-ON CONFLICT (chain_id, block_hash, log_index) DO UPDATE SET canonical = true;
+ON CONFLICT (chain_id, block_hash, log_index) DO UPDATE
+   SET canonical = true, tx_hash = excluded.tx_hash, token = excluded.token, src = excluded.src, dst = excluded.dst,
+       amount = excluded.amount, occurrence = excluded.occurrence;
 
 -- name: orphan_above
 -- Marks the canonical transfers above a height as orphaned.

@@ -1,0 +1,93 @@
+"""Reading: what blocks hold, and how complete that is known to be.
+
+A block whose sealed bloom holds no Transfer is known to hold none; nobody is asked. Others are read from the
+node's logs, which must add up to the bloom, or from their receipts where a node was wrong about them before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from bascule.chain import block_receipts, erc20
+from bascule.chain import logs as chain_logs
+from bascule.chain.bloom import may_hold
+from bascule.chain.heads import Header
+from bascule.chain.logs import Log
+from bascule.chain.rpc import Rpc
+from bascule.domain.chain import ChainId, Hash
+from bascule.storage.blocks import Read, Verified
+from bascule.storage.transfers import Transfer
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read: blocks in order, and all transfers in them."""
+
+    blocks: list[Read]
+    transfers: list[Transfer]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads blocks of one chain.
+
+    misread: blocks that a node told us wrongly; they are read from their receipts.
+    """
+
+    rpc: Rpc
+    chain_id: ChainId
+    counters: Counter[str]
+    misread: set[Hash] = field(default_factory=set)
+
+    async def read(self, headers: Sequence[Header], *, proven: bool = False) -> Reading:
+        """All transfers in these blocks. proven: from receipts wherever a block's header has their root.
+
+        Raises: IncompleteAnswer when an answer contradicts the header; WrongShape, RpcError, NodeUnreachable.
+        """
+        ways = {header.hash: self._way(header, proven) for header in headers}
+        by_logs = [header for header in headers if ways[header.hash] == "bloom"]
+        by_receipts = [header for header in headers if ways[header.hash] == "receipts"]
+        told = [*zip(by_logs, await chain_logs.of_blocks(self.rpc, by_logs), strict=True)]
+        told += zip(by_receipts, await block_receipts.logs_of(self.rpc, by_receipts), strict=True)
+        return self._reading(headers, ways, {header.hash: logs for header, logs in told})
+
+    def _way(self, header: Header, proven: bool) -> Verified:
+        if header.sealed and header.bloom is not None and not may_hold(header.bloom, erc20.TRANSFER):
+            return "absent"
+        provable = header.sealed and header.receipts_root is not None
+        return "receipts" if provable and (proven or header.hash in self.misread) else "bloom"
+
+    def _reading(
+        self, headers: Sequence[Header], ways: dict[Hash, Verified], told: dict[Hash, list[Log]]
+    ) -> Reading:
+        reading = Reading([], [])
+        ignored: Counter[str] = Counter()
+        for header in headers:
+            moved, passed_over = erc20.transfers(told.get(header.hash, []))
+            ignored += passed_over
+            reading.blocks.append(Read(header.ref, ways[header.hash], erc20.digest(moved)))
+            reading.transfers.extend(_row(header, transfer) for transfer in moved)
+        if ignored:
+            self.counters.update({f"logs_ignored_{reason}": count for reason, count in ignored.items()})
+            _log.info("logs passed over", chain_id=self.chain_id, upto=headers[-1].number, **ignored)
+        return reading
+
+
+def _row(header: Header, found: erc20.Transfer) -> Transfer:
+    return Transfer(
+        block_hash=header.hash,
+        log_index=found.log_index,
+        block_number=header.number,
+        tx_hash=found.tx_hash,
+        token=found.token,
+        src=found.src,
+        dst=found.dst,
+        amount=found.amount,
+        occurrence=found.occurrence,
+    )

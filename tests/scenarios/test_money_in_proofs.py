@@ -1,0 +1,156 @@
+"""Stories of lies that no bloom shows: an amount bent, a second payment left out. None becomes final."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bascule.chain.errors import IncompleteAnswer, WrongShape
+from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
+from tests.support.nodes import Refuse, lying_node
+
+
+@pytest.fixture
+async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
+    async with bridge(db_as, finalized=6) as made:
+        yield made
+        await made.require_chain_and_rows_agree()
+
+
+def without_the_last(method: str, params: list[Any], result: Any) -> Any:
+    return result[:-1] if method == "eth_getLogs" else result
+
+
+def with_a_bent_amount(method: str, params: list[Any], result: Any) -> Any:
+    if method != "eth_getLogs" or not result:
+        return result
+    return [*result[:-1], {**result[-1], "data": "0x" + (10**12).to_bytes(32, "big").hex()}]
+
+
+def with_an_invented_twin(method: str, params: list[Any], result: Any) -> Any:
+    if method != "eth_getLogs" or not result:
+        return result
+    return [*result, {**result[-1], "logIndex": hex(len(result))}]
+
+
+def under_another_name(method: str, params: list[Any], result: Any) -> Any:
+    if method != "eth_getLogs":
+        return result
+    return [{**log, "transactionHash": "0x" + "77" * 32} for log in result]
+
+
+@pytest.mark.parametrize(
+    "lie", [without_the_last, with_a_bent_amount, with_an_invented_twin, under_another_name]
+)
+async def test_what_the_bloom_does_not_see_is_taken_back_and_read_again_from_the_receipts(
+    b: Bridge, lie: Any
+) -> None:
+    async with lying_node(b.node.url) as node:
+        watcher = b.watcher(node.url)
+        await b.settle_down(watcher)
+        intent = await b.intent("10.00")
+        for amount in ("4.00", "6.00"):  # one payer, one token, one payee: the second sets no new bit
+            await b.send(deposit_address(intent), amount)
+        node.twist = lie
+        await b.mine()
+        await b.settle_down(watcher)
+
+        assert watcher.counters["blocks_misread"] == 1
+        assert [d["amount"] for d in await b.deposits("detected")] == ["4.000000", "6.000000"]
+        assert (await b.shown(intent))["status"] == "processing"
+        await b.finalize(watcher)
+        await b.finalize(watcher)
+
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
+
+
+def with_receipts(change: Any) -> Any:
+    def twist(method: str, params: list[Any], result: Any) -> Any:
+        return change(result) if method == "eth_getBlockReceipts" and result else result
+
+    return twist
+
+
+@pytest.mark.parametrize(
+    ("lie", "refusal"),
+    [
+        (with_receipts(lambda receipts: receipts[:-1]), IncompleteAnswer),
+        (with_receipts(lambda receipts: []), IncompleteAnswer),
+        (with_receipts(lambda receipts: receipts[1:]), WrongShape),
+        (with_receipts(lambda receipts: [{**r, "logs": []} for r in receipts]), IncompleteAnswer),
+        (with_receipts(lambda receipts: [{**r, "status": "0x0"} for r in receipts]), IncompleteAnswer),
+        (with_receipts(lambda receipts: [{**r, "transactionHash": "0x" + 64 * "7"} for r in receipts]),
+         WrongShape),
+    ],
+)  # fmt: skip
+async def test_receipts_that_do_not_add_up_let_nothing_become_final(
+    b: Bridge, lie: Any, refusal: type[Exception]
+) -> None:
+    async with lying_node(b.node.url) as node:
+        watcher = b.watcher(node.url)
+        await b.settle_down(watcher)
+        intent = await b.intent("10.00")
+        for amount in ("4.00", "6.00"):
+            await b.send(deposit_address(intent), amount)
+        node.twist = lie
+        await b.mine(9)
+        for _ in range(3):
+            with pytest.raises(refusal):
+                await watcher.run_once()
+
+        assert (await b.shown(intent))["status"] == "processing"
+        assert await b.deposits("finalized") == []
+        node.twist = lambda method, params, result: result
+        await b.settle_down(watcher)
+
+    assert (await b.shown(intent))["status"] == "succeeded"
+
+
+async def test_a_header_with_a_bent_member_is_refused(b: Bridge) -> None:
+    async with lying_node(b.node.url) as node:
+        watcher = b.watcher(node.url)
+        await b.settle_down(watcher)
+        node.twist = lambda method, params, result: (
+            {**result, "receiptsRoot": "0x" + "77" * 32} if "eth_getBlockBy" in method else result
+        )
+        await b.mine()
+        with pytest.raises(WrongShape, match="does not hash to"):
+            await watcher.run_once()
+
+        node.twist = lambda method, params, result: result
+        await b.settle_down(watcher)
+
+
+def lacking_block_receipts(method: str, params: list[Any], result: Any) -> Any:
+    if method == "eth_getBlockReceipts":
+        raise Refuse("the method eth_getBlockReceipts does not exist/is not available", -32601)
+    return result
+
+
+async def test_a_node_without_block_receipts_is_asked_for_them_one_by_one(b: Bridge) -> None:
+    async with lying_node(b.node.url) as node:
+        node.twist = lacking_block_receipts
+        watcher = b.watcher(node.url)
+        await b.settle_down(watcher)
+        intent = await b.intent("10.00")
+        await b.pay(intent, "10.00")
+        await b.finalize(watcher)
+        await b.finalize(watcher)
+
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert "eth_getTransactionReceipt" in node.asked
+    assert await b.rows("SELECT verified FROM blocks JOIN transfers ON hash = block_hash") == [("receipts",)]
+
+
+async def test_a_block_without_any_transfer_is_proven_by_its_bloom_alone(b: Bridge) -> None:
+    async with lying_node(b.node.url) as node:
+        watcher = b.watcher(node.url)
+        await b.settle_down(watcher)
+        node.asked.clear()
+        await b.mine(8)
+        await b.settle_down(watcher)
+
+    assert not {"eth_getLogs", "eth_getBlockReceipts"} & set(node.asked)
+    [(final,)] = await b.rows("SELECT finalized_number FROM cursors")
+    assert final == int(await b.node.rpc("eth_blockNumber"), 16) - 6
