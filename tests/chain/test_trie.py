@@ -32,7 +32,7 @@ def test_rlp_numbers_equal_the_reference(value: int) -> None:
 
 
 @given(items)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_the_root_equals_the_reference(values: list[bytes]) -> None:
     other = HexaryTrie({})
     for index, value in enumerate(values):
@@ -42,7 +42,7 @@ def test_the_root_equals_the_reference(values: list[bytes]) -> None:
 
 
 @given(items.filter(bool), st.data())
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_a_branch_proves_its_own_item_and_no_other(values: list[bytes], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(values) - 1))
     other = data.draw(st.integers(0, len(values) + 3).filter(lambda n: n != index))
@@ -54,7 +54,7 @@ def test_a_branch_proves_its_own_item_and_no_other(values: list[bytes], data: st
 
 
 @given(items.filter(bool), st.data())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_changed_branch_proves_nothing(values: list[bytes], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(values) - 1))
     root, branch = trie.root(values), trie.branch(values, index)

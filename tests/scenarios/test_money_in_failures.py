@@ -12,7 +12,7 @@ from bascule.domain.errors import Retryable
 from bascule.storage import tokens
 from bascule.storage.leases import LeaseLost
 from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
-from tests.support.nodes import lying_node
+from tests.support.nodes import lying_node, resealed
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ async def test_a_final_block_the_node_shows_otherwise_promotes_nothing(b: Bridge
         target = hex(int(await b.node.rpc("eth_blockNumber"), 16) - 1)
 
         def another_block(method: str, params: list[Any], result: Any) -> Any:
-            return {**result, "hash": "0x" + "22" * 32} if params[:1] == [target] else result
+            return resealed(result) if params[:1] == [target] else result
 
         node.twist = another_block
         await watcher.run_once()

@@ -14,8 +14,8 @@ CREATE FUNCTION refuse_change_of_final_transfer() RETURNS trigger LANGUAGE plpgs
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM public.cursors c WHERE c.chain_id = old.chain_id AND c.finalized_number >= old.block_number)
-       AND (new.tx_hash, new.token, new.src, new.dst, new.amount, new.occurrence, new.canonical)
-           IS DISTINCT FROM (old.tx_hash, old.token, old.src, old.dst, old.amount, old.occurrence, old.canonical) THEN
+       AND (new.tx_hash, new.token, new.src, new.dst, new.amount, new.occurrence)
+           IS DISTINCT FROM (old.tx_hash, old.token, old.src, old.dst, old.amount, old.occurrence) THEN
         RAISE EXCEPTION 'transfer % of block % is final', old.log_index, old.block_number USING errcode = '23514';
     END IF;
     RETURN new;
