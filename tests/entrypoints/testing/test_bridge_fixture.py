@@ -110,3 +110,17 @@ def test_refusal_of_the_api_comes_in_its_own_words(bridge: Bridge) -> None:
         bridge.create_intent("5")
 
     assert (refused.value.status, refused.value.code) == (400, "amount_decimal_point_required")
+
+
+def test_node_that_misbehaves_is_waited_for_and_named(bridge: Bridge) -> None:
+    intent = bridge.create_intent("5.00")
+    bridge.pay(intent)
+    bridge.mine()
+    bridge.chain.set_fault("error", code=-32000, message="the node has a headache")
+
+    with pytest.raises(NotSettled, match=r"watcher:31337 waits: .*the node has a headache"):
+        bridge.settle(within=0.3)
+
+    bridge.chain.clear_faults()
+    bridge.settle()
+    assert bridge.intent(intent)["status"] == "processing"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bascule.entrypoints.cli.output import AsJson, line, rows, say
 from bascule.entrypoints.cli.place import loaded_settings
 from bascule.entrypoints.failures import CommandFailed
+
+if TYPE_CHECKING:
+    from bascule.storage.tokens import Token
 
 Account = Annotated[str, typer.Option(help="The account, acct_….")]
 
@@ -27,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
             {"create": create_key, "list": list_keys, "rotate": rotate_key, "revoke": revoke_key},
         ),
         ("chains", "Networks we serve.", {"list": list_chains}),
-        ("tokens", "Tokens we know.", {"list": list_tokens}),
+        ("tokens", "Tokens we know.", {"accept": accept_token, "list": list_tokens}),
     )
     for name, help_text, commands in groups:
         group = typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None)
@@ -240,27 +243,55 @@ def list_chains(as_json: AsJson = False) -> None:
     rows(asyncio.run(work()), as_json=as_json, empty="no networks yet")
 
 
+def accept_token(
+    contract: Annotated[str, typer.Argument(help="The token's address, 0x….")],
+    chain: Annotated[str, typer.Option(help="The network, by name or chain id.")] = "dev",
+    currency: Annotated[
+        str | None, typer.Option(help="What intents call it; else its symbol in lower case.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Takes a plain ERC-20 token as payment from now on."""
+    from bascule.domain.chain import parse_address
+    from bascule.entrypoints import wiring
+    from bascule.entrypoints.accepting import accept
+
+    async def work() -> dict[str, Any]:
+        settings = loaded_settings()
+        seams = wiring.Seams(settings)
+        at = parse_address(contract)
+        async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
+            network = await wiring.network_of(db, chain)
+            rpc = rpcs[settings.chain(network.chain_id).id]
+            token = await accept(db, rpc, network, at, currency, clock=seams.clock, entropy=seams.entropy)
+        return _shown(token)
+
+    rows([asyncio.run(work())], as_json=as_json)
+
+
 def list_tokens(as_json: AsJson = False) -> None:
     """Tokens we know."""
-    from bascule.domain.chain import checksum
     from bascule.entrypoints import wiring
     from bascule.storage import tokens
 
     async def work() -> list[dict[str, Any]]:
         async with wiring.owner(loaded_settings()) as db, db.read() as conn:
-            return [
-                {
-                    "id": token.id,
-                    "chain": token.chain_id,
-                    "currency": token.currency,
-                    "contract": checksum(token.contract),
-                    "decimals": token.decimals,
-                    "accepted": token.accepted,
-                }
-                for token in await tokens.every(conn)
-            ]
+            return [_shown(token) for token in await tokens.every(conn)]
 
     rows(asyncio.run(work()), as_json=as_json, empty="no tokens yet")
+
+
+def _shown(token: Token) -> dict[str, Any]:
+    from bascule.domain.chain import checksum
+
+    return {
+        "id": token.id,
+        "chain": token.chain_id,
+        "currency": token.currency,
+        "contract": checksum(token.contract),
+        "decimals": token.decimals,
+        "accepted": token.accepted,
+    }
 
 
 def _ends(moment: Any) -> str:

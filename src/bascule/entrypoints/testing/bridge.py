@@ -8,12 +8,15 @@ from typing import Any
 
 import aiohttp
 
-from bascule.domain.chain import caip2
+from bascule.domain.chain import caip2, parse_address
+from bascule.entrypoints.accepting import accept
 from bascule.entrypoints.mailbox import Delivery
 from bascule.entrypoints.testing import inside
 from bascule.entrypoints.testing.api_client import ask
 from bascule.entrypoints.testing.chain import USDC, Chain
 from bascule.services.reconciler import describe
+from bascule.storage import networks
+from bascule.storage.database import Database
 
 MERCHANT = "merchant"
 SETTLE_S = 20.0
@@ -31,6 +34,7 @@ class Bridge:
         self,
         chain: Chain,
         within: inside.Inside,
+        place: inside.Place,
         session: aiohttp.ClientSession,
         ready: Mapping[str, Any],
     ) -> None:
@@ -43,6 +47,7 @@ class Bridge:
         self.treasury_key: str = ready["treasury"]["secret_key"]
         self.webhook_url = f"{within.mailbox_url}/{MERCHANT}"
         self.network = caip2(chain.chain_id)
+        self.database_url: str = place.owner_url
 
     @property
     def webhook_secret(self) -> str:
@@ -141,10 +146,28 @@ class Bridge:
         answer: dict[str, Any] = self.request("POST", path, body, key=self.treasury_key)
         return answer
 
+    def accept_token(self, contract: str, currency: str | None = None) -> dict[str, Any]:
+        """Takes your own plain ERC-20 token as payment, as `bascule tokens accept` does.
+
+        currency: what intents call it, else its symbol in lower case.
+        """
+        return self._run(self._accept(contract, currency))
+
     def reconcile(self) -> list[dict[str, Any]]:
         """The books against the chain at the newest final block, a comparison per token."""
         found = self._run(self._inside.reconciler.reconcile())
         return [dict(describe(subject, each)) for subject, each in found]
+
+    async def _accept(self, contract: str, currency: str | None) -> dict[str, Any]:
+        seams = self._inside.seams
+        async with Database(self.database_url, name="bascule testing", pool_size=1) as db:
+            async with db.read() as conn:
+                [network] = await networks.every(conn)
+            token = await accept(
+                db, self.chain.node, network, parse_address(contract), currency,
+                clock=seams.clock, entropy=seams.entropy,
+            )  # fmt: skip
+        return {"id": token.id, "currency": token.currency, "contract": contract, "decimals": token.decimals}
 
 
 @contextmanager
@@ -154,7 +177,7 @@ def opened(chain: Chain, place: inside.Place, ready: Mapping[str, Any]) -> Itera
         chain.background.within(inside.opened(place, chain.clock)) as running,
         chain.background.within(_session(running.api_url)) as session,
     ):
-        made = Bridge(chain, running, session, ready)
+        made = Bridge(chain, running, place, session, ready)
         body = {"url": made.webhook_url, "enabled_events": ["*"]}
         endpoint = made.request("POST", "/v1/webhook_endpoints", body)
         running.mailbox.secrets[MERCHANT] = endpoint["secret"]

@@ -23,6 +23,7 @@ from bascule.entrypoints.devchain.accounts import DevAccount
 from bascule.entrypoints.devchain.node import DEFAULT_CHAIN_ID, DevChain
 from bascule.entrypoints.testing.background import Background
 from bascule.entrypoints.testing.clock import TestClock
+from bascule.entrypoints.testing.contracts import calldata, init_code
 
 USDC, ETH = "usdc", "eth"
 WEI_DECIMALS = 18
@@ -58,7 +59,7 @@ class Chain:
     chain_id = DEFAULT_CHAIN_ID
 
     def __init__(self, background: Background, clock: TestClock, inside: Opened, ground: Ground) -> None:
-        self.background, self._rpc, self._dev = background, inside.rpc, inside.dev
+        self.background, self.node, self._dev = background, inside.rpc, inside.dev
         self.clock = clock
         self.url: str = inside.dev.url
         self.accounts: tuple[DevAccount, ...] = tuple(cast().customers)
@@ -69,7 +70,7 @@ class Chain:
 
     def rpc(self, method: str, *params: object) -> Any:
         """The result of any JSON-RPC method. Raises: bascule.chain.errors.RpcError with the node's words."""
-        return self.background.run(self._rpc.call(method, *params))
+        return self.background.run(self.node.call(method, *params))
 
     @property
     def head(self) -> int:
@@ -106,7 +107,7 @@ class Chain:
         self.rpc("bascule_setFinality", {"safe": safe, "finalized": finalized})
 
     def set_fault(self, kind: str, **fields: object) -> Any:
-        """The node misbehaves in this way from now on; docs/design/0005-local-chain.md lists the kinds."""
+        """The node misbehaves in this way from now on; docs/testing/faults.md lists the kinds."""
         return self.rpc("bascule_setFault", {"kind": kind, **fields})
 
     def clear_faults(self) -> None:
@@ -139,13 +140,17 @@ class Chain:
             raise ValueError(f"the deployment {tx_hash} reverted; are the constructor's arguments right?")
         return checksum(parse_address(receipt["contractAddress"]))
 
+    def send(self, contract: str, compiled: Mapping[str, Any], method: str, *arguments: object) -> str:
+        """Offers a call of a contract of yours by the account that deployed it. Returns its hash."""
+        return self.background.run(self._send(parse_address(contract), compiled, method, arguments))
+
     def catch_up(self) -> None:
         """The clock is not behind the head: blocks mined in a row, or by others, run ahead of the machine."""
         self.clock.reach(self._dev.chain.index.head.time)
 
     def _wallet(self, private_key: str) -> Wallet:
         """New each time: a reorg may have taken back what an older one counted."""
-        return Wallet(self._rpc, self.chain_id, private_key)
+        return Wallet(self.node, self.chain_id, private_key)
 
     async def _transfer(self, key: str, to: Address, token: str, amount: str) -> str:
         units = await self._units(token, amount)
@@ -164,7 +169,7 @@ class Chain:
 
     async def _balance(self, holder: Address, token: str) -> Decimal:
         if token == ETH:
-            held = int(await self._rpc.call("eth_getBalance", hexed(holder), "latest"), 16)
+            held = int(await self.node.call("eth_getBalance", hexed(holder), "latest"), 16)
         else:
             held = await self._ask(token, "balanceOf", bytes(holder))
         return Decimal(held).scaleb(-await self._decimals(token))
@@ -181,7 +186,7 @@ class Chain:
         """The one word a token answers. Raises: ValueError where there is no such token."""
         data = hexed(artifact("TestDollar").calldata(method, *arguments))
         try:
-            answer = await self._rpc.call(
+            answer = await self.node.call(
                 "eth_call", {"to": hexed(self._contract(token)), "data": data}, "latest"
             )
         except RpcError as error:
@@ -191,14 +196,14 @@ class Chain:
         return int(answer, 16)
 
     async def _deploy(self, compiled: Mapping[str, Any], arguments: tuple[object, ...]) -> str:
-        from eth_abi.abi import encode
-
-        inputs = [entry["inputs"] for entry in compiled["abi"] if entry["type"] == "constructor"]
-        types = [parameter["type"] for parameter in inputs[0]] if inputs else []
-        if len(types) != len(arguments):
-            raise ValueError(f"the constructor takes {len(types)} arguments, not {len(arguments)}")
-        code = bytes.fromhex(str(compiled["bytecode"]).removeprefix("0x")) + encode(types, arguments)
+        code = init_code(compiled["abi"], str(compiled["bytecode"]), arguments)
         return await self._wallet(self.deployer.private_key).send(NOBODY, code, gas=DEPLOY_GAS)
+
+    async def _send(
+        self, contract: Address, compiled: Mapping[str, Any], method: str, arguments: tuple[object, ...]
+    ) -> str:
+        data = calldata(compiled["abi"], method, arguments)
+        return await self._wallet(self.deployer.private_key).send(contract, data, gas=DEPLOY_GAS)
 
     def _contract(self, token: str) -> Address:
         return parse_address(self.usdc if token == USDC else token)

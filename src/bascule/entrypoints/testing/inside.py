@@ -37,6 +37,7 @@ class Place:
     """Where a bridge is put. config: what `bring_up` wrote; urls: by role; socket: the signer's."""
 
     config: Path
+    owner_url: str
     urls: Mapping[str, str]
     rpc_url: str
     socket: Path
@@ -45,8 +46,11 @@ class Place:
 class Inside:
     """The running parts of a `Bridge`, for the loop they live in."""
 
-    def __init__(self, api_url: str, mailbox_url: str, mailbox: Mailbox, parts: list[wiring.Work]) -> None:
+    def __init__(
+        self, api_url: str, mailbox_url: str, mailbox: Mailbox, parts: list[wiring.Work], seams: wiring.Seams
+    ) -> None:
         self.api_url, self.mailbox_url, self.mailbox = api_url, mailbox_url, mailbox
+        self.seams = seams
         self._loops = [loop for part in parts for loop in part.loops]
         self._due = [due.worker for part in parts for due in part.due]
         [self.reconciler] = [worker for worker in self._due if isinstance(worker, Reconciler)]
@@ -105,7 +109,7 @@ async def opened(place: Place, clock: TestClock) -> AsyncIterator[Inside]:
                 wiring.telling(settings, seams),
             )
         ]
-        yield Inside(api_url, mailbox_url, mailbox, parts)
+        yield Inside(api_url, mailbox_url, mailbox, parts, seams)
 
 
 def _settings(place: Place, api_url: str) -> wiring.Settings:

@@ -109,6 +109,7 @@ class Templates:
         owner_url, passwords = self.server.url.database(database), self.installation.secrets().passwords
         return inside.Place(
             config=self.installation.config,
+            owner_url=owner_url,
             urls={
                 role: bring_up.as_login(owner_url, login_of(TEMPLATE, role), password)
                 for role, password in passwords.items()
