@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from bascule.entrypoints.cli.output import AsJson, line, say
+from bascule.entrypoints.ports import free_port
 
 Host = Annotated[str, typer.Option(help="Address that everything listens on.")]
 BlockTime = Annotated[
@@ -105,16 +106,39 @@ def demo(
 def chain(
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8545,
-    block_time: BlockTime = 1.0,
+    block_time: Annotated[
+        float, typer.Option(help="Seconds between blocks; 0 mines each transaction at once.", min=0, max=3600)
+    ] = 1.0,
     data_dir: Annotated[
         Path | None, typer.Option(help="Keep the blocks here; without it they end with us.")
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew: the blocks in the data folder go first.")
+    ] = False,
+    safe: Annotated[int, typer.Option(help="How many blocks `safe` stays behind the head.", min=0)] = 2,
+    finalized: Annotated[
+        int, typer.Option(help="How many blocks `finalized` stays behind the head.", min=0)
+    ] = 4,
     as_json: AsJson = False,
 ) -> None:
     """The local chain alone, contracts deployed, until Ctrl-C."""
-    from bascule.entrypoints.dev.lone_chain import serve
+    began = time.monotonic()
+    if safe > finalized:
+        raise typer.BadParameter("not more than --finalized", param_hint="--safe")
+    if fresh and data_dir is None:
+        raise typer.BadParameter(
+            "only with --data-dir: without it every start is fresh", param_hint="--fresh"
+        )
+    free_port(host, port)  # said before anything heavy is loaded
+    from bascule.entrypoints.dev.lone_chain import Options, serve
 
-    serve(host, port, block_time, data_dir, lambda facts: line(facts) if as_json else _chain_banner(facts))
+    def ready(facts: dict[str, Any]) -> None:
+        seconds = round(time.monotonic() - began, 2)
+        line({**facts, "seconds": seconds}) if as_json else _chain_banner(facts, seconds)
+
+    serve(Options(host, port, block_time, data_dir, fresh, safe, finalized), ready)
+    if not as_json:
+        say("\nStopped." if data_dir is None else "\nStopped. The same command brings the chain back.")
 
 
 def _complain(text: str) -> None:
@@ -122,11 +146,24 @@ def _complain(text: str) -> None:
     sys.stderr.flush()
 
 
-def _chain_banner(facts: dict[str, Any]) -> None:
-    say(f"Local chain {facts['chain_id']} at {facts['rpc_url']}")
-    for name, contract in facts["contracts"].items():
-        say(f"  {name:<16} {contract}")
-    say("Ctrl-C ends it.")
+def _chain_banner(facts: dict[str, Any], seconds: float) -> None:
+    pace = f"every {facts['block_time']:g} s" if facts["block_time"] else "with each transaction"
+    say(f"\nThe local chain is ready ({seconds:.1f} s). Ctrl-C ends it.\n")
+    for name, value in (
+        ("JSON-RPC", facts["rpc_url"]),
+        ("chain id", f"{facts['chain_id']} ({facts['chain_id']:#x})"),
+        ("blocks", f"{pace}; safe {facts['safe']}, finalized {facts['finalized']} behind the head"),
+        ("kept in", facts["data_dir"] or "memory; --data-dir keeps them"),
+        *facts["contracts"].items(),
+    ):
+        say(f"  {name:<16} {value}")
+    say(
+        "\n  Accounts with ether, all but the deployer with USDC. The keys are public: no real money there.\n"
+    )
+    names = ["deployer", *map(str, range(len(facts["funded_accounts"])))]
+    for name, account in zip(names, [facts["deployer"], *facts["funded_accounts"]], strict=True):
+        say(f"  {name:<9} {account['address']}  {account['private_key']}")
+    say("")
 
 
 def _banner(ready: dict[str, Any], seconds: float, folder: Path) -> None:

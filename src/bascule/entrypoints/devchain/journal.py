@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+WAITING = "chain.waiting"
 log = logging.getLogger(__name__)
 
 
@@ -16,7 +17,7 @@ class Journal:
     """
 
     def __init__(self, data_dir: Path | None) -> None:
-        self._path = data_dir / "chain.waiting" if data_dir else None
+        self._path = data_dir / WAITING if data_dir else None
         self.entries = 0
 
     def read(self) -> list[bytes]:

@@ -126,6 +126,12 @@ class DevChain:
         """Mines `count` blocks and returns the last; the first carries what waits."""
         return await self.chain.mine(count)
 
+    async def mine_every(self, seconds: float | None) -> None:
+        """Mines a block every so many seconds from now on; None: on demand alone."""
+        if self._miner is None:
+            raise RuntimeError("the local chain is not started")
+        await self._miner.set_interval(seconds)
+
     async def reorg(self, depth: int, drop: Collection[str] = ()) -> Block:
         """Replaces the last `depth` blocks by one more, without the transactions in `drop` (hex hashes)."""
         return await self.chain.reorg(depth, {bytes.fromhex(tx_hash.removeprefix("0x")) for tx_hash in drop})

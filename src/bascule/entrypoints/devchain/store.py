@@ -16,10 +16,12 @@ from pathlib import Path
 import msgspec
 
 from bascule.entrypoints.devchain.errors import DataDirError
+from bascule.entrypoints.devchain.journal import WAITING
 from bascule.entrypoints.devchain.records import Change
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 
 MAGIC = b"bascule local chain 1\n"
+BLOCKS = "chain.blocks"
 _FRAME = struct.Struct(">II")
 
 
@@ -42,7 +44,7 @@ class Store:
             return
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            path = data_dir / "chain.blocks"
+            path = data_dir / BLOCKS
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             reason = f"cannot store the chain in {data_dir}: {error.strerror}"
@@ -58,7 +60,7 @@ class Store:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise DataDirError(f"{path} is in use by another local chain", "stop that one first") from error
+            raise _in_use(path) from error
         start = os.pread(self._file, len(MAGIC), 0)
         if not start or (MAGIC.startswith(start) and len(start) < len(MAGIC)):
             self._start_over()
@@ -138,6 +140,27 @@ class Store:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def discard(data_dir: Path) -> None:
+    """Forgets the chain stored in `data_dir`, if there is one. Raises: DataDirError while it is in use."""
+    blocks = data_dir / BLOCKS
+    if not blocks.exists():
+        return
+    try:
+        with blocks.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (data_dir / WAITING).unlink(missing_ok=True)
+            blocks.unlink()
+    except BlockingIOError:
+        raise _in_use(blocks) from None
+    except OSError as error:
+        reason = f"cannot remove the chain in {data_dir}: {error.strerror}"
+        raise DataDirError(reason, "name a data directory that can be written") from error
+
+
+def _in_use(path: Path) -> DataDirError:
+    return DataDirError(f"{path} is in use by another local chain", "stop that one first")
 
 
 def _frame(payload: bytes) -> bytes:

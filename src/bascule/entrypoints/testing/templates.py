@@ -5,7 +5,6 @@ Both are made once, when the first test asks, and copied for each test: 20 ms a 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ import psycopg
 from bascule.entrypoints import wiring
 from bascule.entrypoints.dev import bring_up, ground
 from bascule.entrypoints.dev.installation import Installation
-from bascule.entrypoints.devchain.node import DEFAULT_CHAIN_ID
 from bascule.entrypoints.testing import bridge as bridges
 from bascule.entrypoints.testing import inside
 from bascule.entrypoints.testing.background import Background
-from bascule.entrypoints.testing.chain import Chain, Opened, opened
+from bascule.entrypoints.testing.chain import Chain, opened
 from bascule.entrypoints.testing.clock import TestClock
 from bascule.entrypoints.testing.postgres import copy_database, drop_database, throwaway_folder
 from bascule.storage.embedded import EmbeddedPostgres, ServerUrl
@@ -125,11 +123,7 @@ class Templates:
     async def _lay(self) -> ground.Ground:
         wallet = wiring.wallet_of(self.installation.secrets().lane_key)
         async with opened(self._stored, TestClock()) as standing:
-            mining = asyncio.create_task(_mine_what_waits(standing))
-            try:
-                return await ground.lay(standing.rpc, DEFAULT_CHAIN_ID, wallet)
-            finally:
-                mining.cancel()
+            return await ground.lay_at_once(standing.dev, standing.rpc, wallet)
 
     async def _bring_up(self, owner_url: str) -> dict[str, Any]:
         """A bridge that has begun: the head is its first block, final at once, and what is held is booked."""
@@ -148,15 +142,3 @@ def templates() -> Iterator[Templates]:
     """A session's templates, made when they are asked for; nothing of them is left at the end."""
     with ExitStack() as stack:
         yield Templates(stack.enter_context(throwaway_folder()), stack)
-
-
-async def _mine_what_waits(standing: Opened) -> None:
-    """The deployer sends one after another and waits; with nobody to mine it would wait for ever."""
-    deployer = ground.cast().deployer.address
-    while True:
-        sent, mined = await standing.rpc.batch(
-            [("eth_getTransactionCount", (deployer, tag)) for tag in ("pending", "latest")]
-        )
-        if sent != mined:
-            await standing.dev.mine()
-        await asyncio.sleep(0.002)
