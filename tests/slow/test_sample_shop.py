@@ -1,6 +1,7 @@
 """A merchant's project that knows only the plugin: in parallel, to its end, and interrupted."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,10 @@ from tests.slow.test_demo import environment
 from tests.support.source import ROOT
 
 pytestmark = pytest.mark.slow
-COMMAND = (sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "-p", "no:asyncio")
+CI = ROOT / "docs" / "testing" / "ci"
+# What the page about CI has a merchant's runner do last.
+WORDS = re.findall(r"- run: (.+)", (CI / "tests.yml").read_text(encoding="utf-8"))[-1].split()
+COMMAND = (sys.executable, *WORDS[1:])
 TELLS_ITS_FOLDER = """
 import time
 
@@ -50,8 +55,11 @@ def test_is_wrong(bridge):
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the sample in docs/testing/shop."""
-    return Path(shutil.copytree(ROOT / "docs" / "testing" / "shop", tmp_path / "shop"))
+    """A copy of the samples in docs/testing."""
+    copy = Path(shutil.copytree(ROOT / "docs" / "testing" / "shop", tmp_path / "shop"))
+    shutil.copy(ROOT / "docs" / "testing" / "own_token" / "test_own_token.py", copy)
+    shutil.copy(ROOT / "abi" / "quirks" / "PlainToken.json", copy / "token.json")
+    return copy
 
 
 @dataclass(frozen=True)
@@ -93,16 +101,21 @@ def working_in(place: Path) -> list[str]:
     return found
 
 
-def test_sample_shop_passes_on_two_workers(project: Path) -> None:
+def test_sample_shop_passes_by_the_command_that_ci_runs(project: Path) -> None:
+    assert WORDS == ["python", "-m", "pytest", "-n", "2"]
+    for needed in (CI / "requirements-test.txt").read_text(encoding="utf-8").split():
+        assert distribution(needed.partition("[")[0])
+
     done = subprocess.run(
         COMMAND, cwd=project, env=environment(), capture_output=True, text=True, check=False, timeout=120
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
+    assert "4 passed" in done.stdout
 
 
 def test_failing_test_is_reported_and_leaves_nothing(project: Path) -> None:
+    (project / "test_own_token.py").unlink()
     (project / "test_shop.py").write_text(FAILS)
 
     done = subprocess.run(
@@ -115,6 +128,7 @@ def test_failing_test_is_reported_and_leaves_nothing(project: Path) -> None:
 
 
 def test_interrupted_run_leaves_no_process_folder_or_port(project: Path) -> None:
+    (project / "test_own_token.py").unlink()
     (project / "test_shop.py").write_text(LINGERS)
     run = subprocess.Popen(
         COMMAND, cwd=project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
