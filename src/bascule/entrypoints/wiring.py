@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -345,6 +345,7 @@ async def api(
     """Serves the API until `stop`. listening: a socket bound beforehand; without it the settings' address."""
     from bascule.entrypoints.api.app import create_app
     from bascule.entrypoints.api.deps import ApiDeps
+    from bascule.entrypoints.serving import serve
 
     seams = seams or Seams(settings)
     seed: bytes = settings.need("deposit_seed")
@@ -368,28 +369,7 @@ async def api(
                 sandbox=sandbox,
             )
         )
-        await _serve(app, sock, ready=ready, stop=stop)
-
-
-async def _serve(app: Any, sock: socket.socket, *, ready: Ready, stop: asyncio.Event) -> None:
-    import uvicorn
-
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=3
-    )
-    server = uvicorn.Server(config)
-    server.capture_signals = nullcontext  # type: ignore[assignment,method-assign] # signals set `stop`, nothing else
-    serving = asyncio.create_task(server.serve(sockets=[sock]))
-    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn sets a flag, no event
-        await asyncio.sleep(0.005)
-    if server.started:
-        ready({"port": sock.getsockname()[1]})
-    await asyncio.wait(
-        [serving, stopping := asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED
-    )
-    stopping.cancel()
-    server.should_exit = True
-    await serving
+        await serve(app, sock, ready=ready, stop=stop)
 
 
 def wallet_of(private_key: str) -> Address:
