@@ -89,6 +89,7 @@ def _state(state: StateReads) -> dict[str, Callable[..., Any]]:
         "eth_estimateGas": state.estimate,
         "eth_getBalance": state.balance,
         "eth_getCode": state.code,
+        "eth_getProof": state.proof,
         "eth_getStorageAt": state.storage,
         "eth_getTransactionCount": state.transaction_count,
         "eth_sendRawTransaction": state.send_raw,

@@ -1,12 +1,13 @@
 """The methods that need the EVM: accounts, code, storage, calls, estimates and sending."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from eth_typing import Address
 
-from bascule.entrypoints.devchain import calls, encode, params
+from bascule.entrypoints.devchain import calls, encode, params, proofs
 from bascule.entrypoints.devchain.chain import LocalChain
+from bascule.entrypoints.devchain.errors import invalid_params
 from bascule.entrypoints.devchain.evm import Evm
 from bascule.entrypoints.devchain.mining import Miner
 from bascule.entrypoints.devchain.reads import Reads
@@ -55,6 +56,14 @@ class StateReads:
         """eth_estimateGas."""
         wanted = params.message(message)._replace(overrides=params.overrides(overrides))
         return hex(await self._at(selector, lambda evm, at: calls.estimate(evm, at, wanted)))
+
+    async def proof(self, account: object, keys: object, selector: object = "latest") -> dict[str, Any]:
+        """eth_getProof: an account and slots of its storage, provable against the block's state root."""
+        address = params.address(account)
+        if not isinstance(keys, list) or len(keys) > proofs.MAX_KEYS:
+            raise invalid_params(f"storage keys: a list of at most {proofs.MAX_KEYS} is needed")
+        slots = [params.quantity(key, "storage key") for key in keys]
+        return await self._at(selector, lambda evm, at: proofs.proof(evm, at, address, slots))
 
     async def _at(self, selector: object, work: Callable[[Evm, bytes], T]) -> T:
         """Runs `work` with the hash of the selected block; for `pending`, of the one that would come next."""
