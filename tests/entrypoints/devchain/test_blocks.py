@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 
+from bascule.domain.hashing import keccak
 from tests.support.chain import LocalNode, calldata, deploy_dollar
 
 
@@ -67,6 +68,17 @@ async def test_transaction_is_the_same_by_hash_and_by_position(busy: LocalNode) 
     assert await busy.rpc("eth_getTransactionByBlockNumberAndIndex", "0x2", "0x3") == tx
     assert await busy.rpc("eth_getTransactionByBlockHashAndIndex", block["hash"], "0x3") == tx
     assert await busy.rpc("eth_getTransactionByBlockNumberAndIndex", "0x2", "0x63") is None
+
+
+async def test_raw_transaction_is_what_was_sent_before_and_after_it_is_mined(node: LocalNode) -> None:
+    raw = node.sign(node.accounts[0], 0, to=node.accounts[1].address, value=1)
+    unknown = "0x" + keccak(bytes.fromhex(raw[2:])).hex()
+    assert await node.rpc("eth_getRawTransactionByHash", unknown) == "0x"
+
+    tx_hash = await node.rpc("eth_sendRawTransaction", raw)
+    assert await node.rpc("eth_getRawTransactionByHash", tx_hash) == raw
+    await node.dev.mine()
+    assert await node.rpc("eth_getRawTransactionByHash", tx_hash) == raw
 
 
 async def test_equal_genesis_time_gives_an_equal_genesis_block() -> None:

@@ -72,6 +72,7 @@ def _reads(reads: Reads) -> dict[str, Callable[..., Any]]:
         "eth_getBlockTransactionCountByHash": reads.count_by_hash,
         "eth_getBlockTransactionCountByNumber": reads.count_by_number,
         "eth_getLogs": reads.logs,
+        "eth_getRawTransactionByHash": reads.raw_transaction,
         "eth_getTransactionByBlockHashAndIndex": reads.transaction_by_block,
         "eth_getTransactionByBlockNumberAndIndex": reads.transaction_by_number,
         "eth_getTransactionByHash": reads.transaction,

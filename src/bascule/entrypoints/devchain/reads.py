@@ -107,6 +107,14 @@ class Reads:
         waiting = self._chain.pool.get(wanted)
         return encode.transaction(waiting, None, 0) if waiting else None
 
+    def raw_transaction(self, tx_hash: object) -> str:
+        """eth_getRawTransactionByHash: its signed bytes, mined or waiting; `0x` when it is unknown."""
+        wanted = params.data(tx_hash, "transaction hash", 32)
+        if found := self._chain.index.transaction(wanted):
+            return encode.data(found[2].raw)
+        waiting = self._chain.pool.get(wanted)
+        return encode.data(waiting.encode() if waiting else b"")
+
     async def transaction_by_number(self, selector: object, position: object) -> Any:
         """eth_getTransactionByBlockNumberAndIndex."""
         return _transaction_in(await self.shown_block(selector), params.quantity(position, "index"))
