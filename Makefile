@@ -51,7 +51,10 @@ lock: .venv/ready ## pins requirements.txt anew from pyproject.toml
 contracts: ## compiles contracts/src into abi/ (needs node and npm)
 	cd contracts && npm ci --silent && node build.mjs
 
+gas: .venv/ready ## measures the contracts' gas anew and rewrites its snapshot and page
+	$(BIN)/python -m tests.support.gas
+
 contracts-test: .venv/ready ## forge's fuzz and invariants, slither (needs node and npm)
 	bash contracts/test.sh
 
-.PHONY: help demo dev test test-all check lint docs lock contracts contracts-test
+.PHONY: help demo dev test test-all check lint docs lock contracts gas contracts-test

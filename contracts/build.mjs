@@ -1,6 +1,6 @@
-// Compiles src/ into ../abi/, one JSON file for each contract, the same bytes on every machine.
-//   node build.mjs           writes the artifacts
-//   node build.mjs --check   writes nothing; fails and names each artifact that is out of step
+// Compiles src/ into ../abi/, one JSON file for each contract, and into layout.json, the same bytes on every machine.
+//   node build.mjs           writes the files
+//   node build.mjs --check   writes nothing; fails and names each file that is out of step
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
@@ -9,8 +9,9 @@ import solc from "solc";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const sourceRoot = join(here, "src");
-const artifactRoot = resolve(here, "..", "abi");
-const lock = "SHA256SUMS";
+const root = resolve(here, "..");
+const lock = "abi/SHA256SUMS";
+const layout = "contracts/layout.json";
 
 // `cancun` is the lowest EVM version all our chains run; no metadata in the code, so that comments never change it.
 const settings = {
@@ -45,7 +46,9 @@ function compile(sources) {
     settings: {
       ...settings,
       outputSelection: {
-        "*": { "*": ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode", "evm.methodIdentifiers"] },
+        "*": {
+          "*": ["abi", "metadata", "storageLayout", "evm.bytecode.object", "evm.deployedBytecode", "evm.methodIdentifiers"],
+        },
       },
     },
   };
@@ -76,8 +79,31 @@ function immutablesOf(deployedBytecode) {
     .sort((a, b) => a.start - b.start);
 }
 
-function artifactOf(name, contract, sources) {
+/** Path in the repository -> SHA-256 of each of our sources a contract was made from. */
+function sourcesOf(contract, sources) {
   const used = Object.keys(JSON.parse(contract.metadata).sources).filter((path) => path in sources);
+  return Object.fromEntries(used.map((path) => [`contracts/src/${path}`, sha256(sources[path])]));
+}
+
+/** Where each variable and each member of our structs stands, without the compiler's node numbers. */
+function layoutOf({ storageLayout }, sources) {
+  const types = storageLayout.types ?? {};
+  const place = ({ label, offset, slot, type }) => ({
+    bytes: Number(types[type].numberOfBytes),
+    name: label,
+    offset,
+    slot: Number(slot),
+    type: types[type].label,
+  });
+  const structs = Object.values(types).filter((type) => type.members);
+  return {
+    sources,
+    structs: Object.fromEntries(structs.map((type) => [type.label, type.members.map(place)])),
+    variables: storageLayout.storage.map(place),
+  };
+}
+
+function artifactOf(name, contract, sources) {
   return {
     abi: contract.abi,
     bytecode: `0x${contract.evm.bytecode.object}`,
@@ -88,49 +114,55 @@ function artifactOf(name, contract, sources) {
     immutableReferences: immutablesOf(contract.evm.deployedBytecode),
     methodIdentifiers: contract.evm.methodIdentifiers,
     settingsSha256: sha256(JSON.stringify(ordered(settings))),
-    sources: Object.fromEntries(used.map((path) => [`contracts/src/${path}`, sha256(sources[path])])),
+    sources,
   };
 }
 
-/** What abi/ should hold: file path below abi/ -> its text. A contract of src/quirks/ goes to abi/quirks/. */
+const asText = (value) => `${JSON.stringify(ordered(value), null, 2)}\n`;
+
+/** What should be there: path in the repository -> text. A contract of src/quirks/ goes to abi/quirks/, its layout nowhere. */
 function artifacts() {
   const sources = Object.fromEntries(
     filesBelow(sourceRoot, ".sol").map((path) => [path, readFileSync(join(sourceRoot, path), "utf8")]),
   );
   const wanted = {};
+  const layouts = {};
   for (const [path, contracts] of Object.entries(compile(sources))) {
     if (!(path in sources)) continue;
     for (const [name, contract] of Object.entries(contracts)) {
       if (contract.evm.bytecode.object === "") continue; // abstract: nothing to deploy
-      const file = join(dirname(path), `${name}.json`).split(sep).join("/");
-      wanted[file] = `${JSON.stringify(ordered(artifactOf(name, contract, sources)), null, 2)}\n`;
+      const madeFrom = sourcesOf(contract, sources);
+      const file = join("abi", dirname(path), `${name}.json`).split(sep).join("/");
+      wanted[file] = asText(artifactOf(name, contract, madeFrom));
+      if (dirname(path) === ".") layouts[name] = layoutOf(contract, madeFrom);
     }
   }
-  return wanted;
+  return { ...wanted, [lock]: checksums(wanted), [layout]: asText(layouts) };
 }
 
 /** One line for each artifact, as `sha256sum -c` reads them, so that an edited artifact shows without a compiler. */
 function checksums(files) {
-  return Object.keys(files).sort().map((file) => `${sha256(files[file])}  ${file}\n`).join("");
+  const names = Object.keys(files).sort();
+  return names.map((file) => `${sha256(files[file])}  ${file.replace("abi/", "")}\n`).join("");
 }
 
 const wanted = artifacts();
-wanted[lock] = checksums(wanted);
-const current = [...filesBelow(artifactRoot, ".json"), ...filesBelow(artifactRoot, lock)];
+const present = filesBelow(join(root, "abi"), ".json").map((file) => `abi/${file}`);
+const current = [...present, lock, layout].filter((file) => existsSync(join(root, file)));
 const surplus = current.filter((file) => !(file in wanted));
 const changed = Object.keys(wanted).filter(
-  (file) => !current.includes(file) || readFileSync(join(artifactRoot, file), "utf8") !== wanted[file],
+  (file) => !current.includes(file) || readFileSync(join(root, file), "utf8") !== wanted[file],
 );
 
 if (process.argv.includes("--check")) {
-  for (const file of changed) console.error(`abi/${file} is out of step with contracts/src: run make contracts`);
-  for (const file of surplus) console.error(`abi/${file} belongs to no contract: run make contracts`);
+  for (const file of changed) console.error(`${file} is out of step with contracts/src: run make contracts`);
+  for (const file of surplus) console.error(`${file} belongs to no contract: run make contracts`);
   process.exitCode = changed.length + surplus.length > 0 ? 1 : 0;
 } else {
   for (const file of changed) {
-    mkdirSync(dirname(join(artifactRoot, file)), { recursive: true });
-    writeFileSync(join(artifactRoot, file), wanted[file]);
+    mkdirSync(dirname(join(root, file)), { recursive: true });
+    writeFileSync(join(root, file), wanted[file]);
   }
-  for (const file of surplus) rmSync(join(artifactRoot, file));
-  console.log(`abi/: ${changed.length} written, ${surplus.length} removed, ${Object.keys(wanted).length} in all`);
+  for (const file of surplus) rmSync(join(root, file));
+  console.log(`${changed.length} written, ${surplus.length} removed, ${Object.keys(wanted).length} in all`);
 }

@@ -301,18 +301,3 @@ def test_factory_passes_on_in_two_steps_and_is_never_renounced(stage: Stage) -> 
 
     assert stage.factory.read("owner") == stage.payer
     assert stage.factory.refusal("renounceOwnership", by=stage.payer) == ("OwnershipIsForever",)
-
-
-def test_flush_of_many_addresses_stays_near_the_measured_gas(stage: Stage) -> None:
-    """Measured per address of 50, events included: 57,422 with deployment, 15,664 without."""
-    for number in range(50):
-        stage.token.send("mint", stage.address(number), 10, by=stage.owner)
-    stage.token.send("mint", stage.collector, 1, by=stage.owner)
-    data = stage.factory.compiled.calldata("flush", [salt(n) for n in range(50)], stage.token.address)
-
-    first = stage.chain.send(stage.factory.address, data, by=stage.stranger)
-    assert first.gas_used / 50 == pytest.approx(57_422, rel=0.01)
-    for number in range(50):
-        stage.token.send("mint", stage.address(number), 10, by=stage.owner)
-    later = stage.chain.send(stage.factory.address, data, by=stage.stranger)
-    assert later.gas_used / 50 == pytest.approx(15_664, rel=0.01)
