@@ -52,6 +52,9 @@ async def test_pending_follows_every_change_of_pool_and_head(node: LocalNode) ->
     assert await balances() == [0, 3]
     await node.dev.mine()
     assert await balances() == [3, 3]
+    for fee in (7, 8):
+        await node.rpc("bascule_setBaseFee", {"baseFee": hex(fee)})
+        assert (await node.rpc("eth_getBlockByNumber", "pending"))["baseFeePerGas"] == hex(fee)
 
 
 async def test_what_was_looked_at_in_advance_is_stored_when_it_is_mined(tmp_path: Path) -> None:

@@ -192,7 +192,10 @@ def _reason(output: bytes) -> str | None:
 
 
 def _succeeds(evm: Evm, block_hash: bytes, message: Message, gas: int) -> bool:
-    return not _run(evm, block_hash, message, gas).is_error
+    try:
+        return not _run(evm, block_hash, message, gas).is_error
+    except TooLittleGas:
+        return False
 
 
 def _run(evm: Evm, block_hash: bytes, message: Message, gas: int) -> "ComputationAPI":

@@ -44,6 +44,7 @@ class Preview(NamedTuple):
     """The block that would come next, and what its state adds to the database."""
 
     parent: bytes
+    base_fee: int
     waiting: tuple[bytes, ...]
     block: Block
     nodes: dict[bytes, bytes]
@@ -99,11 +100,11 @@ class LocalChain:
     async def preview(self) -> Preview:
         """Returns what the tag `pending` stands for: the next block as it would be, mined by nobody."""
         parent, waiting = self.index.head, self.pool.all()
-        key = parent.hash, tuple(tx.hash for tx in waiting)
-        if self._preview is not None and key == self._preview[:2]:
+        base_fee = self.next_base_fee
+        key = parent.hash, base_fee, tuple(tx.hash for tx in waiting)
+        if self._preview is not None and key == self._preview[:3]:
             return self._preview
         at = max(parent.time + 1, int(self._clock()) + self.time_offset)
-        base_fee = self.set_base_fees[0] if self.set_base_fees else None
         nodes: dict[bytes, bytes] = {}
 
         def build(evm: Evm) -> Block:

@@ -35,9 +35,7 @@ class Told(NamedTuple):
     sent: asyncio.Event | None = None
 
 
-async def converse(
-    request: web.Request, methods: Methods, max_unsent: int = MAX_UNSENT
-) -> web.StreamResponse:
+async def converse(request: web.Request, methods: Methods) -> web.StreamResponse:
     """Answers one connection until it ends, by whoever's wish."""
     socket = web.WebSocketResponse(max_msg_size=MAX_BODY, timeout=PARTING_SECONDS, compress=False)
     await socket.prepare(request)
