@@ -94,7 +94,7 @@ def _funded_stage(token: str) -> tuple[Stage, Contract]:
 
 
 def _fund(stage: Stage, contract: Contract, token: bytes, addresses: Sequence[bytes]) -> None:
-    """Gives each address 1,000 units at once: by a batch of the vault, or for native coin by code run once."""
+    """Gives each address 1,000 units at once: by a batch of the vault, or in native coin by code run once."""
     if token != NATIVE:
         items = [item(i, 1_000, address) for i, address in enumerate(addresses)]
         fresh = word_of(LANE, stage.chain.now)
