@@ -8,6 +8,7 @@ import pytest
 
 from bascule.entrypoints.devchain import chain
 from bascule.entrypoints.devchain.mining import Miner
+from bascule.entrypoints.devchain.pool import Limits
 from bascule.entrypoints.devchain.reads import Reads
 from bascule.entrypoints.devchain.state import StateReads
 from tests.support.chain import LocalNode, RpcFailure, local_node
@@ -103,6 +104,20 @@ async def test_tip_below_the_pools_minimum_is_refused(node: LocalNode) -> None:
     assert await refusal(node, raw) == (
         "transaction gas price below minimum: gas tip cap 0, minimum needed 1"
     )
+
+
+async def test_pool_with_little_room_refuses_what_pays_less_than_all_that_waits() -> None:
+    async with local_node(limits=Limits(global_slots=2, global_queue=0)) as node:
+        payee = node.accounts[9].address
+        for sender, tip in ((0, 3), (1, 2)):
+            await node.send(node.accounts[sender], to=payee, maxPriorityFeePerGas=tip)
+        cheap = node.sign(node.accounts[2], 0, to=payee, maxPriorityFeePerGas=1)
+        assert await refusal(node, cheap) == "transaction underpriced"
+
+        await node.send(node.accounts[2], to=payee, maxPriorityFeePerGas=4)
+
+        block = await node.dev.mine()
+        assert [tx.tip for tx in block.transactions] == [4, 3]
 
 
 async def test_transaction_of_more_bytes_than_a_pool_takes_is_refused(node: LocalNode) -> None:
