@@ -25,6 +25,7 @@ from bascule.domain.errors import Halted, Retryable
         ("max fee per gas less than block base fee: address 0x00", NodeSays.FEE_BELOW_BASE),
         ("insufficient funds for gas * price + value: balance 0", NodeSays.INSUFFICIENT_FUNDS),
         ("intrinsic gas too low: gas 1, minimum needed 21000", NodeSays.GAS_TOO_LOW),
+        ("intrinsic gas too high -- tx.gas_limit > env.block.gas_limit", NodeSays.GAS_TOO_LOW),
         ("txpool is full", NodeSays.POOL_FULL),
         ("execution reverted: ERC20: transfer amount exceeds balance", NodeSays.REVERTED),
         ("execution reverted: insufficient balance, nonce too low, already known", NodeSays.REVERTED),

@@ -46,7 +46,7 @@ _WORDS: tuple[tuple[re.Pattern[str], NodeSays], ...] = tuple(
         (r"underpriced|fee ?too ?low|(tip|gas price).*below.*minimum", NodeSays.UNDERPRICED),
         (r"insufficient ?(funds|balance)|cost exceeds account balance", NodeSays.INSUFFICIENT_FUNDS),
         (r"intrinsic gas (too low|exceeds)|out of gas|gas limit.*exceed", NodeSays.GAS_TOO_LOW),
-        (r"exceeds block gas limit", NodeSays.GAS_TOO_LOW),
+        (r"exceeds block gas limit|intrinsic gas too high", NodeSays.GAS_TOO_LOW),
         (r"pool (is )?full|txpool.*full|queue full|account limit exceeded", NodeSays.POOL_FULL),
         (r"rate limit|too many requests|compute units|capacity exceeded|\b429\b", NodeSays.RATE_LIMITED),
         (r"(request|\brps) limit", NodeSays.RATE_LIMITED),
