@@ -85,6 +85,16 @@ def test_lower_amount_counts_what_was_spent_before(stage: Stage) -> None:
     assert stage.refusal([item(1, 1, payee(0))]) == ("LimitExceeded", stage.token.address, 1, 0)
 
 
+def test_limit_lowered_below_what_was_spent_stops_even_batches_that_need_nothing(stage: Stage) -> None:
+    stage.pay([item(0, 1_000, payee(0))])
+    set_limit(stage, 999)
+
+    again = [item(0, 1_000, payee(0))]
+    assert stage.refusal(again) == ("LimitExceeded", stage.token.address, 0, 0)
+    set_limit(stage, 1_000)
+    stage.pay(again)
+
+
 def test_changed_window_counts_what_was_spent_as_spent_now(stage: Stage) -> None:
     stage.pay([item(0, 1_000, payee(0))])
     stage.chain.travel(stage.chain.now + WINDOW // 2)

@@ -161,6 +161,21 @@ def test_answer_that_is_not_true_counts_as_refusing_and_is_kept(stage: Stage, an
     assert stage.held(payee(0), token) == 0
 
 
+def test_answer_cut_short_is_completed_by_bytes_of_the_payee(stage: Stage) -> None:
+    """With 31 bytes the word that is read ends with the payee's 16th byte, so that one in 256 reads as true.
+
+    Such a token could as well say true; its Transfer log tells either way.
+    """
+    token = stage.quirk("ReturnsBytes")
+    token.send("setAnswer", bytes(31), False, by=stage.owner)
+    lucky = payee(0)[:15] + b"\x01" + payee(0)[16:]
+
+    receipt = stage.pay([item(0, 10, lucky), item(1, 10, payee(0))], token=token.address)
+
+    assert outcome(stage, receipt) == (0b11, 0b10)
+    assert transfers(token, receipt) == []
+
+
 def test_true_with_more_bytes_behind_it_counts_as_paid(stage: Stage) -> None:
     token = stage.quirk("ReturnsBytes")
     token.send("setAnswer", bytes(31) + b"\x01" + b"\xff" * 40, True, by=stage.owner)

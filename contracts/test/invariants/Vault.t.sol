@@ -72,6 +72,7 @@ contract VaultInvariantsTest {
     }
 
     function invariant_heads_are_the_hash_of_history() external view {
+        vm.assertEq(handler.batchesOnStaleHeads(), 0);
         for (uint256 lane = 1; lane <= handler.LANES(); ++lane) {
             vm.assertEq(vault.head(uint32(lane)), handler.headOf(lane));
         }

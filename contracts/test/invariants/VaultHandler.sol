@@ -44,6 +44,7 @@ contract VaultHandler {
     uint256 public actsWithoutRole;
     uint256 public batchesOnRetiredLanes;
     uint256 public batchesWhilePaused;
+    uint256 public batchesOnStaleHeads;
     uint256 public batchesOverLimit;
     uint256 public lossesOfOthers;
     uint256 public strayTransfers;
@@ -95,6 +96,7 @@ contract VaultHandler {
         if (caller != operatorOf[batch.lane]) ++actsWithoutRole;
         if (whileRetired) ++batchesOnRetiredLanes;
         if (isPaused) ++batchesWhilePaused;
+        if (batch.head != headOf[batch.lane]) ++batchesOnStaleHeads;
         headOf[batch.lane] = keccak256(calldataOf(batch));
         follow(batch, vm.getRecordedLogs());
         settle(batch, before);
