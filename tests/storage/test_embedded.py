@@ -164,6 +164,25 @@ def test_half_initialised_folder_is_initialised_anew(folder: Path) -> None:
         assert ask(url.database("postgres"), "SELECT 1") == 1
 
 
+KILLED_BEFORE_THE_END = """
+import os, signal, sys
+from pathlib import Path
+from bascule.storage.embedded import _write_secret
+os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+Path.rename = os.rename
+_write_secret(Path(sys.argv[1]), "half")
+"""
+
+
+def test_password_whose_writer_was_killed_is_made_anew(folder: Path) -> None:
+    password = folder / "superuser.password"
+    done = subprocess.run([sys.executable, "-c", KILLED_BEFORE_THE_END, str(password)], check=False)
+
+    assert (done.returncode, password.exists()) == (-9, False)
+    with EmbeddedPostgres(folder, volatile=True) as url:
+        assert ask(url.database("postgres"), "SELECT 1") == 1
+
+
 def test_refusal_to_start_names_the_cause(folder: Path) -> None:
     with EmbeddedPostgres(folder, volatile=True):
         pass

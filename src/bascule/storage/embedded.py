@@ -278,8 +278,11 @@ def _fits(folder: Path) -> bool:
 
 
 def _write_secret(path: Path, secret: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    """The file is there wholly or not at all: an empty one would be taken for the password for ever."""
+    beside = path.with_name(path.name + ".new")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(secret + "\n")
+    beside.rename(path)
 
 
 def _remove_stale_pid_file(cluster: Path) -> None:

@@ -10,10 +10,7 @@ VARIABLE = "BASCULE_FAILPOINTS"
 
 
 class Deaths:
-    """Where each process is to die: each life at the next failpoint of its list, until there is none left.
-
-    The set-up has one life per start, so only its first failpoint counts.
-    """
+    """Where each process is to die: each life at the next failpoint of its list, until there is none left."""
 
     def __init__(self, environ: Mapping[str, str], chain_id: int) -> None:
         """Raises: BadConfiguration when the variable cannot be used."""

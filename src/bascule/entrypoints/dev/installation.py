@@ -63,9 +63,9 @@ class Secrets:
 class Installation:
     """One data folder, held by one supervisor at a time."""
 
-    def __init__(self, folder: Path, failpoints: Failpoints = NO_FAILPOINTS) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
-        self.failpoints = failpoints
+        self.failpoints: Failpoints = NO_FAILPOINTS
         self.logs = self.folder / "logs"
         self.postgres = self.folder / "postgres"
         self.chain = self.folder / "chain"

@@ -20,7 +20,7 @@ from typing import Any
 
 from bascule.entrypoints.dev.deaths import Deaths
 from bascule.entrypoints.dev.installation import Installation
-from bascule.entrypoints.dev.supervisor import Main, Ready, Supervisor
+from bascule.entrypoints.dev.supervisor import Child, ChildFailed, Main, Ready, Supervisor
 from bascule.entrypoints.ports import free_port, listen
 
 DATABASE = "bascule"
@@ -85,7 +85,7 @@ def running(
     """A whole system, ready; stopped at the end. Raises: Rejected, ChildFailed, Interrupted."""
     began = time.monotonic() if began is None else began
     deaths = Deaths(environ, CHAIN_ID)
-    installation = Installation(options.data_dir, deaths.failpoints("set-up", life=1))
+    installation = Installation(options.data_dir)
     installation.open(fresh=options.fresh)
     try:
         with listen(options.host, options.port) as api_socket, Supervisor(installation.logs, say=say) as tree:
@@ -116,16 +116,30 @@ def _start(
         importlib.import_module(name)
     tree.wait_ready([child.name for child in grounds], within=START_SECONDS)
     owner_url = options.database_url or grounds[0].facts["url"]
-    set_up = tree.start(
-        "set-up", _set_up(installation, options, owner_url, rpc_url, api_socket), restart=False
+    set_up = _completed(
+        tree, installation, _set_up(installation, options, owner_url, rpc_url, api_socket), deaths
     )
-    tree.wait_end("set-up", within=START_SECONDS)
     ready = set_up.facts
     for name in PROCESSES:
         main = _process(tree, name, installation, ready, environ, api_socket, deaths)
         tree.start(name, main, planned_deaths=deaths.planned(name))
     tree.wait_ready(PROCESSES, within=START_SECONDS)
     return ready
+
+
+def _completed(tree: Supervisor, installation: Installation, main: Main, deaths: Deaths) -> Child:
+    """The set-up after its end; each planned death is followed by another try, as by another start."""
+    planned = deaths.planned("set-up")
+    for life in range(1, planned + 2):
+        installation.failpoints = deaths.failpoints("set-up", life=life)
+        child = tree.start("set-up", main, restart=False)
+        try:
+            tree.wait_end("set-up", within=START_SECONDS)
+            break
+        except ChildFailed:
+            if life > planned:
+                raise
+    return child
 
 
 def _http(host: str, port: int) -> str:

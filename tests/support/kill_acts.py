@@ -1,0 +1,133 @@
+"""What is done to a running `bascule dev` so that a process passes a boundary that business does not meet."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+
+from tests.support.kill_driver import Driver, until
+
+Died = Callable[[], bool]
+Act = Callable[[Driver, Died], None]
+LIMITS = (
+    "INSERT INTO signer.limits SELECT chain_id, vault, token, version + 1, {}, max_per_day, {}, max_gas, '[]'"
+    " FROM signer.limits ORDER BY version DESC LIMIT 1"
+)
+VAULT_LIMIT = 10_000_000 * 10**6
+
+
+def opened_late(d: Driver, died: Died) -> None:
+    """An address becomes ours."""
+    d.sql(
+        "INSERT INTO own_addresses (chain_id, address, kind) VALUES (%s, %s, 'collector')",
+        d.ready["chain_id"],
+        secrets.token_bytes(20),
+    )
+    until(died, "", within=6, required=False)
+
+
+def reorganised(d: Driver, died: Died) -> None:
+    """The last two blocks are replaced."""
+    d.everyday()
+    d.rpc("bascule_reorg", {"depth": "0x2", "drop": []})
+    until(died, "", within=6, required=False)
+
+
+def unpaid(d: Driver, died: Died) -> None:
+    """An intent that nobody pays expires and is closed."""
+    now = int(time.time())
+    d.intent(expires_at=now + 2, closes_at=now + 3)
+    until(died, "", within=8, required=False)
+
+
+def fees_too_high(d: Driver, died: Died) -> None:
+    """The signer's fee cap is below what gas costs for a while."""
+    _while_limited(d, died, LIMITS.format("max_per_item", "1"))
+
+
+def refused_by_name(d: Driver, died: Died) -> None:
+    """The signer's limit is below the payout for a while."""
+    _while_limited(d, died, LIMITS.format("1", "max_fee_per_gas"))
+
+
+def _while_limited(d: Driver, died: Died, limited: str) -> None:
+    [(per_item, fee)] = d.sql(
+        "SELECT max_per_item, max_fee_per_gas FROM signer.limits ORDER BY version LIMIT 1"
+    )
+    d.sql(limited)
+    d.payout()
+    until(died, "", within=6, required=False)
+    d.sql(LIMITS.format(per_item, fee))
+    until(lambda: not _in_transit(d), "", within=10, required=False)
+    _approve_again(d)
+
+
+def vault_refuses(d: Driver, died: Died) -> None:
+    """The vault's limit would revert the batch for a while."""
+    d.owner_calls("setLimit(address,uint96,uint32)", d.token, 1, 86_400)
+    d.payout()
+    until(died, "", within=6, required=False)
+    d.owner_calls("setLimit(address,uint96,uint32)", d.token, VAULT_LIMIT, 86_400)
+
+
+def lapsed(d: Driver, died: Died) -> None:
+    """The approvals of a payout that waits are over; it is approved anew."""
+    d.owner_calls("setLimit(address,uint96,uint32)", d.token, 1, 86_400)
+    payout = d.payout()
+    d.sql("UPDATE payouts SET approval_expires_at = now() WHERE id = %s", payout)
+    until(died, "", within=6, required=False)
+    d.owner_calls("setLimit(address,uint96,uint32)", d.token, VAULT_LIMIT, 86_400)
+    _approve_again(d)
+
+
+def not_mined(d: Driver, died: Died) -> None:
+    """Nobody mines what was sent long ago."""
+    d.rpc("evm_setIntervalMining", "0x0")
+    payout = d.payout()
+    sent = "SELECT 1 FROM attempts WHERE state = 'offered'"
+    if until(lambda: d.sql(sent) != [], "", within=8, required=False):
+        d.sql("UPDATE attempts SET offered_at = offered_at - interval '2 minutes' WHERE state = 'offered'")
+        until(died, "", within=6, required=False)
+    d.rpc("evm_setIntervalMining", "0x1")
+    until(lambda: d.sql("SELECT 1 FROM payouts WHERE id = %s AND state = 'paid'", payout) != [], payout)
+
+
+def gas_left_over(d: Driver, died: Died) -> None:
+    """A final attempt's fee is not in the journal: no process of today leaves one so, an older one might."""
+    d.sql(
+        "WITH slot AS (INSERT INTO slots (chain_id, wallet, nonce, kind, epoch, state, max_fee_per_gas,"
+        " max_priority_fee_per_gas, gas)"
+        " SELECT chain_id, wallet, max(nonce) + 1000, 'fill', 1, 'final', 2, 1, 21000 FROM slots"
+        " GROUP BY 1, 2 RETURNING *)"
+        " INSERT INTO attempts (tx_hash, chain_id, wallet, nonce, raw, max_fee_per_gas,"
+        " max_priority_fee_per_gas, gas, state, block_hash, block_number, succeeded, fee_paid)"
+        " SELECT sha256(s.nonce::text::bytea), a.chain_id, a.wallet, s.nonce, a.raw, 2, 1, a.gas, 'final',"
+        " a.block_hash, a.block_number, true, a.fee_paid FROM slot s,"
+        " (SELECT * FROM attempts WHERE state = 'final' AND fee_paid > 0 LIMIT 1) a"
+    )
+    until(died, "", within=6, required=False)
+
+
+def _in_transit(d: Driver) -> bool:
+    return d.sql("SELECT 1 FROM payouts WHERE state = 'in_transit'") != []
+
+
+def _approve_again(d: Driver) -> None:
+    for (payout_id,) in d.sql("SELECT id FROM payouts WHERE state = 'requires_action'"):
+        d.approve(payout_id)
+
+
+ACTS: Mapping[str, Act] = {
+    "watcher.opening": opened_late,
+    "watcher.reorg": reorganised,
+    "submitter.round": lapsed,
+    "submitter.wait": vault_refuses,
+    "submitter.bump": not_mined,
+    "submitter.quote": fees_too_high,
+    "submitter.refusal": refused_by_name,
+    "submitter.gas": gas_left_over,
+    "signer.refusal": fees_too_high,
+    "expirer.expire": unpaid,
+    "expirer.close": unpaid,
+}
