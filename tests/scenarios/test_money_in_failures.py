@@ -11,6 +11,7 @@ from bascule.chain.errors import IncompleteAnswer, WrongChain, WrongShape
 from bascule.domain.errors import Retryable
 from bascule.storage import tokens
 from bascule.storage.leases import LeaseLost
+from tests.support.fault_proxy import fault_proxy
 from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
 from tests.support.nodes import lying_node, resealed
 
@@ -22,41 +23,23 @@ async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
         await made.require_chain_and_rows_agree()
 
 
-def emptied(method: str, params: list[Any], result: Any) -> Any:
-    return [] if method == "eth_getLogs" else result
-
-
-def shortened(method: str, params: list[Any], result: Any) -> Any:
-    return result[:-1] if method == "eth_getLogs" else result
-
-
-def without_the_first(method: str, params: list[Any], result: Any) -> Any:
-    return result[1:] if method == "eth_getLogs" else result
-
-
-def of_another_block(method: str, params: list[Any], result: Any) -> Any:
-    if method != "eth_getLogs":
-        return result
-    return [{**log, "blockHash": "0x" + "11" * 32} for log in result]
-
-
 @pytest.mark.parametrize(
     ("lie", "refusal"),
     [
-        (emptied, IncompleteAnswer),
-        (shortened, IncompleteAnswer),
-        (without_the_first, IncompleteAnswer),
-        (of_another_block, WrongShape),
+        ({"kind": "empty"}, IncompleteAnswer),
+        ({"kind": "truncate"}, IncompleteAnswer),
+        ({"kind": "omit"}, IncompleteAnswer),
+        ({"kind": "bend", "field": "blockHash"}, WrongShape),
     ],
 )
 async def test_logs_that_are_not_the_whole_truth_are_refused_and_nothing_is_lost(
-    b: Bridge, lie: Any, refusal: type[Retryable]
+    b: Bridge, lie: dict[str, str], refusal: type[Retryable]
 ) -> None:
     first = b.watcher()
     await first.run_once()
     await first.release()
-    async with lying_node(b.node.url) as node:
-        watcher = b.watcher(node.url)
+    async with fault_proxy(b.node.url) as proxy:
+        watcher = b.watcher(proxy.url)
         await b.settle_down(watcher)
         intent = await b.intent("10.00")
         address = deposit_address(intent)
@@ -64,14 +47,13 @@ async def test_logs_that_are_not_the_whole_truth_are_refused_and_nothing_is_lost
         await b.send(address, "6.00", payer=2)
         await b.mine()
 
-        node.twist = lie
-        for _ in range(3):
-            with pytest.raises(refusal):
-                await watcher.run_once()
+        with proxy.lying(lie):
+            for _ in range(3):
+                with pytest.raises(refusal):
+                    await watcher.run_once()
         assert await b.deposits() == []
         assert await b.stored() == []
 
-        node.twist = lambda method, params, result: result
         await b.finalize(watcher)
 
     assert (await b.shown(intent))["status"] == "succeeded"
@@ -79,10 +61,10 @@ async def test_logs_that_are_not_the_whole_truth_are_refused_and_nothing_is_lost
 
 
 async def test_a_node_of_another_chain_is_refused_before_anything_is_read(b: Bridge) -> None:
-    async with lying_node(b.node.url) as node:
-        node.twist = lambda method, params, result: "0x1" if method == "eth_chainId" else result
+    async with fault_proxy(b.node.url) as proxy:
+        proxy.set("wrong_chain")
         with pytest.raises(WrongChain):
-            await b.watcher(node.url).run_once()
+            await b.watcher(proxy.url).run_once()
 
     assert await b.rows("SELECT * FROM cursors") == []
     await b.finalize(await b_takes_over(b))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from bascule.domain.chain import Address, parse_address
 from bascule.domain.errors import Retryable
 from bascule.storage import signer_limits, signer_wallets
 from bascule.storage.signer_limits import HardLimits
+from tests.support.fault_proxy import fault_proxy
 from tests.support.money_out import LIMIT, Crash, Crashing, OpenAs, Treasury, payee, treasury
-from tests.support.nodes import LyingNode, Refuse, lying_node, serve
 
 
 @pytest.fixture
@@ -90,24 +88,14 @@ async def test_signer_that_is_down_only_delays_a_payout(stage: Treasury) -> None
     await require_paid_once(stage, payout)
 
 
-@asynccontextmanager
-async def silent_after_sending(target: LyingNode) -> AsyncIterator[str]:
-    """A node that takes bytes and hangs up before it says so."""
-
-    async def handle(request: web.Request) -> web.Response:
-        answer = await target.handle(request)
-        if b"eth_sendRawTransaction" in await request.read() and request.transport is not None:
-            request.transport.close()
-        return answer
-
-    async with serve(handle) as url:
-        yield url
+SEND = ["eth_sendRawTransaction"]
 
 
 async def test_send_that_times_out_though_the_node_accepted_pays_once(stage: Treasury) -> None:
     payout = await stage.approved()
-    async with lying_node(stage.node.url) as node, silent_after_sending(node) as url:
-        await stage.run(await stage.submitter(url=url))
+    async with fault_proxy(stage.node.url) as proxy:
+        with proxy.lying({"kind": "drop", "methods": SEND, "forwarded": True}):
+            await stage.run(await stage.submitter(url=proxy.url))
 
     await require_paid_once(stage, payout)
     assert await stage.rows("SELECT count(*) FROM attempts") == [(1,)]
@@ -119,15 +107,9 @@ async def test_send_that_times_out_though_the_node_accepted_pays_once(stage: Tre
 )
 async def test_no_word_of_a_node_moves_a_nonce_or_a_payout(stage: Treasury, words: str) -> None:
     payout = await stage.approved()
-    async with lying_node(stage.node.url) as node:
-
-        def refuse(method: str, params: list[object], result: object) -> object:
-            if method == "eth_sendRawTransaction":
-                raise Refuse(words)
-            return result
-
-        node.twist = refuse
-        await stage.run(await stage.submitter(url=node.url))
+    async with fault_proxy(stage.node.url) as proxy:
+        with proxy.lying({"kind": "error", "message": words, "methods": SEND, "forwarded": True}):
+            await stage.run(await stage.submitter(url=proxy.url))
 
     await require_paid_once(stage, payout)
     assert await stage.rows("SELECT next_nonce FROM wallets") == [(1,)]
@@ -172,18 +154,13 @@ async def test_mined_batch_is_not_paid_before_it_is_final(stage: Treasury) -> No
 
 async def test_receipt_that_the_node_hides_is_never_a_verdict(stage: Treasury) -> None:
     payout = await stage.approved()
-    async with lying_node(stage.node.url) as node:
+    async with fault_proxy(stage.node.url) as proxy:
+        submitter = await stage.submitter(url=proxy.url)
+        with proxy.lying({"kind": "null", "methods": ["eth_getTransactionReceipt"]}):
+            await stage.run(submitter, rounds=2)
+            assert await stage.status(payout) == "in_transit"
+            assert await stage.rows("SELECT count(*) FROM attempts") == [(1,)]
 
-        def hide(method: str, params: list[object], result: object) -> object:
-            return None if method == "eth_getTransactionReceipt" else result
-
-        node.twist = hide
-        submitter = await stage.submitter(url=node.url)
-        await stage.run(submitter, rounds=2)
-        assert await stage.status(payout) == "in_transit"
-        assert await stage.rows("SELECT count(*) FROM attempts") == [(1,)]
-
-        node.twist = lambda method, params, result: result
         await submitter.run_once()
 
     await require_paid_once(stage, payout)

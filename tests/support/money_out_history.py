@@ -7,7 +7,6 @@ the rows after it (`Treasury.require_truth`), and in the end everything that was
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,59 +14,56 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from aiohttp import web
-
 from bascule.domain.chain import checksum
 from bascule.domain.errors import Rejected, Retryable
 from bascule.services.failpoints import FAILPOINTS, NO_FAILPOINTS, Failpoints
 from bascule.services.submitter import Submitter
+from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.money_out import FLOAT, Crash, Crashing, Treasury, payee
 from tests.support.money_out_setup import LANE_NAME
-from tests.support.nodes import LyingNode, serve
 
 SUBMITTER_DIES = [name for name in FAILPOINTS if name.startswith("submitter.")]
 SIGNER_DIES = [name for name in FAILPOINTS if name.startswith("signer.")]
 PAYEES = 5  # few, so that a blacklisted one is paid again and again
 
 
+SEND = ["eth_sendRawTransaction"]
+MOODS: dict[str, dict[str, Any] | None] = {
+    "honest": None,
+    "deaf": {"kind": "swallow"},
+    "hangs up": {"kind": "drop", "methods": SEND, "forwarded": True},
+    "denies": {
+        "kind": "error", "client": "geth", "says": "nonce_too_low", "methods": SEND, "forwarded": True,
+    },
+    "blind": {"kind": "null", "methods": ["eth_getTransactionReceipt"]},
+    "behind": {"kind": "lag", "blocks": 2},
+    "garbled": {"kind": "cut", "chance": 0.3},
+}  # fmt: skip
+
+
 @dataclass
 class Node:
-    """The node as the submitters see it; `mood` says how it behaves."""
+    """The node as the submitters see it, with moods."""
 
-    target: LyingNode
-    url: str = ""
-    mood: str = "honest"
+    proxy: FaultProxy
 
-    async def handle(self, request: web.Request) -> web.Response:
-        """Loses bytes, takes them and hangs up or refuses, hides receipts, or tells the truth."""
-        body = await request.read()
-        sends = b"eth_sendRawTransaction" in body
-        if self.mood == "deaf" and sends:
-            answer = {"jsonrpc": "2.0", "id": json.loads(body)["id"], "result": "0x" + "00" * 32}
-            return web.json_response(answer)
-        told = await self.target.handle(request)
-        if self.mood == "hangs up" and sends and request.transport is not None:
-            request.transport.close()
-        if self.mood == "denies" and sends:
-            refusal = {"code": -32000, "message": "nonce too low"}
-            return web.json_response({"jsonrpc": "2.0", "id": json.loads(body)["id"], "error": refusal})
-        if self.mood == "blind" and b"eth_getTransactionReceipt" in body:
-            return web.json_response(
-                [{"jsonrpc": "2.0", "id": each["id"], "result": None} for each in json.loads(body)]
-            )
-        return told
+    @property
+    def url(self) -> str:
+        return self.proxy.url
 
-
-MOODS = ("honest", "honest", "honest", "deaf", "hangs up", "denies", "blind")
+    def take(self, mood: str) -> None:
+        """Behaves that way from now on."""
+        self.proxy.clear()
+        fault = MOODS[mood]
+        if fault is not None:
+            self.proxy.faults.set(fault)
 
 
 @asynccontextmanager
 async def moody_node(stage: Treasury) -> AsyncIterator[Node]:
     """A node before the stage's own, with moods."""
-    node = Node(LyingNode(stage.node.url, stage.session))
-    async with serve(node.handle) as url:
-        node.url = url
-        yield node
+    async with fault_proxy(stage.node.url) as proxy:
+        yield Node(proxy)
 
 
 @dataclass
@@ -214,8 +210,9 @@ class History:
         self.told.append(f"reorganised {depth} without {drop}")
 
     async def _change_mood(self) -> None:
-        self.node.mood = self.chance.choice(MOODS)
-        self.told.append(f"the node is {self.node.mood}")
+        mood = self.chance.choice(("honest", "honest", *MOODS))
+        self.node.take(mood)
+        self.told.append(f"the node is {mood}")
 
     async def _pass_time(self) -> None:
         seconds = self.chance.choice((5, 20, 61, 61, 61, 130, 130, 700, 1_900, 1_900, 4 * 86_400))
@@ -247,7 +244,8 @@ class History:
 
     async def _settle(self) -> None:
         """Everybody is well again: what was approved is paid or refused, the rest called off."""
-        self.node.mood, self.limited = "honest", False
+        self.node.take("honest")
+        self.limited = False
         await self._set_limit()
         await self.stage.start_signer()
         await self._take_over()
