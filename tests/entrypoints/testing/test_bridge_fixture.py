@@ -92,6 +92,18 @@ def test_payout_is_approved_signed_and_paid(bridge: Bridge) -> None:
 
     assert bridge.payout(payout)["status"] == "paid"
     assert bridge.chain.balance(PAYEE) == 10
+    with pytest.raises(ValueError, match="is paid and waits for no approval"):
+        bridge.approve(payout, approver=1)
+
+
+def test_reorg_below_finality_halts_and_settling_says_so(bridge: Bridge) -> None:
+    bridge.pay(bridge.create_intent("5.00"))
+    bridge.finalize()
+
+    bridge.reorg(depth=6)
+
+    with pytest.raises(NotSettled, match=r"watcher:31337 has halted: .*was final"):
+        bridge.settle()
 
 
 def test_what_settling_waits_for_is_said(bridge: Bridge) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from eth_account import Account
 
+from bascule.entrypoints.testing.bridge import Bridge
 from bascule.entrypoints.testing.chain import Chain
 from tests.support.source import ROOT
 
@@ -73,3 +74,12 @@ def test_wallet_in_a_page_may_call_the_node_and_finds_what_it_needs(chain: Chain
 
     assert answers.headers["access-control-allow-origin"] == "*"
     assert [answer for answer in answers.json() if "result" not in answer] == []
+
+
+def test_readme_shows_a_test_that_passes(bridge: Bridge) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"## In your own tests\n.*?```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+
+    exec(example, names)
+    names["test_paid_order_is_seen"](bridge)

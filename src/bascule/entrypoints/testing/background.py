@@ -29,6 +29,11 @@ class Background:
     ) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        interrupted = asyncio.all_tasks(self._loop)  # by Ctrl-C; otherwise everything has ended
+        for task in interrupted:
+            task.cancel()
+        if interrupted:
+            self._loop.run_until_complete(asyncio.gather(*interrupted, return_exceptions=True))
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 

@@ -139,8 +139,12 @@ class Bridge:
         """One of the three approvers signs the payout (EIP-712) as it stands now."""
         from bascule.entrypoints.cli.people import sign_typed_data
 
+        now = self.payout(payout)
+        action = now["next_action"]
+        if action is None:
+            raise ValueError(f"{now['id']} is {now['status']} and waits for no approval")
         key = self._ready["treasury"]["approvers"][approver]["private_key"]
-        address, signature = sign_typed_data(key, self.payout(payout)["next_action"]["typed_data"])
+        address, signature = sign_typed_data(key, action["typed_data"])
         body = {"approver": address, "signature": signature}
         path = f"/v1/payouts/{payout['id']}/approve"
         answer: dict[str, Any] = self.request("POST", path, body, key=self.treasury_key)

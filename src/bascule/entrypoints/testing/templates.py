@@ -5,6 +5,7 @@ Both are made once, when the first test asks, and copied for each test: 20 ms a 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -78,11 +79,14 @@ class Templates:
         """A chain of a test's own, at the state of the template."""
         clock, laid = TestClock(), self.laid
         folder = self.folder / f"chain-{next(self._numbers)}"
-        with (
-            Background() as background,
-            background.within(opened(folder, clock, stored=self._stored)) as standing,
-        ):
-            yield Chain(background, clock, standing, laid)
+        try:
+            with (
+                Background() as background,
+                background.within(opened(folder, clock, stored=self._stored)) as standing,
+            ):
+                yield Chain(background, clock, standing, laid)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def database(self) -> Iterator[str]:
