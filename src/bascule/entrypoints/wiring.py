@@ -207,15 +207,9 @@ async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterato
         await heads.require_chain(rpcs[network.chain_id], network.chain_id)
         await require_contracts(settings.deployments, rpcs[network.chain_id], network)
         worker = Watcher(
-            db,
-            rpcs[network.chain_id],
-            network,
-            clock=seams.clock,
-            entropy=seams.entropy,
-            outbox=seams.outbox,
-            failpoints=seams.failpoints,
-            lease_seconds=settings.lease_s,
-        )
+            db, rpcs[network.chain_id], network, clock=seams.clock, entropy=seams.entropy,
+            outbox=seams.outbox, failpoints=seams.failpoints, lease_seconds=settings.lease_s,
+        )  # fmt: skip
         yield Work(db, {"chain_id": network.chain_id}, [Loop(worker, configured.poll_interval_ms / 1000)])
         await worker.release()
 
@@ -247,17 +241,10 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
         socket_path: Path = settings.need("signer_socket")
         async with SignerClient(socket_path, guard=db.refuse_open_transaction) as signer:
             worker = Submitter(
-                db,
-                rpcs[network.chain_id],
-                signer,
-                network,
-                name,
-                clock=seams.clock,
-                outbox=seams.outbox,
-                holder=seams.entropy.bytes(8).hex(),
+                db, rpcs[network.chain_id], signer, network, name, clock=seams.clock, outbox=seams.outbox,
+                holder=seams.entropy.bytes(8).hex(), failpoints=seams.failpoints,
                 settings=SubmitterSettings(lease_seconds=settings.lease_s),
-                failpoints=seams.failpoints,
-            )
+            )  # fmt: skip
             poll_s = configured.poll_interval_ms / 1000
             yield Work(db, {"lane": f"{network.chain_id}/{name}"}, [Loop(worker, poll_s)])
             await worker.release()
