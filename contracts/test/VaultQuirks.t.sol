@@ -14,6 +14,15 @@ import {Batch, calldataOf, itemOf} from "./support/Batch.sol";
 import {VaultStage} from "./support/VaultStage.sol";
 import {between, vm, Vm} from "./support/Vm.sol";
 
+/// @notice Refuses, and says how much gas it was given
+contract TellsGas is QuirkToken {
+    function _transfer(address, address, uint256) internal view override returns (bytes memory) {
+        bytes memory reason = abi.encode(gasleft());
+        if (reason.length > 0) _revertWith(reason);
+        return reason;
+    }
+}
+
 /// @notice Whatever a token answers, burns or calls back
 contract VaultQuirksTest is VaultStage {
     /// @dev Short answers are padded with what the call's memory held: bytes of the payee, which are never 1 here.
@@ -72,6 +81,21 @@ contract VaultQuirksTest is VaultStage {
         vm.assertEq(vault.usedMask(WORD), success ? 1 : 0);
         vm.assertTrue((vault.head(LANE) != 0) == success);
         vm.assertEq(quirk.balanceOf(address(vault)), FLOAT);
+    }
+
+    /// @dev 63 of 64 parts of the floor, but for the thousands spent on the way to the call.
+    function test_refused_token_had_gas_enough_to_decide(uint256 gasLimit) public {
+        gasLimit = between(gasLimit, 60_000, 400_000);
+        TellsGas quirk = new TellsGas();
+        fund(quirk);
+        bytes memory data = calldataOf(batchFor(quirk));
+        vm.recordLogs();
+        vm.prank(operator);
+        (bool success,) = address(vault).call{gas: gasLimit}(data);
+        if (!success) return;
+
+        bytes memory reason = abi.decode(vm.getRecordedLogs()[0].data, (bytes));
+        vm.assertGe(abi.decode(reason, (uint256)), 190_000);
     }
 
     /// @dev The token has every role a token could have, and calls back with any of them.
