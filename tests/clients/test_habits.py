@@ -35,7 +35,7 @@ VIEM = {
     "signature_by_contract_code": True,
     "blocks_by_polling": True,
     "replaced": ["replaced", True],
-    "balance_then": "1000000000000000002",
+    "balance_then": "2000000000000000002",
 }
 ETHERS = {
     "watched_event": 40,

@@ -1,6 +1,6 @@
 // What developers do with viem, once each, and what came of it as one JSON object: node use_viem.mjs URL KEY
 //
-// KEY is the private key of a rich account; a second, poor one is made up.
+// KEY is the private key of a rich account; a stranger's is made up.
 
 import { EventEmitter, once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -41,7 +41,9 @@ async function deploy({ abi, bytecode }, args) {
 
 async function refusal(attempt) {
   const error = await attempt.then(() => null, (thrown) => thrown);
-  const { errorName, args = [] } = error.walk((each) => each instanceof ContractFunctionRevertedError).data;
+  const reverted = error.walk((each) => each instanceof ContractFunctionRevertedError);
+  if (!reverted) throw new Error(error.message);
+  const { errorName, args = [] } = reverted.data;
   return [errorName, ...args.map((value) => (value === stranger.address ? "stranger" : String(value)))];
 }
 
@@ -57,6 +59,9 @@ const token = await deploy(dollar, ["Test Dollar", "USDT", owner.address]);
 const vault = await deploy(payoutVault, Array(4).fill(owner.address));
 const read = (functionName, args) => chain.readContract({ ...token, functionName, args });
 const write = (functionName, args, more) => wallet.writeContract({ chain: null, ...token, functionName, args, ...more });
+
+// Without ether for the fees that viem fills in, a node as geth estimates nothing.
+await mined(await wallet.sendTransaction({ chain: null, to: stranger.address, value: parseEther("1") }));
 
 const told = {};
 await mined(await write("mint", [owner.address, 100n]));
