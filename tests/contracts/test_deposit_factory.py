@@ -301,3 +301,25 @@ def test_factory_passes_on_in_two_steps_and_is_never_renounced(stage: Stage) -> 
 
     assert stage.factory.read("owner") == stage.payer
     assert stage.factory.refusal("renounceOwnership", by=stage.payer) == ("OwnershipIsForever",)
+
+
+def test_money_goes_to_the_old_collector_until_the_new_one_is_accepted(stage: Stage) -> None:
+    stage.deposit(1, 10)
+    stage.factory.send("setCollector", stage.payer, by=stage.owner)
+    stage.chain.travel(stage.chain.now + DELAY)
+
+    stage.flush(1)
+    stage.factory.send("acceptCollector", by=stage.owner)
+    stage.deposit(1, 7)
+    stage.flush(1)
+
+    assert (stage.held(stage.collector), stage.held(stage.payer)) == (10, 7)
+
+
+def test_flush_of_nothing_changes_nothing(stage: Stage) -> None:
+    assert stage.flush() == []
+
+
+def test_factory_takes_no_native_coin_and_answers_no_other_call(stage: Stage) -> None:
+    assert not stage.chain.send(stage.factory.address, b"", by=stage.payer, value=1).ok
+    assert not stage.chain.send(stage.factory.address, b"\xde\xad\xbe\xef", by=stage.owner).ok

@@ -321,3 +321,26 @@ def test_blacklisted_holder_cannot_authorize_a_transfer(stage: Stage) -> None:
         method("TransferWithAuthorization", "bytes"), *arguments, bytes(signed.signature), by=stage.payee
     )
     assert refusal == ("AccountBlacklisted", stage.holder)
+
+
+def test_dollar_passes_on_in_two_steps(stage: Stage) -> None:
+    stage.dollar.send("transferOwnership", stage.payee, by=stage.owner)
+    refusal = stage.dollar.refusal("acceptOwnership", by=stage.stranger)
+    assert refusal == ("OwnableUnauthorizedAccount", stage.stranger)
+    stage.dollar.send("acceptOwnership", by=stage.payee)
+
+    stage.dollar.send("mint", stage.stranger, 1, by=stage.payee)
+    refusal = stage.dollar.refusal("mint", stage.stranger, 1, by=stage.owner)
+    assert refusal == ("OwnableUnauthorizedAccount", stage.owner)
+
+
+@KINDS
+@FORMS
+def test_authorization_is_void_on_another_dollar(stage: Stage, kind: str, form: str) -> None:
+    """The domain names the contract: the same name and terms elsewhere are other terms."""
+    other = stage.chain.deploy("TestDollar", "Test Dollar", "TUSD", stage.owner)
+    other.send("mint", stage.holder, 1_000, by=stage.owner)
+    arguments, signed = stage.authorization(kind)
+
+    refusal = other.refusal(method(kind, form), *arguments, *parts(signed, form), by=stage.payee)
+    assert refusal == ("ERC3009InvalidSignature",)

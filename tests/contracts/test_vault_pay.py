@@ -170,3 +170,12 @@ def test_tags_stand_in_calldata_alone(stage: Stage) -> None:
 
     assert decode(["bytes16[]"], bytes(31) + b"\x20" + data[-64:])[0] == (tag(0),)
     assert selector_of("pay(address,uint32,bytes32,uint256,uint256[],bytes16[],uint64)") == data[:4]
+
+
+def test_head_moves_even_when_the_token_refuses_everything(stage: Stage) -> None:
+    stage.token.send("blacklist", payee(0), by=stage.owner)
+
+    receipt = stage.pay([item(0, 10, payee(0))])
+
+    assert stage.vault.read("head", LANE) == stage.vault.events(receipt)[-1][2] != ZERO
+    assert stage.vault.read("used", WORD << 8)

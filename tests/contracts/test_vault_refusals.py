@@ -157,3 +157,11 @@ def test_each_of_the_vaults_limits_counts_for_its_own_token(stage: Stage) -> Non
 
     assert stage.vault.read("available", other.address) == 0
     assert stage.vault.read("limitOf", other.address) == (LIMIT, WINDOW)
+
+
+def test_used_items_need_no_limit(stage: Stage) -> None:
+    stage.vault.send("cancel", [word_of(LANE) << 8], by=stage.canceller)
+
+    stage.pay([item(0, LIMIT, payee(0)), item(1, LIMIT, payee(1))])
+
+    assert (stage.held(payee(0)), stage.held(payee(1))) == (0, LIMIT)

@@ -174,3 +174,24 @@ def test_ownership_passes_in_two_steps_and_is_never_renounced(stage: Stage) -> N
 def test_vault_takes_no_native_coin_and_answers_no_other_call(stage: Stage) -> None:
     assert not stage.chain.send(stage.vault.address, b"", by=stage.owner, value=1).ok
     assert not stage.chain.send(stage.vault.address, b"\xde\xad\xbe\xef", by=stage.owner).ok
+
+
+def test_cancel_moves_neither_heads_nor_money_nor_the_limit(stage: Stage) -> None:
+    stage.pay([item(0, 10, payee(0))])
+    before = stage.vault.read("head", LANE), stage.vault.read("available", stage.token.address)
+
+    receipt = stage.vault.send("cancel", [WORD << 8 | 7], by=stage.canceller)
+
+    assert (stage.vault.read("head", LANE), stage.vault.read("available", stage.token.address)) == before
+    assert stage.token.events(receipt) == []
+    assert stage.vault.events(stage.vault.send("cancel", [], by=stage.canceller)) == []
+
+
+def test_retired_lane_leaves_the_others_open(stage: Stage) -> None:
+    stage.vault.send("setLane", LANE + 1, stage.stranger, by=stage.owner)
+    stage.vault.send("retireLane", LANE, by=stage.guardian)
+
+    stage.pay([item(0, 10, payee(0))], lane=LANE + 1, word=word_of(LANE + 1), by=stage.stranger)
+
+    assert stage.held(payee(0)) == 10
+    assert stage.vault.read("retired", LANE + 1) is False
