@@ -5,9 +5,10 @@ from eth_account import Account
 from eth_utils.address import to_canonical_address
 
 from bascule.chain.deployment import PROXY, PROXY_CODE, Deployment, Roles, plan, plan_token
-from bascule.domain.chain import Hash, address
+from bascule.domain.chain import Hash, address, checksum
 from bascule.domain.hashing import keccak
 from tests.support.contracts import Chain
+from tests.support.source import ROOT
 
 # The transaction anyone may send to place the proxy; its signature was chosen, so nobody holds a key.
 KEYLESS = bytes.fromhex(
@@ -39,6 +40,9 @@ def test_proxy_stands_where_its_keyless_transaction_puts_it() -> None:
 
     assert len(PROXY_CODE) == 69
     assert keccak(b"\xd6\x94" + sender + b"\x80")[12:] == PROXY
+    page = (ROOT / "docs" / "operating" / "contracts.md").read_text(encoding="utf-8")
+    assert checksum(address(sender)) in page
+    assert checksum(PROXY) in page
 
 
 def test_each_contract_lands_where_the_plan_says(chain: Chain) -> None:

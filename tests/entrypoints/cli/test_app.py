@@ -25,7 +25,7 @@ COMMANDS = [
         "doctor",
         "explain",
     ),
-    *("reconcile", "pay", "approve", "keys", "merchants", "chains", "tokens", "openapi", "docs"),
+    *("reconcile", "pay", "approve", "keys", "merchants", "chains", "tokens", "contracts", "openapi", "docs"),
 ]
 
 
