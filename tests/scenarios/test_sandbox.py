@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bascule.domain.errors import Retryable
 from tests.support.money_in import Bridge, OpenAs, bridge
 from tests.support.money_out import Treasury, payee, treasury
 from tests.support.sandbox import ask, fresh_key, refusal, sandbox_api
@@ -107,6 +108,25 @@ async def test_reorg_that_drops_the_payment_takes_the_intent_back(b: Bridge, sho
     await ask(shop, f"payment_intents/{made['id']}/pay")
     await ask(shop, "chain/mine", blocks=5)
     await b.settle_down(watcher)
+    assert (await read(shop, made))["status"] == "succeeded"
+
+
+async def test_watcher_behind_a_silent_or_lying_node_books_nothing_until_the_fault_is_over(
+    b: Bridge, shop: httpx.AsyncClient
+) -> None:
+    watcher = await b.started()
+    made = await intent(shop)
+    await ask(shop, f"payment_intents/{made['id']}/pay")
+    await ask(shop, "chain/mine", blocks=5)
+
+    for body in ({"kind": "drop"}, {"kind": "empty"}):
+        fault = await ask(shop, "chain/faults", **body)
+        with pytest.raises(Retryable):
+            await b.settle_down(watcher)
+        assert (await read(shop, made))["amount_received"] == "0.000000"
+        await shop.delete(f"/v1/test_helpers/chain/faults/{fault['id']}")
+    await b.settle_down(watcher)
+
     assert (await read(shop, made))["status"] == "succeeded"
 
 

@@ -14,7 +14,8 @@ from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Hash, hex32
 from bascule.domain.errors import Rejected
 
-OURS, ANVIL = "bascule-devchain", "anvil"
+# A method and its parameters.
+Way = tuple[Any, ...]
 
 
 class DevNode:
@@ -25,21 +26,17 @@ class DevNode:
 
     async def mine(self, blocks: int) -> None:
         """Mines so many blocks now."""
-        if await self._kind("mine") == OURS:
-            await self._ask("evm_mine", {"blocks": blocks})
-        else:
-            await self._ask("anvil_mine", hex(blocks))
+        await self._control(("evm_mine", {"blocks": blocks}))
 
     async def reorg(self, depth: int, drop: Sequence[Hash]) -> None:
         """Replaces the last `depth` blocks; what they held comes back, without the transactions in `drop`."""
-        await self._kind("reorg", only_ours=True)
-        await self._ask("bascule_reorg", {"depth": depth, "drop": [hex32(each) for each in drop]})
+        await self._control(("bascule_reorg", {"depth": depth, "drop": [hex32(each) for each in drop]}))
 
     async def drop(self, tx_hash: Hash) -> bool:
         """Makes the pool forget a waiting transaction; False when none of this hash waits."""
-        ours = await self._kind("drop_tx") == OURS
-        method = "bascule_dropTransaction" if ours else "anvil_dropTransaction"
-        return await self._ask(method, hex32(tx_hash)) is not None
+        wanted = hex32(tx_hash)
+        ways = ("bascule_dropTransaction", wanted), ("anvil_dropTransaction", wanted)
+        return await self._control(*ways) is not None
 
     async def next_base_fee(self) -> int:
         """Wei per gas in the block to come."""
@@ -47,26 +44,40 @@ class DevNode:
         return number(history["baseFeePerGas"][-1], method="eth_feeHistory")
 
     async def set_base_fee(self, base_fee: int, blocks: int) -> None:
-        """Makes gas cost that many wei in the next `blocks` blocks."""
-        if await self._kind("gas_spike", only_ours=blocks > 1) == OURS:
-            await self._ask("bascule_setBaseFee", {"baseFee": hex(base_fee), "blocks": hex(blocks)})
-        else:
-            await self._ask("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
+        """Makes gas cost that many wei in the next `blocks` blocks; anvil knows the next one alone."""
+        ours: Way = "bascule_setBaseFee", {"baseFee": hex(base_fee), "blocks": hex(blocks)}
+        anvils: Way = "anvil_setNextBlockBaseFeePerGas", hex(base_fee)
+        await self._control(*((ours, anvils) if blocks == 1 else (ours,)))
+
+    async def set_fault(self, specification: Mapping[str, Any]) -> int:
+        """Makes the node misbehave towards everybody; the fault's number."""
+        return int((await self._control(("bascule_setFault", specification)))["id"])
+
+    async def faults(self) -> list[dict[str, Any]]:
+        """The faults that are set, with what they hit."""
+        return list(await self._control(("bascule_faults",)))
+
+    async def clear_faults(self, ids: Sequence[int]) -> None:
+        """Ends these faults."""
+        await self._control(("bascule_clearFaults", list(ids)))
 
     async def head(self) -> Mapping[str, Any]:
         """The newest block, as JSON-RPC shows it."""
         block: Mapping[str, Any] = await self._ask("eth_getBlockByNumber", "latest", False)
         return block
 
-    async def _kind(self, control: str, *, only_ours: bool = False) -> str:
-        client = str(await self._ask("web3_clientVersion"))
-        name = client.partition("/")[0].lower()
-        if name == OURS or (name == ANVIL and not only_ours):
-            return name
+    async def _control(self, *ways: Way) -> Any:
+        """The answer of the first way that the node knows; no fault ever bends a control."""
+        for method, *params in ways:
+            try:
+                return await self.rpc.call(method, *params)
+            except RpcError as error:
+                if error.says is not NodeSays.METHOD_MISSING:
+                    raise refused(error) from None
         raise Rejected(
             "control_unsupported",
-            f"The node of this network ({client:.60}) cannot do {control} like this.",
-            next_step="Use the local chain of bascule dev; for anvil, docs/api/sandbox.md lists what it can.",
+            f"This network's node has no {ways[0][0]}.",
+            next_step="Use the local chain of bascule dev; docs/api/sandbox.md lists what other nodes can.",
         )
 
     async def _ask(self, method: str, *params: object) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from bascule.chain.dev_node import DevNode
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, caip2, hex32, parse_hash
-from bascule.domain.errors import Conflict, Forbidden, Rejected
+from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.services.intent_view import Catalog, catalog
 from bascule.storage import overview
 from bascule.storage.database import Connection, Database
@@ -97,6 +97,38 @@ class Sandbox:
             "blocks": blocks,
         }
 
+    async def set_fault(self, place: Place, specification: Mapping[str, Any]) -> dict[str, Any]:
+        """A node that misbehaves towards everybody, the bridge and this sandbox among them."""
+        number = await place.node.set_fault(specification)
+        return (await self._found(place, number))[0]
+
+    async def faults(self, place: Place) -> list[dict[str, Any]]:
+        """Every fault that is set."""
+        return [_fault(place, each) for each in await place.node.faults()]
+
+    async def clear_faults(self, place: Place, number: int | None) -> dict[str, Any]:
+        """Ends one fault, or all. Raises: NotFound when there is none of this number."""
+        found = await (self.faults(place) if number is None else self._found(place, number))
+        ended = [fault["id"] for fault in found]
+        await place.node.clear_faults(ended)
+        return {"object": "test_helpers.cleared_faults", "network": place.name, "cleared": ended}
+
+    async def pause_rpc(self, place: Place, seconds: float) -> dict[str, Any]:
+        """A node that closes every connection without an answer for so long."""
+        number = await place.node.set_fault({"kind": "drop", "for_seconds": seconds})
+        return {
+            "object": "test_helpers.paused_rpc",
+            "network": place.name,
+            "seconds": seconds,
+            "fault": number,
+        }
+
+    async def _found(self, place: Place, number: int) -> list[dict[str, Any]]:
+        found = [fault for fault in await self.faults(place) if fault["id"] == number]
+        if not found:
+            raise NotFound("resource_missing", f"No fault {number} is set.", param="id")
+        return found
+
     async def place(self, livemode: bool, network: str | None) -> Place:
         """The development network that is meant; without a name, the only one. Raises: Rejected."""
         async with self.db.read() as conn:
@@ -134,6 +166,15 @@ class Sandbox:
                     "sandbox_network_forbidden", f"{text:.70} is no development network.", param="network"
                 )
         raise Rejected("network_unknown", f"No such network: {text!r:.70}.", param="network")
+
+
+_COUNTED = ("id", "kind", "methods", "times", "calls", "hits", "spent")
+
+
+def _fault(place: Place, listed: Mapping[str, Any]) -> dict[str, Any]:
+    counted = {name: listed[name] for name in _COUNTED}
+    others = {name: value for name, value in listed.items() if name not in _COUNTED}
+    return {"object": "test_helpers.fault", "network": place.name, **counted, "parameters": others}
 
 
 async def _head(place: Place) -> dict[str, Any]:

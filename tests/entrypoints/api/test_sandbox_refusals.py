@@ -22,6 +22,7 @@ from tests.support.money_in import Bridge, OpenAs, bridge
 from tests.support.nodes import serve
 from tests.support.sandbox import ask, fresh_key, refusal, sandbox_api
 
+PATH = "/v1/test_helpers"
 PAYEE = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 
 
@@ -83,6 +84,14 @@ async def test_key_without_the_scope_is_refused(shop: Shop) -> None:
         ("chain/gas_spike", {"base_fee": 2**61}, 400, "parameter_invalid", "base_fee"),
         ("chain/drop_tx", {"tx_hash": "0x" + "ab" * 32}, 409, "transaction_not_waiting", "tx_hash"),
         ("chain/drop_tx", {"tx_hash": "ab"}, 400, "parameter_invalid", "tx_hash"),
+        ("chain/pause_rpc", {"seconds": 0}, 400, "parameter_invalid", "seconds"),
+        ("chain/pause_rpc", {"seconds": 601}, 400, "parameter_invalid", "seconds"),
+        ("chain/faults", {}, 400, "parameter_missing", "kind"),
+        ("chain/faults", {"kind": "gremlin"}, 400, "node_refused", None),
+        ("chain/faults", {"kind": "flip_flop"}, 400, "node_refused", None),
+        ("chain/faults", {"kind": "truncate", "drop": "two"}, 400, "node_refused", None),
+        ("chain/faults", {"kind": "null", "keep": 0.5}, 400, "node_refused", None),
+        ("chain/faults", {"kind": "drop", "methods": ["evm_mine"]}, 400, "node_refused", None),
         ("tokens/faucet", {"to": PAYEE, "currency": "usdt"}, 400, "parameter_missing", "amount"),
         ("tokens/faucet", {"to": PAYEE, "amount": "1.00"}, 400, "parameter_missing", "currency"),
         ("tokens/faucet", {"to": PAYEE, "amount": "1", "currency": "usdt"}, 400,
@@ -102,6 +111,7 @@ async def test_what_makes_no_sense_is_refused_by_name_and_changes_nothing(
     assert await refusal(client, path, **body) == (status, code, param)
 
     assert b.node.dev.chain.index.head is head
+    assert (await client.get(f"{PATH}/chain/faults")).json()["data"] == []
     assert len(b.node.dev.chain.pool) == 0
 
 
@@ -132,7 +142,8 @@ async def test_token_that_cannot_be_minted_is_refused_before_anything_is_sent(
 async def test_real_node_is_told_apart_from_a_development_node(b: Bridge) -> None:
     async def geth(request: web.Request) -> web.Response:
         asked = json.loads(await request.text())
-        return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "result": "Geth/v1.16.5/linux"})
+        error = {"code": -32601, "message": f"the method {asked['method']} does not exist/is not available"}
+        return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "error": error})
 
     secret = await fresh_key(b.owner, b.merchant, b.clock)
     async with serve(geth) as url, sandbox_api(b.api, b.clock, {b.node.dev.chain_id: url}, secret) as client:
@@ -141,6 +152,8 @@ async def test_real_node_is_told_apart_from_a_development_node(b: Bridge) -> Non
             ("chain/reorg", {"depth": 1}),
             ("chain/gas_spike", {"base_fee": 5}),
             ("chain/drop_tx", {"tx_hash": "0x" + "ab" * 32}),
+            ("chain/pause_rpc", {}),
+            ("chain/faults", {"kind": "drop"}),
         ):
             assert await refusal(client, path, **body) == (400, "control_unsupported", None)
 
@@ -160,6 +173,47 @@ async def test_two_requests_with_one_key_at_once_act_once(b: Bridge, client: htt
     assert len({answer.content for answer in answers if answer.status_code == 200}) == 1
 
 
+async def test_fault_is_set_listed_counted_and_ended_by_its_number(
+    b: Bridge, client: httpx.AsyncClient
+) -> None:
+    form = {
+        "kind": "error",
+        "client": "geth",
+        "says": "nonce_too_low",
+        "times": "2",
+        "methods[]": "eth_chainId",
+    }
+    first = (await client.post(f"{PATH}/chain/faults", data=form)).json()
+    second = await ask(client, "chain/faults", kind="null", network="local")
+    for _ in range(3):
+        await b.node.post({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []})
+
+    listed = (await client.get(f"{PATH}/chain/faults")).json()["data"]
+
+    assert [(each["id"], each["kind"], each["hits"], each["spent"]) for each in listed] == [
+        (first["id"], "error", 2, True),
+        (second["id"], "null", 0, False),
+    ]
+    assert listed[0]["parameters"]["says"] == "nonce_too_low"
+    assert (await client.delete(f"{PATH}/chain/faults/{first['id']}")).json()["cleared"] == [first["id"]]
+    gone = await client.delete(f"{PATH}/chain/faults/{first['id']}")
+    assert (gone.status_code, gone.json()["error"]["code"]) == (404, "resource_missing")
+    assert (await client.delete(f"{PATH}/chain/faults")).json()["cleared"] == [second["id"]]
+    assert (await client.delete(f"{PATH}/chain/faults")).json()["cleared"] == []
+
+
+async def test_sandbox_says_not_ready_while_the_node_is_silent_and_can_end_that(
+    b: Bridge, client: httpx.AsyncClient
+) -> None:
+    paused = await ask(client, "chain/pause_rpc", seconds=600)
+
+    assert await refusal(client, "chain/gas_spike", factor=2) == (503, "not_ready", None)
+    cleared = await client.delete(f"{PATH}/chain/faults/{paused['fault']}")
+
+    assert cleared.json()["cleared"] == [paused["fault"]]
+    await ask(client, "chain/gas_spike", factor=2)
+
+
 async def test_every_example_of_the_sandbox_works_on_the_local_chain(
     b: Bridge, client: httpx.AsyncClient
 ) -> None:
@@ -172,3 +226,4 @@ async def test_every_example_of_the_sandbox_works_on_the_local_chain(
             answer = await client.post(operation.path.format(id=made["id"]), json=body)
             code = answer.json().get("error", {}).get("code")
             assert answer.status_code == 200 or code == "transaction_not_waiting", answer.text
+            await client.delete(f"{PATH}/chain/faults")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+import orjson
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, create_model
 
 from bascule.entrypoints.api.params import AddressText, Amount, Currency, FormList, Id, Params, Text200
 from bascule.entrypoints.api.shape import AddressOut, Atomic, Caip2, HashOut, Shape
+from bascule.entrypoints.devchain.faults.vocabulary import KINDS, SELECTION
 
 BLOCKS_MAX = 1_000
+# Without those that need a second node.
+_LOCAL_KINDS = {name: kind for name, kind in KINDS.items() if not kind.second_node}
 # 2**60 wei is more than 10**9 gwei: far above every fee ceiling, and below every overflow.
 BASE_FEE_MAX = 2**60
 Blocks = Annotated[int, Field(ge=1, le=BLOCKS_MAX)]
@@ -65,6 +69,45 @@ class ChainDropTx(OnNetwork):
     tx_hash: Text200
 
 
+def _from_form(value: Any, info: ValidationInfo) -> Any:
+    """A form's values are text: what reads as JSON is meant as JSON."""
+    if not (info.context or {}).get("form") or not isinstance(value, str):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
+
+
+def _member(meaning: str) -> Any:
+    return Annotated[Any, BeforeValidator(_from_form), Field(default=None, description=meaning)]
+
+
+class _FaultKind(OnNetwork):
+    kind: Annotated[Text200, Field(description=f"One of {', '.join(_LOCAL_KINDS)}.")]
+    methods: Annotated[list[Text200], FormList, Field(max_length=100)] | None = None
+
+
+# The node's own vocabulary: a parameter exists here as soon as it does there, and the node reads its value.
+ChainFault: type[_FaultKind] = create_model(
+    "ChainFault",
+    __base__=_FaultKind,
+    __doc__="A fault of the node: its kind, whom it hits, and what its kind takes.",
+    **{
+        name: _member(parameter.meaning)
+        for kind in _LOCAL_KINDS.values()
+        for name, parameter in {**SELECTION, **kind.parameters}.items()
+        if name != "methods"
+    },
+)
+
+
+class ChainPauseRpc(OnNetwork):
+    """For how many seconds."""
+
+    seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+
+
 class SentTransaction(Shape):
     """A transaction that was sent; a block carries it soon."""
 
@@ -104,3 +147,35 @@ class DroppedTransaction(Shape):
     object: Literal["test_helpers.dropped_tx"]
     network: Caip2
     tx_hash: HashOut
+
+
+class Fault(Shape):
+    """A fault that is set. hits: how often it struck, of so many calls it could have."""
+
+    object: Literal["test_helpers.fault"]
+    network: Caip2
+    id: int
+    kind: str
+    methods: list[str]
+    times: int | None
+    calls: int
+    hits: int
+    spent: bool
+    parameters: dict[str, Any]
+
+
+class ClearedFaults(Shape):
+    """The numbers of the faults that ended."""
+
+    object: Literal["test_helpers.cleared_faults"]
+    network: Caip2
+    cleared: list[int]
+
+
+class PausedRpc(Shape):
+    """A node that says nothing for so long. fault: its number, to end it sooner."""
+
+    object: Literal["test_helpers.paused_rpc"]
+    network: Caip2
+    seconds: float
+    fault: int

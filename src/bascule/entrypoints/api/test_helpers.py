@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from bascule.domain.errors import NotFound
@@ -11,10 +12,13 @@ from bascule.entrypoints.api.sandbox_params import (
     ChainDropTx,
     ChainGasSpike,
     ChainMine,
+    ChainPauseRpc,
     ChainReorg,
+    OnNetwork,
     SandboxFaucet,
     SandboxPay,
 )
+from bascule.entrypoints.api.shape import ListOf
 from bascule.services import sandbox_money
 from bascule.services.sandbox import Place, Sandbox
 from bascule.services.sandbox_money import Wish
@@ -55,6 +59,36 @@ async def gas_spike(call: Call[ChainGasSpike]) -> dict[str, Any]:
 async def drop_tx(call: Call[ChainDropTx]) -> dict[str, Any]:
     """Makes the node's pool forget a transaction that waits."""
     return await _sandbox(call).drop_tx(await _place(call), call.params.tx_hash)
+
+
+async def pause_rpc(call: Call[ChainPauseRpc]) -> dict[str, Any]:
+    """Makes the node close every connection without an answer; controls still work."""
+    return await _sandbox(call).pause_rpc(await _place(call), call.params.seconds)
+
+
+async def set_fault(call: Call[Any]) -> dict[str, Any]:
+    """Makes the node lie, fail or delay; docs/testing/faults.md has every kind."""
+    asked = call.params.model_dump(exclude_unset=True, exclude={"network"})
+    return await _sandbox(call).set_fault(await _place(call), asked)
+
+
+async def list_faults(call: Call[OnNetwork]) -> dict[str, Any]:
+    """The faults that are set, and how often each hit."""
+    data = await _sandbox(call).faults(await _place(call))
+    return {"object": "list", "url": call.url_path, "has_more": False, "data": data}
+
+
+async def clear_faults(call: Call[OnNetwork]) -> dict[str, Any]:
+    """Ends every fault."""
+    return await _sandbox(call).clear_faults(await _place(call), None)
+
+
+async def clear_fault(call: Call[OnNetwork]) -> dict[str, Any]:
+    """Ends one fault."""
+    id = call.path["id"]
+    if not re.fullmatch("[1-9][0-9]{0,8}", id, re.ASCII):
+        raise NotFound("resource_missing", f"No such fault: {id!r:.70}.", param="id")
+    return await _sandbox(call).clear_faults(await _place(call), int(id))
 
 
 def _sandbox(call: Call[Any]) -> Sandbox:
@@ -102,5 +136,26 @@ OPERATIONS = (
         "POST", f"{_CHAIN}/drop_tx", "sandbox_drop_tx", "Drop a waiting transaction", _WRITE,
         Outside(drop_tx), ChainDropTx, shapes.DroppedTransaction, "optional", conflicts=True,
         example={"tx_hash": "0x" + "ab" * 32},
+    ),
+    Operation(
+        "POST", f"{_CHAIN}/pause_rpc", "sandbox_pause_rpc", "Silence the node", _WRITE, Outside(pause_rpc),
+        ChainPauseRpc, shapes.PausedRpc, "optional", example={"seconds": 5},
+    ),
+    Operation(
+        "POST", f"{_CHAIN}/faults", "sandbox_set_fault", "Make the node misbehave", _WRITE,
+        Outside(set_fault), shapes.ChainFault, shapes.Fault, "optional",
+        example={"kind": "truncate", "drop": 1, "times": 3},
+    ),
+    Operation(
+        "GET", f"{_CHAIN}/faults", "sandbox_list_faults", "List the faults", _READ, Outside(list_faults),
+        OnNetwork, ListOf[shapes.Fault],
+    ),
+    Operation(
+        "DELETE", f"{_CHAIN}/faults", "sandbox_clear_faults", "End every fault", _WRITE,
+        Outside(clear_faults), OnNetwork, shapes.ClearedFaults,
+    ),
+    Operation(
+        "DELETE", f"{_CHAIN}/faults/{{id}}", "sandbox_clear_fault", "End one fault", _WRITE,
+        Outside(clear_fault), OnNetwork, shapes.ClearedFaults,
     ),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bascule.entrypoints.devchain.faults.armed import Faults
 from tests.entrypoints.devchain.faults.conftest import Door
 from tests.support.chain import RpcFailure
 
@@ -43,6 +44,22 @@ async def test_fault_ends_when_the_chain_has_grown(any_door: Door) -> None:
     assert [fault["spent"] for fault in await any_door.ask("bascule_faults")] == [True]
 
 
+async def test_fault_ends_when_its_seconds_are_over() -> None:
+    now = [100.0]
+    faults = Faults(clock=lambda: now[0])
+    faults.set({"kind": "wrong_chain", "for_seconds": 5})
+
+    async def head() -> int:
+        return 1
+
+    struck = []
+    for now[0] in (100.0, 104.9, 105.0, 200.0):
+        struck.append(len(await faults.strike(["eth_chainId"], head)))
+
+    assert struck == [1, 1, 0, 0]
+    assert [fault["spent"] for fault in faults.listed()] == [True]
+
+
 async def test_faults_are_listed_with_what_they_hit(any_door: Door) -> None:
     assert await any_door.ask("bascule_faults") == []
     number = await any_door.set("wrong_chain", methods=["eth_chainId"], times=1, skip=1)
@@ -52,7 +69,8 @@ async def test_faults_are_listed_with_what_they_hit(any_door: Door) -> None:
 
     assert fault == {
         "id": number, "kind": "wrong_chain", "methods": ["eth_chainId"], "chain_id": 1, "times": 1, "skip": 1,
-        "chance": 1.0, "seed": 0, "for_blocks": None, "calls": 3, "hits": 1, "spent": True,
+        "chance": 1.0, "seed": 0, "for_blocks": None, "for_seconds": None,
+        "calls": 3, "hits": 1, "spent": True,
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,19 +21,28 @@ class Armed:
 
     id: int
     fault: Fault
+    clock: Callable[[], float]
     calls: int = 0
     hits: int = 0
     seen_head: int | None = None  # where `for_blocks` counts from
     stands_at: int | None = None  # where a stale head stands
     over: bool = False
+    set_at: float = field(init=False)
     chance: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
+        self.set_at = self.clock()
         self.chance = random.Random(self.fault.seed)  # noqa: S311  # repeatable on purpose
 
     @property
     def kind(self) -> str:
         return self.fault.kind.name
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether its seconds are over."""
+        lasts = self.fault.for_seconds
+        return lasts is not None and self.clock() - self.set_at >= lasts
 
     def draw(self) -> bool:
         """Whether the next call it concerns is hit. Counts it."""
@@ -45,7 +55,9 @@ class Armed:
 
     def shown(self) -> dict[str, Any]:
         """As `bascule_faults` lists it."""
-        spent = self.over or (self.fault.times is not None and self.hits >= self.fault.times)
+        spent = (
+            self.over or self.timed_out or (self.fault.times is not None and self.hits >= self.fault.times)
+        )
         return {"id": self.id, **self.fault.shown(), "calls": self.calls, "hits": self.hits, "spent": spent}
 
 
@@ -66,10 +78,11 @@ class Strike:
 
 
 class Faults:
-    """What is set, in order. second_node: whether a fault may name another node's URL."""
+    """What is set, in order. second_node: whether a fault may name another node's URL; clock: in seconds."""
 
-    def __init__(self, *, second_node: bool = False) -> None:
+    def __init__(self, *, second_node: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self._second_node = second_node
+        self._clock = clock
         self._armed: dict[int, Armed] = {}
         self._numbers = itertools.count(1)
 
@@ -80,7 +93,7 @@ class Faults:
         """Sets a fault and returns its number. Raises RpcError (invalid params), and then sets nothing."""
         fault = parse(specification, second_node=self._second_node)
         number = next(self._numbers)
-        self._armed[number] = Armed(number, fault)
+        self._armed[number] = Armed(number, fault, self._clock)
         return number
 
     def clear(self, ids: object = None) -> list[int]:
@@ -115,7 +128,10 @@ class Faults:
 
 
 async def _is_over(armed: Armed, head: Head) -> bool:
-    """Whether the chain has grown past a fault's `for_blocks`, counted from the first call it concerned."""
+    """Whether the chain has grown past a fault's `for_blocks`, counted from the first call it concerned,
+    or its time is over.
+    """
+    armed.over |= armed.timed_out
     if armed.over or armed.fault.for_blocks is None:
         return armed.over
     now = await head()

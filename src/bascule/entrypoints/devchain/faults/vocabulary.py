@@ -58,6 +58,7 @@ class Fault:
     chance: float
     seed: int
     for_blocks: int | None
+    for_seconds: float | None
 
     def concerns(self, method: str) -> bool:
         """Whether calls of this method may be hit."""
@@ -85,6 +86,7 @@ SELECTION: dict[str, Parameter] = {
     "for_blocks": Parameter(
         read.optional(read.whole(1)), None, "ends when the chain has grown by so many since its first call"
     ),
+    "for_seconds": Parameter(read.optional(read.seconds), None, "ends so long after it was set"),
 }
 
 _ALL = (
