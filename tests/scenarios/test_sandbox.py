@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from bascule.domain.errors import Retryable
+from bascule.services.sandbox_trigger import RECIPES
 from tests.support.money_in import Bridge, OpenAs, bridge
 from tests.support.money_out import Treasury, payee, treasury
 from tests.support.sandbox import ask, fresh_key, refusal, sandbox_api
@@ -128,6 +129,19 @@ async def test_watcher_behind_a_silent_or_lying_node_books_nothing_until_the_fau
     await b.settle_down(watcher)
 
     assert (await read(shop, made))["status"] == "succeeded"
+
+
+async def test_each_triggered_event_is_told_because_it_happened(b: Bridge, shop: httpx.AsyncClient) -> None:
+    watcher = await b.started()
+    made = {type: (await ask(shop, "events/trigger", type=type))["payment_intent"] for type in RECIPES}
+    await ask(shop, "chain/mine", blocks=5)
+    await b.settle_down(watcher)
+
+    told = await b.rows("SELECT type, object_id FROM outbox")
+    assert {type for type, _ in told} >= set(made)
+    assert set(told) >= {pair for pair in made.items() if pair[0].startswith("payment_intent.")}
+    shown = (await shop.get(f"/v1/payment_intents/{made['payment_intent.succeeded']}")).json()
+    assert (shown["status"], shown["metadata"]) == ("succeeded", {"triggered": "payment_intent.succeeded"})
 
 
 async def test_same_idempotency_key_pays_once_and_gets_the_same_answer(

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 
@@ -33,9 +33,6 @@ from bascule.storage.database import Database
 from bascule.storage.migrate import require_schema
 from bascule.storage.networks import Network
 from bascule.storage.roles import group_of
-
-if TYPE_CHECKING:
-    from bascule.services.sandbox import Sandbox
 
 # Settings are read here alone; who needs their type or a value asks wiring.
 __all__ = ["BadConfiguration", "ChainSettings", "Ready", "Seams", "Settings", "Unfit", "load"]
@@ -84,37 +81,6 @@ async def _refuse_local_webhooks(settings: Settings, db: Database) -> None:
             f"is true beside {live} live keys",
             "BASCULE_WEBHOOK_ALLOW_LOCAL=false",
         )
-
-
-async def _refuse_sandbox(settings: Settings, db: Database) -> None:
-    """The sandbox moves money that is nobody's; it stands beside nothing that is somebody's."""
-    if [chain.id for chain in settings.chains if chain.id not in DEVELOPMENT_CHAINS] or not settings.chains:
-        raise BadConfiguration(
-            "BASCULE_SANDBOX",
-            "is for development chains alone",
-            "unset it, or BASCULE_CHAINS=31337=http://127.0.0.1:8545",
-        )
-    async with db.read() as conn:
-        live = await overview.live_keys(conn)
-        real = [network.name for network in await networks.every(conn) if network.livemode]
-    if live or real:
-        beside = f"{live} live keys" if live else f"the live network {real[0]}"
-        raise BadConfiguration("BASCULE_SANDBOX", f"is true beside {beside}", "BASCULE_SANDBOX=false")
-
-
-@asynccontextmanager
-async def _sandbox(settings: Settings, db: Database) -> AsyncIterator[Sandbox | None]:
-    """Opened for development chains alone, with accounts whose keys everybody knows."""
-    if not settings.sandbox:
-        yield None
-        return
-    from bascule.chain.dev_node import DevNode
-    from bascule.entrypoints.dev.purse import WellKnownPurse
-    from bascule.services.sandbox import Sandbox
-
-    await _refuse_sandbox(settings, db)
-    async with nodes(settings, db.refuse_open_transaction) as rpcs:
-        yield Sandbox(db, {chain_id: DevNode(rpc) for chain_id, rpc in rpcs.items()}, WellKnownPurse())
 
 
 @asynccontextmanager
@@ -330,6 +296,7 @@ async def api(
     seams: Seams | None = None,
 ) -> None:
     """Serves the API until `stop`. listening: a socket bound beforehand; without it the settings' address."""
+    from bascule.entrypoints import sandboxing
     from bascule.entrypoints.api.app import create_app
     from bascule.entrypoints.api.deps import ApiDeps
     from bascule.entrypoints.serving import serve
@@ -341,7 +308,7 @@ async def api(
         sock = stack.enter_context(listening or listen(settings.api_host, settings.api_port))
         db = await stack.enter_async_context(database(settings, "api"))
         await _refuse_local_webhooks(settings, db)
-        sandbox = await stack.enter_async_context(_sandbox(settings, db))
+        sandbox = await stack.enter_async_context(sandboxing.opened(settings, db))
         app = create_app(
             ApiDeps(
                 db=db,

@@ -131,9 +131,7 @@ class Sandbox:
 
     async def place(self, livemode: bool, network: str | None) -> Place:
         """The development network that is meant; without a name, the only one. Raises: Rejected."""
-        async with self.db.read() as conn:
-            await self.require_test(conn, livemode)
-            known = await catalog(conn)
+        known = await self.known(livemode)
         if network is None:
             here = sorted(self.nodes.keys() & known.networks.keys())
             if len(here) != 1:
@@ -142,6 +140,12 @@ class Sandbox:
         else:
             chain_id = self.chain_id(known, network)
         return Place(known.networks[chain_id], self.nodes[chain_id])
+
+    async def known(self, livemode: bool) -> Catalog:
+        """Networks and tokens, for those who may be here. Raises: Forbidden."""
+        async with self.db.read() as conn:
+            await self.require_test(conn, livemode)
+            return await catalog(conn)
 
     async def require_test(self, conn: Connection, livemode: bool) -> None:
         """Raises: Forbidden for a live key, and for every key once the installation has a live one."""

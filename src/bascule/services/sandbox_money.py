@@ -57,9 +57,7 @@ async def pay(box: Sandbox, account_id: str, livemode: bool, intent_id: str, wis
 
 async def give(box: Sandbox, livemode: bool, wish: Wish) -> dict[str, Any]:
     """Mints test tokens, or sends the chain's own coin, to an address. Raises: Rejected, Forbidden."""
-    async with box.db.read() as conn:
-        await box.require_test(conn, livemode)
-        known = await catalog(conn)
+    known = await box.known(livemode)
     token = _given(box, known, wish)
     to = parse_address(wish.party, param="to")
     units = _units(wish.amount, token)

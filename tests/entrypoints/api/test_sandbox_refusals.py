@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -14,8 +15,11 @@ from aiohttp import web
 
 from bascule.domain.chain import checksum
 from bascule.entrypoints.api import test_helpers
+from bascule.entrypoints.api.sandbox_params import EventTrigger
 from bascule.entrypoints.dev.purse import WellKnownPurse
 from bascule.services.sandbox import Sandbox
+from bascule.services.sandbox_trigger import RECIPES
+from tests.entrypoints.api.test_bad_input import NASTY
 from tests.support.api import Shop
 from tests.support.chain import calldata
 from tests.support.money_in import Bridge, OpenAs, bridge
@@ -227,3 +231,22 @@ async def test_every_example_of_the_sandbox_works_on_the_local_chain(
             code = answer.json().get("error", {}).get("code")
             assert answer.status_code == 200 or code == "transaction_not_waiting", answer.text
             await client.delete(f"{PATH}/chain/faults")
+
+
+@pytest.mark.slow
+async def test_no_value_of_any_parameter_of_the_sandbox_is_our_own_fault(
+    b: Bridge, client: httpx.AsyncClient
+) -> None:
+    made = (await client.post("/v1/payment_intents", json={"amount": "5.00", "currency": "usdt"})).json()
+    for operation in test_helpers.OPERATIONS:
+        if operation.method == "POST":
+            path = operation.path.format(id=made["id"])
+            for name, value in itertools.product((*operation.params.model_fields, "from"), NASTY):
+                body = {k: "usdt" if v == "usdc" else v for k, v in operation.example.items()}
+                answer = await client.post(path, json=body | {name: value})
+                assert answer.status_code in (200, 400, 403, 409), f"{name}={value!r:.50}: {answer.text}"
+                await client.delete(f"{PATH}/chain/faults")
+
+
+def test_what_can_be_triggered_is_what_has_a_recipe() -> None:
+    assert set(get_args(EventTrigger.model_fields["type"].annotation)) == set(RECIPES)

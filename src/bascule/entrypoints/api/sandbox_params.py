@@ -105,7 +105,23 @@ ChainFault: type[_FaultKind] = create_model(
 class ChainPauseRpc(OnNetwork):
     """For how many seconds."""
 
-    seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    seconds: Annotated[float, Field(ge=0.1, le=600)] = 10.0
+
+
+class EventTrigger(Params):
+    """Which event; one of those that a payment intent can be brought to tell."""
+
+    type: Literal[
+        "payment_intent.created",
+        "payment_intent.canceled",
+        "payment_intent.partially_funded",
+        "payment_intent.processing",
+        "payment_intent.succeeded",
+        "payment_intent.overpaid",
+        "deposit.detected",
+        "deposit.finalized",
+        "deposit.unapplied",
+    ]
 
 
 class SentTransaction(Shape):
@@ -179,3 +195,12 @@ class PausedRpc(Shape):
     network: Caip2
     seconds: float
     fault: int
+
+
+class Triggered(Shape):
+    """What was made so that the event comes. tx_hash: of the payment, when there is one."""
+
+    object: Literal["test_helpers.trigger"]
+    type: str
+    payment_intent: str
+    tx_hash: HashOut | None

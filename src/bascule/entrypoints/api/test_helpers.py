@@ -14,12 +14,13 @@ from bascule.entrypoints.api.sandbox_params import (
     ChainMine,
     ChainPauseRpc,
     ChainReorg,
+    EventTrigger,
     OnNetwork,
     SandboxFaucet,
     SandboxPay,
 )
 from bascule.entrypoints.api.shape import ListOf
-from bascule.services import sandbox_money
+from bascule.services import sandbox_money, sandbox_trigger
 from bascule.services.sandbox import Place, Sandbox
 from bascule.services.sandbox_money import Wish
 
@@ -91,6 +92,14 @@ async def clear_fault(call: Call[OnNetwork]) -> dict[str, Any]:
     return await _sandbox(call).clear_faults(await _place(call), int(id))
 
 
+async def trigger(call: Call[EventTrigger]) -> dict[str, Any]:
+    """Makes an event happen: a fresh intent of 2.00 is paid or canceled, whichever it takes."""
+    use_cases, type = call.deps.intents, call.params.type
+    return await sandbox_trigger.trigger(
+        _sandbox(call), use_cases, call.account_id, call.livemode, type, call.context
+    )
+
+
 def _sandbox(call: Call[Any]) -> Sandbox:
     if call.deps.sandbox is None:
         raise NotFound(
@@ -119,6 +128,11 @@ OPERATIONS = (
         "POST", f"{_PATH}/tokens/faucet", "sandbox_faucet", "Give test tokens", _WRITE, Outside(faucet),
         SandboxFaucet, shapes.SentTransaction, "optional",
         example={"currency": "usdc", "amount": "100.00", "to": _ANVIL_FIRST},
+    ),
+    Operation(
+        "POST", f"{_PATH}/events/trigger", "sandbox_trigger_event", "Make an event happen", _WRITE,
+        Outside(trigger), EventTrigger, shapes.Triggered, "optional",
+        example={"type": "payment_intent.succeeded"},
     ),
     Operation(
         "POST", f"{_CHAIN}/mine", "sandbox_mine", "Mine blocks", _WRITE, Outside(mine), ChainMine,
