@@ -238,14 +238,19 @@ async def test_no_value_of_any_parameter_of_the_sandbox_is_our_own_fault(
     b: Bridge, client: httpx.AsyncClient
 ) -> None:
     made = (await client.post("/v1/payment_intents", json={"amount": "5.00", "currency": "usdt"})).json()
+    of_faults = {"kind", "methods", "times", "chance", "for_seconds", "drop", "block"}  # what one kind takes
     for operation in test_helpers.OPERATIONS:
         if operation.method == "POST":
             path = operation.path.format(id=made["id"])
-            for name, value in itertools.product((*operation.params.model_fields, "from"), NASTY):
+            names = {"from" if name == "payer" else name for name in operation.params.model_fields}
+            if path.endswith("/faults"):
+                names &= of_faults
+            for name, value in itertools.product(sorted(names), NASTY):
                 body = {k: "usdt" if v == "usdc" else v for k, v in operation.example.items()}
                 answer = await client.post(path, json=body | {name: value})
                 assert answer.status_code in (200, 400, 403, 409), f"{name}={value!r:.50}: {answer.text}"
-                await client.delete(f"{PATH}/chain/faults")
+                if answer.status_code == 200:
+                    await client.delete(f"{PATH}/chain/faults")
 
 
 def test_what_can_be_triggered_is_what_has_a_recipe() -> None:
