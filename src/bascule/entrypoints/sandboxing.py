@@ -1,4 +1,4 @@
-"""The sandbox of an installation that may have one: opened on development chains, refused beside anything live."""
+"""The sandbox of an installation: opened on development chains alone, refused beside anything live."""
 
 from __future__ import annotations
 
