@@ -183,7 +183,7 @@ EVERYDAY = tuple(
         ("api.commit", "watcher.lease", "submitter.lease", "sequencer.commit"),
         ("api.response", "watcher.commit", "submitter.reserve", "dispatcher.claim"),
         ("watcher.finalize_commit", "submitter.sign", "dispatcher.send"),
-        ("submitter.save", "signer.intent_commit", "dispatcher.settle"),
+        ("submitter.save", "signer.intent_commit", "dispatcher.settle", "watcher.proof"),
         ("submitter.send", "signer.bytes_commit", "reconciler.compare"),
         ("submitter.offered", "schedule.claim"),
         ("submitter.observe", "schedule.finish"),

@@ -15,7 +15,7 @@ from bascule.chain.heads import Header
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Hash
 from bascule.services.failpoints import Failpoints
-from bascule.services.reading import Reader
+from bascule.services.reading import Reader, holds_no_transfer, provable
 from bascule.services.reorgs import Reorgs
 from bascule.storage import blocks, leases
 from bascule.storage.blocks import Cursor, Read, Verified
@@ -49,13 +49,15 @@ class Prover:
         if len(known) < len(headers):  # a node that lags or is on another fork tells nothing of these
             self.counters["blocks_unknown_to_the_prover"] += len(headers) - len(known)
             return 0
-        by_receipts = [header for header in known if header.sealed and header.receipts_root is not None]
-        agreed = [header for header in known if header not in by_receipts]
+        absent = [header for header in known if holds_no_transfer(header)]
+        by_receipts = [header for header in known if provable(header) and header not in absent]
+        agreed = [header for header in known if header not in absent and header not in by_receipts]
         told = await self._told(by_receipts, agreed)
+        told |= dict.fromkeys((header.hash for header in absent), erc20.digest([]))
         wrong = next((block for block in waiting if block.digest != told[block.ref.hash]), None)
         if wrong is not None:
             return await self._take_back(cursor, lease, wrong)
-        await self._keep(cursor, lease, {"receipts": by_receipts, "quorum": agreed})
+        await self._keep(cursor, lease, {"absent": absent, "receipts": by_receipts, "quorum": agreed})
         return len(waiting)
 
     async def _told(self, by_receipts: list[Header], agreed: list[Header]) -> dict[Hash, Hash]:

@@ -1,7 +1,7 @@
-"""Reading: what blocks hold, and how complete that is known to be.
+"""Reading: what blocks hold, as far as a node's word and their blooms go; the prover holds it against more.
 
-A block whose sealed bloom holds no Transfer is known to hold none; nobody is asked. Others are read from the
-node's logs, which must add up to the bloom, or from their receipts where a node was wrong about them before.
+Nobody is asked about a block whose bloom holds no Transfer. Others are read from the node's logs, which must
+add up to the bloom, or from their receipts where a node was wrong about them before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bascule.chain.heads import Header
 from bascule.chain.logs import Log
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import ChainId, Hash
-from bascule.storage.blocks import Read, Verified
+from bascule.storage.blocks import Read
 from bascule.storage.transfers import Transfer
 
 _log = structlog.get_logger()
@@ -50,33 +50,35 @@ class Reader:
 
         Raises: IncompleteAnswer when an answer contradicts the header; WrongShape, RpcError, NodeUnreachable.
         """
-        ways = {header.hash: self._way(header, proven) for header in headers}
-        by_logs = [header for header in headers if ways[header.hash] == "bloom"]
-        by_receipts = [header for header in headers if ways[header.hash] == "receipts"]
+        asked = [header for header in headers if not holds_no_transfer(header)]
+        by_receipts = [h for h in asked if provable(h) and (proven or h.hash in self.misread)]
+        by_logs = [header for header in asked if header not in by_receipts]
         told = [*zip(by_logs, await chain_logs.of_blocks(self.rpc, by_logs), strict=True)]
         told += zip(by_receipts, await block_receipts.logs_of(self.rpc, by_receipts), strict=True)
-        return self._reading(headers, ways, {header.hash: logs for header, logs in told})
+        return self._reading(headers, {header.hash: logs for header, logs in told})
 
-    def _way(self, header: Header, proven: bool) -> Verified:
-        if header.sealed and header.bloom is not None and not may_hold(header.bloom, erc20.TRANSFER):
-            return "absent"
-        provable = header.sealed and header.receipts_root is not None
-        return "receipts" if provable and (proven or header.hash in self.misread) else "bloom"
-
-    def _reading(
-        self, headers: Sequence[Header], ways: dict[Hash, Verified], told: dict[Hash, list[Log]]
-    ) -> Reading:
+    def _reading(self, headers: Sequence[Header], told: dict[Hash, list[Log]]) -> Reading:
         reading = Reading([], [])
         ignored: Counter[str] = Counter()
         for header in headers:
             moved, passed_over = erc20.transfers(told.get(header.hash, []))
             ignored += passed_over
-            reading.blocks.append(Read(header.ref, ways[header.hash], erc20.digest(moved)))
+            reading.blocks.append(Read(header.ref, "bloom", erc20.digest(moved)))
             reading.transfers.extend(_row(header, transfer) for transfer in moved)
         if ignored:
             self.counters.update({f"logs_ignored_{reason}": count for reason, count in ignored.items()})
             _log.info("logs passed over", chain_id=self.chain_id, upto=headers[-1].number, **ignored)
         return reading
+
+
+def holds_no_transfer(header: Header) -> bool:
+    """Whether the block's own bloom rules every ERC-20 Transfer out."""
+    return header.sealed and header.bloom is not None and not may_hold(header.bloom, erc20.TRANSFER)
+
+
+def provable(header: Header) -> bool:
+    """Whether the block's receipts can be held against its header."""
+    return header.sealed and header.receipts_root is not None
 
 
 def _row(header: Header, found: erc20.Transfer) -> Transfer:
