@@ -17,6 +17,7 @@ import aiohttp
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
+from bascule.chain.families import ETHEREUM
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, caip2, checksum, parse_address
 from bascule.domain.hashing import keccak
@@ -212,7 +213,7 @@ class Treasury:
         client = await self.clients.enter_async_context(SignerClient(self.socket, guard=guard))
         return Submitter(
             self.submitters_db,
-            Rpc(url or self.node.url, session=self.session, guard=guard),
+            Rpc(url or self.node.url, session=self.session, guard=guard, family=ETHEREUM),
             client,
             self.network,
             lane,
@@ -342,7 +343,7 @@ async def treasury(open_as: OpenAs, folder: Path) -> AsyncIterator[Treasury]:
         outbox = Outbox(clock, SystemEntropy())
         watcher = Watcher(
             watchers_db,
-            Rpc(node.url, session=session, guard=watchers_db.refuse_open_transaction),
+            Rpc(node.url, session=session, guard=watchers_db.refuse_open_transaction, family=ETHEREUM),
             network,
             clock=clock,
             entropy=SystemEntropy(),

@@ -1,15 +1,19 @@
-"""All logs of a block out of its receipts, proven by the root in its header."""
+"""What a block's receipts say, proven by the root in its header: all its logs, or a transaction's outcome."""
 
+import itertools
 from collections.abc import Sequence
 
+from bascule.chain import heads
 from bascule.chain.errors import NodeSays, RpcError, WrongShape
 from bascule.chain.families import ETHEREUM
 from bascule.chain.heads import Header
-from bascule.chain.hexes import data
+from bascule.chain.hexes import data, number
 from bascule.chain.logs import Log
+from bascule.chain.receipts import Receipt
 from bascule.chain.receipts_root import METHOD, ReceiptJson, require_whole
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, Hash
+from bascule.domain.fees import Fees
 
 _ONE_BY_ONE = "eth_getTransactionReceipt"
 
@@ -22,6 +26,32 @@ async def logs_of(rpc: Rpc, headers: Sequence[Header]) -> list[list[Log]]:
     """
     answers = await _receipts(rpc, headers)
     return [_proven(rpc, header, answer) for header, answer in zip(headers, answers, strict=True)]
+
+
+async def proven(rpc: Rpc, told: Receipt, fees: Fees) -> Receipt:
+    """The receipt as its block proves it: outcome, logs and fee of a transaction of ours that offered `fees`.
+
+    Where the chain's headers prove nothing it is returned as told. Raises as `logs_of`.
+    """
+    header = await heads.by_hash(rpc, told.block_hash)
+    if header is None:
+        raise RpcError(method=METHOD, code=0, message=f"unknown block 0x{told.block_hash.hex()}")
+    if not header.sealed or header.receipts_root is None or header.base_fee is None:
+        return told
+    [answer] = await _receipts(rpc, [header])
+    receipts = _named(rpc, header, answer)
+    at = next((place for place, (name, _) in enumerate(receipts) if name == told.tx_hash), None)
+    if at is None:
+        raise WrongShape(method=METHOD, why=f"block {header.number} does not hold 0x{told.tx_hash.hex()}")
+    gas = [0, *(number(receipt.cumulativeGasUsed, method=METHOD) for _, receipt in receipts)]
+    return Receipt(
+        tx_hash=told.tx_hash,
+        block_hash=header.hash,
+        block_number=header.number,
+        succeeded=receipts[at][1].status == "0x1",
+        fee_paid=fees.paid(gas[at + 1] - gas[at], header.base_fee),
+        logs=tuple(_logs_by_receipt(receipts)[at]),
+    )
 
 
 async def _receipts(rpc: Rpc, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
@@ -52,6 +82,11 @@ async def _one_by_one(rpc: Rpc, header: Header) -> list[ReceiptJson]:
 
 
 def _proven(rpc: Rpc, header: Header, answer: Sequence[ReceiptJson]) -> list[Log]:
+    return [log for logs in _logs_by_receipt(_named(rpc, header, answer)) for log in logs]
+
+
+def _named(rpc: Rpc, header: Header, answer: Sequence[ReceiptJson]) -> list[tuple[Hash, ReceiptJson]]:
+    """The block's receipts, all of them, each with its transaction."""
     assert header.sealed, "a header that does not hash to its name proves nothing"
     assert header.receipts_root is not None, "the root of other blocks proves nothing of this one"
     block = (header.number, header.hash)
@@ -59,16 +94,21 @@ def _proven(rpc: Rpc, header: Header, answer: Sequence[ReceiptJson]) -> list[Log
     names = tuple(Hash(data(receipt.transactionHash, 32, method=METHOD)) for receipt in receipts)
     if header.tx_hashes[: len(names)] != names:
         raise WrongShape(method=METHOD, why=f"receipts of transactions that block {header.number} lacks")
-    logs: list[Log] = []
-    for name, receipt in zip(names, receipts, strict=True):
-        for raw in receipt.logs:
-            logs.append(
-                Log(
-                    index=len(logs),
-                    tx_hash=name,
-                    address=Address(data(raw.address, 20, method=METHOD)),
-                    topics=tuple(data(topic, 32, method=METHOD) for topic in raw.topics),
-                    data=data(raw.data, method=METHOD),
-                )
+    return list(zip(names, receipts, strict=True))
+
+
+def _logs_by_receipt(receipts: Sequence[tuple[Hash, ReceiptJson]]) -> list[list[Log]]:
+    numbers = itertools.count()
+    return [
+        [
+            Log(
+                index=next(numbers),
+                tx_hash=name,
+                address=Address(data(raw.address, 20, method=METHOD)),
+                topics=tuple(data(topic, 32, method=METHOD) for topic in raw.topics),
+                data=data(raw.data, method=METHOD),
             )
-    return logs
+            for raw in receipt.logs
+        ]
+        for name, receipt in receipts
+    ]

@@ -23,13 +23,15 @@ class Header:
     """A block's place, the filter of all its logs and the root of its receipts. bloom: 256 bytes.
 
     bloom, receipts_root: None where the family's headers speak of other blocks' logs than their own;
-    sealed: the members hash to the block's name; tx_hashes: of its transactions, in order, as the node says.
+    sealed: the members hash to the block's name; base_fee: wei per gas, None before EIP-1559;
+    tx_hashes: of its transactions, in order, as the node says.
     """
 
     ref: BlockRef
     bloom: bytes | None
     receipts_root: Hash | None = None
     sealed: bool = False
+    base_fee: int | None = None
     tx_hashes: tuple[Hash, ...] = ()
 
     @property
@@ -119,5 +121,6 @@ def _header(rpc: Rpc, block: HeaderJson, method: str) -> Header:
         bloom=None if elsewhere else bloom,
         receipts_root=None if elsewhere else root,
         sealed=sealed,
+        base_fee=None if block.baseFeePerGas is None else number(block.baseFeePerGas, method=method),
         tx_hashes=tuple(Hash(data(tx_hash, 32, method=method)) for tx_hash in block.transactions),
     )

@@ -15,6 +15,10 @@ class Fees:
         assert 0 <= self.max_priority_fee_per_gas <= self.max_fee_per_gas, "0 <= tip <= cap"
         assert self.gas >= 21_000, "no tx costs less than 21,000 gas"
 
+    def paid(self, gas_used: int, base_fee: int) -> int:
+        """What a block with this base fee took for the gas (EIP-1559)."""
+        return gas_used * min(self.max_fee_per_gas, base_fee + self.max_priority_fee_per_gas)
+
     def bumped(self, ceiling: int) -> "Fees | None":
         """The least fees every client accepts as a replacement, or None when the ceiling forbids it."""
         tip, cap = bump(self.max_priority_fee_per_gas, self.max_fee_per_gas)

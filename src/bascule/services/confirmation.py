@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from bascule.chain import receipts
+from bascule.chain import block_receipts, receipts
 from bascule.chain.receipts import Receipt
 from bascule.chain.rpc import Rpc
 from bascule.domain.attempt import AttemptEvent, AttemptState
@@ -40,13 +40,20 @@ class Confirmation:
         self._failpoints = failpoints
 
     async def observe(self, slot: Slot, lease: Lease) -> int:
-        """Looks up every attempt of the slot and takes over what our canonical blocks confirm."""
+        """Looks up every attempt of the slot and takes over what our canonical blocks confirm.
+
+        A receipt counts only as its block's root proves it: a node may bend an outcome or a fee.
+        """
         async with self._db.read() as conn:
             known = await attempts.of_slot(conn, slot)
         if not known:
             return 0
         found = await receipts.of(self._rpc, [attempt.tx_hash for attempt in known])
-        seen = [receipt for receipt in found if receipt is not None]
+        seen = [
+            await block_receipts.proven(self._rpc, receipt, attempt.fees)
+            for attempt, receipt in zip(known, found, strict=True)
+            if receipt is not None
+        ]
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             done = await self._reopen_if_orphaned(conn, slot)
