@@ -222,7 +222,7 @@ async def test_no_lie_told_to_the_submitter_pays_twice_or_never(stage: Treasury,
 
 
 async def test_receipt_that_denies_its_success_is_not_believed(stage: Treasury) -> None:
-    """A batch taken for reverted would be tried again, and the vault would skip its ids: paid, never known."""
+    """A batch taken for reverted would be tried again, and the vault would skip its ids: paid, not known."""
     async with fault_proxy(stage.node.url) as proxy:
         lie = {"kind": "bend", "field": "status", "value": "0x0", "methods": RECEIPTS}
         payout = await lied_to(stage, proxy, lie)
