@@ -18,10 +18,10 @@ from bascule.domain.deposit import DepositState
 from bascule.domain.errors import Conflict, Retryable
 from bascule.domain.matching import Decision
 from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
-from bascule.services import matcher
+from bascule.services import matches
 from bascule.services.failpoints import NO_FAILPOINTS
 from bascule.services.watcher import Watcher
-from bascule.storage import applications, deposits, payment_intents
+from bascule.storage import applications, deposits, payment_intents, tokens
 from bascule.storage.ledger import verify
 from tests.support.chain import calldata, deploy_dollar
 from tests.support.money_in import FUNDS, Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
@@ -174,8 +174,8 @@ class History:
         async with self.b.db.read() as conn:
             row = await payment_intents.get(conn, intent_id)
             assert row is not None
-            terms = await matcher.terms_of(conn, row)
-            seen = await deposits.of_intent(conn, intent_id)
+            terms = matches.terms_of(row, {token.id: token for token in await tokens.every(conn)})
+            seen = (await deposits.of_intents(conn, [intent_id]))[intent_id]
             fixed = await applications.of_deposits(conn, [s.deposit_id for s in seen])
         stored = {k: Decision(f.state, f.reason, f.amount_applied) for k, f in fixed.items()}
         assert stored.keys() == {s.deposit_id for s in seen}

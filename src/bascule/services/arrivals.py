@@ -67,10 +67,7 @@ class Arrivals:
         await self.settle(conn, ids, EventType.DEPOSIT_ORPHANED)
 
     async def settle(self, conn: Connection, ids: Sequence[str], event: EventType) -> list[Owned]:
-        """Decides anew what the deposits' intents have, tells all of it, and returns the deposits.
-
-        Intents are taken in the order of their ids, so that two transactions never wait for each other.
-        """
+        """Decides anew what the deposits' intents have, tells all of it, and returns the deposits."""
         if not ids:
             return []
         owned = await deposits.owners(conn, ids)
@@ -78,11 +75,11 @@ class Arrivals:
         for deposit in owned:
             if deposit.intent_id is not None:
                 by_intent[deposit.intent_id][deposit.id] = event
-        for intent_id in sorted(by_intent):
-            await matcher.recompute(conn, intent_id, self.outbox, self.clock, by_intent[intent_id])
+        await matcher.recompute(conn, by_intent, self.outbox, self.clock)
         unclaimed = [deposit for deposit in owned if deposit.intent_id is None]
         await self._settle_unclaimed(conn, unclaimed, event)
-        await deposit_service.tell(conn, self.outbox, [(deposit.id, event) for deposit in unclaimed])
+        told = await deposit_service.happenings(conn, [(deposit.id, event) for deposit in unclaimed])
+        await self.outbox.append_many(conn, told)
         return owned
 
     async def _store(self, conn: Connection, fresh: dict[str, Arrival], returned: dict[str, Arrival]) -> None:
@@ -117,5 +114,5 @@ class Arrivals:
                 new[deposit.id] = decision
             elif before.state is ApplicationState.UNAPPLIED and before.reason is not decision.reason:
                 moves[deposit.id] = before, decision
-        await applications.insert(conn, None, new)
+        await applications.insert(conn, new)
         await applications.advance(conn, moves)

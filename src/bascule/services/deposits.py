@@ -9,7 +9,7 @@ from bascule.domain.application import ApplicationState
 from bascule.domain.errors import NotFound
 from bascule.domain.money import Asset, TokenAmount
 from bascule.domain.webhook import EventType
-from bascule.services.outbox import Outbox
+from bascule.services.outbox import Happening
 from bascule.storage import deposits
 from bascule.storage.database import Connection
 from bascule.storage.deposits import Shown
@@ -28,20 +28,23 @@ async def describe_many(conn: Connection, ids: Sequence[str]) -> list[dict[str, 
     return [_described(row) for row in await deposits.shown(conn, ids)]
 
 
-async def tell(conn: Connection, outbox: Outbox, happened: Sequence[tuple[str, EventType]]) -> None:
-    """Appends an event for each (deposit id, what happened), with the deposit as it is now."""
-    rows = {row.id: row for row in await deposits.shown(conn, [deposit_id for deposit_id, _ in happened])}
-    for deposit_id, event in happened:
-        row = rows[deposit_id]
-        await outbox.append(
-            conn,
-            account_id=row.account_id,
-            livemode=row.livemode,
+async def happenings(conn: Connection, happened: Sequence[tuple[str, EventType]]) -> list[Happening]:
+    """What is to be told for each (deposit id, what happened), with the deposit as it is now."""
+    rows = {
+        row.id: row for row in await deposits.shown(conn, list({deposit_id for deposit_id, _ in happened}))
+    }
+    objects = {row.id: _described(row) for row in rows.values()}
+    return [
+        Happening(
+            account_id=rows[deposit_id].account_id,
+            livemode=rows[deposit_id].livemode,
             type=event,
-            object_id=row.id,
-            object_version=row.version,
-            object=_described(row),
+            object_id=deposit_id,
+            object_version=rows[deposit_id].version,
+            object=objects[deposit_id],
         )
+        for deposit_id, event in happened
+    ]
 
 
 def _described(row: Shown) -> dict[str, Any]:

@@ -44,10 +44,12 @@ async def describe(conn: Connection, intent_id: str) -> dict[str, Any]:
     return shown
 
 
-async def describe_rows(conn: Connection, rows: Sequence[IntentRow]) -> list[dict[str, Any]]:
-    """The intents as the API shows them, in the order given."""
+async def describe_rows(
+    conn: Connection, rows: Sequence[IntentRow], known: Catalog | None = None
+) -> list[dict[str, Any]]:
+    """The intents as the API shows them, in the order given. known: when the caller has it already."""
     ids = [row.id for row in rows]
-    known = await catalog(conn)
+    known = known or await catalog(conn)
     addresses: dict[str, list[DepositAddress]] = defaultdict(list)
     for address in await payment_intents.addresses_of(conn, ids):
         addresses[address.intent_id].append(address)

@@ -1,165 +1,108 @@
-"""The matcher: what an intent's rows say it has received, written down and told.
+"""The matcher: what intents' rows say they have received, written down and told.
 
-Everything is computed anew from deposits, never by adding to an earlier result; whoever changes a deposit
-calls `recompute` for its intent in the same transaction.
+Everything is computed anew from deposits, never by adding to an earlier result; whoever changes deposits
+calls `recompute` for their intents in the same transaction. Each statement speaks of many intents at once.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
-from bascule.domain import matching
-from bascule.domain.application import APPLICATION, ApplicationEvent, ApplicationState, Reason
 from bascule.domain.errors import Halted
-from bascule.domain.matching import Decision, Fixed, Verdict
-from bascule.domain.money import Money
-from bascule.domain.payment_intent import PAYMENT_INTENT, Flag, IntentEvent, IntentState, IntentTerms
 from bascule.domain.webhook import EventType
 from bascule.services import deposits as deposit_service
-from bascule.services import intents
-from bascule.services.outbox import Outbox
+from bascule.services import intents, matches
+from bascule.services.intent_view import Catalog, catalog
+from bascule.services.matches import Match
+from bascule.services.outbox import Happening, Outbox
 from bascule.services.seams import Clock
-from bascule.storage import applications, deposits, payment_intents, tokens
+from bascule.storage import applications, deposits, payment_intents
 from bascule.storage.database import Connection
 from bascule.storage.payment_intents import IntentRow
 
-_EVENT_OF_STEP = {
-    IntentEvent.COVER: EventType.INTENT_PROCESSING,
-    IntentEvent.UNCOVER: EventType.INTENT_REQUIRES_ACTION,
-    IntentEvent.SETTLE: EventType.INTENT_SUCCEEDED,
-}
-_EVENT_OF_FLAG = {Flag.OVERPAID: EventType.INTENT_OVERPAID, Flag.HELD: EventType.INTENT_HELD}
-Moves = dict[str, tuple[Fixed, Decision]]
+# Intents in one statement: enough to share its price, few enough for memory and statement timeouts.
+AT_ONCE = 500
+# What the caller did to deposits, by deposit id.
+Happened = Mapping[str, EventType]
 
 
-async def recompute(
-    conn: Connection,
-    intent_id: str,
-    outbox: Outbox,
-    clock: Clock,
-    happened: Mapping[str, EventType] | None = None,
-) -> None:
-    """Brings the intent's applications, totals, flags and state in step with its deposits, and tells.
+async def recompute(conn: Connection, happened: Mapping[str, Happened], outbox: Outbox, clock: Clock) -> None:
+    """Brings the intents' applications, totals, flags and state in step with their deposits, and tells.
 
-    happened: what the caller did to deposits of this intent; told first, with what it made of them.
-    Holds the intent's row until the transaction ends. Nothing is written when nothing changed.
+    happened: by intent id, what the caller did to its deposits; told first, with what it made of them.
+    Intents are taken in the order of their ids, so that two transactions never wait for each other, and held
+    until the transaction ends. Nothing is written of an intent where nothing changed.
     """
-    intent = await payment_intents.lock(conn, intent_id)
-    if intent is None:
-        raise Halted(f"there is no payment intent {intent_id}, but money came to its address")
-    seen = await deposits.of_intent(conn, intent_id)
-    fixed = await applications.of_deposits(conn, [deposit.deposit_id for deposit in seen])
-    flags = frozenset(Flag(flag) for flag in intent.flags)
-    verdict = matching.decide(await terms_of(conn, intent), intent.state, seen, fixed, flags=flags)
-    new = {k: v for k, v in verdict.decisions.items() if k not in fixed}
-    moves = _moves(fixed, verdict)
-    await applications.insert(conn, intent_id, new)
+    ids = sorted(happened)
+    known = await catalog(conn)
+    for start in range(0, len(ids), AT_ONCE):
+        part = ids[start : start + AT_ONCE]
+        found = await decide(conn, part, known)
+        after = await write(conn, found, happened, clock)
+        await _tell(conn, outbox, found, after, happened, known)
+
+
+async def decide(conn: Connection, intent_ids: Sequence[str], known: Catalog) -> list[Match]:
+    """Holds the intents and decides each anew; in the order of ids."""
+    rows = await payment_intents.lock_many(conn, intent_ids)
+    missing = set(intent_ids).difference(row.id for row in rows)
+    if missing:
+        raise Halted(f"there is no payment intent {min(missing)}, but money came to its address")
+    seen = await deposits.of_intents(conn, intent_ids)
+    decided = await applications.of_deposits(conn, [s.deposit_id for of in seen.values() for s in of])
+    return [matches.match(row, known.tokens, seen[row.id], decided) for row in rows]
+
+
+async def write(
+    conn: Connection, found: Sequence[Match], happened: Mapping[str, Happened], clock: Clock
+) -> list[IntentRow]:
+    """Writes what was decided; the intents as they are now, in the order given."""
+    new = {k: decision for match in found for k, decision in match.new.items()}
+    intent_ids = {k: match.intent.id for match in found for k in match.new}
+    moves = {k: move for match in found for k, move in match.moves.items()}
+    quiet = [k for match in found for k in match.moves if k not in happened.get(match.intent.id, {})]
+    changes = [change for match in found if (change := matches.change(match)) is not None]
+    await applications.insert(conn, new, intent_ids)
     await applications.advance(conn, moves)
-    await deposits.grow_versions(conn, [k for k in moves if k not in (happened or {})])
-    after = await _write(conn, intent, verdict, clock)
-    await deposit_service.tell(conn, outbox, _deposit_events(happened or {}, new, moves))
-    await _tell(conn, outbox, intent, after, _intent_events(intent, verdict, moves))
-
-
-async def terms_of(conn: Connection, intent: IntentRow) -> IntentTerms:
-    """What the payer was promised, from the intent's row."""
-    known = {token.id: token for token in await tokens.every(conn)}
-    accepted = (known[token_id] for token_id in intent.accepted_tokens)
-    return IntentTerms(
-        due=Money(intent.due, intent.currency),
-        accepted=frozenset((token.chain_id, token.contract) for token in accepted),
-        underpay_tolerance_bps=intent.underpay_tolerance_bps,
-        underpay_tolerance_abs=intent.underpay_tolerance_abs,
-        late=intent.late_policy,
-        overpay=intent.overpay_policy,
-        expires_at=intent.expires_at,
-        closes_at=intent.closes_at,
-    )
-
-
-def _moves(fixed: Mapping[str, Fixed], verdict: Verdict) -> Moves:
-    """The decisions that changed; a state that changed did so by a step the machine has."""
-    moves: Moves = {}
-    for deposit_id, before in fixed.items():
-        after = verdict.decisions[deposit_id]
-        if (before.state, before.reason, before.amount_applied) == (
-            after.state,
-            after.reason,
-            after.amount_applied,
-        ):
-            continue
-        if after.state is not before.state:
-            applied = after.state is ApplicationState.APPLIED
-            event = ApplicationEvent.APPLY if applied else ApplicationEvent.ORPHAN
-            assert APPLICATION.step(before.state, event) is after.state
-        moves[deposit_id] = before, after
-    return moves
-
-
-async def _write(conn: Connection, intent: IntentRow, verdict: Verdict, clock: Clock) -> IntentRow:
-    flags = tuple(sorted(str(flag) for flag in verdict.flags))
-    now = intent
-    if (intent.received, intent.confirmed, tuple(sorted(intent.flags))) != (
-        verdict.received,
-        verdict.confirmed,
-        flags,
-    ):
-        now = await payment_intents.record_totals(conn, intent.id, verdict.received, verdict.confirmed, flags)
-    for event in verdict.events:
-        target = PAYMENT_INTENT.step(now.state, event)
-        now = await payment_intents.advance(conn, intent.id, now.state, target, at=clock.now())
-    return now
-
-
-def _deposit_events(
-    happened: Mapping[str, EventType], new: Mapping[str, Decision], moves: Moves
-) -> list[tuple[str, EventType]]:
-    """What the caller did, then what each decision made of it; an orphaned deposit is told as such only."""
-    events = list(happened.items())
-    for deposit_id, decision in {**new, **{k: after for k, (_, after) in moves.items()}}.items():
-        if decision.state is ApplicationState.APPLIED:
-            events.append((deposit_id, EventType.DEPOSIT_APPLIED))
-        elif decision.reason is not Reason.ORPHANED:
-            events.append((deposit_id, EventType.DEPOSIT_UNAPPLIED))
-    return events
-
-
-def _intent_events(before: IntentRow, verdict: Verdict, moves: Moves) -> list[EventType]:
-    events = []
-    if any(after.reason is Reason.ORPHANED for _, after in moves.values()):
-        events.append(EventType.INTENT_REORGED)
-    partial = verdict.state is IntentState.REQUIRES_ACTION and Flag.PARTIALLY_PAID in verdict.flags
-    if partial and verdict.received > before.received:
-        events.append(EventType.INTENT_PARTIALLY_FUNDED)
-    events += [_EVENT_OF_STEP[event] for event in verdict.events]
-    events += [
-        event
-        for flag, event in _EVENT_OF_FLAG.items()
-        if flag in verdict.flags and str(flag) not in before.flags
-    ]
-    return events
+    await deposits.grow_versions(conn, quiet)
+    changed = await payment_intents.advance_matched(conn, changes, at=clock.now())
+    return [changed.get(match.intent.id, match.intent) for match in found]
 
 
 async def _tell(
-    conn: Connection, outbox: Outbox, before: IntentRow, after: IntentRow, events: list[EventType]
+    conn: Connection,
+    outbox: Outbox,
+    found: Sequence[Match],
+    after: Sequence[IntentRow],
+    happened: Mapping[str, Happened],
+    known: Catalog,
 ) -> None:
-    if not events:
-        return
-    shown = await intents.describe(conn, after.id)
-    previous: dict[str, Any] = {}
-    if before.state != after.state:
-        previous["status"] = str(before.state)
-    if before.received != after.received:
-        previous["amount_received"] = Money(before.received, before.currency).display()
-    if before.confirmed != after.confirmed:
-        previous["amount_confirmed"] = Money(before.confirmed, before.currency).display()
-    for event in events:
-        await outbox.append(
-            conn,
+    """Intent after intent: first what happened to its deposits, then to itself."""
+    of_deposits = [matches.deposit_events(match, happened[match.intent.id]) for match in found]
+    of_intents = [matches.intent_events(match) for match in found]
+    told_rows = [row for row, events in zip(after, of_intents, strict=True) if events]
+    shown = iter(await intents.describe_rows(conn, told_rows, known))
+    told = iter(await deposit_service.happenings(conn, [pair for events in of_deposits for pair in events]))
+    happenings: list[Happening] = []
+    for match, row, first, then in zip(found, after, of_deposits, of_intents, strict=True):
+        happenings += islice(told, len(first))
+        if then:
+            happenings += _of_intent(match.intent, row, then, next(shown))
+    await outbox.append_many(conn, happenings)
+
+
+def _of_intent(
+    before: IntentRow, after: IntentRow, events: Sequence[EventType], shown: Mapping[str, object]
+) -> list[Happening]:
+    was = matches.previous(before, after)
+    return [
+        Happening(
             account_id=after.account_id,
             livemode=after.livemode,
             type=event,
             object_id=after.id,
             object_version=after.version,
             object=shown,
-            previous=previous or None,
+            previous=was,
         )
+        for event in events
+    ]

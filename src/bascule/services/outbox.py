@@ -5,7 +5,7 @@ The sequencer numbers the rows, the dispatcher sends them; a transaction that fa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,22 @@ from bascule.storage.database import Connection
 
 # Sent to one endpoint alone, whatever it listens to, when its owner asks for it.
 PING = "webhook_endpoint.ping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """Something to be told. object: the thing as the API shows it now; previous: attributes as they were
+    before; request: {"id", "idempotency_key"} of the API request that caused it, if one did.
+    """
+
+    account_id: str
+    livemode: bool
+    type: EventType | str
+    object_id: str
+    object_version: int
+    object: Mapping[str, Any]
+    previous: Mapping[str, Any] | None = None
+    request: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -39,23 +55,35 @@ class Outbox:
         previous: Mapping[str, Any] | None = None,
         request: Mapping[str, Any] | None = None,
     ) -> str:
-        """The id of the event that will be sent when the caller's transaction commits.
-
-        object: the thing as the API shows it now; previous: attributes as they were before;
-        request: {"id", "idempotency_key"} of the API request that caused it, if one did.
-        """
-        event_id = new_id(Prefix.EVENT, self.clock, self.entropy)
-        await outbox.append(
-            conn,
-            event_id=event_id,
+        """Tells one `Happening`; the id of the event that is sent when the caller's transaction commits."""
+        happening = Happening(
             account_id=account_id,
             livemode=livemode,
-            type=str(type),
+            type=type,
             object_id=object_id,
             object_version=object_version,
             object=object,
             previous=previous,
             request=request,
-            created_at=self.clock.now(),
         )
+        [event_id] = await self.append_many(conn, [happening])
         return event_id
+
+    async def append_many(self, conn: Connection, happenings: Sequence[Happening]) -> list[str]:
+        """Tells them in this order; the ids of the events sent when the caller's transaction commits."""
+        new = [
+            outbox.NewRow(
+                event_id=new_id(Prefix.EVENT, self.clock, self.entropy),
+                account_id=happening.account_id,
+                livemode=happening.livemode,
+                type=str(happening.type),
+                object_id=happening.object_id,
+                object_version=happening.object_version,
+                object=happening.object,
+                previous=happening.previous,
+                request=happening.request,
+            )
+            for happening in happenings
+        ]
+        await outbox.append(conn, new, self.clock.now())
+        return [row.event_id for row in new]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 
 from bascule.domain.application import ApplicationState, Reason
 from bascule.domain.errors import Halted
@@ -18,15 +19,17 @@ async def of_deposits(conn: Connection, deposit_ids: Sequence[str]) -> dict[str,
     return {row["deposit_id"]: _fixed(row) for row in rows}
 
 
-async def insert(conn: Connection, intent_id: str | None, decisions: Mapping[str, Decision]) -> None:
-    """Stores first decisions, by deposit id. intent_id: of the deposits' address; None at our own."""
+async def insert(
+    conn: Connection, decisions: Mapping[str, Decision], intent_ids: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Stores first decisions, by deposit id. intent_ids: of the deposits' addresses; our own have none."""
     if not decisions:
         return
     await _sql.run(
         conn,
         "insert",
-        intent_id=intent_id,
         deposit_ids=list(decisions),
+        intent_ids=[intent_ids.get(deposit_id) for deposit_id in decisions],
         states=[str(decision.state) for decision in decisions.values()],
         reasons=[decision.reason and str(decision.reason) for decision in decisions.values()],
         amounts=[Decimal(decision.amount_applied) for decision in decisions.values()],

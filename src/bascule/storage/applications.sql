@@ -8,9 +8,9 @@ SELECT deposit_id, intent_id, state, reason, amount_applied FROM applications
 -- name: insert
 -- What deposits count for at first.
 INSERT INTO applications (deposit_id, intent_id, state, reason, amount_applied)
-SELECT n.deposit_id, %(intent_id)s, n.state, n.reason, n.amount_applied
-  FROM unnest(%(deposit_ids)s::text[], %(states)s::text[], %(reasons)s::text[], %(amounts)s::numeric[])
-       AS n (deposit_id, state, reason, amount_applied);
+SELECT n.deposit_id, n.intent_id, n.state, n.reason, n.amount_applied
+  FROM unnest(%(deposit_ids)s::text[], %(intent_ids)s::text[], %(states)s::text[], %(reasons)s::text[],
+              %(amounts)s::numeric[]) AS n (deposit_id, intent_id, state, reason, amount_applied);
 
 -- name: advance
 -- What deposits count for now, each of which was in the state it is said to leave.

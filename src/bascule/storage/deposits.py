@@ -135,9 +135,12 @@ async def owners(conn: Connection, ids: Sequence[str]) -> list[Owned]:
     return [Owned(**row) for row in await _sql.all(conn, "owners", ids=list(ids))]
 
 
-async def of_intent(conn: Connection, intent_id: str) -> list[Seen]:
-    """The deposits at an intent's addresses, as the matcher sees them."""
-    return [_seen(row) for row in await _sql.all(conn, "of_intent", intent_id=intent_id)]
+async def of_intents(conn: Connection, intent_ids: Sequence[str]) -> dict[str, list[Seen]]:
+    """The deposits at the addresses of each of these intents, as the matcher sees them."""
+    found: dict[str, list[Seen]] = {intent_id: [] for intent_id in intent_ids}
+    for row in await _sql.all(conn, "of_intents", intent_ids=list(intent_ids)):
+        found[row["intent_id"]].append(_seen(row))
+    return found
 
 
 async def shown(conn: Connection, ids: Sequence[str]) -> list[Shown]:

@@ -50,17 +50,17 @@ SELECT d.id, d.account_id, d.livemode, d.version, d.kind, a.intent_id, coalesce(
  WHERE d.id = ANY(%(ids)s::text[])
  ORDER BY d.block_number, d.log_index, d.id;
 
--- name: of_intent
--- The deposits at an intent's addresses, of which tokens count as payment anywhere, in chain order. A token that is
+-- name: of_intents
+-- The deposits at some intents' addresses, of which tokens count as payment anywhere, in chain order. A token that is
 -- accepted no more counts for nothing new; what it counted for before stays.
-SELECT d.id, d.chain_id, d.token, d.amount,
+SELECT a.intent_id, d.id, d.chain_id, d.token, d.amount,
        CASE WHEN k.accepted OR p.state = 'applied' THEN k.decimals END AS decimals, d.block_time, d.block_number,
        d.log_index, d.state
   FROM deposits d
   JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
   LEFT JOIN tokens k ON k.id = d.token_id
   LEFT JOIN applications p ON p.deposit_id = d.id
- WHERE a.intent_id = %(intent_id)s
+ WHERE a.intent_id = ANY(%(intent_ids)s::text[])
  ORDER BY d.block_time, d.chain_id, d.block_number, d.log_index;
 
 -- name: shown

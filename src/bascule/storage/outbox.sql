@@ -1,11 +1,16 @@
 -- tables: outbox
 
 -- name: append
--- What happened, in the transaction in which it happened.
+-- What happened, in the transaction in which it happened, numbered in the order given.
 INSERT INTO outbox (event_id, account_id, livemode, type, object_id, object_version, object, previous, request,
     created_at)
-VALUES (%(event_id)s, %(account_id)s, %(livemode)s, %(type)s, %(object_id)s, %(object_version)s, %(object)s,
-    %(previous)s, %(request)s, %(created_at)s);
+SELECT n.event_id, n.account_id, n.livemode, n.type, n.object_id, n.object_version, n.object, n.previous, n.request,
+       %(created_at)s
+  FROM unnest(%(event_ids)s::text[], %(account_ids)s::text[], %(livemodes)s::boolean[], %(types)s::text[],
+              %(object_ids)s::text[], %(object_versions)s::integer[], %(objects)s::jsonb[], %(previous)s::jsonb[],
+              %(requests)s::jsonb[]) WITH ORDINALITY
+       AS n (event_id, account_id, livemode, type, object_id, object_version, object, previous, request, place)
+ ORDER BY n.place;
 
 -- name: wake_sequencer
 -- Tells listening sequencers, when the transaction commits, that there is work; polling is the truth.

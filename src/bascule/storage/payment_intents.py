@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
@@ -71,6 +72,22 @@ class IntentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class IntentChange:
+    """What deposits make of an intent. before: its state as read; received, confirmed: 10^-18 units.
+
+    growth: by how much the version grows, one for each step and one for new totals.
+    """
+
+    id: str
+    before: IntentState
+    state: IntentState
+    received: int
+    confirmed: int
+    flags: Collection[str]
+    growth: int
+
+
+@dataclass(frozen=True, slots=True)
 class DepositAddress:
     """Where an intent is paid on one network."""
 
@@ -120,6 +137,34 @@ async def lock(conn: Connection, id: str) -> IntentRow | None:
     """The intent, held until the transaction ends."""
     row = await _Q.maybe(conn, "lock", id=id)
     return None if row is None else _intent(row)
+
+
+async def lock_many(conn: Connection, ids: Sequence[str]) -> list[IntentRow]:
+    """Those of `ids` that exist, held until the transaction ends; taken and given in the order of ids."""
+    return [_intent(row) for row in await _Q.all(conn, "lock_many", ids=list(ids))]
+
+
+async def advance_matched(
+    conn: Connection, changes: Sequence[IntentChange], *, at: datetime
+) -> dict[str, IntentRow]:
+    """Writes what came in and the state it makes; the rows by id. Raises: Halted when one left its state."""
+    if not changes:
+        return {}
+    rows = await _Q.all(
+        conn,
+        "advance_matched",
+        at=at,
+        ids=[change.id for change in changes],
+        befores=[str(change.before) for change in changes],
+        states=[str(change.state) for change in changes],
+        received=[Decimal(change.received) for change in changes],
+        confirmed=[Decimal(change.confirmed) for change in changes],
+        flags=[",".join(sorted(change.flags)) for change in changes],
+        growths=[change.growth for change in changes],
+    )
+    if len(rows) != len(changes):
+        raise Halted(f"{len(changes) - len(rows)} of {len(changes)} intents were not as they were read")
+    return {row["id"]: _intent(row) for row in rows}
 
 
 async def advance(

@@ -22,6 +22,24 @@ SELECT * FROM payment_intents WHERE id = ANY(%(ids)s::text[]);
 -- One intent, which stays as it is until the transaction ends.
 SELECT * FROM payment_intents WHERE id = %(id)s FOR UPDATE;
 
+-- name: lock_many
+-- Some intents, which stay as they are until the transaction ends; in one order for everybody.
+SELECT * FROM payment_intents WHERE id = ANY(%(ids)s::text[]) ORDER BY id FOR UPDATE;
+
+-- name: advance_matched
+-- What has come in for some intents, computed anew from rows, and the state that makes; nothing happens to one that
+-- is not in the state it is said to leave.
+UPDATE payment_intents i
+   SET received = n.received, confirmed = n.confirmed, flags = string_to_array(n.flags, ','), state = n.state,
+       succeeded_at = CASE WHEN n.state = 'succeeded' AND n.before <> 'succeeded' THEN %(at)s::timestamptz
+                           ELSE i.succeeded_at END,
+       version = i.version + n.growth
+  FROM unnest(%(ids)s::text[], %(befores)s::text[], %(states)s::text[], %(received)s::numeric[],
+              %(confirmed)s::numeric[], %(flags)s::text[], %(growths)s::integer[])
+       AS n (id, before, state, received, confirmed, flags, growth)
+ WHERE i.id = n.id AND i.state = n.before
+RETURNING i.*;
+
 -- name: advance
 -- Moves the state; nothing happens unless the intent is still in the state it is said to leave.
 UPDATE payment_intents
