@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 from bascule.chain import heads
+from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, RpcError, WrongShape
 from bascule.chain.families import ETHEREUM
 from bascule.chain.heads import Header
@@ -11,24 +12,27 @@ from bascule.chain.hexes import data, number
 from bascule.chain.logs import Log
 from bascule.chain.receipts import Receipt
 from bascule.chain.receipts_root import METHOD, ReceiptJson, require_whole
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, Hash
 from bascule.domain.fees import Fees
 
 _ONE_BY_ONE = "eth_getTransactionReceipt"
 
 
-async def logs_of(rpc: Rpc, headers: Sequence[Header]) -> list[list[Log]]:
+async def logs_of(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
     """Each block's logs in order: all of them, as its chain agreed. The headers are sealed and have a root.
 
     Raises: IncompleteAnswer, WrongShape, RpcError, NodeUnreachable; what is returned is proven, except for
     the names of transactions, which are held against the header's list.
     """
+    return await rpc.checked(lambda node: _logs_of(node, headers))
+
+
+async def _logs_of(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
     answers = await _receipts(rpc, headers)
     return [_proven(rpc, header, answer) for header, answer in zip(headers, answers, strict=True)]
 
 
-async def proven(rpc: Rpc, told: Receipt, fees: Fees) -> Receipt:
+async def proven(rpc: Caller, told: Receipt, fees: Fees) -> Receipt:
     """The receipt as its block proves it: outcome, logs and fee of a transaction of ours that offered `fees`.
 
     Where the chain's headers prove nothing it is returned as told. Raises as `logs_of`.
@@ -38,8 +42,7 @@ async def proven(rpc: Rpc, told: Receipt, fees: Fees) -> Receipt:
         raise RpcError(method=METHOD, code=0, message=f"unknown block 0x{told.block_hash.hex()}")
     if not header.sealed or header.receipts_root is None or header.base_fee is None:
         return told
-    [answer] = await _receipts(rpc, [header])
-    receipts = _named(rpc, header, answer)
+    receipts = await rpc.checked(lambda node: _named_of(node, header))
     at = next((place for place, (name, _) in enumerate(receipts) if name == told.tx_hash), None)
     if at is None:
         raise WrongShape(method=METHOD, why=f"block {header.number} does not hold 0x{told.tx_hash.hex()}")
@@ -54,7 +57,12 @@ async def proven(rpc: Rpc, told: Receipt, fees: Fees) -> Receipt:
     )
 
 
-async def _receipts(rpc: Rpc, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
+async def _named_of(rpc: Caller, header: Header) -> list[tuple[Hash, ReceiptJson]]:
+    [answer] = await _receipts(rpc, [header])
+    return _named(rpc, header, answer)
+
+
+async def _receipts(rpc: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
     """Each block's receipts, from nodes without a method for whole blocks one by one."""
     calls = [(METHOD, ("0x" + header.hash.hex(),)) for header in headers]
     found: list[list[ReceiptJson] | None]
@@ -72,7 +80,7 @@ async def _receipts(rpc: Rpc, headers: Sequence[Header]) -> list[list[ReceiptJso
     return whole
 
 
-async def _one_by_one(rpc: Rpc, header: Header) -> list[ReceiptJson]:
+async def _one_by_one(rpc: Caller, header: Header) -> list[ReceiptJson]:
     calls = [(_ONE_BY_ONE, ("0x" + tx_hash.hex(),)) for tx_hash in header.tx_hashes]
     found: list[ReceiptJson | None] = await rpc.batch_as(ReceiptJson | None, calls)  # type: ignore[arg-type]
     receipts = [receipt for receipt in found if receipt is not None]
@@ -81,11 +89,11 @@ async def _one_by_one(rpc: Rpc, header: Header) -> list[ReceiptJson]:
     return receipts
 
 
-def _proven(rpc: Rpc, header: Header, answer: Sequence[ReceiptJson]) -> list[Log]:
+def _proven(rpc: Caller, header: Header, answer: Sequence[ReceiptJson]) -> list[Log]:
     return [log for logs in _logs_by_receipt(_named(rpc, header, answer)) for log in logs]
 
 
-def _named(rpc: Rpc, header: Header, answer: Sequence[ReceiptJson]) -> list[tuple[Hash, ReceiptJson]]:
+def _named(rpc: Caller, header: Header, answer: Sequence[ReceiptJson]) -> list[tuple[Hash, ReceiptJson]]:
     """The block's receipts, all of them, each with its transaction."""
     assert header.sealed, "a header that does not hash to its name proves nothing"
     assert header.receipts_root is not None, "the root of other blocks proves nothing of this one"

@@ -10,9 +10,9 @@ from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
 from bascule.chain.abi import artifact
+from bascule.chain.caller import Caller
 from bascule.chain.errors import WrongShape
 from bascule.chain.hexes import data
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import Halted
 
@@ -37,8 +37,8 @@ class Question:
     arguments: tuple[object, ...] = ()
 
 
-async def codes(rpc: Rpc, places: Sequence[Address], block: str = "latest") -> dict[Address, bytes]:
-    """The code at each address, empty where none stands. Raises as `Rpc.batch`."""
+async def codes(rpc: Caller, places: Sequence[Address], block: str = "latest") -> dict[Address, bytes]:
+    """The code at each address, empty where none stands. Raises as `Caller.batch`."""
     found = await rpc.batch_as(str, [("eth_getCode", ("0x" + each.hex(), block)) for each in places])
     return {
         place: data(code, method="eth_getCode") if code != "0x" else b""
@@ -46,18 +46,18 @@ async def codes(rpc: Rpc, places: Sequence[Address], block: str = "latest") -> d
     }
 
 
-async def ask(rpc: Rpc, questions: Sequence[Question], block: str = "latest") -> list[Any]:
+async def ask(rpc: Caller, questions: Sequence[Question], block: str = "latest") -> list[Any]:
     """What each view returns, in order, several values as a tuple; addresses are bytes.
 
-    Ask only contracts whose code is ours. Raises as `Rpc.batch`, and WrongShape.
+    Ask only contracts whose code is ours. Raises as `Caller.batch`, and WrongShape.
     """
     calls = [("eth_call", ({"to": "0x" + q.to.hex(), "data": _calldata(q)}, block)) for q in questions]
     answers = await rpc.batch_as(str, calls)
     return [_answer(question, answer) for question, answer in zip(questions, answers, strict=True)]
 
 
-async def require_code(rpc: Rpc, expected: Mapping[Address, str]) -> None:
-    """Returns when each address has the contract named. Raises: ForeignCode, or as `Rpc.batch`."""
+async def require_code(rpc: Caller, expected: Mapping[Address, str]) -> None:
+    """Returns when each address has the contract named. Raises: ForeignCode, or as `Caller.batch`."""
     if not expected:
         return
     for address, code in (await codes(rpc, list(expected))).items():

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bascule.chain.caller import Call, Caller
 from bascule.chain.hexes import data, number, quantity
 from bascule.chain.logs import Log
-from bascule.chain.rpc import Call, Rpc
 from bascule.domain.chain import Address, Hash
 from bascule.domain.hashing import keccak
 
@@ -85,7 +85,7 @@ def balance_calldata(owner: Address) -> bytes:
     return _BALANCE_OF + _PADDING + owner
 
 
-async def balances(rpc: Rpc, pairs: Sequence[tuple[Address, Address]], height: int) -> list[int]:
+async def balances(rpc: Caller, pairs: Sequence[tuple[Address, Address]], height: int) -> list[int]:
     """What each (token, owner) pair holds at the end of a block, in base units and in order.
 
     The token of twenty zero bytes is the native coin; an address without code holds nothing of anyone's.

@@ -25,6 +25,7 @@ class NodeSays(StrEnum):
     REVERTED = "reverted"
     TOO_MANY_RESULTS = "too_many_results"
     RATE_LIMITED = "rate_limited"
+    TIMED_OUT = "timed_out"
     UNKNOWN_BLOCK = "unknown_block"
     METHOD_MISSING = "method_missing"
     UNKNOWN = "unknown"
@@ -50,6 +51,7 @@ _WORDS: tuple[tuple[re.Pattern[str], NodeSays], ...] = tuple(
         (r"pool (is )?full|txpool.*full|queue full|account limit exceeded", NodeSays.POOL_FULL),
         (r"rate limit|too many requests|compute units|capacity exceeded|\b429\b", NodeSays.RATE_LIMITED),
         (r"(request|\brps) limit", NodeSays.RATE_LIMITED),
+        (r"timed? ?out|took too long|deadline exceeded", NodeSays.TIMED_OUT),
         (r"query returned more than|too many results|max results|response size", NodeSays.TOO_MANY_RESULTS),
         (r"block range|too many blocks|limited to .* range", NodeSays.TOO_MANY_RESULTS),
         (r"range.*exceeds|limit exceeded", NodeSays.TOO_MANY_RESULTS),
@@ -66,14 +68,26 @@ def read(message: str) -> NodeSays:
 
 
 class RpcError(Retryable):
-    """The node answered with a refusal. `says`: what it means; `data`: revert data as the node gave it."""
+    """The node answered with a refusal. `says`: what it means; `data`: revert data as the node gave it.
 
-    def __init__(self, *, method: str, code: int, message: str, data: object = None) -> None:
+    retry_after: seconds after which it wants to be asked again, when it says so.
+    """
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        code: int,
+        message: str,
+        data: object = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(f"{method}: the node refused ({code}): {' '.join(message.split())[:300]}")
         self.method = method
         self.code = code
         self.message = message
         self.data = data
+        self.retry_after = retry_after
         self.says = read(message)
 
 
@@ -91,6 +105,18 @@ class WrongShape(Retryable):
     def __init__(self, *, method: str, why: str) -> None:
         super().__init__(f"{method}: the answer cannot be used: {why[:300]}")
         self.method = method
+
+
+class Garbled(WrongShape):
+    """No answer in JSON-RPC to what was asked, or a result of another type: a broken node, or none at all."""
+
+
+class NoQuorum(Retryable):
+    """Too few nodes say the same; it is asked again, and nothing becomes final meanwhile."""
+
+
+class NodesBehind(Retryable):
+    """No node can be reached that knows as much as was known before."""
 
 
 class IncompleteAnswer(Retryable):

@@ -6,9 +6,9 @@ from statistics import median_low
 
 import msgspec
 
+from bascule.chain.caller import Caller
 from bascule.chain.errors import WrongShape
 from bascule.chain.hexes import number
-from bascule.chain.rpc import Rpc
 from bascule.domain.fees import Fees, suggest
 
 METHOD = "eth_feeHistory"
@@ -22,10 +22,10 @@ class _History(msgspec.Struct):
     reward: list[list[str]] | None = None
 
 
-async def offer(rpc: Rpc, *, gas: int, ceiling: int) -> Fees:
+async def offer(rpc: Caller, *, gas: int, ceiling: int) -> Fees:
     """Fees for a transaction of `gas` to be mined soon, never above `ceiling` wei per gas.
 
-    The tip is the median of what half of the last blocks' gas paid. Raises as `Rpc.call`, or WrongShape.
+    The tip is the median of what half of the last blocks' gas paid. Raises as `Caller.call`, or WrongShape.
     """
     history = await rpc.call_as(_History, METHOD, hex(BLOCKS), "latest", [50])
     if not history.baseFeePerGas:

@@ -7,11 +7,11 @@ roots. On a chain whose spelling nobody listed that may fail in good faith; such
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bascule.chain.caller import Caller
 from bascule.chain.errors import RpcError, WrongChain, WrongShape
 from bascule.chain.families import ETHEREUM
 from bascule.chain.header_hash import HeaderJson, header_hash
 from bascule.chain.hexes import data, number, quantity
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import BlockRef, Hash
 
 BY_NUMBER = "eth_getBlockByNumber"
@@ -43,38 +43,63 @@ class Header:
         return self.ref.hash
 
 
-async def chain_id(rpc: Rpc) -> int:
+async def chain_id(rpc: Caller) -> int:
     """The chain the node serves."""
     return number(await rpc.call_as(str, "eth_chainId"), method="eth_chainId")
 
 
-async def require_chain(rpc: Rpc, expected: int) -> None:
+async def require_chain(rpc: Caller, expected: int) -> None:
     """Returns when the node serves chain `expected`. Raises: WrongChain (a Halted)."""
     found = await chain_id(rpc)
     if found != expected:
         raise WrongChain(expected=expected, found=found)
 
 
-async def latest(rpc: Rpc) -> Header:
-    """The newest block the node knows."""
+async def latest(rpc: Caller) -> Header:
+    """The newest block the nodes know; never one below what they said before."""
     return await tagged(rpc, "latest")
 
 
-async def tagged(rpc: Rpc, tag: str) -> Header:
+async def tagged(rpc: Caller, tag: str) -> Header:
     """The block under `latest`, `safe` or `finalized`. Raises: RpcError when the node has none."""
+    return await rpc.rising(tag, lambda node: _tagged(node, tag), lambda header: header.number)
+
+
+async def attested(rpc: Caller, tag: str) -> int:
+    """The greatest number that a quorum of nodes has under a tag. Raises: NoQuorum, or as `tagged`."""
+    return await rpc.attested(tag, lambda node: _tagged(node, tag), lambda header: header.number)
+
+
+async def _tagged(rpc: Caller, tag: str) -> Header:
     block = await rpc.call_as(HeaderJson | None, BY_NUMBER, tag, False)  # type: ignore[arg-type]
     if block is None:
         raise RpcError(method=BY_NUMBER, code=0, message=f"unknown block {tag}")
     return _header(rpc, block, BY_NUMBER)
 
 
-async def by_number(rpc: Rpc, height: int) -> Header | None:
+async def by_number(rpc: Caller, height: int) -> Header | None:
     """The node's canonical block at a height; None above its head."""
     return (await by_numbers(rpc, [height]))[0]
 
 
-async def by_numbers(rpc: Rpc, heights: Sequence[int]) -> list[Header | None]:
-    """The node's canonical blocks at these heights, in their order; None above its head."""
+async def by_numbers(rpc: Caller, heights: Sequence[int]) -> list[Header | None]:
+    """The canonical blocks at these heights, in their order, as one node has them; None above its head."""
+    return await rpc.checked(lambda node: _by_numbers(node, heights), lambda headers: None not in headers)
+
+
+async def agreed_by_numbers(rpc: Caller, heights: Sequence[int], *, settled: bool) -> list[Header | None]:
+    """As `by_numbers`, as a quorum of nodes has them. settled: blocks that cannot change any more.
+
+    Raises: NoQuorum when too few nodes have the same ones.
+    """
+    return await rpc.agreed(lambda node: _by_numbers(node, heights), _hashes, settled=settled)
+
+
+def _hashes(headers: list[Header | None]) -> list[Hash | None]:
+    return [None if header is None else header.hash for header in headers]
+
+
+async def _by_numbers(rpc: Caller, heights: Sequence[int]) -> list[Header | None]:
     calls = [(BY_NUMBER, (quantity(height), False)) for height in heights]
     blocks: list[HeaderJson | None] = await rpc.batch_as(HeaderJson | None, calls)  # type: ignore[arg-type]
     headers = [None if block is None else _header(rpc, block, BY_NUMBER) for block in blocks]
@@ -84,13 +109,17 @@ async def by_numbers(rpc: Rpc, heights: Sequence[int]) -> list[Header | None]:
     return headers
 
 
-async def by_hash(rpc: Rpc, block_hash: Hash) -> Header | None:
+async def by_hash(rpc: Caller, block_hash: Hash) -> Header | None:
     """The block with this hash, if the node knows it."""
     return (await by_hashes(rpc, [block_hash]))[0]
 
 
-async def by_hashes(rpc: Rpc, hashes: Sequence[Hash]) -> list[Header | None]:
+async def by_hashes(rpc: Caller, hashes: Sequence[Hash]) -> list[Header | None]:
     """The blocks with these hashes, in their order; None where the node knows none."""
+    return await rpc.checked(lambda node: _by_hashes(node, hashes), lambda headers: None not in headers)
+
+
+async def _by_hashes(rpc: Caller, hashes: Sequence[Hash]) -> list[Header | None]:
     calls = [(BY_HASH, ("0x" + block_hash.hex(), False)) for block_hash in hashes]
     blocks: list[HeaderJson | None] = await rpc.batch_as(HeaderJson | None, calls)  # type: ignore[arg-type]
     headers = [None if block is None else _header(rpc, block, BY_HASH) for block in blocks]
@@ -100,7 +129,7 @@ async def by_hashes(rpc: Rpc, hashes: Sequence[Hash]) -> list[Header | None]:
     return headers
 
 
-def _header(rpc: Rpc, block: HeaderJson, method: str) -> Header:
+def _header(rpc: Caller, block: HeaderJson, method: str) -> Header:
     family = rpc.family or ETHEREUM
     name = Hash(data(block.hash, 32, method=method))
     sealed = header_hash(family, block) == name

@@ -12,10 +12,10 @@ import msgspec
 
 from bascule.chain import families
 from bascule.chain.bloom import bloom_of
+from bascule.chain.caller import Caller, Said
 from bascule.chain.errors import IncompleteAnswer, WrongShape
 from bascule.chain.heads import Header
 from bascule.chain.hexes import data, number
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, Hash
 
 METHOD = "eth_getLogs"
@@ -45,12 +45,23 @@ class _Log(msgspec.Struct):
     removed: bool = False
 
 
-async def of_blocks(rpc: Rpc, headers: Sequence[Header]) -> list[list[Log]]:
+async def of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
     """Each block's logs in order, complete as far as its header tells.
 
     Raises: IncompleteAnswer when they contradict the header; WrongShape; RpcError (a block that left the
     chain meanwhile is `unknown_block` there).
     """
+    return await rpc.checked(lambda node: _of_blocks(node, headers))
+
+
+async def agreed_of_blocks(
+    rpc: Caller, headers: Sequence[Header], said: Said[list[list[Log]]]
+) -> list[list[Log]]:
+    """As `of_blocks`, as a quorum of nodes tells. said: what must be the same. Raises: NoQuorum."""
+    return await rpc.agreed(lambda node: _of_blocks(node, headers), said, settled=True)
+
+
+async def _of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
     calls = [(METHOD, ({"blockHash": "0x" + header.hash.hex()},)) for header in headers]
     answers = await rpc.batch_as(list[_Log], calls)
     return [

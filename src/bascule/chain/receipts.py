@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from bascule.chain.caller import Caller
 from bascule.chain.errors import WrongShape
 from bascule.chain.hexes import data, number
 from bascule.chain.logs import Log
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, Hash
 
 METHOD = "eth_getTransactionReceipt"
@@ -45,10 +45,10 @@ class _Receipt(msgspec.Struct):
     logs: list[_Log]
 
 
-async def of(rpc: Rpc, hashes: Sequence[Hash]) -> list[Receipt | None]:
+async def of(rpc: Caller, hashes: Sequence[Hash]) -> list[Receipt | None]:
     """The receipts in the order of `hashes`; None: this node knows of no block with it, which proves nothing.
 
-    A query that failed is never "none": it raises as `Rpc.batch` does, or WrongShape.
+    A query that failed is never "none": it raises as `Caller.batch` does, or WrongShape.
     """
     calls = [(METHOD, ("0x" + tx_hash.hex(),)) for tx_hash in hashes]
     answers = await rpc.batch_as(_Receipt | None, calls)  # type: ignore[arg-type]  # a union is a shape too

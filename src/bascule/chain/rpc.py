@@ -4,6 +4,9 @@ Nothing is sent while a database transaction is open (`guard`), nothing is retri
 the wrong shape is refused whole. After `NodeUnreachable` it is unknown whether a request took effect.
 """
 
+from __future__ import annotations
+
+import copy
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -11,11 +14,14 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
-from bascule.chain.errors import NodeUnreachable, RpcError, WrongShape
+from bascule.chain.caller import Ask, Call, Said
+from bascule.chain.errors import Garbled, NodeUnreachable, RpcError
+from bascule.chain.evidence import Evidence, Exchange
 from bascule.chain.families import Family
 
 T = TypeVar("T")
-Call = tuple[str, Sequence[object]]
+# A block of 10,000 logs is about 10 MB of JSON; what is much larger is no answer.
+MAX_BYTES = 128 * 1024 * 1024
 
 _encode = msgspec.json.Encoder().encode
 
@@ -40,8 +46,11 @@ _many = msgspec.json.Decoder(list[_Envelope]).decode
 class Rpc:
     """One node. url: http(s); timeout_s: seconds for a whole exchange; guard: raises inside a transaction.
 
-    family: how its chain spells headers and receipts; None: nobody listed the chain.
+    family: how its chain spells headers and receipts; None: nobody listed the chain; max_bytes: of an answer.
+    As a `Caller` it is a pool of one: it is believed, and asked again.
     """
+
+    quorum = 1
 
     def __init__(
         self,
@@ -51,9 +60,13 @@ class Rpc:
         guard: Callable[[], None],
         timeout_s: float = 10.0,
         family: Family | None = None,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self.url = url
         self.family = family
+        self.evidence = Evidence()
+        self.exchange: Exchange | None = None
+        self._max_bytes = max_bytes
         self._session = session
         self._guard = guard
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -70,7 +83,7 @@ class Rpc:
         try:
             envelope = _one(body)
         except msgspec.MsgspecError as error:
-            raise WrongShape(method=method, why=f"not a JSON-RPC answer: {error}") from None
+            raise Garbled(method=method, why=f"not a JSON-RPC answer: {error}") from None
         return _result(shape, method, envelope, number)
 
     async def batch(self, calls: Sequence[Call]) -> list[Any]:
@@ -87,8 +100,34 @@ class Rpc:
         body = await self._post(method, _encode(requests))
         answers = {envelope.id: envelope for envelope in _decode_batch(method, body)}
         if answers.keys() != set(numbers):
-            raise WrongShape(method=method, why=f"{len(answers)} answers to {len(calls)} requests")
+            raise Garbled(method=method, why=f"{len(answers)} answers to {len(calls)} requests")
         return [_result(shape, name, answers[n], n) for n, (name, _) in zip(numbers, calls, strict=True)]
+
+    def witness(self) -> Rpc:
+        """The same node, keeping the newest exchange of its own in `exchange`."""
+        apart = copy.copy(self)
+        apart.exchange = Exchange()
+        return apart
+
+    async def checked(self, ask: Ask[T], enough: Callable[[T], bool] | None = None) -> T:
+        """The node's answer."""
+        return await ask(self)
+
+    async def rising(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> T:
+        """The node's answer, also when its head went down."""
+        return await ask(self)
+
+    async def attested(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> int:
+        """The node's height."""
+        return height(await ask(self))
+
+    async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool) -> T:
+        """The node's answer."""
+        return await ask(self)
+
+    def other(self) -> Rpc:
+        """Itself: there is no other."""
+        return self
 
     async def _post(self, method: str, body: bytes) -> bytes:
         self._guard()
@@ -96,16 +135,28 @@ class Rpc:
             async with self._session.post(
                 self.url, data=body, timeout=self._timeout, headers={"content-type": "application/json"}
             ) as response:
-                answer = await response.read()
-                status = response.status
+                answer = await self._body(method, response)
+                status, told = response.status, response.headers.get("Retry-After", "")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise NodeUnreachable(method=method, why=f"{type(error).__name__} {error}".strip()) from None
         if status == 429:
-            raise RpcError(method=method, code=status, message="too many requests")
+            retry_after = float(told) if told.isdecimal() and len(told) < 6 else None
+            raise RpcError(method=method, code=status, message="too many requests", retry_after=retry_after)
         # Some nodes put JSON-RPC refusals under 4xx and 5xx; others put a proxy's page there.
         if status >= 400 and not answer.lstrip().startswith((b"{", b"[")):
             raise NodeUnreachable(method=method, why=f"HTTP status {status}")
+        if self.exchange is not None:
+            self.exchange = Exchange(body, answer)
         return answer
+
+    async def _body(self, method: str, response: aiohttp.ClientResponse) -> bytes:
+        """The whole body, never more than `max_bytes` of it in memory."""
+        body = bytearray()
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > self._max_bytes:
+                raise Garbled(method=method, why=f"an answer of more than {self._max_bytes} bytes")
+        return bytes(body)
 
 
 def _request(number: int, method: str, params: Sequence[object]) -> dict[str, object]:
@@ -117,7 +168,7 @@ def _decode_batch(method: str, body: bytes) -> list[_Envelope]:
         # A node that refuses the batch as a whole answers with one object.
         return _many(body) if body.lstrip().startswith(b"[") else [_refused_whole(method, _one(body))]
     except msgspec.MsgspecError as error:
-        raise WrongShape(method=method, why=f"not a JSON-RPC answer: {error}") from None
+        raise Garbled(method=method, why=f"not a JSON-RPC answer: {error}") from None
 
 
 def _refused_whole(method: str, envelope: _Envelope) -> _Envelope:
@@ -133,10 +184,10 @@ def _result(shape: type[T], method: str, envelope: _Envelope, number: int) -> T:
         error = envelope.error
         raise RpcError(method=method, code=error.code, message=error.message, data=error.data)
     if envelope.jsonrpc != "2.0" or envelope.id != number:
-        raise WrongShape(method=method, why=f"answer to request {envelope.id!r}, not to {number}")
+        raise Garbled(method=method, why=f"answer to request {envelope.id!r}, not to {number}")
     if not bytes(envelope.result):
-        raise WrongShape(method=method, why="neither a result nor an error")
+        raise Garbled(method=method, why="neither a result nor an error")
     try:
         return msgspec.json.decode(envelope.result, type=shape)
     except msgspec.MsgspecError as error:
-        raise WrongShape(method=method, why=str(error)) from None
+        raise Garbled(method=method, why=str(error)) from None

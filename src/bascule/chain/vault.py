@@ -12,9 +12,9 @@ from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 
 from bascule.chain.abi import artifact
+from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.logs import Log
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, Hash
 from bascule.domain.errors import Halted
 from bascule.domain.hashing import keccak
@@ -64,10 +64,10 @@ def cancel_calldata(ids: Sequence[int]) -> bytes:
     return _CANCEL + encode(["uint256[]"], [list(ids)])
 
 
-async def refusal(rpc: Rpc, *, sender: Address, vault: Address, calldata: bytes, gas: int) -> str | None:
+async def refusal(rpc: Caller, *, sender: Address, vault: Address, calldata: bytes, gas: int) -> str | None:
     """The name of the error the call would end with in the newest block; None when it would not revert.
 
-    Raises: RpcError and the others of `Rpc.call` when the node says anything but a revert.
+    Raises: RpcError and the others of `Caller.call` when the node says anything but a revert.
     """
     call = {
         "from": "0x" + sender.hex(),

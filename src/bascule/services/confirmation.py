@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import structlog
 
 from bascule.chain import block_receipts, receipts
+from bascule.chain.caller import Caller
 from bascule.chain.receipts import Receipt
-from bascule.chain.rpc import Rpc
 from bascule.domain.attempt import AttemptEvent, AttemptState
 from bascule.domain.chain import BlockRef
 from bascule.domain.errors import Retryable
@@ -30,7 +30,7 @@ class Confirmation:
     """Follows the attempts of one lane's slots to finality."""
 
     def __init__(
-        self, db: Database, rpc: Rpc, lane: str, *, clock: Clock, outbox: Outbox, failpoints: Failpoints
+        self, db: Database, rpc: Caller, lane: str, *, clock: Clock, outbox: Outbox, failpoints: Failpoints
     ) -> None:
         self._db = db
         self._rpc = rpc

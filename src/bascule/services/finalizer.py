@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bascule.chain import heads
+from bascule.chain.caller import Caller
 from bascule.chain.heads import Header
-from bascule.chain.rpc import Rpc
 from bascule.domain import finality
 from bascule.domain.errors import Retryable
 from bascule.domain.finality import Tags
@@ -29,7 +29,7 @@ class Finalizer:
     """Raises the finalized height by the network's policy, never above what is proven, never back."""
 
     db: Database
-    rpc: Rpc
+    rpc: Caller
     network: Network
     clock: Clock
     arrivals: Arrivals
@@ -54,16 +54,18 @@ class Finalizer:
         return count
 
     async def newest_final(self, head: Header, previous: int = -1) -> int:
-        """The newest final height by the network's policy, as the node says; at least `previous`."""
+        """The newest final height by the network's policy, as a quorum says; at least `previous`."""
         policy = self.network.finality
-        tags = Tags()
+        newest, tags = head.number, Tags()
         if policy.kind != "depth":
-            said = (await heads.tagged(self.rpc, policy.kind)).number
+            said = await heads.attested(self.rpc, policy.kind)
             tags = Tags(safe=said) if policy.kind == "safe" else Tags(finalized=said)
-        return finality.finalized_number(policy, head.number, tags, previous)
+        elif self.rpc.quorum > 1:  # one node alone may say that any depth is reached
+            newest = min(newest, await heads.attested(self.rpc, "latest"))
+        return finality.finalized_number(policy, newest, tags, previous)
 
     async def _target(self, cursor: Cursor, head: Header) -> Header | None:
-        """The block to finalize up to: read and proven, and the same one at the node."""
+        """The block to finalize up to: read and proven, and the same one at a quorum of nodes."""
         newest = await self.newest_final(head, cursor.finalized_number)
         async with self.db.read() as conn:
             unproven = await blocks.unproven(conn, cursor.chain_id, 1)
@@ -71,7 +73,10 @@ class Finalizer:
         number = min(newest, read)
         if number <= cursor.finalized_number:
             return None
-        theirs = head if number == head.number else await heads.by_number(self.rpc, number)
+        if number == head.number and self.rpc.quorum == 1:
+            theirs: Header | None = head
+        else:
+            [theirs] = await heads.agreed_by_numbers(self.rpc, [number], settled=True)
         async with self.db.read() as conn:
             ours = await blocks.canonical_at(conn, cursor.chain_id, number)
         return theirs if theirs is not None and ours is not None and theirs.hash == ours.hash else None

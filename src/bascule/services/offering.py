@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from bascule.chain import fee_oracle
+from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, NodeUnreachable, RpcError, WrongShape
-from bascule.chain.rpc import Rpc
 from bascule.domain.attempt import AttemptEvent, AttemptState
 from bascule.domain.chain import Hash
 from bascule.domain.errors import Halted, Retryable
@@ -40,7 +40,7 @@ class Offering:
     def __init__(
         self,
         db: Database,
-        rpc: Rpc,
+        rpc: Caller,
         signer: SignerPort,
         *,
         clock: Clock,

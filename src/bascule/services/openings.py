@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bascule.chain import erc20, heads
+from bascule.chain.caller import Caller
 from bascule.chain.heads import Header
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, BlockRef
 from bascule.domain.errors import Retryable
 from bascule.domain.ids import Prefix
@@ -29,7 +29,7 @@ class Openings:
     """Reads first balances and books them."""
 
     db: Database
-    rpc: Rpc
+    rpc: Caller
     network: Network
     clock: Clock
     entropy: Entropy

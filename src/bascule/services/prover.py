@@ -6,13 +6,15 @@ misread: the chain goes back behind it and it is read again, from its receipts.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from bascule.chain import block_receipts, erc20, heads, logs
+from bascule.chain.caller import Caller
 from bascule.chain.heads import Header
-from bascule.chain.rpc import Rpc
+from bascule.chain.logs import Log
 from bascule.domain.chain import Hash
 from bascule.services.failpoints import Failpoints
 from bascule.services.reading import Reader, holds_no_transfer, provable
@@ -30,7 +32,7 @@ class Prover:
     """Proves the blocks behind the finalized one, lowest first, so many a round."""
 
     db: Database
-    rpc: Rpc
+    rpc: Caller
     reader: Reader
     reorgs: Reorgs
     failpoints: Failpoints
@@ -61,10 +63,11 @@ class Prover:
         return len(waiting)
 
     async def _told(self, by_receipts: list[Header], agreed: list[Header]) -> dict[Hash, Hash]:
-        """What each block's transfers are, as the strongest proof there is tells."""
-        found = zip(by_receipts, await block_receipts.logs_of(self.rpc, by_receipts), strict=True)
-        again = zip(agreed, await logs.of_blocks(self.rpc, agreed), strict=True)
-        return {header.hash: erc20.digest(erc20.transfers(each)[0]) for header, each in (*found, *again)}
+        """What each block's transfers are, as the strongest proof there is tells; not by who was read."""
+        other = self.rpc.other()
+        found = zip(by_receipts, await block_receipts.logs_of(other, by_receipts), strict=True)
+        again = zip(agreed, await logs.agreed_of_blocks(other, agreed, _digests), strict=True)
+        return {header.hash: _digest(each) for header, each in (*found, *again)}
 
     async def _keep(self, cursor: Cursor, lease: Lease, proven: dict[Verified, list[Header]]) -> None:
         if not any(proven.values()):
@@ -84,3 +87,11 @@ class Prover:
         self.counters["blocks_misread"] += 1
         _log.error("a block was misread", chain_id=cursor.chain_id, number=wrong.ref.number)
         return await self.reorgs.go_behind(cursor, wrong.ref, lease)
+
+
+def _digest(block_logs: Sequence[Log]) -> Hash:
+    return erc20.digest(erc20.transfers(block_logs)[0])
+
+
+def _digests(blocks_logs: Sequence[Sequence[Log]]) -> list[Hash]:
+    return [_digest(each) for each in blocks_logs]

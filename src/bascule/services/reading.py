@@ -15,9 +15,9 @@ import structlog
 from bascule.chain import block_receipts, erc20
 from bascule.chain import logs as chain_logs
 from bascule.chain.bloom import may_hold
+from bascule.chain.caller import Caller
 from bascule.chain.heads import Header
 from bascule.chain.logs import Log
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import ChainId, Hash
 from bascule.storage.blocks import Read
 from bascule.storage.transfers import Transfer
@@ -40,7 +40,7 @@ class Reader:
     misread: blocks that a node told us wrongly; they are read from their receipts.
     """
 
-    rpc: Rpc
+    rpc: Caller
     chain_id: ChainId
     counters: Counter[str]
     misread: set[Hash] = field(default_factory=set)

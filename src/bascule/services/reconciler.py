@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from bascule.chain import erc20
-from bascule.chain.rpc import Rpc
+from bascule.chain.caller import Caller
 from bascule.domain.chain import Address, ChainId, caip2, checksum, hex32
 from bascule.domain.errors import Rejected
 from bascule.domain.ids import Prefix
@@ -42,7 +42,7 @@ class Reconciler:
         clock: Clock,
         entropy: Entropy,
         outbox: Outbox,
-        rpcs: Mapping[int, Rpc],
+        rpcs: Mapping[int, Caller],
         failpoints: Failpoints = NO_FAILPOINTS,
     ) -> None:
         self._db = db

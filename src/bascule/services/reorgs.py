@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from bascule.chain import heads
-from bascule.chain.rpc import Rpc
+from bascule.chain.caller import Caller
 from bascule.domain import finality
 from bascule.domain.chain import BlockRef, Hash
 from bascule.domain.errors import Retryable
@@ -30,7 +30,7 @@ class Reorgs:
     """Finds the fork and moves back to it."""
 
     db: Database
-    rpc: Rpc
+    rpc: Caller
     arrivals: Arrivals
     failpoints: Failpoints
     counters: Counter[str]
@@ -76,13 +76,14 @@ class Reorgs:
         return depth
 
     async def _fork(self, cursor: Cursor) -> BlockRef | None:
-        """The newest block down to the finalized one that the node has too."""
+        """The newest block down to the finalized one that a quorum of nodes has too."""
         async with self.db.read() as conn:
             ours = await blocks.canonical_down_to(conn, cursor.chain_id, cursor.finalized_number)
         theirs: dict[int, Hash | None] = {}
         for start in range(0, len(ours), _STEP):
             part = ours[start : start + _STEP]
-            headers = await heads.by_numbers(self.rpc, [block.number for block in part])
+            heights = [block.number for block in part]
+            headers = await heads.agreed_by_numbers(self.rpc, heights, settled=False)
             theirs = {
                 block.number: None if header is None else header.hash
                 for block, header in zip(part, headers, strict=True)

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bascule.chain.caller import Caller
 from bascule.chain.dev_node import DevNode
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, caip2, hex32, parse_hash
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.services.intent_view import Catalog, catalog
@@ -29,9 +29,9 @@ class Purse(Protocol):
     def issuer(self) -> Address: ...
 
     async def send(
-        self, rpc: Rpc, chain_id: int, sender: Address, to: Address, data: bytes, value: int
+        self, rpc: Caller, chain_id: int, sender: Address, to: Address, data: bytes, value: int
     ) -> str:
-        """Signs and sends with the sender's next nonce; the hash (0x-hex). Raises as `Rpc.call`."""
+        """Signs and sends with the sender's next nonce; the hash (0x-hex). Raises as `Caller.call`."""
         ...
 
 

@@ -14,7 +14,7 @@ import structlog
 
 from bascule.chain import fee_oracle
 from bascule.chain import vault as vault_calls
-from bascule.chain.rpc import Rpc
+from bascule.chain.caller import Caller
 from bascule.domain.errors import Halted, Retryable
 from bascule.domain.slot import SlotState
 from bascule.services.confirmation import Confirmation
@@ -54,7 +54,7 @@ class Submitter:
     def __init__(
         self,
         db: Database,
-        rpc: Rpc,
+        rpc: Caller,
         signer: SignerPort,
         network: Network,
         lane: str,

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import structlog
 
 from bascule.chain import heads
+from bascule.chain.caller import Caller
 from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.heads import Header
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import BlockRef
 from bascule.domain.errors import Halted
 from bascule.services.arrivals import Arrivals
@@ -52,7 +52,7 @@ class Watcher:
     def __init__(
         self,
         db: Database,
-        rpc: Rpc,
+        rpc: Caller,
         network: Network,
         *,
         clock: Clock,

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
-from bascule.chain.rpc import Rpc
+from bascule.chain.caller import Caller
 from bascule.domain.chain import Address
 from bascule.entrypoints.dev.ground import cast
 from bascule.entrypoints.dev.wallet import Wallet
@@ -32,7 +32,7 @@ class WellKnownPurse:
         return _address(cast().deployer)
 
     async def send(
-        self, rpc: Rpc, chain_id: int, sender: Address, to: Address, data: bytes, value: int
+        self, rpc: Caller, chain_id: int, sender: Address, to: Address, data: bytes, value: int
     ) -> str:
         """The nonce is asked for anew each time, as a reorg or a dropped transaction may have changed it."""
         keys = {_address(each): each.private_key for each in (cast().deployer, *cast().customers)}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bascule.chain.abi import artifact
+from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, RpcError
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address
 from bascule.domain.errors import Halted, Retryable
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
@@ -34,7 +34,7 @@ class Wallet:
     """One account of a development chain. Not for two tasks at once: it counts its own nonces."""
 
     def __init__(
-        self, rpc: Rpc, chain_id: int, private_key: str, failpoints: Failpoints = NO_FAILPOINTS
+        self, rpc: Caller, chain_id: int, private_key: str, failpoints: Failpoints = NO_FAILPOINTS
     ) -> None:
         from eth_account import Account
 
@@ -46,7 +46,7 @@ class Wallet:
         self._nonce: int | None = None
 
     async def send(self, to: Address, data: bytes = b"", *, value: int = 0, gas: int = 200_000) -> str:
-        """Sends a transaction and returns its hash (0x-hex). value: wei. Raises as `Rpc.call`."""
+        """Sends a transaction and returns its hash (0x-hex). value: wei. Raises as `Caller.call`."""
         return await self.offer(await self.sign(to, data, value=value, gas=gas))
 
     async def sign(self, to: Address, data: bytes = b"", *, value: int = 0, gas: int = 200_000) -> str:
@@ -91,7 +91,7 @@ class Wallet:
         return await self.send(token, artifact("TestDollar").calldata("transfer", bytes(to), amount))
 
 
-async def receipt(rpc: Rpc, tx_hash: str, *, within: float = 30.0) -> Mined:
+async def receipt(rpc: Caller, tx_hash: str, *, within: float = 30.0) -> Mined:
     """The receipt, as soon as there is one. Raises: Retryable after `within` seconds, Halted on a revert."""
     deadline = asyncio.get_running_loop().time() + within
     while (found := await rpc.call("eth_getTransactionReceipt", tx_hash)) is None:
@@ -104,7 +104,7 @@ async def receipt(rpc: Rpc, tx_hash: str, *, within: float = 30.0) -> Mined:
     return mined
 
 
-async def balance_of(rpc: Rpc, token: Address, holder: Address, block: str = "latest") -> int:
+async def balance_of(rpc: Caller, token: Address, holder: Address, block: str = "latest") -> int:
     """Base units of an ERC-20 token at an address."""
     call = {"to": hexed(token), "data": hexed(artifact("TestDollar").calldata("balanceOf", bytes(holder)))}
     return int(await rpc.call("eth_call", call, block), 16)

@@ -1,0 +1,67 @@
+"""Who is asked about a chain: one node, or a pool of them. What reads the chain takes either.
+
+A question whose answer can be held against a hash is an `Ask`: it asks one node and raises when the answer
+does not bear it out, so that a pool can ask the next one and keep what was said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from bascule.chain.evidence import Evidence
+from bascule.chain.families import Family
+
+T = TypeVar("T")
+Call = tuple[str, Sequence[object]]
+Ask = Callable[["Caller"], Awaitable[T]]
+# What an answer says, place by place, to be compared with another node's; None: it does not know.
+Said = Callable[[T], Sequence[object]]
+
+
+class Caller(Protocol):
+    """The calls of one node, and what only several can promise. All raise as `Rpc.call`."""
+
+    @property
+    def family(self) -> Family | None:
+        """How the chain spells headers and receipts; None: nobody listed the chain."""
+
+    @property
+    def quorum(self) -> int:
+        """How many nodes must say the same before it is final."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """The contradictions among answers that nobody has stored yet."""
+
+    async def call(self, method: str, *params: object) -> Any:
+        """The method's result as plain JSON values. Raises: RpcError, NodeUnreachable, WrongShape."""
+
+    async def call_as(self, shape: type[T], method: str, *params: object) -> T:
+        """The method's result, which must have `shape` (a msgspec type)."""
+
+    async def batch(self, calls: Sequence[Call]) -> list[Any]:
+        """The results in the order of `calls`; the first refusal among them is raised."""
+
+    async def batch_as(self, shape: type[T], calls: Sequence[Call]) -> list[T]:
+        """As `batch`, every result of the same `shape`."""
+
+    async def checked(self, ask: Ask[T], enough: Callable[[T], bool] | None = None) -> T:
+        """The first answer that bears itself out. enough: whether the node knew all that was asked for;
+        when none did, an answer that falls short is returned.
+        """
+
+    async def rising(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> T:
+        """An answer whose height is not below any that was returned under this name before."""
+
+    async def attested(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> int:
+        """The greatest height that `quorum` nodes have reached; never below what was returned before."""
+
+    async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool) -> T:
+        """What `quorum` nodes say. settled: it cannot change any more, so who says otherwise lies.
+
+        Raises: NoQuorum when they differ or are too few.
+        """
+
+    def other(self) -> Caller:
+        """The same, asking another node than the one that answered last while there is one."""

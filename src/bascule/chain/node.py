@@ -1,0 +1,112 @@
+"""One node of a pool: what it did lately, and when it may be asked again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from bascule.chain.rpc import Rpc
+
+FIRST_REST_S = 1.0
+LONGEST_REST_S = 60.0
+
+
+class NodeState(StrEnum):
+    """Best first. Who serves another chain or lies is not asked at all."""
+
+    ALIVE = "alive"
+    LAGGING = "lagging"
+    SYNCING = "syncing"
+    UNREACHABLE = "unreachable"
+    WRONG_CHAIN = "wrong_chain"
+    LYING = "lying"
+
+
+_RANK = {state: rank for rank, state in enumerate(NodeState)}
+_LOCKED = frozenset({NodeState.WRONG_CHAIN, NodeState.LYING})
+
+
+@dataclass(eq=False)
+class Node:
+    """A node's client with what is known of it. Times are seconds of the pool's clock.
+
+    tier: lower is asked first; chain_known: it has said our chain's id since it was last away; until: when
+    its rest is over; heights: what it said under each name and was believed; counters: what it did, by name.
+    """
+
+    rpc: Rpc
+    name: str
+    tier: int = 1
+    state: NodeState = NodeState.ALIVE
+    chain_known: bool = False
+    limited_until: float = 0.0
+    until: float = 0.0
+    failures: int = 0
+    head: int | None = None
+    heights: dict[str, int] = field(default_factory=dict)
+    counters: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Smaller is better."""
+        return _RANK[self.state], self.tier
+
+    @property
+    def locked(self) -> bool:
+        """Whether it is not asked, whatever becomes of the others."""
+        return self.state in _LOCKED
+
+    def answered(self) -> None:
+        """It gave an answer that bears itself out."""
+        self.failures = 0
+        self.counters["answers"] += 1
+        if self.state is NodeState.UNREACHABLE:
+            self.state = NodeState.ALIVE
+
+    def away(self, now: float) -> None:
+        """No usable answer came."""
+        self.counters["unreachable"] += 1
+        self.chain_known = False
+        if not self.locked:
+            self.state = NodeState.UNREACHABLE
+            self.until = now + self._rest()
+
+    def limited(self, now: float, retry_after: float | None) -> None:
+        """It wants to be asked less: not at all until then, at most a minute."""
+        self.counters["rate_limited"] += 1
+        wanted = self._rest() if retry_after is None else max(FIRST_REST_S, retry_after)
+        self.limited_until = now + min(LONGEST_REST_S, wanted)
+
+    def lied(self, now: float, quarantine_s: float) -> None:
+        """It is proven wrong: what it said counts no more, and it is not asked until then."""
+        self.counters["lies"] += 1
+        self.state = NodeState.LYING
+        self.until = now + quarantine_s
+        self.heights.clear()
+
+    def strayed(self) -> None:
+        """It stands on a fork of its own: the others are asked first, until a probe finds it well."""
+        self.counters["strayed"] += 1
+        self.state = NodeState.LAGGING
+        self.heights.clear()
+
+    def released(self) -> None:
+        """It is believed again: by an operator, or after its time."""
+        self.state = NodeState.ALIVE
+        self.chain_known = False
+
+    def _rest(self) -> float:
+        rest = min(LONGEST_REST_S, FIRST_REST_S * 2.0**self.failures)
+        self.failures = min(self.failures + 1, 10)
+        return rest
+
+
+def names(urls: list[str]) -> list[str]:
+    """What nodes are called: their hosts, numbered where one serves twice. Paths and users may be secrets."""
+    hosts = [urlsplit(url).netloc.rpartition("@")[2] for url in urls]
+    return [
+        host if hosts.count(host) == 1 else f"{host}#{hosts[: at + 1].count(host)}"
+        for at, host in enumerate(hosts)
+    ]

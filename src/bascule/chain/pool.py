@@ -1,0 +1,331 @@
+"""Several nodes of one chain that stand where one node stood: the same calls, answered by the best of them.
+
+Each call moves the state of the node it went to; `probe` brings nodes back. What was returned once is not
+taken back: heights never go down, except when the node that told them is proven a liar. An answer proven
+wrong is kept beside the right one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from bascule.chain import heads
+from bascule.chain.caller import Ask, Call, Caller, Said
+from bascule.chain.errors import (
+    Garbled,
+    IncompleteAnswer,
+    NodeSays,
+    NodesBehind,
+    NodeUnreachable,
+    NoQuorum,
+    RpcError,
+    WrongChain,
+    WrongShape,
+)
+from bascule.chain.evidence import Evidence, Exchange
+from bascule.chain.families import Family
+from bascule.chain.node import Node, NodeState
+from bascule.chain.rpc import Rpc
+from bascule.domain.errors import BasculeError
+
+T = TypeVar("T")
+
+# Bytes are offered to one node at a time: what a second one says of them would hide what the first did.
+_ONE_NODE = frozenset({"eth_sendRawTransaction"})
+# Refusals that are about the node, not about what was asked.
+_ASK_ANOTHER = frozenset(
+    {
+        NodeSays.RATE_LIMITED,
+        NodeSays.UNKNOWN_BLOCK,
+        NodeSays.METHOD_MISSING,
+        NodeSays.TOO_MANY_RESULTS,
+        NodeSays.TIMED_OUT,
+        NodeSays.UNKNOWN,
+    }
+)
+_FAILURES = (NodeUnreachable, WrongShape, IncompleteAnswer, RpcError, WrongChain)
+
+
+class _Answer:
+    """What one node made of a question: a value or an error, and the newest exchange about it."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.value: Any = None
+        self.error: BasculeError | None = None
+        self.exchange = Exchange()
+
+    @property
+    def refuted(self) -> bool:
+        """Whether it contradicts itself or a hash, rather than being none."""
+        return isinstance(self.error, WrongShape | IncompleteAnswer) and not isinstance(self.error, Garbled)
+
+    @property
+    def told(self) -> tuple[str, Exchange]:
+        return self.node.name, self.exchange
+
+
+class Pool:
+    """A `Caller` over several nodes of one chain.
+
+    quorum: how many must agree before it is final, at most the number of nodes; lag_blocks: so far behind
+    the others a node is `lagging`; quarantine_s: how long a liar is left alone; clock: seconds, only rising.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        *,
+        chain_id: int,
+        quorum: int = 1,
+        lag_blocks: int = 3,
+        quarantine_s: float = 3_600.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        assert 1 <= quorum <= len(nodes), "a quorum is at least one node and at most all"
+        self.nodes = list(nodes)
+        self.evidence = Evidence()
+        self._chain_id = chain_id
+        self._quorum = quorum
+        self._lag_blocks = lag_blocks
+        self._quarantine_s = quarantine_s
+        self._clock = clock
+        self._attested: dict[str, int] = {}
+        self._newest: list[Node] = []
+        self._avoided: Node | None = None
+
+    @property
+    def family(self) -> Family | None:
+        """As of its nodes, which serve one chain."""
+        return self.nodes[0].rpc.family
+
+    @property
+    def quorum(self) -> int:
+        """How many nodes must say the same."""
+        return self._quorum
+
+    async def call(self, method: str, *params: object) -> Any:
+        """As `Caller.call`."""
+        return await self.call_as(Any, method, *params)
+
+    async def call_as(self, shape: type[T], method: str, *params: object) -> T:
+        """As `Caller.call_as`; a transaction is offered to one node alone."""
+
+        async def ask(node: Caller) -> T:
+            return await node.call_as(shape, method, *params)
+
+        if method not in _ONE_NODE:
+            return await self.checked(ask)
+        answer = await self._ask(self._ranked()[0], ask)
+        if answer.error is not None:
+            raise answer.error
+        value: T = answer.value
+        return value
+
+    async def batch(self, calls: Sequence[Call]) -> list[Any]:
+        """As `Caller.batch`."""
+        return await self.batch_as(Any, calls)
+
+    async def batch_as(self, shape: type[T], calls: Sequence[Call]) -> list[T]:
+        """As `Caller.batch_as`."""
+        return await self.checked(lambda node: node.batch_as(shape, calls))
+
+    async def checked(self, ask: Ask[T], enough: Callable[[T], bool] | None = None) -> T:
+        """As `Caller.checked`: the next node is asked when one fails, or its answer proves it wrong."""
+        value: T = (await self._first(ask, enough)).value
+        return value
+
+    async def rising(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> T:
+        """As `Caller.rising`. Raises: NodesBehind when no node can be reached that knows as much."""
+        answer = await self._first(ask, lambda value: height(value) >= self._floor(name))
+        reached = height(answer.value)
+        if reached < self._floor(name):
+            raise NodesBehind(f"every node is below {name} {self._floor(name)}, which was known before")
+        answer.node.heights[name] = reached
+        value: T = answer.value
+        return value
+
+    async def attested(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> int:
+        """As `Caller.attested`; every node is asked, so that one behind holds nobody up."""
+        answers = await self._all(ask)
+        reached = sorted((height(answer.value) for answer in answers), reverse=True)
+        if len(reached) < self._quorum:
+            raise NoQuorum(f"{len(reached)} nodes say what is {name}; {self._quorum} are needed")
+        self._attested[name] = max(reached[self._quorum - 1], self._attested.get(name, 0))
+        return self._attested[name]
+
+    async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool) -> T:
+        """As `Caller.agreed`. Whoever contradicts the quorum is kept; about what is settled it lies."""
+        if self._quorum == 1:
+            return await self.checked(ask)
+        votes: dict[tuple[object, ...], list[_Answer]] = {}
+        for answer in await self._all(ask):
+            votes.setdefault(tuple(said(answer.value)), []).append(answer)
+        ballots = sorted(votes.items(), key=lambda ballot: -len(ballot[1]))
+        won = bool(ballots) and len(ballots[0][1]) >= self._quorum
+        for told, answers in ballots[1:]:
+            if _contradict(told, ballots[0][0]):
+                for answer in answers:
+                    self._keep(answer, ballots[0][1][0], "nodes disagree", lies=won and settled)
+                    if won and not settled:
+                        answer.node.strayed()
+        if not won:
+            counts = ", ".join(str(len(answers)) for _, answers in ballots) or "none"
+            raise NoQuorum(f"{self._quorum} nodes must say the same; alike are {counts}")
+        value: T = ballots[0][1][0].value
+        return value
+
+    def other(self) -> Pool:
+        """The same pool, asking whom it asked last only when nobody else can answer."""
+        view = copy.copy(self)
+        view._avoided = self._newest[-1] if self._newest else None
+        view._newest = []
+        return view
+
+    async def probe(self) -> None:
+        """Looks at every node whose rest is over: its chain, whether it syncs, its head."""
+        now = self._clock()
+        await asyncio.gather(*(self._probe(n) for n in self.nodes if max(n.until, n.limited_until) <= now))
+        known = sorted((n.head for n in self.nodes if n.head is not None and not n.locked), reverse=True)
+        if len(known) < self._quorum:
+            return
+        head = known[self._quorum - 1]
+        for node in self.nodes:
+            if node.state in (NodeState.ALIVE, NodeState.LAGGING) and node.head is not None:
+                behind = head - node.head > self._lag_blocks
+                node.state = NodeState.LAGGING if behind else NodeState.ALIVE
+
+    async def _probe(self, node: Node) -> None:
+        if node.state is NodeState.LYING:
+            node.released()
+        node.chain_known = False
+        syncing = await self._ask(node, lambda rpc: rpc.call("eth_syncing"))
+        head = await self._ask(node, heads.latest)
+        node.head = None if head.error is not None else head.value.number
+        if node.state in (NodeState.ALIVE, NodeState.LAGGING, NodeState.SYNCING):
+            # A provider without the method serves no node that syncs.
+            busy = syncing.error is None and syncing.value is not False
+            node.state = NodeState.SYNCING if busy else NodeState.ALIVE
+
+    def _ranked(self) -> list[Node]:
+        """Whom to ask, best first. Raises: RpcError or NodeUnreachable when nobody may be asked now."""
+        now = self._clock()
+        believed = [node for node in self.nodes if not node.locked] or self.nodes[: len(self.nodes) == 1]
+        if not believed:
+            raise NodeUnreachable(method="pool", why="every node lies or serves another chain")
+        free = [node for node in believed if node.limited_until <= now]
+        if not free:
+            wait = min(node.limited_until for node in believed) - now
+            raise RpcError(
+                method="pool",
+                code=429,
+                message=f"rate limit at every node for {wait:.0f} s",
+                retry_after=wait,
+            )
+        return sorted(free, key=lambda node: (node is self._avoided, *node.rank))
+
+    async def _first(self, ask: Ask[T], enough: Callable[[T], bool] | None) -> _Answer:
+        """The first answer that is true and enough; else one that falls short; else the first error."""
+        wrong: list[_Answer] = []
+        short: list[_Answer] = []
+        errors: list[BasculeError] = []
+        for node in self._ranked():
+            answer = await self._ask(node, ask)
+            if answer.error is not None:
+                errors.append(answer.error)
+                if answer.refuted:
+                    wrong.append(answer)
+                elif isinstance(answer.error, RpcError) and answer.error.says not in _ASK_ANOTHER:
+                    raise answer.error
+                continue
+            for told in wrong:
+                self._keep(told, answer, str(told.error), lies=True)
+            wrong.clear()
+            if enough is None or enough(answer.value):
+                self._newest[:] = [node]
+                return answer
+            short.append(answer)
+        for told in wrong:  # nobody else answered: it may be we who are wrong, so nobody is locked out
+            self._keep(told, None, str(told.error), lies=False)
+        if not short:
+            raise errors[0]
+        return short[0]
+
+    async def _all(self, ask: Ask[T]) -> list[_Answer]:
+        """The true answers of every node that may be asked, best node first. Raises: the best one's error."""
+        answers = await asyncio.gather(*(self._ask(node, ask) for node in self._ranked()))
+        true = [answer for answer in answers if answer.error is None]
+        for answer in answers:
+            if answer.refuted:
+                self._keep(answer, true[0] if true else None, str(answer.error), lies=bool(true))
+        if not true and answers[0].error is not None:
+            raise answers[0].error
+        return true
+
+    async def _ask(self, node: Node, ask: Ask[T]) -> _Answer:
+        """One node's answer; what it did moves its state."""
+        answer, witness = _Answer(node), node.rpc.witness()
+        try:
+            await self._require_chain(node)
+            answer.value = await ask(witness)
+        except _FAILURES as error:
+            answer.error = error
+            self._failed(node, error)
+        else:
+            node.answered()
+        answer.exchange = witness.exchange or Exchange()
+        return answer
+
+    async def _require_chain(self, node: Node) -> None:
+        """A node is asked for nothing before it has said our chain's id, unless it is the only one."""
+        if node.chain_known or len(self.nodes) == 1:
+            return
+        await heads.require_chain(node.rpc, self._chain_id)
+        node.chain_known = True
+        if node.state is NodeState.WRONG_CHAIN:
+            node.released()
+            node.chain_known = True
+
+    def _failed(self, node: Node, error: BasculeError) -> None:
+        if isinstance(error, WrongChain):
+            node.counters["wrong_chain"] += 1
+            node.state = NodeState.WRONG_CHAIN
+            node.heights.clear()
+        elif isinstance(error, NodeUnreachable | Garbled):
+            node.away(self._clock())
+        elif isinstance(error, RpcError):
+            node.counters["refusals"] += 1
+            if error.says is NodeSays.RATE_LIMITED:
+                node.limited(self._clock(), error.retry_after)
+        else:
+            node.counters["answers_refused"] += 1
+
+    def _keep(self, told: _Answer, against: _Answer | None, why: str, *, lies: bool) -> None:
+        told.node.counters["disagreements"] += 1
+        self.evidence.keep(told.told, None if against is None else against.told, why, refuted=lies)
+        if lies:
+            told.node.lied(self._clock(), self._quarantine_s)
+
+    def _floor(self, name: str) -> int:
+        """What was returned under a name by nodes that were not proven liars since."""
+        return (
+            max((node.heights.get(name, 0) for node in self.nodes), default=0) if len(self.nodes) > 1 else 0
+        )
+
+
+def pool(rpcs: Sequence[tuple[Rpc, int]], *, chain_id: int, quorum: int = 1) -> Pool:
+    """A pool of clients with their tiers, each node under the name of its host."""
+    from bascule.chain.node import names
+
+    called = names([rpc.url for rpc, _ in rpcs])
+    nodes = [Node(rpc, name, tier) for (rpc, tier), name in zip(rpcs, called, strict=True)]
+    return Pool(nodes, chain_id=chain_id, quorum=quorum)
+
+
+def _contradict(told: Sequence[object], against: Sequence[object]) -> bool:
+    """Whether two nodes say different things of the same place; not knowing contradicts nothing."""
+    return any(a != b for a, b in zip(told, against, strict=True) if a is not None and b is not None)
