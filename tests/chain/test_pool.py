@@ -1,0 +1,364 @@
+"""The pool against real clients of real HTTP servers that say what a test tells them to."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bascule.chain import heads
+from bascule.chain.errors import NodesBehind, NodeUnreachable, NoQuorum, RpcError, WrongShape
+from bascule.chain.families import ETHEREUM
+from bascule.chain.node import Node, NodeState, names
+from bascule.chain.pool import Pool
+from bascule.chain.rpc import Rpc
+from bascule.domain.errors import Retryable
+from tests.support.nodes import no_guard, resealed, serve
+
+CHAIN = 31_337
+EMPTY: dict[str, Any] = {
+    "parentHash": "0x" + "11" * 32, "sha3Uncles": "0x" + "22" * 32, "miner": "0x" + "33" * 20,
+    "stateRoot": "0x" + "44" * 32, "transactionsRoot": "0x" + "55" * 32, "receiptsRoot": "0x" + "66" * 32,
+    "logsBloom": "0x" + "00" * 256, "difficulty": "0x0", "gasLimit": "0x1", "gasUsed": "0x0",
+    "timestamp": "0x1", "extraData": "0x", "mixHash": "0x" + "77" * 32, "nonce": "0x" + "00" * 8,
+    "transactions": [], "hash": "0x" + "00" * 32,
+}  # fmt: skip
+
+
+def block(number: int, fork: int = 0) -> dict[str, Any]:
+    """A header at a height that hashes to its name."""
+    return resealed({**EMPTY, "number": hex(number), "gasUsed": hex(fork)})
+
+
+class Script:
+    """A node of one chain with a head, which may be silent, refuse, or stand on a fork."""
+
+    def __init__(self, head: int = 10) -> None:
+        self.head = head
+        self.final = 5
+        self.fork = 0
+        self.chain_id = CHAIN
+        self.syncing: Any = False
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        self.twist: Any = lambda method, value: value
+        self.asked: Counter[str] = Counter()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body = json.loads(await request.read())
+        if self.status != 200:
+            return web.Response(status=self.status, text="<html>", headers=self.headers)
+        many = body if isinstance(body, list) else [body]
+        answers = [{"jsonrpc": "2.0", "id": call["id"], **self._answer(call)} for call in many]
+        return web.json_response(answers if isinstance(body, list) else answers[0])
+
+    def _answer(self, call: dict[str, Any]) -> dict[str, Any]:
+        method, params = call["method"], call["params"]
+        self.asked[method] += 1
+        value: Any = None
+        if method == "eth_chainId":
+            value = hex(self.chain_id)
+        elif method == "eth_syncing":
+            value = self.syncing
+        elif method == heads.BY_NUMBER:
+            tags = {"latest": self.head, "finalized": self.final}
+            number = tags[params[0]] if params[0] in tags else int(params[0], 16)
+            value = block(number, self.fork) if number <= self.head else None
+        elif method == "eth_sendRawTransaction":
+            value = "0x" + "99" * 32
+        value = self.twist(method, value)
+        return value if isinstance(value, dict) and "error" in value else {"result": value}
+
+
+class Pooled:
+    """A pool with its scripts, and a clock that stands still."""
+
+    def __init__(self, scripts: list[Script], pool: Pool, now: list[float]) -> None:
+        self.scripts, self.pool, self._now = scripts, pool, now
+
+    def advance(self, seconds: float) -> None:
+        self._now[0] += seconds
+
+    def states(self) -> list[str]:
+        return [node.state.value for node in self.pool.nodes]
+
+    def asked(self) -> list[int]:
+        """How often each node was asked, since it was looked at last."""
+        counts = [script.asked.total() for script in self.scripts]
+        for script in self.scripts:
+            script.asked.clear()
+        return counts
+
+
+async def pooled(stack: AsyncExitStack, count: int = 3, quorum: int = 1, tiers: str = "111") -> Pooled:
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    scripts = [Script() for _ in range(count)]
+    urls = [await stack.enter_async_context(serve(script.handle)) for script in scripts]
+    rpcs = [Rpc(url, session=session, guard=no_guard, timeout_s=2.0, family=ETHEREUM) for url in urls]
+    nodes = [Node(rpc, name, int(tier)) for rpc, name, tier in zip(rpcs, "abc", tiers, strict=False)]
+    now = [0.0]
+    return Pooled(scripts, Pool(nodes, chain_id=CHAIN, quorum=quorum, clock=lambda: now[0]), now)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as opened:
+        yield opened
+
+
+async def test_the_next_node_answers_when_one_fails_and_it_comes_back_by_a_probe(
+    stack: AsyncExitStack,
+) -> None:
+    p = await pooled(stack)
+    p.scripts[0].status = 502
+    assert (await heads.latest(p.pool)).number == 10
+    assert p.states() == ["unreachable", "alive", "alive"]
+    p.asked()
+    await heads.latest(p.pool)
+    assert p.asked() == [0, 1, 0]
+    p.scripts[0].status = 200
+    await p.pool.probe()
+    assert p.states()[0] == "unreachable", "its rest is not over"
+    p.advance(1.0)
+    await p.pool.probe()
+    assert p.states()[0] == "alive"
+
+
+async def test_a_lower_tier_is_asked_only_when_the_upper_one_fails(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, tiers="211")
+    await heads.latest(p.pool)
+    assert p.asked()[0] == 0
+    p.scripts[1].status = p.scripts[2].status = 503
+    await heads.latest(p.pool)
+    assert p.asked()[0] == 2  # its chain, and the head
+
+
+async def test_a_node_of_another_chain_is_never_believed(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, count=2)
+    p.scripts[0].chain_id = 1
+    p.scripts[0].head = 99
+    assert (await heads.latest(p.pool)).number == 10
+    assert p.states() == ["wrong_chain", "alive"]
+    p.scripts[1].status = 500
+    with pytest.raises(NodeUnreachable):
+        await heads.latest(p.pool)
+    p.scripts[0].chain_id = CHAIN
+    await p.pool.probe()
+    assert p.states()[0] == "alive"
+
+
+async def test_a_bent_header_is_kept_beside_the_true_one_and_its_node_is_left_alone(
+    stack: AsyncExitStack,
+) -> None:
+    p = await pooled(stack)
+    p.scripts[0].twist = lambda method, value: (
+        {**value, "gasUsed": "0xbad"} if method == heads.BY_NUMBER else value
+    )
+    assert (await heads.latest(p.pool)).number == 10
+    assert p.states() == ["lying", "alive", "alive"]
+    [kept] = p.pool.evidence.pending
+    assert (kept.node, kept.other, kept.refuted) == ("a", "b", True)
+    assert b"0xbad" in kept.answer
+    assert b"0xbad" not in (kept.other_answer or b"")
+    assert b"latest" in kept.request
+    assert p.pool.nodes[0].counters["lies"] == 1
+    p.advance(3_601)
+    p.scripts[0].twist = lambda method, value: value
+    await p.pool.probe()
+    assert p.states()[0] == "alive"
+
+
+async def test_when_every_node_is_refused_nobody_is_locked_out(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, count=2)
+    for script in p.scripts:
+        script.twist = lambda method, value: (
+            {**value, "gasUsed": "0xbad"} if method == heads.BY_NUMBER else value
+        )
+    with pytest.raises(WrongShape):
+        await heads.latest(p.pool)
+    assert p.states() == ["alive", "alive"]
+    assert [kept.other for kept in p.pool.evidence.pending] == [None, None]
+
+
+async def test_a_node_behind_the_pool_is_passed_over_and_when_all_are_the_pool_waits(
+    stack: AsyncExitStack,
+) -> None:
+    p = await pooled(stack, count=2)
+    p.scripts[1].head = 11
+    assert (await heads.latest(p.pool)).number == 10
+    p.scripts[0].head = 8
+    assert (await heads.latest(p.pool)).number == 11
+    p.scripts[1].status = 500
+    with pytest.raises(NodesBehind):
+        await heads.latest(p.pool)
+
+
+async def test_a_height_one_node_lacks_is_asked_of_another(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, count=2)
+    p.scripts[1].head = 20
+    header = await heads.by_number(p.pool, 15)
+    assert header is not None
+    assert await heads.by_number(p.pool, 25) is None
+
+
+async def test_probes_find_who_lags_and_who_syncs(stack: AsyncExitStack) -> None:
+    p = await pooled(stack)
+    p.scripts[0].head = 6
+    p.scripts[1].syncing = {"currentBlock": "0x1"}
+    await p.pool.probe()
+    assert p.states() == ["lagging", "syncing", "alive"]
+    p.asked()
+    await heads.latest(p.pool)
+    assert p.asked() == [0, 0, 1]
+
+
+async def test_a_quorum_on_a_hash_locks_out_who_contradicts_what_is_settled(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, quorum=2)
+    p.scripts[0].fork = 1
+    [header] = await heads.agreed_by_numbers(p.pool, [5], settled=True)
+    assert header is not None
+    assert "0x" + header.hash.hex() == block(5)["hash"]
+    assert p.states() == ["lying", "alive", "alive"]
+    [kept] = p.pool.evidence.pending
+    assert (kept.node, kept.other, kept.why) == ("a", "b", "nodes disagree")
+
+
+async def test_on_what_may_still_change_the_minority_is_only_asked_last(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, quorum=2)
+    p.scripts[0].fork = 1
+    await heads.agreed_by_numbers(p.pool, [10], settled=False)
+    assert p.states() == ["lagging", "alive", "alive"]
+
+
+async def test_without_a_quorum_it_waits_and_keeps_what_was_said(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, quorum=2)
+    for at, script in enumerate(p.scripts):
+        script.fork = at
+    with pytest.raises(NoQuorum):
+        await heads.agreed_by_numbers(p.pool, [5], settled=True)
+    assert len(p.pool.evidence.pending) == 2
+    assert p.states() == ["alive"] * 3
+
+
+async def test_what_is_final_is_what_a_quorum_has_reached(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, quorum=2)
+    p.scripts[0].final, p.scripts[1].final, p.scripts[2].final = 9, 7, 3
+    assert await heads.attested(p.pool, "finalized") == 7
+    p.scripts[1].status = 500
+    assert await heads.attested(p.pool, "finalized") == 7, "it is not taken back"
+    p.scripts[2].status = 500
+    with pytest.raises(NoQuorum):
+        await heads.attested(p.pool, "finalized")
+
+
+async def test_a_node_that_limits_the_rate_is_not_asked_before_it_said(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, count=2)
+    p.scripts[0].status, p.scripts[0].headers = 429, {"Retry-After": "7"}
+    await heads.latest(p.pool)
+    p.scripts[0].status = 200
+    p.scripts[1].status = 429
+    p.advance(6.9)
+    with pytest.raises(RpcError, match="too many requests"):
+        await heads.latest(p.pool)
+    with pytest.raises(RpcError, match="rate limit at every node"):
+        await heads.latest(p.pool)
+    p.advance(0.2)
+    assert (await heads.latest(p.pool)).number == 10
+
+
+async def test_a_transaction_is_offered_to_one_node_alone(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, count=2)
+    await p.pool.probe()
+    p.scripts[0].status = 502
+    with pytest.raises(NodeUnreachable):
+        await p.pool.call("eth_sendRawTransaction", "0x")
+    assert p.scripts[1].asked["eth_sendRawTransaction"] == 0
+    await p.pool.call("eth_sendRawTransaction", "0x")
+    assert p.scripts[1].asked["eth_sendRawTransaction"] == 1
+
+
+async def test_a_verdict_of_the_chain_is_not_asked_for_twice(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, count=2)
+    p.scripts[0].twist = lambda method, value: (
+        {"error": {"code": 3, "message": "execution reverted"}} if method == "eth_call" else value
+    )
+    with pytest.raises(RpcError, match="reverted"):
+        await p.pool.call("eth_call", {})
+    assert p.scripts[1].asked["eth_call"] == 0
+
+
+async def test_a_second_opinion_comes_from_another_node(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, count=2)
+    await p.pool.probe()
+    await heads.latest(p.pool)
+    p.asked()
+    await heads.by_number(p.pool.other(), 3)
+    assert p.asked() == [0, 1]
+    p.scripts[1].status = 500
+    assert await heads.by_number(p.pool.other(), 3) is not None
+
+
+async def test_an_answer_without_end_is_refused(stack: AsyncExitStack) -> None:
+    script = Script()
+    url = await stack.enter_async_context(serve(script.handle))
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    script.twist = lambda method, value: "x" * 10_000
+    with pytest.raises(WrongShape, match="more than 1000 bytes"):
+        await Rpc(url, session=session, guard=no_guard, max_bytes=1_000).call("eth_syncing")
+
+
+class Heights:
+    """A client without a network: a head that goes up and down, or silence."""
+
+    family = ETHEREUM
+
+    def __init__(self) -> None:
+        self.height: int | None = 0
+        self.exchange = None
+
+    def witness(self) -> Heights:
+        return self
+
+    async def call_as(self, shape: Any, method: str, *params: object) -> str:
+        return hex(CHAIN)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.none() | st.integers(0, 50)), min_size=1, max_size=40))
+async def test_a_value_of_the_pool_never_goes_back(moves: list[tuple[int, int | None]]) -> None:
+    clients = [Heights() for _ in range(3)]
+    nodes = [Node(client, name) for client, name in zip(clients, "abc", strict=True)]  # type: ignore[arg-type]
+    pool = Pool(nodes, chain_id=CHAIN, quorum=2)
+
+    async def ask(client: Any) -> int:
+        if client.height is None:
+            raise NodeUnreachable(method="height", why="silent")
+        height: int = client.height
+        return height
+
+    said: dict[str, list[int]] = {"latest": [], "finalized": []}
+    for at, height in moves:
+        clients[at].height = height
+        for name, read in (("latest", pool.rising), ("finalized", pool.attested)):
+            try:
+                said[name].append(await read(name, ask, lambda height: height))
+            except Retryable:
+                continue
+    for heights in said.values():
+        assert heights == sorted(heights)
+
+
+def test_a_nodes_name_holds_no_secret() -> None:
+    urls = ["https://user:pw@a.example/v2/KEY", "http://b:8545?token=x", "http://b:8545"]
+    assert names(urls) == ["a.example", "b:8545#1", "b:8545#2"]
+
+
+def test_states_are_listed_best_first() -> None:
+    assert next(iter(NodeState)) is NodeState.ALIVE
