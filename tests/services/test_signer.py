@@ -11,14 +11,45 @@ from typing import Any
 import msgspec
 import pytest
 import rlp  # type: ignore[import-untyped]
+from coincurve import PrivateKey
+from coincurve._libsecp256k1 import ffi
 from eth_account import Account
 
 from bascule.domain import vault as layout
 from bascule.domain.chain import Address, checksum, parse_address
+from bascule.services.signer import Signer
 from bascule.services.signing_intents import FeeOffer, Intent, SignerRefused
 from bascule.storage import signer_limits, signer_rosters, signer_wallets
 from tests.support.money_out import Crash, Crashing, OpenAs, approver
-from tests.support.signing import ACCOUNT, CHAIN, DEADLINE, FEES, KEY, LIMITS, TOKEN, VAULT, Desk, approval
+from tests.support.signing import (
+    ACCOUNT,
+    CHAIN,
+    DEADLINE,
+    FEES,
+    KEY,
+    LIMITS,
+    SECRET,
+    TOKEN,
+    VAULT,
+    Desk,
+    approval,
+)
+
+
+class FickleKey:
+    """Signs as a KMS without RFC 6979 does, another way each time, once `parties` questions are in its hands."""
+
+    def __init__(self, parties: int) -> None:
+        self._key, self.address, self.parties = PrivateKey(SECRET), KEY.address, parties
+        self.given: set[bytes] = set()
+        self._all_here = asyncio.Barrier(parties)
+
+    async def sign(self, digest: bytes) -> bytes:
+        await self._all_here.wait()
+        salt = ffi.new("unsigned char[32]", len(self.given).to_bytes(32, "big"))
+        signature = self._key.sign_recoverable(digest, hasher=None, custom_nonce=(ffi.NULL, salt))
+        self.given.add(signature)
+        return signature
 
 
 @pytest.fixture
@@ -77,6 +108,18 @@ async def test_same_question_asked_at_once_gets_one_answer(desk: Desk) -> None:
     answers = await asyncio.gather(*(signer.sign(asked) for _ in range(4)))
 
     assert len({answer.raw for answer in answers}) == 1
+    assert await desk.count("signatures") == 1
+
+
+async def test_key_that_never_signs_alike_still_gives_one_answer(desk: Desk) -> None:
+    key = FickleKey(parties=3)
+    signer, asked = Signer(desk.db, [key], desk.clock), desk.pay()
+
+    answers = await asyncio.gather(*(signer.sign(asked) for _ in range(key.parties)))
+
+    assert len(key.given) == key.parties
+    assert len({answer.raw for answer in answers}) == 1
+    assert await signer.sign(asked) == answers[0]
     assert await desk.count("signatures") == 1
 
 

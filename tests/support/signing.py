@@ -25,7 +25,8 @@ from tests.support.money_out_setup import START
 CHAIN = 31_337
 VAULT, TOKEN = Address(b"\x01" * 20), Address(b"\xc0" * 20)
 ACCOUNT = "acct_treasury"
-KEY = LocalKey(b"\x07" * 32)
+SECRET = b"\x07" * 32
+KEY = LocalKey(SECRET)
 FEES = FeeOffer(2_000_000_000, 1_000_000_000, 400_000)
 DEADLINE = int(START.timestamp()) + 1_800
 LIMITS = HardLimits(

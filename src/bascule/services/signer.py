@@ -79,10 +79,10 @@ class Signer:
         self._failpoints.hit("signer.after_intent_commit")
         signed = tx.signed(await key.sign(tx.digest()))
         async with self._db.transaction() as conn:
-            await signer_ledger.insert_signature(conn, slot, Signature(signed.hash, signed.raw, tx.fees))
+            kept = await signer_ledger.keep_signature(conn, slot, Signature(signed.hash, signed.raw, tx.fees))
             self._failpoints.hit("signer.before_bytes_commit")
         self._failpoints.hit("signer.after_bytes_commit")
-        return Signed(signed.hash, signed.raw)
+        return Signed(kept.tx_hash, kept.raw)
 
     async def _commit_meaning(
         self, conn: Connection, intent: Intent, tx: UnsignedTx, slot: SlotKey

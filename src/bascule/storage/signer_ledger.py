@@ -123,8 +123,8 @@ async def signatures(conn: Connection, key: SlotKey) -> list[Signature]:
     ]
 
 
-async def insert_signature(conn: Connection, key: SlotKey, signature: Signature) -> None:
-    """Keeps the bytes; once this is committed they may leave."""
+async def keep_signature(conn: Connection, key: SlotKey, signature: Signature) -> Signature:
+    """The bytes that may leave once this is committed: these, or those the nonce has at the same fees."""
     await Q.run(
         conn,
         "insert_signature",
@@ -135,6 +135,8 @@ async def insert_signature(conn: Connection, key: SlotKey, signature: Signature)
         max_priority_fee_per_gas=signature.fees.max_priority_fee_per_gas,
         gas=signature.fees.gas,
     )
+    [kept] = [known for known in await signatures(conn, key) if known.fees == signature.fees]
+    return kept
 
 
 async def insert_refusal(

@@ -40,11 +40,12 @@ SELECT tx_hash, raw, max_fee_per_gas, max_priority_fee_per_gas, gas FROM signer.
  ORDER BY max_fee_per_gas DESC
 
 -- name: insert_signature
--- Keeps signed bytes before they leave; the same bytes again change nothing.
+-- Keeps signed bytes before they leave; a nonce at the same fees keeps what it has. No constraint is named: of two
+-- inserts at once the second one may meet either, and only a conflict that names none waits for both.
 INSERT INTO signer.signatures (tx_hash, chain_id, wallet, nonce, max_fee_per_gas, max_priority_fee_per_gas, gas, raw)
 VALUES (%(tx_hash)s, %(chain_id)s, %(wallet)s, %(nonce)s, %(max_fee_per_gas)s, %(max_priority_fee_per_gas)s, %(gas)s,
         %(raw)s)
-ON CONFLICT (tx_hash) DO NOTHING
+ON CONFLICT DO NOTHING
 
 -- name: insert_refusal
 -- A question that was refused, as it was asked.
