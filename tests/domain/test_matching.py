@@ -140,6 +140,16 @@ def test_excess_below_a_base_unit_is_credited_not_cut_in_two() -> None:
     assert verdict.decisions["a"].amount_applied == 101
 
 
+@pytest.mark.parametrize("decimals", [0, 6, 18])
+def test_an_amount_beyond_belief_is_held_and_counts_for_nothing(decimals: int) -> None:
+    beyond = paid("a", 0, amount=2**256 - 1, decimals=decimals)
+
+    verdict = decide(terms(), OPEN, [beyond, paid("b", 100, 2)], {})
+
+    assert verdict.decisions["a"] == Decision(UNAPPLIED, Reason.HELD, 0)
+    assert (verdict.received, verdict.flags) == (100 * UNIT, frozenset({Flag.HELD}))
+
+
 def test_a_payment_after_full_cover_is_a_duplicate() -> None:
     verdict = decide(terms(), OPEN, [paid("a", 100, 1), paid("b", 100, 2)], {})
 

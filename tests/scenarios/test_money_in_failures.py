@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from bascule.chain.errors import IncompleteAnswer, WrongChain, WrongShape
+from bascule.domain.chain import checksum
 from bascule.domain.errors import Retryable
 from bascule.storage import tokens
 from bascule.storage.leases import LeaseLost
+from tests.support.chain import calldata
 from tests.support.fault_proxy import fault_proxy
 from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
 from tests.support.nodes import lying_node, resealed
@@ -238,6 +240,24 @@ async def test_a_token_that_is_suspended_takes_nothing_back_and_stops_no_other_p
     shown = await b.shown(intent)
     assert (shown["status"], shown["amount_received"]) == ("requires_action", "4.000000")
     assert [d["unapplied_reason"] for d in await b.deposits()] == [None, "unsupported_token"]
+
+
+async def test_an_amount_beyond_belief_is_held_and_stops_no_other_payment(b: Bridge) -> None:
+    """In the currency's finer units it has more digits than a total on disk can have."""
+    watcher = await b.started()
+    intent = await b.intent("10.00")
+    mint = calldata("mint(address,uint256)", [deposit_address(intent), 2**255])
+    await b.node.send(b.account(0), to=checksum(b.token.contract), data=mint)
+    await b.mine()
+    await b.settle_down(watcher)
+    assert (await b.shown(intent))["amount_received"] == "0.000000"
+
+    await b.pay(intent, "10.00")
+    await b.finalize(watcher)
+
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert [d["unapplied_reason"] for d in await b.deposits()] == ["held", None]
+    assert "payment_intent.held" in await b.events()
 
 
 async def test_payments_that_were_final_before_the_chain_was_first_watched_are_found(b: Bridge) -> None:

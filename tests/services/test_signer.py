@@ -37,7 +37,7 @@ from tests.support.signing import (
 
 
 class FickleKey:
-    """Signs as a KMS without RFC 6979 does, another way each time, once `parties` questions are in its hands."""
+    """Signs another way each time, as a KMS without RFC 6979 does, once `parties` questions have come."""
 
     def __init__(self, parties: int) -> None:
         self._key, self.address, self.parties = PrivateKey(SECRET), KEY.address, parties

@@ -23,6 +23,9 @@ from bascule.domain.payment_intent import (
     threshold,
 )
 
+# 10^-18 units. No request is for more than 10^36 of them; what is beyond this is a mistake, or a node's lie.
+# Amounts up to it can be added up for ever within the 78 digits that a sum has on disk.
+MOST_BELIEVED = 10**54
 # History, which rows of today cannot tell; whoever sees it happen adds it, and it stays.
 STICKY = frozenset({Flag.EXPIRED, Flag.REORGED, Flag.REVERSED})
 
@@ -197,6 +200,7 @@ def _refusal(
         (intent_state is IntentState.CANCELED, Reason.INTENT_CLOSED),
         (deposit.block_time > terms.closes_at, Reason.INTENT_CLOSED),
         (received >= terms.due.units, Reason.ALREADY_PAID),
+        (deposit.units > MOST_BELIEVED, Reason.HELD),
         (terms.late == "hold" and deposit.block_time > terms.expires_at, Reason.HELD),
     )
     return next((reason for broken, reason in rules if broken), None)
