@@ -96,7 +96,7 @@ BOUNDARIES: tuple[Boundary, ...] = (
     Boundary("setup", "send", "sent by the next start", "perhaps mined; the next start looks first"),
     Boundary("setup", "commit", AGAIN, "accounts, network and limits are there"),
     Boundary("setup", "keys", AGAIN, "keys nobody knows; the next start makes others"),
-    Boundary("chain", "append", "the block is lost, and with it what waited", "the block is kept"),
+    Boundary("chain", "append", "the block is lost, what waited waits on", "the block is kept"),
 )  # fmt: skip
 FAILPOINTS: tuple[str, ...] = tuple(name for boundary in BOUNDARIES for name in boundary.names)
 _KNOWN = frozenset(FAILPOINTS)

@@ -1,5 +1,9 @@
 """A gas spike and a transaction that fell out of the pool, on demand."""
 
+import asyncio
+import threading
+from contextlib import suppress
+
 import pytest
 
 from tests.support.chain import LocalNode, RpcFailure
@@ -63,6 +67,38 @@ async def test_dropped_transaction_is_forgotten_and_may_come_again(node: LocalNo
     assert await node.rpc("eth_sendRawTransaction", raw) == tx_hash
     await node.dev.mine()
     assert (await node.rpc("eth_getTransactionReceipt", tx_hash))["status"] == "0x1"
+
+
+async def while_a_block_is_mined(node: LocalNode, method: str, argument: object) -> object:
+    """Asks it after the block was begun and before it is there."""
+    held = threading.Event()
+    busy = asyncio.create_task(node.dev.chain.evm(lambda _: held.wait()))
+    mining = asyncio.create_task(node.dev.mine())
+    await asyncio.sleep(0)
+    asked = asyncio.create_task(node.rpc(method, argument))
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(asked), 0.2)
+    held.set()
+    await asyncio.gather(busy, mining)
+    return await asked
+
+
+async def test_transaction_said_to_be_dropped_is_in_no_block_that_was_begun_before(node: LocalNode) -> None:
+    tx_hash = await node.send(node.accounts[0], to=node.accounts[1].address)
+
+    dropped = await while_a_block_is_mined(node, "bascule_dropTransaction", tx_hash)
+
+    mined = await node.rpc("eth_getTransactionReceipt", tx_hash)
+    assert (dropped is None) == (mined is not None)
+
+
+async def test_spike_set_while_a_block_is_mined_is_the_next_blocks(node: LocalNode) -> None:
+    await node.rpc("bascule_setBaseFee", {"baseFee": SPIKE})
+
+    await while_a_block_is_mined(node, "bascule_setBaseFee", {"baseFee": 2 * SPIKE})
+    await node.dev.mine()
+
+    assert [await base_fee(node, hex(number)) for number in (1, 2)] == [SPIKE, 2 * SPIKE]
 
 
 @pytest.mark.parametrize(

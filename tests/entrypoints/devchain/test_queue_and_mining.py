@@ -12,6 +12,7 @@ from bascule.entrypoints.devchain.pool import Limits
 from bascule.entrypoints.devchain.reads import Reads
 from bascule.entrypoints.devchain.state import StateReads
 from tests.support.chain import LocalNode, RpcFailure, local_node
+from tests.support.money_in import Crash, Crashing
 
 
 async def refusal(node: LocalNode, raw: str) -> str:
@@ -185,6 +186,20 @@ async def test_waiting_transactions_survive_a_restart_except_what_is_spoilt(tmp_
         await node.dev.mine()
         receipts = [await node.rpc("eth_getTransactionReceipt", tx_hash) for tx_hash in kept]
     assert [receipt is not None for receipt in receipts] == [True, True, False]
+
+
+async def test_transaction_too_cheap_for_the_fork_survives_a_death_right_behind_it(tmp_path: Path) -> None:
+    """It is in no block any more, and the journal had forgotten it as mined."""
+    async with local_node(data_dir=tmp_path) as node:
+        mined = await node.transact(node.accounts[0], to=node.accounts[1].address)
+    with pytest.raises(Crash):
+        async with local_node(data_dir=tmp_path, failpoints=Crashing("chain.after_append")) as node:
+            await node.rpc("bascule_setBaseFee", {"baseFee": 40 * 10**9, "blocks": 2})
+            await node.dev.reorg(1)
+
+    async with local_node(data_dir=tmp_path) as node:
+        found = await node.rpc("eth_getTransactionByHash", mined["transactionHash"])
+    assert found["blockNumber"] is None
 
 
 async def test_journal_forgets_what_was_mined_long_ago(

@@ -71,7 +71,7 @@ class LocalChain:
         self.distances = {"safe": safe, "finalized": finalized}
         self.time_offset = 0
         # base fees that the next blocks will have whatever EIP-1559 says, in wei
-        self.set_base_fees: list[int] = []
+        self._set_base_fees: list[int] = []
         self._clock = clock
         self._snapshots: list[Snapshot] = []
         self._preview: Preview | None = None
@@ -124,7 +124,7 @@ class LocalChain:
     @property
     def next_base_fee(self) -> int:
         """The base fee of the next block, in wei."""
-        return self.set_base_fees[0] if self.set_base_fees else self.index.head.next_base_fee
+        return self._set_base_fees[0] if self._set_base_fees else self.index.head.next_base_fee
 
     def set_finality(self, safe: int | None = None, finalized: int | None = None) -> None:
         """Sets how many blocks the tags stay behind the head; what is not given stays as it is."""
@@ -146,13 +146,19 @@ class LocalChain:
             self.feed.pending(promoted)
         return bytes(tx.hash)
 
-    def forget(self, tx_hash: bytes) -> bool:
+    async def forget(self, tx_hash: bytes) -> bool:
         """Drops a waiting transaction, as a full pool does, for good; False if none with that hash waits."""
-        if self.pool.get(tx_hash) is None:
-            return False
-        self.pool.discard([tx_hash])
-        self._journal.replace(self.pool.raws())
-        return True
+        async with self._changing:
+            if self.pool.get(tx_hash) is None:
+                return False
+            self.pool.discard([tx_hash])
+            self._journal.replace(self.pool.raws())
+            return True
+
+    async def set_base_fee(self, base_fee: int, blocks: int) -> None:
+        """Sets the base fee (wei) of so many next blocks, instead of what was set before."""
+        async with self._changing:
+            self._set_base_fees = [base_fee] * blocks
 
     async def mine(self, count: int = 1, timestamp: int | None = None) -> Block:
         """Mines blocks, the first one with all that waits and fits, and returns the last.
@@ -186,6 +192,7 @@ class LocalChain:
             raws = [tx.raw for block in replaced for tx in block.transactions if tx.hash not in drop]
             returned = await self.evm(lambda evm: [evm.decode(raw) for raw in raws])
             self.pool.discard(drop)
+            self._journal.append([tx.encode() for tx in returned])
             times = [*(block.time for block in replaced), None]
             waiting = [*(tx for tx in returned if tx.hash not in drop), *self.pool.all()]
             accounts = await self._extend(keep, times, waiting)
@@ -225,7 +232,7 @@ class LocalChain:
         """
         parent = self.index.blocks[keep - 1]
         now = int(self._clock()) + self.time_offset
-        base_fees = self.set_base_fees[: len(times)]
+        base_fees = self._set_base_fees[: len(times)]
         senders = {tx.sender for tx in waiting} | self.pool.senders().keys()
 
         def build(evm: Evm) -> tuple[Change, tuple[bytes, ...], Mapping[bytes, Account]]:
@@ -243,7 +250,7 @@ class LocalChain:
 
         change, spent, accounts = await self.evm(build)
         removed = self._publish(change)
-        del self.set_base_fees[: len(base_fees)]
+        del self._set_base_fees[: len(base_fees)]
         self.pool.discard(spent)
         promoted = self.pool.settle(accounts, self.index.head.gas_limit)
         self.feed.moved(removed, change.blocks)

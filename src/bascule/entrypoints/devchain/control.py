@@ -74,12 +74,12 @@ class Controls:
         head = await self._chain.reorg(params.quantity(fields.get("depth"), "depth"), hashes)
         return {"number": hex(head.number), "hash": encode.data(head.hash)}
 
-    def drop_transaction(self, tx_hash: object) -> str | None:
+    async def drop_transaction(self, tx_hash: object) -> str | None:
         """bascule_dropTransaction: forgets a waiting transaction, as a full pool does; null if none waits."""
         wanted = params.data(tx_hash, "transaction hash", 32)
-        return encode.data(wanted) if self._chain.forget(wanted) else None
+        return encode.data(wanted) if await self._chain.forget(wanted) else None
 
-    def set_base_fee(self, options: object) -> dict[str, str]:
+    async def set_base_fee(self, options: object) -> dict[str, str]:
         """bascule_setBaseFee: `{baseFee, blocks}`, wei for so many blocks (1); then EIP-1559 goes on."""
         fields = params.members(options, "options", frozenset({"baseFee", "blocks"}))
         base_fee = params.quantity(fields.get("baseFee"), "baseFee")
@@ -88,7 +88,7 @@ class Controls:
             raise invalid_params(f"baseFee: at most {MAX_BASE_FEE}")
         if not 1 <= count <= MAX_BLOCKS:
             raise invalid_params(f"blocks: from 1 to {MAX_BLOCKS}")
-        self._chain.set_base_fees[:] = [base_fee] * count
+        await self._chain.set_base_fee(base_fee, count)
         return {"baseFee": hex(base_fee), "blocks": hex(count)}
 
     def set_finality(self, options: object) -> dict[str, int]:
