@@ -33,7 +33,7 @@ def is_send(call: ast.Call) -> bool:
     return (
         (function.attr in {"post", "request"} and receiver in TALKS)
         or (function.attr == "sign" and receiver in {"signer", "_signer"})
-        or (function.attr == "write" and receiver == "os")
+        or (function.attr == "write" and receiver in {"os", "file"})
     )
 
 
