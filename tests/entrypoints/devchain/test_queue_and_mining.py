@@ -192,9 +192,9 @@ async def test_transaction_too_cheap_for_the_fork_survives_a_death_right_behind_
     """It is in no block any more, and the journal had forgotten it as mined."""
     async with local_node(data_dir=tmp_path) as node:
         mined = await node.transact(node.accounts[0], to=node.accounts[1].address)
-    with pytest.raises(Crash):
-        async with local_node(data_dir=tmp_path, failpoints=Crashing("chain.after_append")) as node:
-            await node.rpc("bascule_setBaseFee", {"baseFee": 40 * 10**9, "blocks": 2})
+    async with local_node(data_dir=tmp_path, failpoints=Crashing("chain.after_append")) as node:
+        await node.rpc("bascule_setBaseFee", {"baseFee": 40 * 10**9, "blocks": 2})
+        with pytest.raises(Crash):
             await node.dev.reorg(1)
 
     async with local_node(data_dir=tmp_path) as node:
