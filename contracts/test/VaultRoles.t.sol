@@ -9,7 +9,14 @@ import {vm} from "./support/Vm.sol";
 
 /// @notice Who may do what beside `pay`, whoever asks
 contract VaultRolesTest is VaultStage {
-    function test_owners_methods_refuse_everyone_else(address caller, uint32 lane, address any, uint96 amount) public {
+    function test_owners_methods_refuse_everyone_else(
+        uint256 seed,
+        address stranger,
+        uint32 lane,
+        address any,
+        uint96 amount
+    ) public {
+        address caller = anybody(seed, stranger);
         vm.assume(caller != owner && caller != address(0) && caller != address(vm));
         bytes memory why = abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, caller);
         refuseCall(caller, abi.encodeCall(vault.unpause, ()), why);
@@ -22,14 +29,16 @@ contract VaultRolesTest is VaultStage {
         refuseCall(caller, abi.encodeCall(vault.acceptOwnership, ()), why);
     }
 
-    function test_guardians_methods_refuse_everyone_else(address caller, uint32 lane) public {
+    function test_guardians_methods_refuse_everyone_else(uint256 seed, address stranger, uint32 lane) public {
+        address caller = anybody(seed, stranger);
         vm.assume(caller != guardian && caller != address(vm));
         bytes memory why = abi.encodeWithSelector(PayoutVault.NotGuardian.selector, caller, guardian);
         refuseCall(caller, abi.encodeCall(vault.pause, ()), why);
         refuseCall(caller, abi.encodeCall(vault.retireLane, (lane)), why);
     }
 
-    function test_cancellers_method_refuses_everyone_else(address caller, uint256[] memory ids) public {
+    function test_cancellers_method_refuses_everyone_else(uint256 seed, address stranger, uint256[] memory ids) public {
+        address caller = anybody(seed, stranger);
         vm.assume(caller != canceller && caller != address(vm));
         bytes memory why = abi.encodeWithSelector(PayoutVault.NotCanceller.selector, caller, canceller);
         refuseCall(caller, abi.encodeCall(vault.cancel, (ids)), why);

@@ -62,6 +62,12 @@ abstract contract VaultStage {
         }
     }
 
+    /// @dev Mostly somebody with a role, whom chance alone would hardly find, else the stranger.
+    function anybody(uint256 seed, address stranger) internal view returns (address) {
+        address[5] memory known = [owner, operator, guardian, canceller, treasury];
+        return seed % 8 < known.length ? known[seed % 8] : stranger;
+    }
+
     function payee(uint256 number) internal pure returns (address) {
         return address(uint160(uint256(keccak256(abi.encode("payee", number)))));
     }
