@@ -29,16 +29,26 @@ class BadConfiguration(Rejected):
 
 
 @dataclass(frozen=True, slots=True)
-class ChainSettings:
-    """One network's nodes. rpc: URLs in order of preference; poll_interval_ms: between looks at the head.
+class NodeSettings:
+    """One node. tier: lower ones are asked first; of one tier, the one named first."""
 
-    contracts: the roles of our contracts there, when we are the ones who deploy them.
+    url: str
+    tier: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSettings:
+    """One network's nodes. rpc: at least one; poll_interval_ms: between looks at the head.
+
+    quorum: how many nodes must say the same before it is final; contracts: the roles of our contracts there,
+    when we are the ones who deploy them.
     """
 
     id: int
     name: str
-    rpc: tuple[str, ...]
+    rpc: tuple[NodeSettings, ...]
     poll_interval_ms: int = 500
+    quorum: int = 1
     contracts: ChainContracts | None = None
 
 
@@ -190,13 +200,19 @@ def _chain(table: Any) -> ChainSettings:
     nodes = tuple(_node(node) for node in table.get("rpc") or ())
     if not nodes:
         raise ValueError(f"names no node (rpc) of chain {chain_id}")
-    if (quorum := between(1, 99)(table.get("quorum", 1))) > 1:
-        raise ValueError(f"asks for a quorum of {quorum}; one node is believed so far, so only 1 is possible")
+    if len({node.url for node in nodes}) != len(nodes):
+        raise ValueError(f"names a node (rpc) of chain {chain_id} twice")
+    if (quorum := between(1, 99)(table.get("quorum", 1))) > len(nodes):
+        raise ValueError(
+            f"asks for a quorum of {quorum} on chain {chain_id}, which has {len(nodes)} (rpc);"
+            " add nodes or lower it"
+        )
     return ChainSettings(
         id=chain_id,
         name=text(table.get("name", f"chain-{chain_id}")),
         rpc=nodes,
         poll_interval_ms=between(10, 600_000)(table.get("poll_interval_ms", 500)),
+        quorum=quorum,
         contracts=_chain_contracts(chain_id, table["contracts"]) if "contracts" in table else None,
     )
 
@@ -208,5 +224,8 @@ def _chain_contracts(chain_id: int, given: Any) -> ChainContracts:
         raise ValueError(f"(contracts of chain {chain_id}) {error}") from None
 
 
-def _node(given: Any) -> str:
-    return http_url(given.get("url") if isinstance(given, dict) else given)
+def _node(given: Any) -> NodeSettings:
+    table = given if isinstance(given, dict) else {"url": given}
+    if odd := sorted(table.keys() - {"url", "tier"}):
+        raise ValueError(f"has an entry of a node (rpc) it does not know: {odd[0]!r}")
+    return NodeSettings(http_url(table.get("url")), between(1, 99)(table.get("tier", 1)))

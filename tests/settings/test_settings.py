@@ -6,6 +6,7 @@ import pytest
 
 from bascule import settings
 from bascule.settings import BadConfiguration
+from bascule.settings_parse import NodeSettings
 
 
 def refused(environ: dict[str, str]) -> BadConfiguration:
@@ -38,16 +39,48 @@ def test_chains_come_from_tables_with_urls_taken_from_variables(tmp_path: Path) 
 
     loaded = settings.load({"BASCULE_CONFIG": str(file), "NODE": "https://node.example/key"})
 
-    assert loaded.chain(8453) == settings.ChainSettings(8453, "base", ("https://node.example/key",), 100)
+    assert loaded.chain(8453) == settings.ChainSettings(
+        8453, "base", (NodeSettings("https://node.example/key"),), 100
+    )
     assert "NODE, which is not set" in str(refused({"BASCULE_CONFIG": str(file)}))
+
+
+def test_a_chain_names_several_nodes_by_tier_and_how_many_must_agree(tmp_path: Path) -> None:
+    file = tmp_path / "bascule.toml"
+    file.write_text(
+        "[[chains]]\nid = 1\nquorum = 2\n"
+        'rpc = [{ url = "http://a" }, "http://b", { url = "http://c", tier = 2 }]\n'
+    )
+
+    chain = settings.load({"BASCULE_CONFIG": str(file)}).chain(1)
+
+    nodes = (NodeSettings("http://a"), NodeSettings("http://b"), NodeSettings("http://c", 2))
+    assert (chain.rpc, chain.quorum) == (nodes, 2)
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ('quorum = 2\nrpc = ["http://a"]', "quorum of 2 on chain 1, which has 1"),
+        ('quorum = 0\nrpc = ["http://a"]', "not a whole number from 1"),
+        ('rpc = ["http://a", "http://a"]', "a node .rpc. of chain 1 twice"),
+        ('rpc = [{ url = "http://a", tier = 0 }]', "not a whole number from 1"),
+        ('rpc = [{ url = "http://a", weight = 1 }]', "does not know: 'weight'"),
+    ],
+)
+def test_nodes_that_cannot_be_used_stop_the_start(tmp_path: Path, table: str, says: str) -> None:
+    file = tmp_path / "bascule.toml"
+    file.write_text(f"[[chains]]\nid = 1\n{table}\n")
+    with pytest.raises(BadConfiguration, match=says):
+        settings.load({"BASCULE_CONFIG": str(file)})
 
 
 def test_chains_come_from_pairs_in_the_environment() -> None:
     loaded = settings.load({"BASCULE_CHAINS": "1=http://a:1 31337=http://b:2"})
 
     assert [(chain.id, chain.rpc) for chain in loaded.chains] == [
-        (1, ("http://a:1",)),
-        (31337, ("http://b:2",)),
+        (1, (NodeSettings("http://a:1"),)),
+        (31337, (NodeSettings("http://b:2"),)),
     ]
     with pytest.raises(BadConfiguration, match="names no node of chain 5"):
         loaded.chain(5)

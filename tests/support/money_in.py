@@ -15,8 +15,10 @@ from typing import Any, LiteralString
 import aiohttp
 
 from bascule.chain import families
+from bascule.chain.caller import Caller
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, Hash, checksum, parse_address
+from bascule.domain.disagreement import Disagreement
 from bascule.domain.finality import FinalityPolicy
 from bascule.domain.money import parse_amount
 from bascule.entrypoints.devchain.accounts import DevAccount
@@ -27,6 +29,7 @@ from bascule.services.outbox import Outbox
 from bascule.services.seams import SystemEntropy
 from bascule.services.watcher import Watcher
 from bascule.storage import accounts, addresses, ledger, networks, tokens, transfers
+from bascule.storage import disagreements as kept
 from bascule.storage.database import Database
 from bascule.storage.networks import Network
 from bascule.storage.tokens import Token
@@ -100,12 +103,15 @@ class Bridge:
         )
 
     def watcher(
-        self, url: str | None = None, failpoints: Failpoints = NO_FAILPOINTS, **options: Any
+        self, node: str | Caller | None = None, failpoints: Failpoints = NO_FAILPOINTS, **options: Any
     ) -> Watcher:
-        """A new watcher process's watcher; the lease is the newest one's as soon as others let go."""
+        """A new watcher process's watcher; the lease is the newest one's as soon as others let go.
+
+        node: the true one, one at another URL, or a pool.
+        """
         made = Watcher(
             self.db,
-            self.rpc(url),
+            self.rpc(node) if node is None or isinstance(node, str) else node,
             self.network,
             clock=self.clock,
             entropy=SystemEntropy(),
@@ -182,6 +188,11 @@ class Bridge:
     async def stored(self) -> list[Transfer]:
         async with self.db.read() as conn:
             return await transfers.canonical(conn, self.network.chain_id)
+
+    async def disagreements(self) -> list[Disagreement]:
+        """What nodes said that cannot both be true, as it is stored."""
+        async with self.db.read() as conn:
+            return await kept.every(conn, self.network.chain_id)
 
     async def events(self) -> list[str]:
         """The types of all events, in the order in which they were written."""

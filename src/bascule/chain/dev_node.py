@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.hexes import number
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Hash, hex32
 from bascule.domain.errors import Rejected
 
@@ -21,7 +21,7 @@ Way = tuple[Any, ...]
 class DevNode:
     """One development node. Every method raises Rejected where the node has no such control or refuses it."""
 
-    def __init__(self, rpc: Rpc) -> None:
+    def __init__(self, rpc: Caller) -> None:
         self.rpc = rpc
 
     async def mine(self, blocks: int) -> None:

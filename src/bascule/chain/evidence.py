@@ -3,10 +3,12 @@
 from collections import deque
 from dataclasses import dataclass
 
-# Of each answer; a longer one is cut, and its length says so.
-KEPT_BYTES = 256 * 1024
+from bascule.domain.disagreement import KEPT_BYTES, Disagreement
+
 # Between two looks of who stores them; beyond, the newest are counted and forgotten.
 PENDING = 32
+# So many are remembered, so that one that is told again at every look is kept once.
+REMEMBERED = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,30 +19,13 @@ class Exchange:
     answer: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """An answer that contradicts a hash, or another node's. other: None when no second node answered.
-
-    node, other: names of nodes, without secrets; refuted: whether the first one is proven wrong.
-    """
-
-    node: str
-    other: str | None
-    why: str
-    refuted: bool
-    request: bytes
-    answer: bytes
-    answer_size: int
-    other_answer: bytes | None
-    other_size: int | None
-
-
 class Evidence:
-    """Disagreements in the order in which they were seen, each once until it is dropped."""
+    """Disagreements in the order in which they were first seen. lost: how many there was no room for."""
 
     def __init__(self) -> None:
         self.lost = 0
         self._pending: deque[Disagreement] = deque()
+        self._seen: dict[tuple[str, str | None, str], None] = {}
 
     @property
     def pending(self) -> list[Disagreement]:
@@ -55,14 +40,17 @@ class Evidence:
     def keep(
         self, told: tuple[str, Exchange], against: tuple[str, Exchange] | None, why: str, *, refuted: bool
     ) -> None:
-        """Keeps a node's answer beside the one that contradicts it."""
+        """Keeps a node's answer beside the one that contradicts it, unless it was kept before."""
         node, said = told
         other, true = against or (None, None)
-        if any((d.node, d.other, d.why) == (node, other, why) for d in self._pending):
+        if (node, other, why) in self._seen:
             return
         if len(self._pending) >= PENDING:
             self.lost += 1
             return
+        self._seen[node, other, why] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
         self._pending.append(
             Disagreement(
                 node=node,

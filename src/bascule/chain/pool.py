@@ -34,6 +34,8 @@ from bascule.domain.errors import BasculeError
 
 T = TypeVar("T")
 
+# Between two looks at every node of a pool.
+PROBE_S = 15.0
 # Bytes are offered to one node at a time: what a second one says of them would hide what the first did.
 _ONE_NODE = frozenset({"eth_sendRawTransaction"})
 # Refusals that are about the node, not about what was asked.
@@ -169,8 +171,9 @@ class Pool:
         won = bool(ballots) and len(ballots[0][1]) >= self._quorum
         for told, answers in ballots[1:]:
             if _contradict(told, ballots[0][0]):
+                why = f"nodes disagree: {_shown(told)} against {_shown(ballots[0][0])}"
                 for answer in answers:
-                    self._keep(answer, ballots[0][1][0], "nodes disagree", lies=won and settled)
+                    self._keep(answer, ballots[0][1][0], why, lies=won and settled)
                     if won and not settled:
                         answer.node.strayed()
         if not won:
@@ -329,3 +332,9 @@ def pool(rpcs: Sequence[tuple[Rpc, int]], *, chain_id: int, quorum: int = 1) -> 
 def _contradict(told: Sequence[object], against: Sequence[object]) -> bool:
     """Whether two nodes say different things of the same place; not knowing contradicts nothing."""
     return any(a != b for a, b in zip(told, against, strict=True) if a is not None and b is not None)
+
+
+def _shown(told: Sequence[object]) -> str:
+    """What a node says, short enough for a line."""
+    words = ["0x" + each.hex() if isinstance(each, bytes) else str(each) for each in told]
+    return ", ".join(words[:1] if len(words) == 1 else [words[0], "…", words[-1]])

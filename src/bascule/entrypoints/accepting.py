@@ -12,8 +12,8 @@ from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
 from bascule.chain.abi import artifact
+from bascule.chain.caller import Caller
 from bascule.chain.errors import RpcError
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import Rejected
 from bascule.domain.ids import Prefix
@@ -29,7 +29,7 @@ CURRENCY = re.compile(r"[a-z0-9]{2,12}")
 
 async def accept(
     db: Database,
-    rpc: Rpc,
+    rpc: Caller,
     network: Network,
     contract: Address,
     currency: str | None,
@@ -60,7 +60,7 @@ async def accept(
     return known
 
 
-async def _decimals(rpc: Rpc, contract: Address) -> int:
+async def _decimals(rpc: Caller, contract: Address) -> int:
     answer = await _ask(rpc, contract, "decimals")
     found = int.from_bytes(answer, "big") if len(answer) == 32 else None
     if found is None or found > SCALE:
@@ -73,7 +73,7 @@ async def _decimals(rpc: Rpc, contract: Address) -> int:
     return found
 
 
-async def _text(rpc: Rpc, contract: Address, method: str) -> str:
+async def _text(rpc: Caller, contract: Address, method: str) -> str:
     """A text the token says of itself; empty when it says none (ERC-20 leaves both to it)."""
     try:
         return str(decode(["string"], await _ask(rpc, contract, method))[0]).strip()
@@ -81,7 +81,7 @@ async def _text(rpc: Rpc, contract: Address, method: str) -> str:
         return ""
 
 
-async def _ask(rpc: Rpc, contract: Address, method: str) -> bytes:
+async def _ask(rpc: Caller, contract: Address, method: str) -> bytes:
     call = {"to": "0x" + contract.hex(), "data": "0x" + artifact("TestDollar").calldata(method).hex()}
     try:
         return bytes.fromhex((await rpc.call_as(str, "eth_call", call, "latest"))[2:])

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from bascule.chain import deployed, heads
-from bascule.chain.rpc import Rpc
+from bascule.chain.caller import Caller
 from bascule.domain.chain import Address
 from bascule.domain.errors import BasculeError
 from bascule.entrypoints import wiring
@@ -37,7 +37,11 @@ async def examine(settings: Settings) -> list[Finding]:
     async with wiring.nodes(settings, lambda: None) as rpcs:
         for chain in settings.chains:
             rpc = rpcs[chain.id]
-            findings.append(await _check(f"node of {chain.name}", partial(_node, rpc, chain)))
+            for node in rpc.nodes:
+                called = (
+                    f"node {node.name} of {chain.name}" if len(rpc.nodes) > 1 else f"node of {chain.name}"
+                )
+                findings.append(await _check(called, partial(_node, node.rpc, chain)))
             places = {each.address: each.contract for each in settings.deployments if each.chain == chain.id}
             if places:
                 findings.append(await _check(f"contracts on {chain.name}", partial(_contracts, rpc, places)))
@@ -75,7 +79,7 @@ async def _database(settings: Settings, role: str) -> str:
     return f"PostgreSQL {found['version'].split()[0]}, login {found['login']}, schema current"
 
 
-async def _node(rpc: Rpc, chain: ChainSettings) -> str:
+async def _node(rpc: Caller, chain: ChainSettings) -> str:
     """Right chain, fresh head, and the tags that finality needs."""
     began = time.monotonic()
     await heads.require_chain(rpc, chain.id)
@@ -89,7 +93,7 @@ async def _node(rpc: Rpc, chain: ChainSettings) -> str:
     return f"chain {chain.id}, block {latest.number}, {behind} behind is final, {took:.0f} ms"
 
 
-async def _contracts(rpc: Rpc, places: dict[Address, str]) -> str:
+async def _contracts(rpc: Caller, places: dict[Address, str]) -> str:
     """Each has the code this version knows; `bascule contracts verify` looks at their roles too."""
     await deployed.require_code(rpc, places)
     return f"{len(places)} have the code of abi/"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 
 from bascule.chain import families, heads
+from bascule.chain.pool import PROBE_S, Pool, pool
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import Halted, Rejected
@@ -94,19 +95,35 @@ async def database(settings: Settings, role: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def nodes(settings: Settings, guard: Callable[[], None]) -> AsyncIterator[dict[int, Rpc]]:
-    """A client of each configured chain's first node."""
+async def nodes(settings: Settings, guard: Callable[[], None]) -> AsyncIterator[dict[int, Pool]]:
+    """Each configured chain's nodes, probed from time to time where there are several."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32)) as session:
-        yield {
-            chain.id: Rpc(
-                chain.rpc[0],
-                session=session,
-                guard=guard,
-                timeout_s=settings.rpc_timeout_s,
-                family=families.of(chain.id),
+
+        def client(url: str, chain_id: int) -> Rpc:
+            family = families.of(chain_id)
+            return Rpc(url, session=session, guard=guard, timeout_s=settings.rpc_timeout_s, family=family)
+
+        pools = {
+            chain.id: pool(
+                [(client(node.url, chain.id), node.tier) for node in chain.rpc],
+                chain_id=chain.id,
+                quorum=chain.quorum,
             )
             for chain in settings.chains
         }
+        probing = asyncio.create_task(_probe([each for each in pools.values() if len(each.nodes) > 1]))
+        try:
+            yield pools
+        finally:
+            probing.cancel()
+            with suppress(asyncio.CancelledError):
+                await probing
+
+
+async def _probe(pools: Sequence[Pool]) -> None:
+    while pools:
+        await asyncio.gather(*(each.probe() for each in pools))
+        await asyncio.sleep(PROBE_S)
 
 
 class Unfit(Halted):

@@ -45,6 +45,7 @@ BOUNDARIES: tuple[Boundary, ...] = (
     Boundary("watcher", "commit", "the blocks are read again", "the cursor is behind them; the next follow"),
     Boundary("watcher", "reorg", "the fork is found again", "what was above the fork is orphaned, once"),
     Boundary("watcher", "halt", "the fork is found again", "the chain stays halted until a person decides"),
+    Boundary("watcher", "disagreements", "told again or forgotten", "what nodes said is kept, once or twice"),
     Boundary("watcher", "proof", "the blocks are proven again", "they may become final"),
     Boundary("watcher", "finalize_commit", "promoted and booked at the next step", "booked and told, once"),
     Boundary("submitter", "lease", AGAIN, "the lane waits until the dead submitter's lease is over"),

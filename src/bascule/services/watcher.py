@@ -17,6 +17,7 @@ from bascule.chain.heads import Header
 from bascule.domain.chain import BlockRef
 from bascule.domain.errors import Halted
 from bascule.services.arrivals import Arrivals
+from bascule.services.disagreements import Disagreements
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.finalizer import Finalizer
 from bascule.services.openings import Openings
@@ -71,6 +72,7 @@ class Watcher:
         self._blocks_per_step = blocks_per_step
         self._chain_checked = False
         self._arrivals = Arrivals(network.chain_id, clock, entropy, outbox, self.counters)
+        self._disagreements = Disagreements(db, rpc, network.chain_id, clock, failpoints, self.counters)
         self._openings = Openings(db, rpc, network, clock, entropy)
         self._reorgs = Reorgs(db, rpc, self._arrivals, failpoints, self.counters)
         self._reader = Reader(rpc, network.chain_id, self.counters)
@@ -85,6 +87,7 @@ class Watcher:
         lease = await self._claim()
         if lease is None:
             return 0
+        await self._disagreements.store(lease)
         await self._check_chain()
         async with self._db.read() as conn:
             cursor = await blocks.cursor(conn, self._network.chain_id)

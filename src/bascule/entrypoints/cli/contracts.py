@@ -15,7 +15,7 @@ from bascule.entrypoints.failures import USAGE, CommandFailed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from bascule.chain.rpc import Rpc
+    from bascule.chain.caller import Caller
     from bascule.entrypoints.contracts.blueprint import Blueprint
     from bascule.entrypoints.contracts.checks import Check
     from bascule.entrypoints.contracts.deploying import Plan
@@ -89,7 +89,7 @@ async def _verify(chain: str) -> tuple[Blueprint, list[Check]]:
 
 
 @asynccontextmanager
-async def _on(settings: Settings, chain: str) -> AsyncIterator[tuple[Blueprint, Rpc]]:
+async def _on(settings: Settings, chain: str) -> AsyncIterator[tuple[Blueprint, Caller]]:
     """The chain's blueprint and a node that serves just that chain."""
     from bascule.chain import heads
     from bascule.entrypoints import wiring

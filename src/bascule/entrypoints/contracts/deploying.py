@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bascule.chain import deployed, fee_oracle
+from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.hexes import number
-from bascule.chain.rpc import Rpc
 from bascule.chain.tx import UnsignedTx
 from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import Halted, Rejected
@@ -70,14 +70,14 @@ def steps_of(checks: Sequence[Check], sender: Address) -> tuple[Step, ...]:
     return tuple(each.step for each in checks if not each.ok and each.step and each.step.sender == sender)
 
 
-async def price(rpc: Rpc, steps: Sequence[Step], *, ceiling: int) -> Plan:
-    """The steps with their gas and fees. ceiling: wei per gas, never exceeded. Raises as `Rpc.call`."""
+async def price(rpc: Caller, steps: Sequence[Step], *, ceiling: int) -> Plan:
+    """The steps with their gas and fees. ceiling: wei per gas, never exceeded. Raises as `Caller.call`."""
     standing = await deployed.codes(rpc, [step.to for step in steps]) if steps else {}
     gas = [await _estimate(rpc, step) if standing[step.to] else GAS_OF_A_CALL for step in steps]
     return Plan(tuple(steps), tuple(gas), await fee_oracle.offer(rpc, gas=21_000, ceiling=ceiling))
 
 
-async def require_means(rpc: Rpc, sender: Address, plan: Plan) -> None:
+async def require_means(rpc: Caller, sender: Address, plan: Plan) -> None:
     """Returns when the account can pay for the plan. Raises: Rejected."""
     held = number(
         await rpc.call_as(str, "eth_getBalance", "0x" + sender.hex(), "latest"), method="eth_getBalance"
@@ -90,7 +90,7 @@ async def require_means(rpc: Rpc, sender: Address, plan: Plan) -> None:
         )
 
 
-async def settled(rpc: Rpc, sender: Address, patience_s: float) -> None:
+async def settled(rpc: Caller, sender: Address, patience_s: float) -> None:
     """Returns when nothing an earlier run sent waits any more. Raises: CommandFailed after `patience_s`."""
     deadline = _now() + patience_s
     while (waiting := await _count(rpc, sender, "pending") - await _count(rpc, sender, "latest")) > 0:
@@ -104,7 +104,7 @@ async def settled(rpc: Rpc, sender: Address, patience_s: float) -> None:
 
 
 async def carry_out(
-    rpc: Rpc, key: WalletKey, chain_id: int, plan: Plan, *, patience_s: float, told: Told
+    rpc: Caller, key: WalletKey, chain_id: int, plan: Plan, *, patience_s: float, told: Told
 ) -> None:
     """Sends each step once the one before is mined. Raises: Halted, CommandFailed."""
     for step in plan.steps:
@@ -136,7 +136,7 @@ async def carry_out(
         )
 
 
-async def _receipt(rpc: Rpc, tx_hash: str, patience_s: float) -> dict[str, Any]:
+async def _receipt(rpc: Caller, tx_hash: str, patience_s: float) -> dict[str, Any]:
     deadline = _now() + patience_s
     while (found := await rpc.call("eth_getTransactionReceipt", tx_hash)) is None:
         if _now() > deadline:
@@ -149,13 +149,13 @@ async def _receipt(rpc: Rpc, tx_hash: str, patience_s: float) -> dict[str, Any]:
     return dict(found)
 
 
-async def _estimate(rpc: Rpc, step: Step) -> int:
+async def _estimate(rpc: Caller, step: Step) -> int:
     """The node's estimate and a quarter more."""
     call = {"from": "0x" + step.sender.hex(), "to": "0x" + step.to.hex(), "data": "0x" + step.data.hex()}
     return number(await rpc.call_as(str, "eth_estimateGas", call), method="eth_estimateGas") * 5 // 4
 
 
-async def _count(rpc: Rpc, account: Address, tag: str) -> int:
+async def _count(rpc: Caller, account: Address, tag: str) -> int:
     method = "eth_getTransactionCount"
     return number(await rpc.call_as(str, method, "0x" + account.hex(), tag), method=method)
 

@@ -13,11 +13,11 @@ from eth_abi.exceptions import DecodingError
 
 from bascule.chain import deployed, heads
 from bascule.chain.abi import artifact
+from bascule.chain.caller import Caller
 from bascule.chain.deployed import Question
 from bascule.chain.deployment import PROXY, PROXY_CODE, Deployment
 from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.hexes import quantity
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import ZERO_ADDRESS, Address
 from bascule.domain.hashing import keccak
 from bascule.entrypoints.contracts.blueprint import Blueprint
@@ -31,8 +31,8 @@ _DELEGATED = b"\xef\x01\x00"  # EIP-7702: a key-held account that borrows code
 Facts = Mapping[tuple[Any, ...], Any]
 
 
-async def examine(rpc: Rpc, plan: Blueprint) -> list[Check]:
-    """Every fact, in the order of the steps to take: code, roles, hand-over. Raises as `Rpc.call`."""
+async def examine(rpc: Caller, plan: Blueprint) -> list[Check]:
+    """Every fact, in the order of the steps to take: code, roles, hand-over. Raises as `Caller.call`."""
     block = quantity((await heads.latest(rpc)).number)
     places = [PROXY, *plan.standing, *([plan.birth.owner.address] if plan.birth.owner else [])]
     codes = await deployed.codes(rpc, places, block)
@@ -84,7 +84,7 @@ def _proxy(code: bytes) -> Check:
     )  # fmt: skip
 
 
-async def _owner(rpc: Rpc, owner: OwnerSettings, code: bytes, block: str) -> list[Check]:
+async def _owner(rpc: Caller, owner: OwnerSettings, code: bytes, block: str) -> list[Check]:
     """The wallet that is to own must be a contract with just these owners and this threshold."""
     kind = "contract wallet" if code and not code.startswith(_DELEGATED) else "key-held account"
     remedy = "make the contract wallet on this chain first, with these owners and this threshold"
@@ -106,7 +106,7 @@ async def _owner(rpc: Rpc, owner: OwnerSettings, code: bytes, block: str) -> lis
     ]  # fmt: skip
 
 
-async def _view(rpc: Rpc, to: Address, signature: str, kind: str, block: str) -> Any:
+async def _view(rpc: Caller, to: Address, signature: str, kind: str, block: str) -> Any:
     """What a contract that is not ours answers; None when it fails or answers something else."""
     call = {"to": "0x" + to.hex(), "data": "0x" + keccak(signature.encode())[:4].hex()}
     try:

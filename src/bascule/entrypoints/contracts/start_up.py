@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bascule.chain import deployed
 from bascule.chain.abi import artifact
-from bascule.chain.rpc import Rpc
+from bascule.chain.caller import Caller
 from bascule.entrypoints.wiring import Unfit
 from bascule.settings_contracts import Deployed
 from bascule.storage.networks import Network
@@ -14,10 +14,10 @@ from bascule.storage.networks import Network
 REMEDY = "run `bascule contracts verify`; use the version that was deployed, or correct the addresses"
 
 
-async def require_contracts(known: Sequence[Deployed], rpc: Rpc, network: Network) -> None:
+async def require_contracts(known: Sequence[Deployed], rpc: Caller, network: Network) -> None:
     """Returns when what the network serves and what the configuration knows there has our code.
 
-    Raises: Unfit, ForeignCode, or as `Rpc.batch`.
+    Raises: Unfit, ForeignCode, or as `Caller.batch`.
     """
     served = {
         "PayoutVault": network.vault,

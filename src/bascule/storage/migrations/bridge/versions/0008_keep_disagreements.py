@@ -1,0 +1,11 @@
+"""Keeps what nodes said that cannot both be true."""
+
+from bascule.storage.migrate import run_sql_beside
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    """Runs the statements beside this file."""
+    run_sql_beside(__file__)

@@ -1,0 +1,188 @@
+"""Stories of several nodes: one that misbehaves is not believed, nothing is lost, and it stays known."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bascule.chain.errors import NoQuorum
+from bascule.chain.pool import Pool, pool
+from bascule.domain.errors import Retryable
+from bascule.services.watcher import Watcher
+from tests.support.chain import local_node
+from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
+
+Fault = dict[str, Any]
+LOGS = ["eth_getLogs"]
+RECEIPTS = ["eth_getBlockReceipts"]
+
+MISBEHAVIOUR: dict[str, Fault] = {
+    "lags": {"kind": "lag", "blocks": 3},
+    "stands still": {"kind": "stale_head"},
+    "serves another chain": {"kind": "wrong_chain"},
+    "drops": {"kind": "drop"},
+    "hangs": {"kind": "hang", "seconds": 0.05},
+    "limits the rate": {"kind": "http_error", "client": "alchemy", "says": "rate_limited"},
+    "shows a page": {"kind": "page"},
+    "empties logs": {"kind": "empty", "methods": LOGS},
+    "leaves a log out": {"kind": "omit", "methods": LOGS},
+    "refuses logs": {"kind": "error", "client": "infura", "says": "too_many_results", "methods": LOGS},
+    "bends receipts": {"kind": "bend", "field": "status", "value": "0x0", "methods": RECEIPTS},
+    "bends headers": {"kind": "bend", "field": "receiptsRoot", "methods": ["eth_getBlockByNumber"]},
+    "names other hashes": {"kind": "wrong_hash"},
+    "knows no block": {"kind": "null"},
+    "mixes up ids": {"kind": "wrong_id"},
+    "cuts answers": {"kind": "cut"},
+}  # fmt: skip
+# These contradict a hash, so there is something to keep.
+PROVABLE = {"empties logs", "leaves a log out", "bends receipts", "bends headers", "names other hashes"}
+
+
+@pytest.fixture
+async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
+    async with bridge(db_as) as made:
+        yield made
+
+
+class Three:
+    """Three proxies before the true node, and a watcher behind a pool of them."""
+
+    def __init__(self, b: Bridge, proxies: list[FaultProxy], quorum: int) -> None:
+        self.proxies = proxies
+        self.pool: Pool = pool(
+            [(b.rpc(proxy.url), 1) for proxy in proxies], chain_id=b.network.chain_id, quorum=quorum
+        )
+        self.watcher: Watcher = b.watcher(self.pool)
+
+    def states(self) -> list[str]:
+        return [node.state.value for node in self.pool.nodes]
+
+
+async def three(stack: AsyncExitStack, b: Bridge, quorum: int = 2) -> Three:
+    proxies = [await stack.enter_async_context(fault_proxy(b.node.url)) for _ in range(3)]
+    return Three(b, proxies, quorum)
+
+
+async def paid(b: Bridge) -> dict[str, Any]:
+    """An intent that one payer pays in two parts of one block."""
+    intent = await b.intent("10.00")
+    for amount in ("4.00", "6.00"):
+        await b.send(deposit_address(intent), amount)
+    await b.mine()
+    return intent
+
+
+async def require_succeeded(b: Bridge, intent: dict[str, Any]) -> None:
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
+    await b.require_chain_and_rows_agree()
+
+
+@pytest.mark.parametrize("name", list(MISBEHAVIOUR))
+async def test_one_of_three_nodes_may_misbehave_and_everything_goes_on(b: Bridge, name: str) -> None:
+    """Without one refusal that the watcher sees, from the first node that is asked on."""
+    async with AsyncExitStack() as stack:
+        t = await three(stack, b)
+        await b.settle_down(t.watcher)
+        at = 1 if name == "bends receipts" else 0  # a proof is asked of another node than the one read
+        with t.proxies[at].lying(MISBEHAVIOUR[name]):
+            intent = await paid(b)
+            for _ in range(3):
+                await t.pool.probe()
+                await b.finalize(t.watcher)
+        await require_succeeded(b, intent)
+        kept = [each for each in await b.disagreements() if each.refuted]
+        assert {each.node for each in kept} == ({t.pool.nodes[at].name} if name in PROVABLE else set())
+        assert all(each.answer != each.other_answer for each in kept)
+
+
+async def test_two_of_three_that_disagree_about_a_final_hash_stop_finality(
+    db_as: OpenAs, tmp_path: Path
+) -> None:
+    """Reading goes on; nothing becomes final until a quorum says the same; both answers are kept."""
+    async with bridge(db_as, data_dir=tmp_path / "chain") as b, AsyncExitStack() as stack:
+        await b.settle_down(await b.started())
+        head = int(await b.node.rpc("eth_blockNumber"), 16)
+        shutil.copytree(tmp_path / "chain", tmp_path / "fork")
+        other = await stack.enter_async_context(local_node(data_dir=tmp_path / "fork"))
+        await other.dev.chain.mine(12, (await other.dev.mine()).time + 1_000)
+        await b.watchers.pop().release()
+        t = await three(stack, b)
+        t.proxies[2].set("drop")
+        with t.proxies[1].lying({"kind": "other_fork", "upstream": other.url, "from_block": head + 1}):
+            intent = await paid(b)
+            await b.mine(8)
+            for _ in range(4):
+                with suppress(Retryable):
+                    await t.watcher.run_once()
+            with pytest.raises(NoQuorum):
+                await t.watcher.run_once()
+            assert (await b.shown(intent))["status"] == "processing"
+            assert await b.deposits("finalized") == []
+        t.proxies[2].clear()
+        await b.settle_down(t.watcher)
+        await require_succeeded(b, intent)
+        assert any("nodes disagree" in each.why for each in await b.disagreements())
+
+
+async def test_a_forked_node_that_is_asked_first_halts_nothing(db_as: OpenAs, tmp_path: Path) -> None:
+    async with bridge(db_as, data_dir=tmp_path / "chain") as b, AsyncExitStack() as stack:
+        await b.settle_down(await b.started())
+        head = int(await b.node.rpc("eth_blockNumber"), 16)
+        shutil.copytree(tmp_path / "chain", tmp_path / "fork")
+        other = await stack.enter_async_context(local_node(data_dir=tmp_path / "fork"))
+        await other.dev.chain.mine(30, (await other.dev.mine()).time + 1_000)
+        await b.watchers.pop().release()
+        t = await three(stack, b)
+        fork = {"kind": "other_fork", "upstream": other.url, "from_block": head - 2}
+        with t.proxies[0].lying(fork):
+            intent = await paid(b)
+            await b.mine(8)
+            for _ in range(20):
+                with suppress(Retryable):
+                    await t.watcher.run_once()
+            await b.settle_down(t.watcher)
+        await require_succeeded(b, intent)
+
+
+async def test_after_all_nodes_were_away_everything_is_caught_up_exactly(b: Bridge) -> None:
+    async with AsyncExitStack() as stack:
+        t = await three(stack, b)
+        await b.settle_down(t.watcher)
+        for proxy in t.proxies:
+            proxy.set("drop")
+        intent = await paid(b)
+        await b.mine(40)
+        for _ in range(3):
+            with pytest.raises(Retryable):
+                await t.watcher.run_once()
+        for proxy in t.proxies:
+            proxy.clear()
+        await b.settle_down(t.watcher)
+        await require_succeeded(b, intent)
+        assert t.states() == ["alive"] * 3 or "unreachable" in t.states()[1:]
+
+
+async def test_evidence_survives_a_death_before_it_is_stored_as_long_as_the_pool_lives(b: Bridge) -> None:
+    async with AsyncExitStack() as stack:
+        t = await three(stack, b)
+        await b.settle_down(t.watcher)
+        t.proxies[0].set("bend", field="receiptsRoot", methods=["eth_getBlockByNumber"])
+        await b.mine()
+        await t.watcher.run_once()
+        assert t.states()[0] == "lying"
+        await t.watcher.release()
+        dying = b.watcher(t.pool, failpoints=Crashing("watcher.before_disagreements"))
+        with pytest.raises(Crash):
+            await dying.run_once()
+        assert await b.disagreements() == []
+        await dying.run_once()
+        [kept] = await b.disagreements()
+        assert (kept.node, kept.other) == (t.pool.nodes[0].name, t.pool.nodes[1].name)
+        assert t.pool.evidence.pending == []
