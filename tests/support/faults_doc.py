@@ -31,7 +31,8 @@ def _kinds() -> list[str]:
 
 def _methods(kind: Kind) -> str:
     named = ", ".join(f"`{method}`" for method in kind.methods) or "all"
-    return named + "; the whole request" * kind.whole + "; proxy only" * kind.second_node
+    unit = "; batches alone" if kind.batches else "; the whole request" * kind.whole
+    return named + unit + "; proxy only" * kind.second_node
 
 
 def _parameters(parameters: Mapping[str, Parameter]) -> str:

@@ -36,6 +36,14 @@ async def test_batch_gains_an_answer_to_nothing(door: Door) -> None:
     assert len(set(await ids(door))) == 4
 
 
+async def test_fault_of_batches_is_not_spent_on_a_request_of_its_own(door: Door) -> None:
+    true = await door.post(THREE)
+    await door.set("batch_reorder", times=1)
+
+    assert await door.post(THREE[0]) == true[0]
+    assert await door.post(THREE) == true[::-1]
+
+
 async def test_answer_stands_under_an_id_nobody_used(door: Door) -> None:
     await door.set("wrong_id", methods=["eth_blockNumber"])
 

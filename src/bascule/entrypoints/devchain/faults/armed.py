@@ -111,11 +111,13 @@ class Faults:
         """Every fault that is set, those that are spent among them."""
         return [armed.shown() for armed in self._armed.values()]
 
-    async def strike(self, methods: Sequence[str], head: Head) -> list[Strike]:
+    async def strike(self, methods: Sequence[str], head: Head, *, batch: bool = False) -> list[Strike]:
         """Returns which faults hit an exchange of these methods, and where. Counts calls and hits."""
         strikes = []
         for armed in list(self._armed.values()):
             concerned = [at for at, method in enumerate(methods) if armed.fault.concerns(method)]
+            if armed.fault.kind.batches and not batch:
+                continue
             if not concerned or await _is_over(armed, head):
                 continue
             if armed.fault.kind.whole:

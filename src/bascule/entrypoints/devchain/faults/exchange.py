@@ -24,7 +24,8 @@ async def exchange(faults: Faults, payload: Any, node: Node) -> Delivery:
     calls = payload if isinstance(payload, list) else [payload]
     strikes: list[Strike] = []
     if all(_well_formed(call) for call in calls):
-        strikes = await faults.strike([call["method"] for call in calls], partial(hit_calls.head, node))
+        methods, head = [call["method"] for call in calls], partial(hit_calls.head, node)
+        strikes = await faults.strike(methods, head, batch=isinstance(payload, list))
     if not strikes:
         return _delivery(await node(payload, None))
     await asyncio.sleep(sum(strike["seconds"] for strike in strikes if strike.kind == "delay"))

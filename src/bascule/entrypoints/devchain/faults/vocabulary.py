@@ -35,7 +35,8 @@ class Parameter:
 class Kind:
     """A kind of fault. methods: those it hits unless a fault names others; none: all but controls.
 
-    whole: hits a request or batch as a whole, not each call in it; second_node: takes another node's URL.
+    whole: hits a request or batch as a whole, not each call in it; batches: hits nothing but batches;
+    second_node: takes another node's URL.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Kind:
     methods: tuple[str, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     whole: bool = False
+    batches: bool = False
     second_node: bool = False
 
 
@@ -170,14 +172,15 @@ _ALL = (
         parameters={"second": Parameter(read.anything, None, "the second result")},
         whole=True,
     ),
-    Kind("batch_reorder", "answers a batch in another order", whole=True),
+    Kind("batch_reorder", "answers a batch in another order", whole=True, batches=True),
     Kind(
         "batch_missing",
         "leaves the last answers of a batch out",
         parameters={"drop": Parameter(read.whole(1), 1, "how many")},
         whole=True,
+        batches=True,
     ),
-    Kind("batch_extra", "adds an answer to a request nobody made", whole=True),
+    Kind("batch_extra", "adds an answer to a request nobody made", whole=True, batches=True),
     Kind("wrong_id", "answers under another request's id"),
     Kind("empty", "answers with an empty list", LISTS, {"block": _BLOCK}),
     Kind(
