@@ -11,7 +11,6 @@ READ_AS = {
     "missing_state": NodeSays.UNKNOWN_BLOCK,
     "fee_above_cap": NodeSays.UNKNOWN,
     "queue_full": NodeSays.POOL_FULL,
-    "timed_out": NodeSays.UNKNOWN,
 }
 EVERY = [(client, says, words) for client, known in WORDS.items() for says, words in known.items()]
 
