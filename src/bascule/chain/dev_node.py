@@ -26,7 +26,7 @@ class DevNode:
 
     async def mine(self, blocks: int) -> None:
         """Mines so many blocks now."""
-        await self._control(("evm_mine", {"blocks": blocks}))
+        await self._control(("evm_mine", {"blocks": blocks, "timestamp": None}))
 
     async def reorg(self, depth: int, drop: Sequence[Hash]) -> None:
         """Replaces the last `depth` blocks; what they held comes back, without the transactions in `drop`."""
