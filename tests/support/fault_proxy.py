@@ -158,8 +158,13 @@ def main() -> None:
     parser.add_argument("--upstream", required=True, help="URL of the true node")
     parser.add_argument("--port", type=int, default=0, help="port of the proxy; 0 takes a free one")
     chosen = parser.parse_args()
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(chosen.upstream, chosen.port))
+    if not chosen.upstream.startswith(("http://", "https://")):
+        parser.error(f"--upstream: an http or https URL is needed, not {chosen.upstream!r}")
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_serve(chosen.upstream, chosen.port))
+    except OSError as error:
+        parser.error(f"port {chosen.port} cannot be used: {error.strerror}")
 
 
 if __name__ == "__main__":

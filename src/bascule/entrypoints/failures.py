@@ -20,7 +20,7 @@ _NEXT_STEPS = (
     ("bascule migrate", "run: bascule migrate"),
     ("other rights", "give this process the database URL of its own role"),
     ("database", "check the database URL (BASCULE_DATABASE_URL…) and that the server runs"),
-    ("node", "check the node's URL (BASCULE_CHAINS) and that it runs"),
+    ("node", "check the node's URL (BASCULE_CHAINS, or --rpc-url) and that it runs"),
     ("wrong password", "set BASCULE_SIGNER_KEYSTORE_PASSWORD to the keystore's password"),
     ("keystore", "check BASCULE_SIGNER_KEYSTORE"),
 )
