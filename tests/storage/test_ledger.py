@@ -9,8 +9,6 @@ from bascule.storage.ledger import Balance, InsufficientFunds
 from tests.support.books import (
     CHAIN,
     COLLECTOR,
-    FAKE,
-    FAKE_CONTRACT,
     FINAL_BLOCK,
     FORWARDER,
     HEAD_BLOCK,
@@ -287,73 +285,6 @@ async def test_payout_that_did_not_pay_is_not_booked(db: Database, books: Books)
 
     with pytest.raises(Halted, match="not paid"):
         await in_transaction(db, ledger.post_payout, payout)
-
-
-async def test_deposit_that_is_not_finalised_is_not_booked(db: Database, books: Books) -> None:
-    detected = await books.deposit("capital", VAULT, 5, state="detected")
-    early = await books.deposit("capital", VAULT, 5, block=HEAD_BLOCK)
-
-    with pytest.raises(Halted, match="detected, not finalized"):
-        await in_transaction(db, ledger.post_deposit, detected)
-    with pytest.raises(Retryable, match="not final yet"):
-        await in_transaction(db, ledger.post_deposit, early)
-
-
-async def test_orphaned_transfer_is_not_booked(db: Database, books: Books) -> None:
-    deposit = await books.deposit("capital", VAULT, 5)
-    await books.run("UPDATE transfers SET canonical = false")
-
-    with pytest.raises(Retryable, match="no canonical transfer"):
-        await in_transaction(db, ledger.post_deposit, deposit)
-
-
-async def test_halted_chain_credits_nothing(db: Database, books: Books) -> None:
-    deposit = await books.deposit("capital", VAULT, 5)
-    await books.run("UPDATE cursors SET halted_reason = 'a finalised block disappeared'")
-
-    with pytest.raises(Retryable, match="halted: a finalised block"):
-        await in_transaction(db, ledger.post_deposit, deposit)
-
-
-async def test_token_we_do_not_accept_is_not_booked(db: Database, books: Books) -> None:
-    fake = await books.deposit("unsolicited", VAULT, 5, token=FAKE_CONTRACT, token_id=FAKE)
-    unknown = await books.deposit("unsolicited", VAULT, 5, token=b"\x77" * 20, token_id=None)
-    posing = await books.deposit("unsolicited", VAULT, 5, token=FAKE_CONTRACT, token_id=USD)
-
-    for deposit in (fake, unknown, posing):
-        with pytest.raises(Halted, match="do not accept"):
-            await in_transaction(db, ledger.post_deposit, deposit)
-
-
-async def test_deposit_that_differs_from_its_transfer_is_not_booked(db: Database, books: Books) -> None:
-    deposit = await books.deposit("capital", VAULT, 5)
-    await books.run("UPDATE deposits SET amount = 500")
-
-    with pytest.raises(Halted, match="differs from its transfer"):
-        await in_transaction(db, ledger.post_deposit, deposit)
-
-
-async def test_same_source_with_other_content_is_refused(db: Database, books: Books) -> None:
-    deposit = await books.deposit("payment", FORWARDER, 50, applied=50)
-    await in_transaction(db, ledger.post_deposit, deposit)
-    await books.run("UPDATE applications SET amount_applied = 40")
-
-    with pytest.raises(Halted, match="already booked with other content"):
-        await in_transaction(db, ledger.post_deposit, deposit)
-
-
-async def test_transfer_is_booked_by_one_transaction_only(db: Database, books: Books) -> None:
-    deposit = await books.deposit("payment", FORWARDER, 50, applied=50)
-    await in_transaction(db, ledger.post_deposit, deposit)
-    await books.run(
-        "INSERT INTO own_addresses (chain_id, address, kind) VALUES (%s, %s, 'vault')", CHAIN, STRANGER
-    )
-    index = int(deposit.removeprefix("dep_"))
-    await in_transaction(db, ledger.post_opening, await books.opening(VAULT, 100))
-
-    with pytest.raises(Halted, match="already booked by ledger transaction"):
-        async with db.transaction() as conn:
-            await ledger.post_internal(conn, CHAIN, FINAL_BLOCK, index)
 
 
 async def test_transfer_with_a_stranger_is_not_internal(db: Database, books: Books) -> None:

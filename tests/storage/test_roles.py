@@ -131,6 +131,8 @@ NOT_THE_SIGNER = [process for process in PROCESSES if process != "signer"]
 FUNCTIONS = {
     "post_opening": ("('x')", {"watcher"}),
     "post_deposit": ("('x')", {"watcher"}),
+    "post_deposits": ("('{x}')", {"watcher"}),
+    "deposits_to_book": ("('{x}')", set()),
     "post_internal": ("(1, 'x', 0)", {"watcher"}),
     "post_hold": ("('x')", {"api"}),
     "post_release": ("('x')", {"api", "submitter"}),

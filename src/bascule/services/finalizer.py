@@ -89,9 +89,7 @@ class Finalizer:
             raise AddressesChanged(f"an own address of chain {chain_id} has no opening yet")
         final = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now())
         owned = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED)
-        for deposit in owned:
-            if deposit.booked:
-                await ledger.post_deposit(conn, deposit.id)
+        await ledger.post_deposits(conn, [deposit.id for deposit in owned if deposit.booked])
         for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto):
             await ledger.post_internal(conn, chain_id, block_hash, log_index)
         if await addresses.own(conn, chain_id) != ours:

@@ -5,7 +5,7 @@ repeated it answers the same transaction id. Where a posting waits for the chain
 that the watcher has not booked yet) it is Retryable; what can never be right is Halted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
 Q = Queries("ledger")
+_AT_ONCE = 1_000  # deposits in one statement
 
 
 class InsufficientFunds(Conflict):
@@ -59,6 +60,14 @@ async def post_deposit(conn: Connection, deposit_id: str) -> int:
     """Books a finalised deposit: applied to available, the rest to suspense."""
     with _refusals():
         return int(await Q.scalar(conn, "post_deposit", deposit_id=deposit_id))
+
+
+async def post_deposits(conn: Connection, deposit_ids: Sequence[str]) -> None:
+    """Books finalised deposits, each as `post_deposit` does; when one is refused, none of them."""
+    with _refusals():
+        for start in range(0, len(deposit_ids), _AT_ONCE):
+            part = list(deposit_ids[start : start + _AT_ONCE])
+            await Q.run(conn, "post_deposits", deposit_ids=part)
 
 
 async def post_internal(conn: Connection, chain_id: int, block_hash: bytes, log_index: int) -> int | None:

@@ -9,6 +9,10 @@ SELECT ledger.post_opening(%(opening_id)s::text) AS tx_id
 -- Books a finalised deposit.
 SELECT ledger.post_deposit(%(deposit_id)s::text) AS tx_id
 
+-- name: post_deposits
+-- Books finalised deposits together.
+SELECT ledger.post_deposits(%(deposit_ids)s::text[]) AS booked
+
 -- name: post_internal
 -- Books a final transfer between addresses of ours.
 SELECT ledger.post_internal(%(chain_id)s::bigint, %(block_hash)s::bytea, %(log_index)s::integer) AS tx_id

@@ -6,9 +6,9 @@ INSERT INTO outbox (event_id, account_id, livemode, type, object_id, object_vers
     created_at)
 SELECT n.event_id, n.account_id, n.livemode, n.type, n.object_id, n.object_version, n.object, n.previous, n.request,
        %(created_at)s
-  FROM unnest(%(event_ids)s::text[], %(account_ids)s::text[], %(livemodes)s::boolean[], %(types)s::text[],
-              %(object_ids)s::text[], %(object_versions)s::integer[], %(objects)s::jsonb[], %(previous)s::jsonb[],
-              %(requests)s::jsonb[]) WITH ORDINALITY
+  FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb)
+                  AS (event_id text, account_id text, livemode boolean, type text, object_id text,
+                      object_version integer, object jsonb, previous jsonb, request jsonb)) WITH ORDINALITY
        AS n (event_id, account_id, livemode, type, object_id, object_version, object, previous, request, place)
  ORDER BY n.place;
 
