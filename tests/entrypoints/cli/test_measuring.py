@@ -42,3 +42,15 @@ def test_small_chain_benchmark_runs_and_says_where_it_was_taken(
     bounds = {figure["name"]: figure["bound"] for figure in result["figures"]}
     assert bounds["block of 200 raw transfers mined"] == 0.7
     assert all(figure["median"] > 0 for figure in result["figures"])
+
+
+@pytest.mark.slow
+def test_small_matching_benchmark_leaves_sound_books(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "matching", "--scale", "0.002", "--runs", "1", "--json"]) == 0
+
+    result = json.loads(capsys.readouterr().out)
+    bounds = {figure["name"]: figure["bound"] for figure in result["figures"]}
+    assert bounds["transfer matched: deposit, decision, application, totals"] == 100
+    assert bounds["transfer from block to books: matched, told, final, told, booked"] == 500
+    assert bounds["address set: the index it is looked up in"] == 300
+    assert all(figure["median"] > 0 for figure in result["figures"])

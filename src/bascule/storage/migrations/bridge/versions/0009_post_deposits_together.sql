@@ -3,11 +3,14 @@ CREATE FUNCTION ledger.deposits_to_book(deposit_ids text[])
 RETURNS TABLE (deposit_id text, token_id text, chain_id bigint, block_hash bytea, block_number bigint, log_index integer,
                block_time timestamptz, amount numeric, credited numeric, custody text, available text, suspense text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+      WITH asked AS MATERIALIZED (                     -- the few first, whatever the statistics say of the rest
+        SELECT * FROM public.deposits AS e WHERE e.id = ANY (deposit_ids) AND e.state = 'finalized' AND e.amount > 0
+    )
     SELECT d.id, d.token_id, d.chain_id, d.block_hash, d.block_number, d.log_index, b.block_time, d.amount, c.credited,
            coalesce(CASE o.kind WHEN 'wallet' THEN 'custody:wallets' ELSE 'custody:' || o.kind END,
                     CASE WHEN f.address IS NOT NULL THEN 'custody:forwarders' END),
            'available:' || w.owner, 'suspense:' || w.owner
-      FROM public.deposits AS d
+      FROM asked AS d
       JOIN public.tokens AS k ON k.id = d.token_id AND k.accepted AND k.chain_id = d.chain_id AND k.contract = d.token
       JOIN public.transfers AS t ON t.chain_id = d.chain_id AND t.block_hash = d.block_hash AND t.log_index = d.log_index
       JOIN public.blocks AS b ON b.chain_id = t.chain_id AND b.hash = t.block_hash
@@ -19,8 +22,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             ELSE (SELECT a.id FROM public.accounts AS a WHERE a.kind = 'operator') END AS owner) AS w
      CROSS JOIN LATERAL (SELECT CASE WHEN d.kind = 'capital' THEN d.amount::numeric
             WHEN d.kind = 'payment' AND p.state = 'applied' THEN p.amount_applied::numeric ELSE 0 END AS credited) AS c
-     WHERE d.id = ANY (deposit_ids) AND d.state = 'finalized' AND d.amount > 0
-       AND t.canonical AND b.canonical AND u.finalized_number >= t.block_number AND u.halted_reason IS NULL
+     WHERE t.canonical AND b.canonical AND u.finalized_number >= t.block_number AND u.halted_reason IS NULL
        AND (t.token, t.src, t.dst, t.amount::numeric, t.block_number) = (d.token, d.src, d.dst, d.amount::numeric, d.block_number)
        AND (o.address IS NOT NULL OR f.address IS NOT NULL)
        AND (d.kind <> 'payment' OR p.state IN ('applied', 'unapplied'))
