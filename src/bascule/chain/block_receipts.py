@@ -24,6 +24,8 @@ async def logs_of(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
     Raises: IncompleteAnswer, WrongShape, RpcError, NodeUnreachable; what is returned is proven, except for
     the names of transactions, which are held against the header's list.
     """
+    if not headers:
+        return []
     return await rpc.checked(lambda node: _logs_of(node, headers))
 
 

@@ -116,6 +116,8 @@ async def by_hash(rpc: Caller, block_hash: Hash) -> Header | None:
 
 async def by_hashes(rpc: Caller, hashes: Sequence[Hash]) -> list[Header | None]:
     """The blocks with these hashes, in their order; None where the node knows none."""
+    if not hashes:
+        return []
     return await rpc.checked(lambda node: _by_hashes(node, hashes), lambda headers: None not in headers)
 
 

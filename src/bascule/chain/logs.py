@@ -51,6 +51,8 @@ async def of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
     Raises: IncompleteAnswer when they contradict the header; WrongShape; RpcError (a block that left the
     chain meanwhile is `unknown_block` there).
     """
+    if not headers:
+        return []
     return await rpc.checked(lambda node: _of_blocks(node, headers))
 
 
@@ -58,6 +60,8 @@ async def agreed_of_blocks(
     rpc: Caller, headers: Sequence[Header], said: Said[list[list[Log]]]
 ) -> list[list[Log]]:
     """As `of_blocks`, as a quorum of nodes tells. said: what must be the same. Raises: NoQuorum."""
+    if not headers:
+        return []
     return await rpc.agreed(lambda node: _of_blocks(node, headers), said, settled=True)
 
 
