@@ -90,7 +90,7 @@ async def test_ready_line_says_what_the_chain_and_the_configuration_hold(
     for each in (*ready["treasury"]["approvers"], *ready["funded_accounts"]):
         assert checksum(wiring.wallet_of(each["private_key"])) == each["address"]
     loaded = settings.load({"BASCULE_CONFIG": str(installation.config)})
-    assert loaded.chain(31337).rpc == (chain.url,)
+    assert [node.url for node in loaded.chain(31337).rpc] == [chain.url]
     assert os.stat(installation.config).st_mode & 0o077 == 0
 
 
