@@ -19,17 +19,23 @@ _ONE_BY_ONE = "eth_getTransactionReceipt"
 
 
 async def logs_of(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
-    """Each block's logs in order: all of them, as its chain agreed. The headers are sealed and have a root.
+    """Each block's logs in order: all of them, as its chain agreed. Raises as `of_blocks`."""
+    return [logs(receipts) for receipts in await of_blocks(rpc, headers)]
 
-    Raises: IncompleteAnswer, WrongShape, RpcError, NodeUnreachable; what is returned is proven, except for
-    the names of transactions, which are held against the header's list.
+
+async def of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
+    """Each block's receipts in order: all of them, as its chain agreed.
+
+    What is returned is proven, except for the names of transactions, which are held against the header's
+    list. The headers are sealed and have a root. Raises: IncompleteAnswer, WrongShape, RpcError,
+    NodeUnreachable.
     """
     if not headers:
         return []
-    return await rpc.checked(lambda node: _logs_of(node, headers))
+    return await rpc.checked(lambda node: _of_blocks(node, headers))
 
 
-async def _logs_of(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
+async def _of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
     answers = await _receipts(rpc, headers)
     return [_proven(rpc, header, answer) for header, answer in zip(headers, answers, strict=True)]
 
@@ -44,24 +50,24 @@ async def proven(rpc: Caller, told: Receipt, fees: Fees) -> Receipt:
         raise RpcError(method=METHOD, code=0, message=f"unknown block 0x{told.block_hash.hex()}")
     if not header.sealed or header.receipts_root is None or header.base_fee is None:
         return told
-    receipts = await rpc.checked(lambda node: _named_of(node, header))
-    at = next((place for place, (name, _) in enumerate(receipts) if name == told.tx_hash), None)
+    receipts = (await of_blocks(rpc, [header]))[0]
+    at = next((place for place, each in enumerate(receipts) if _name(each) == told.tx_hash), None)
     if at is None:
         raise WrongShape(method=METHOD, why=f"block {header.number} does not hold 0x{told.tx_hash.hex()}")
-    gas = [0, *(number(receipt.cumulativeGasUsed, method=METHOD) for _, receipt in receipts)]
+    gas = [0, *(number(receipt.cumulativeGasUsed, method=METHOD) for receipt in receipts)]
     return Receipt(
         tx_hash=told.tx_hash,
         block_hash=header.hash,
         block_number=header.number,
-        succeeded=receipts[at][1].status == "0x1",
+        succeeded=receipts[at].status == "0x1",
         fee_paid=fees.paid(gas[at + 1] - gas[at], header.base_fee),
         logs=tuple(_logs_by_receipt(receipts)[at]),
     )
 
 
-async def _named_of(rpc: Caller, header: Header) -> list[tuple[Hash, ReceiptJson]]:
-    [answer] = await _receipts(rpc, [header])
-    return _named(rpc, header, answer)
+def logs(receipts: Sequence[ReceiptJson]) -> list[Log]:
+    """The logs of a block's receipts, in order. Raises: WrongShape."""
+    return [log for each in _logs_by_receipt(receipts) for log in each]
 
 
 async def _receipts(rpc: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
@@ -91,34 +97,34 @@ async def _one_by_one(rpc: Caller, header: Header) -> list[ReceiptJson]:
     return receipts
 
 
-def _proven(rpc: Caller, header: Header, answer: Sequence[ReceiptJson]) -> list[Log]:
-    return [log for logs in _logs_by_receipt(_named(rpc, header, answer)) for log in logs]
-
-
-def _named(rpc: Caller, header: Header, answer: Sequence[ReceiptJson]) -> list[tuple[Hash, ReceiptJson]]:
-    """The block's receipts, all of them, each with its transaction."""
+def _proven(rpc: Caller, header: Header, answer: Sequence[ReceiptJson]) -> list[ReceiptJson]:
+    """The block's receipts, all of them, in order."""
     assert header.sealed, "a header that does not hash to its name proves nothing"
     assert header.receipts_root is not None, "the root of other blocks proves nothing of this one"
     block = (header.number, header.hash)
     receipts = require_whole(rpc.family or ETHEREUM, block, header.receipts_root, answer)
-    names = tuple(Hash(data(receipt.transactionHash, 32, method=METHOD)) for receipt in receipts)
+    names = tuple(_name(receipt) for receipt in receipts)
     if header.tx_hashes[: len(names)] != names:
         raise WrongShape(method=METHOD, why=f"receipts of transactions that block {header.number} lacks")
-    return list(zip(names, receipts, strict=True))
+    return receipts
 
 
-def _logs_by_receipt(receipts: Sequence[tuple[Hash, ReceiptJson]]) -> list[list[Log]]:
+def _logs_by_receipt(receipts: Sequence[ReceiptJson]) -> list[list[Log]]:
     numbers = itertools.count()
     return [
         [
             Log(
                 index=next(numbers),
-                tx_hash=name,
+                tx_hash=_name(receipt),
                 address=Address(data(raw.address, 20, method=METHOD)),
                 topics=tuple(data(topic, 32, method=METHOD) for topic in raw.topics),
                 data=data(raw.data, method=METHOD),
             )
             for raw in receipt.logs
         ]
-        for name, receipt in receipts
+        for receipt in receipts
     ]
+
+
+def _name(receipt: ReceiptJson) -> Hash:
+    return Hash(data(receipt.transactionHash, 32, method=METHOD))

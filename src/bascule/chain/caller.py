@@ -31,6 +31,10 @@ class Caller(Protocol):
         """How many nodes must say the same before it is final."""
 
     @property
+    def names(self) -> list[str]:
+        """The nodes that are asked, by host and port: other parts of their URLs may be secret."""
+
+    @property
     def evidence(self) -> Evidence:
         """The contradictions among answers that nobody has stored yet."""
 

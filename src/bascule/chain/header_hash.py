@@ -4,7 +4,7 @@ import msgspec
 
 from bascule.chain import rlp
 from bascule.chain.families import NUMBERS, Family
-from bascule.chain.hexes import data, number
+from bascule.chain.hexes import data, number, quantity
 from bascule.domain.chain import Hash
 from bascule.domain.hashing import keccak
 
@@ -56,12 +56,29 @@ class HeaderJson(msgspec.Struct):
 
 def header_hash(family: Family, header: HeaderJson) -> Hash:
     """The hash of these members as the family spells them. Raises: WrongShape for one that is not hex."""
+    return Hash(keccak(rlp.sequence(_member(name, text) for name, text in _covered(family, header))))
+
+
+def spelled(family: Family, header: HeaderJson) -> dict[str, str]:
+    """The members that the hash covers and no others, each in its one shortest lower-case spelling.
+
+    Raises as `header_hash`.
+    """
+    return {
+        name: quantity(number(text, method="header"))
+        if name in NUMBERS
+        else "0x" + data(text, method="header").hex()
+        for name, text in _covered(family, header)
+        if text is not None
+    }
+
+
+def _covered(family: Family, header: HeaderJson) -> list[tuple[str, str | None]]:
     later = [getattr(header, name) for name in family.later]
     while later and later[-1] is None:
         later.pop()
     members = [(name, getattr(header, name)) for name in family.first]
-    members += zip(family.later, later, strict=False)
-    return Hash(keccak(rlp.sequence(_member(name, text) for name, text in members)))
+    return [*members, *zip(family.later, later, strict=False)]
 
 
 def _member(name: str, text: str | None) -> bytes:

@@ -5,7 +5,7 @@ roots. On a chain whose spelling nobody listed that may fail in good faith; such
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bascule.chain.caller import Caller
 from bascule.chain.errors import RpcError, WrongChain, WrongShape
@@ -24,7 +24,8 @@ class Header:
 
     bloom, receipts_root: None where the family's headers speak of other blocks' logs than their own;
     sealed: the members hash to the block's name; base_fee: wei per gas, None before EIP-1559;
-    tx_hashes: of its transactions, in order, as the node says.
+    tx_hashes: of its transactions, in order, as the node says; members: what the name is the hash of, where
+    it is sealed.
     """
 
     ref: BlockRef
@@ -33,6 +34,7 @@ class Header:
     sealed: bool = False
     base_fee: int | None = None
     tx_hashes: tuple[Hash, ...] = ()
+    members: HeaderJson | None = field(default=None, compare=False, repr=False)
 
     @property
     def number(self) -> int:
@@ -154,4 +156,5 @@ def _header(rpc: Caller, block: HeaderJson, method: str) -> Header:
         sealed=sealed,
         base_fee=None if block.baseFeePerGas is None else number(block.baseFeePerGas, method=method),
         tx_hashes=tuple(Hash(data(tx_hash, 32, method=method)) for tx_hash in block.transactions),
+        members=block if sealed else None,
     )

@@ -110,6 +110,11 @@ class Pool:
         """How many nodes must say the same."""
         return self._quorum
 
+    @property
+    def names(self) -> list[str]:
+        """As `Caller.names`."""
+        return [node.name for node in self.nodes]
+
     async def call(self, method: str, *params: object) -> Any:
         """As `Caller.call`."""
         return await self.call_as(Any, method, *params)

@@ -5,16 +5,18 @@ receipts of a block add up to it, their logs are the block's logs: all, in order
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from bascule.chain import families, rlp, trie
 from bascule.chain.errors import IncompleteAnswer, WrongShape
 from bascule.chain.families import Family
-from bascule.chain.hexes import data, number
+from bascule.chain.hexes import data, number, quantity
 from bascule.domain.chain import Hash
 
 METHOD = "eth_getBlockReceipts"
+_LAST_KIND = 0x7F  # EIP-2718: what is more begins a list, or is nothing
 
 
 class LogJson(msgspec.Struct):
@@ -69,18 +71,70 @@ def require_whole(
 
 def encoded(family: Family, receipt: ReceiptJson) -> bytes:
     """The receipt as its block's root covers it (EIP-2718). Raises: WrongShape."""
-    kind = 0 if receipt.type is None else number(receipt.type, method=METHOD)
+    kind = _kind(receipt)
     members = [
         _outcome(receipt),
         rlp.number(number(receipt.cumulativeGasUsed, method=METHOD)),
         rlp.string(data(receipt.logsBloom, 256, method=METHOD)),
         rlp.sequence(_log(log) for log in receipt.logs),
     ]
-    tail = [getattr(receipt, name) for name in family.receipt_tails.get(kind, ())]
-    if tail and tail[-1] is not None:
-        members += [rlp.EMPTY if text is None else rlp.number(number(text, method=METHOD)) for text in tail]
+    members += [
+        rlp.EMPTY if text is None else rlp.number(number(text, method=METHOD))
+        for _, text in _tail(family, kind, receipt)
+    ]
     body = rlp.sequence(members)
     return body if kind == 0 else bytes((kind,)) + body
+
+
+def spelled(family: Family, receipt: ReceiptJson) -> dict[str, Any]:
+    """The members that the root covers, and whose receipt it is, each in its shortest lower-case spelling.
+
+    Raises: WrongShape.
+    """
+    kind = _kind(receipt)
+    if receipt.status is None:
+        outcome = {"root": _data(receipt.root or "")}
+    else:
+        outcome = {"status": _number(receipt.status)}
+    tail = {name: _number(text) for name, text in _tail(family, kind, receipt) if text is not None}
+    return {
+        "transactionHash": _data(receipt.transactionHash),
+        "transactionIndex": _number(receipt.transactionIndex),
+        "type": quantity(kind),
+        **outcome,
+        "cumulativeGasUsed": _number(receipt.cumulativeGasUsed),
+        "logsBloom": _data(receipt.logsBloom),
+        "logs": [
+            {
+                "address": _data(log.address),
+                "topics": [_data(topic) for topic in log.topics],
+                "data": _data(log.data),
+            }
+            for log in receipt.logs
+        ],
+        **tail,
+    }
+
+
+def _kind(receipt: ReceiptJson) -> int:
+    kind = 0 if receipt.type is None else number(receipt.type, method=METHOD)
+    if kind > _LAST_KIND:
+        raise WrongShape(method=METHOD, why=f"a receipt of type {kind}")
+    return kind
+
+
+def _number(text: str) -> str:
+    return quantity(number(text, method=METHOD))
+
+
+def _data(text: str) -> str:
+    return "0x" + data(text, method=METHOD).hex()
+
+
+def _tail(family: Family, kind: int, receipt: ReceiptJson) -> list[tuple[str, str | None]]:
+    """What a receipt of this type covers behind its four members."""
+    tail = [(name, getattr(receipt, name)) for name in family.receipt_tails.get(kind, ())]
+    return tail if tail and tail[-1][1] is not None else []
 
 
 def _outcome(receipt: ReceiptJson) -> bytes:

@@ -10,6 +10,7 @@ import copy
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -71,6 +72,11 @@ class Rpc:
         self._guard = guard
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._ids = itertools.count(1)
+
+    @property
+    def names(self) -> list[str]:
+        """As `Caller.names`."""
+        return [urlsplit(self.url).netloc.rpartition("@")[2]]
 
     async def call(self, method: str, *params: object) -> Any:
         """The method's result as plain JSON values. Raises: RpcError, NodeUnreachable, WrongShape."""

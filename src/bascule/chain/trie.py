@@ -28,16 +28,25 @@ def root(values: Sequence[bytes]) -> Hash:
 
 def branch(values: Sequence[bytes], index: int) -> list[bytes]:
     """The encoded nodes from the root down to an item; `value_at` follows them."""
+    return branches(values, [index])[0]
+
+
+def branches(values: Sequence[bytes], indexes: Sequence[int]) -> list[list[bytes]]:
+    """The branch of each of these items."""
     nodes: dict[bytes, bytes] = {}
     top = _node(_pairs(values), 0, nodes)
     nodes[keccak(top)] = top
+    return [_passed(keccak(top), index, nodes) for index in indexes]
+
+
+def _passed(digest: bytes, index: int, nodes: dict[bytes, bytes]) -> list[bytes]:
     passed: list[bytes] = []
 
     def fetch(digest: bytes) -> bytes:
         passed.append(nodes[digest])
         return nodes[digest]
 
-    _follow(keccak(top), index, fetch)
+    _follow(digest, index, fetch)
     return passed
 
 

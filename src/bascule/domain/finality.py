@@ -21,6 +21,9 @@ class FinalityPolicy:
     def __post_init__(self) -> None:
         assert self.depth >= 0, "a depth is not negative"
 
+    def __str__(self) -> str:
+        return f"depth {self.depth}" if self.kind == "depth" else self.kind
+
 
 @dataclass(frozen=True, slots=True)
 class Tags:

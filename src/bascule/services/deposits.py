@@ -9,8 +9,9 @@ from bascule.domain.application import ApplicationState
 from bascule.domain.errors import NotFound
 from bascule.domain.money import Asset, TokenAmount
 from bascule.domain.webhook import EventType
+from bascule.services import evidence_view
 from bascule.services.outbox import Happening
-from bascule.storage import deposits
+from bascule.storage import deposit_proofs, deposits
 from bascule.storage.database import Connection
 from bascule.storage.deposits import Shown
 
@@ -21,6 +22,18 @@ async def describe(conn: Connection, deposit_id: str) -> dict[str, Any]:
     if not found:
         raise NotFound("resource_missing", f"There is no deposit {deposit_id}.", param="id")
     return found[0]
+
+
+async def evidence_of(conn: Connection, deposit_id: str) -> dict[str, Any]:
+    """The deposit's evidence as the API shows it. Raises: NotFound `resource_missing` while there is none."""
+    found = await deposit_proofs.of_deposit(conn, deposit_id)
+    if found is None:
+        raise NotFound(
+            "resource_missing",
+            f"Deposit {deposit_id} has no evidence yet: it is kept from the time it is final.",
+            param="id",
+        )
+    return evidence_view.described(await describe(conn, deposit_id), found)
 
 
 async def describe_many(conn: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -69,7 +82,7 @@ def _described(row: Shown) -> dict[str, Any]:
         "finalized_at": None if row.finalized_at is None else _seconds(row.finalized_at),
         "application": _application(row),
         "unapplied_reason": row.reason,
-        "evidence": None,
+        "evidence": _evidence(row),
         "livemode": row.livemode,
         "created": _seconds(row.created_at),
         "version": row.version,
@@ -100,6 +113,13 @@ def _application(row: Shown) -> dict[str, Any] | None:
         "amount_applied": _applied(row),
         "amount_applied_atomic": str(row.amount_applied),
     }
+
+
+def _evidence(row: Shown) -> dict[str, Any] | None:
+    """How it is verified and where all of it is; null before it is final."""
+    if row.verified is None:
+        return None
+    return {"verified": row.verified, "url": f"/v1/deposits/{row.id}/evidence"}
 
 
 def _applied(row: Shown) -> str | None:

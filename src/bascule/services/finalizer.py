@@ -11,6 +11,7 @@ from bascule.domain.errors import Retryable
 from bascule.domain.finality import Tags
 from bascule.domain.webhook import EventType
 from bascule.services.arrivals import Arrivals
+from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
 from bascule.services.seams import Clock
 from bascule.storage import addresses, blocks, deposits, leases, ledger, transfers
@@ -33,6 +34,7 @@ class Finalizer:
     network: Network
     clock: Clock
     arrivals: Arrivals
+    evidence: Evidence
     failpoints: Failpoints
     counters: Counter[str]
 
@@ -44,9 +46,11 @@ class Finalizer:
         target = await self._target(cursor, head)
         if target is None:
             return 0
+        late = await self.evidence.asked_again(target.number)
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
             await blocks.finalize(conn, cursor, target.ref)
+            await self.evidence.keep(conn, late)
             count = await self._book(conn, cursor.finalized_number, target.number)
             self.failpoints.hit("watcher.before_finalize_commit")
         self.failpoints.hit("watcher.after_finalize_commit")
@@ -87,7 +91,9 @@ class Finalizer:
         ours = await addresses.own(conn, chain_id)
         if await addresses.to_open(conn, chain_id):
             raise AddressesChanged(f"an own address of chain {chain_id} has no opening yet")
-        final = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now())
+        policy = str(self.network.finality)
+        final = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now(), policy)
+        await self.evidence.require(conn, final)
         owned = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED)
         await ledger.post_deposits(conn, [deposit.id for deposit in owned if deposit.booked])
         for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto):

@@ -16,12 +16,14 @@ from bascule.chain.caller import Caller
 from bascule.chain.heads import Header
 from bascule.chain.logs import Log
 from bascule.domain.chain import Hash
+from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
 from bascule.services.reading import Reader, holds_no_transfer, provable
 from bascule.services.reorgs import Reorgs
 from bascule.storage import blocks, leases
 from bascule.storage.blocks import Cursor, Read, Verified
 from bascule.storage.database import Database
+from bascule.storage.deposit_proofs import Kept
 from bascule.storage.leases import Lease
 
 _log = structlog.get_logger()
@@ -35,6 +37,7 @@ class Prover:
     rpc: Caller
     reader: Reader
     reorgs: Reorgs
+    evidence: Evidence
     failpoints: Failpoints
     counters: Counter[str]
     blocks_per_round: int = 32
@@ -54,22 +57,23 @@ class Prover:
         absent = [header for header in known if holds_no_transfer(header)]
         by_receipts = [header for header in known if provable(header) and header not in absent]
         agreed = [header for header in known if header not in absent and header not in by_receipts]
-        told = await self._told(by_receipts, agreed)
+        other = self.rpc.other()  # not the one that was read
+        receipts = dict(zip(by_receipts, await block_receipts.of_blocks(other, by_receipts), strict=True))
+        told = {header.hash: _digest(block_receipts.logs(each)) for header, each in receipts.items()}
+        again = dict(zip(agreed, await logs.agreed_of_blocks(other, agreed, _digests), strict=True))
+        told |= {header.hash: _digest(each) for header, each in again.items()}
         told |= dict.fromkeys((header.hash for header in absent), erc20.digest([]))
         wrong = next((block for block in waiting if block.digest != told[block.ref.hash]), None)
         if wrong is not None:
             return await self._take_back(cursor, lease, wrong)
-        await self._keep(cursor, lease, {"absent": absent, "receipts": by_receipts, "quorum": agreed})
+        kept = await self.evidence.of_proven(receipts)
+        kept += await self.evidence.of_agreed({header.hash: told[header.hash] for header in agreed})
+        await self._keep(cursor, lease, {"absent": absent, "receipts": by_receipts, "quorum": agreed}, kept)
         return len(waiting)
 
-    async def _told(self, by_receipts: list[Header], agreed: list[Header]) -> dict[Hash, Hash]:
-        """What each block's transfers are, as the strongest proof there is tells; not by who was read."""
-        other = self.rpc.other()
-        found = zip(by_receipts, await block_receipts.logs_of(other, by_receipts), strict=True)
-        again = zip(agreed, await logs.agreed_of_blocks(other, agreed, _digests), strict=True)
-        return {header.hash: _digest(each) for header, each in (*found, *again)}
-
-    async def _keep(self, cursor: Cursor, lease: Lease, proven: dict[Verified, list[Header]]) -> None:
+    async def _keep(
+        self, cursor: Cursor, lease: Lease, proven: dict[Verified, list[Header]], kept: list[Kept]
+    ) -> None:
         if not any(proven.values()):
             return
         async with self.db.transaction() as conn:
@@ -77,6 +81,7 @@ class Prover:
             for verified, headers in proven.items():
                 if headers:
                     await blocks.prove(conn, cursor.chain_id, [header.hash for header in headers], verified)
+            await self.evidence.keep(conn, kept)
             self.failpoints.hit("watcher.before_proof")
         self.failpoints.hit("watcher.after_proof")
         for verified, headers in proven.items():

@@ -18,6 +18,7 @@ from bascule.domain.chain import BlockRef
 from bascule.domain.errors import Halted
 from bascule.services.arrivals import Arrivals
 from bascule.services.disagreements import Disagreements
+from bascule.services.evidence import Evidence
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.finalizer import Finalizer
 from bascule.services.openings import Openings
@@ -76,8 +77,11 @@ class Watcher:
         self._openings = Openings(db, rpc, network, clock, entropy)
         self._reorgs = Reorgs(db, rpc, self._arrivals, failpoints, self.counters)
         self._reader = Reader(rpc, network.chain_id, self.counters)
-        self._prover = Prover(db, rpc, self._reader, self._reorgs, failpoints, self.counters)
-        self._finalizer = Finalizer(db, rpc, network, clock, self._arrivals, failpoints, self.counters)
+        evidence = Evidence(db, rpc, network.chain_id, clock)
+        self._prover = Prover(db, rpc, self._reader, self._reorgs, evidence, failpoints, self.counters)
+        self._finalizer = Finalizer(
+            db, rpc, network, clock, self._arrivals, evidence, failpoints, self.counters
+        )
 
     async def run_once(self) -> int:
         """One step towards the head, then finality: how many blocks and deposits moved; 0 at the head.

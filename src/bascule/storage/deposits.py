@@ -47,7 +47,8 @@ class Owned:
 class Shown:
     """A deposit with all that is shown of it. amount, amount_applied: base units.
 
-    token_id, currency, decimals: None for a token we do not know; processed: the newest block read.
+    token_id, currency, decimals: None for a token we do not know; processed: the newest block read;
+    verified: what its evidence is, None before it is final.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Shown:
     amount_applied: int
     processed: int
     finality: FinalityPolicy
+    verified: str | None
 
 
 async def insert(conn: Connection, chain_id: ChainId, new: Sequence[NewDeposit], now: datetime) -> None:
@@ -118,9 +120,13 @@ async def advance_orphan(conn: Connection, chain_id: ChainId, number: int) -> li
     return [row["id"] for row in rows]
 
 
-async def advance_finalize(conn: Connection, chain_id: ChainId, number: int, now: datetime) -> list[str]:
-    """From detected to finalized, for blocks up to a height that is final; their ids."""
-    rows = await _sql.all(conn, "advance_finalize", chain_id=chain_id, number=number, now=now)
+async def advance_finalize(
+    conn: Connection, chain_id: ChainId, number: int, now: datetime, finality: str
+) -> list[str]:
+    """From detected to finalized, for blocks up to a height that is final; their ids. finality: by what."""
+    rows = await _sql.all(
+        conn, "advance_finalize", chain_id=chain_id, number=number, now=now, finality=finality
+    )
     return [row["id"] for row in rows]
 
 

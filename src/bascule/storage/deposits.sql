@@ -31,7 +31,7 @@ RETURNING id;
 
 -- name: advance_finalize
 -- Deposits up to a height that is final.
-UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, version = version + 1
+UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, finality = %(finality)s, version = version + 1
  WHERE chain_id = %(chain_id)s AND block_number <= %(number)s AND state = 'detected'
    AND EXISTS (SELECT FROM transfers t WHERE t.chain_id = d.chain_id AND t.block_hash = d.block_hash
                   AND t.log_index = d.log_index AND t.canonical)
@@ -68,7 +68,10 @@ SELECT a.intent_id, d.id, d.chain_id, d.token, d.amount,
 SELECT d.id, d.account_id, d.livemode, d.kind, d.chain_id, d.token, d.token_id, k.currency, k.decimals, d.amount,
        d.tx_hash, d.log_index, d.block_number, d.block_hash, d.block_time, d.src, d.dst, d.state, d.finalized_at,
        d.created_at, d.version, p.state AS application_state, p.intent_id, p.reason, p.amount_applied,
-       c.next_number, w.finality_kind, w.finality_depth
+       c.next_number, w.finality_kind, w.finality_depth,
+       CASE WHEN d.finality IS NOT NULL THEN (
+            SELECT e.verified FROM deposit_proofs e WHERE e.chain_id = d.chain_id AND e.block_hash = d.block_hash
+               AND d.log_index BETWEEN e.first_log AND e.last_log LIMIT 1) END AS verified
   FROM deposits d
   JOIN networks w ON w.chain_id = d.chain_id
   LEFT JOIN tokens k ON k.id = d.token_id

@@ -129,6 +129,7 @@ async def test_nobody_else_sees_or_changes_an_accounts_things(
         ("POST", f"/v1/payment_intents/{intent['id']}/cancel"),
         ("GET", f"/v1/payment_intents/{intent['id']}/deposits"),
         ("GET", f"/v1/deposits/{deposit}"),
+        ("GET", f"/v1/deposits/{deposit}/evidence"),
         ("GET", f"/v1/events/{event}"),
         ("GET", f"/v1/webhook_endpoints/{hook['id']}"),
         ("POST", f"/v1/webhook_endpoints/{hook['id']}"),

@@ -130,6 +130,10 @@ async def test_what_arrived_is_listed_and_can_be_expanded(client: httpx.AsyncCli
     alone = (await client.get(f"/v1/deposits/{deposit}")).json()
     filtered = (await client.get("/v1/deposits", params={"payment_intent": intent["id"]})).json()
 
+    unproven = await client.get(f"/v1/deposits/{deposit}/evidence")
+
+    assert (unproven.status_code, alone["evidence"]) == (404, None)
+    assert "no evidence yet" in unproven.json()["error"]["message"]
     assert plain["latest_deposit"] == deposit
     assert expanded["latest_deposit"] == listed["data"][0]["latest_deposit"] == alone
     assert [each["id"] for each in theirs["data"]] == [each["id"] for each in filtered["data"]] == [deposit]

@@ -42,6 +42,16 @@ async def page_of(call: Call[DepositList], conn: Connection, *, intent_id: str |
 
 async def retrieve(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
     """One deposit."""
+    return await deposits.describe(conn, await _own(call, conn))
+
+
+async def evidence(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
+    """What proves a final deposit; `bascule verify-evidence` checks it offline."""
+    return await deposits.evidence_of(conn, await _own(call, conn))
+
+
+async def _own(call: Call[Expandable], conn: Connection) -> str:
+    """The id in the path, of a deposit of the caller's. Raises: NotFound."""
     lists.expanding(call.params, frozenset())
     id = call.id("dep")
     mine = select(DEPOSITS.c.id).where(
@@ -49,7 +59,7 @@ async def retrieve(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
     )
     if not await run(conn, mine):
         raise NotFound("resource_missing", f"No such deposit: {id!r:.70}.", param="id")
-    return await deposits.describe(conn, id)
+    return id
 
 
 OPERATIONS = (
@@ -60,5 +70,9 @@ OPERATIONS = (
     Operation(
         "GET", "/v1/deposits/{id}", "get_deposit", "Read a deposit", "deposits:read", retrieve, Expandable,
         objects.Deposit,
+    ),
+    Operation(
+        "GET", "/v1/deposits/{id}/evidence", "get_deposit_evidence", "Read a deposit's evidence",
+        "deposits:read", evidence, Expandable, objects.DepositEvidence,
     ),
 )  # fmt: skip

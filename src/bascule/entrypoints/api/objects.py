@@ -93,6 +93,13 @@ class DepositApplication(Shape):
     amount_applied_atomic: Atomic
 
 
+class EvidenceReference(Shape):
+    """How a final deposit is verified, and where its evidence is."""
+
+    verified: Literal["receipts", "quorum"]
+    url: str
+
+
 class Deposit(Shape):
     """Money that arrived at an address of ours."""
 
@@ -121,10 +128,55 @@ class Deposit(Shape):
     finalized_at: Seconds | None
     application: DepositApplication | None
     unapplied_reason: str | None
-    evidence: dict[str, Any] | None
+    evidence: EvidenceReference | None = Field(description="Null before the deposit is final.")
     livemode: bool
     created: Seconds
     version: int
+
+
+class EvidenceClaims(Shape):
+    """What the evidence is about."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    network: Caip2
+    token: AddressOut
+    source: AddressOut = Field(alias="from")
+    destination: AddressOut = Field(alias="to")
+    amount_atomic: Atomic
+    tx_hash: HashOut
+    log_index: int
+    block_number: int
+    block_hash: HashOut
+    block_time: Seconds
+
+
+class EvidenceProof(Shape):
+    """A receipt under its block's header: whoever trusts the block's hash need trust nobody else."""
+
+    family: str = Field(description="How the chain spells headers and receipts.")
+    header: dict[str, str] = Field(description="All members that the block's hash covers.")
+    receipt: dict[str, Any] = Field(description="The receipt as its block's root covers it.")
+    receipt_index: int = Field(description="The receipt's key under the header's receiptsRoot.")
+    branch: list[str] = Field(description="The nodes of the trie from the root down to the receipt.")
+    logs_before: int = Field(description="How many logs the block's earlier receipts hold.")
+
+
+class DepositEvidence(Shape):
+    """What proves a final deposit, to be checked offline."""
+
+    object: Literal["deposit_evidence"]
+    version: Literal[1]
+    deposit: str
+    claims: EvidenceClaims
+    verified: Literal["receipts", "quorum"]
+    proof: EvidenceProof | None = Field(description="Null where nodes' agreement stands for it.")
+    agreement: HashOut | None = Field(description="The digest of the block's transfers that nodes agreed on.")
+    finality: str = Field(description="By which policy the block was final.")
+    nodes: list[str] = Field(description="Who was asked.")
+    proven_at: Seconds
+    not_proven: list[str] = Field(description="What the evidence does not prove.")
+    checksum: HashOut = Field(description="Keccak-256 of all the rest as JSON, keys sorted, no spaces.")
 
 
 class PaymentIntent(Shape):

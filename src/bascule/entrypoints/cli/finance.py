@@ -1,9 +1,10 @@
-"""`reconcile`: the books against the chain."""
+"""`reconcile`: the books against the chain; `verify-evidence`: a deposit against its block."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,10 +12,14 @@ from bascule.entrypoints.cli.output import AsJson, rows
 from bascule.entrypoints.cli.place import loaded_settings
 from bascule.entrypoints.failures import USAGE, CommandFailed
 
+if TYPE_CHECKING:
+    from bascule.chain.evidence_check import Check
+
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
     app.command()(reconcile)
+    app.command()(verify_evidence)
 
 
 def reconcile(
@@ -56,6 +61,30 @@ async def _reconcile(chain: int | None, at_block: int | None) -> list[dict[str, 
             await heads.require_chain(rpcs[chain_id], chain_id)
         reconciler = Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs)
         return [describe(subject, made) for subject, made in await reconciler.reconcile(chain, at_block)]
+
+
+def verify_evidence(
+    file: Annotated[Path, typer.Argument(help="What GET /v1/deposits/{id}/evidence answered.")],
+    as_json: AsJson = False,
+) -> None:
+    """Proves a deposit from a file alone, offline. Ends with 1 when a check fails, 2 for no evidence."""
+    from bascule.chain.evidence_check import LARGEST, Malformed, check
+
+    try:
+        with file.open("rb") as opened:
+            found = check(opened.read(LARGEST + 1))
+    except (Malformed, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CommandFailed(
+            f"{file} cannot be checked: {why}", "save what GET /v1/deposits/{id}/evidence answers", code=USAGE
+        ) from None
+    rows([_shown(each) for each in found], as_json=as_json)
+    if not all(each.ok for each in found):
+        raise typer.Exit(1)
+
+
+def _shown(each: Check) -> dict[str, str]:
+    return {"check": each.name, "state": "ok" if each.ok else "failed", "says": each.says}
 
 
 def _short(each: dict[str, Any]) -> dict[str, Any]:
