@@ -68,7 +68,13 @@ async def test_every_kind_of_block_of_the_local_chain_recomputes() -> None:
 
 @pytest.mark.parametrize(
     ("name", "family"),
-    [("avalanche_30806757.json", families.AVALANCHE), ("op_stack_274.json", families.OP_STACK)],
+    [
+        ("avalanche_30806757.json", families.AVALANCHE),
+        ("arbitrum_511882413.json", families.ARBITRUM),
+        ("ethereum_24630100.json", families.ETHEREUM),
+        ("op_stack_274.json", families.OP_STACK),
+        ("op_stack_157796868.json", families.OP_STACK),
+    ],
 )
 def test_a_block_that_another_chain_agreed_on_recomputes(name: str, family: Family) -> None:
     block = recorded(name)
@@ -137,6 +143,9 @@ def test_a_block_without_transactions_has_the_root_of_nothing() -> None:
         ([receipt(0), receipt(1, status=None)], WrongShape),
         ([receipt(0), receipt(1, logsBloom="0x")], WrongShape),
         ([receipt(0), receipt(1, cumulativeGasUsed="many")], WrongShape),
+        ([receipt(0), receipt(1, cumulativeGasUsed="0x-1")], WrongShape),
+        ([receipt(0), receipt(1, cumulativeGasUsed="0x1_0")], WrongShape),
+        ([receipt(0), receipt(1, type="0x100")], WrongShape),
     ],
 )
 def test_receipts_that_are_not_all_of_them_are_refused(

@@ -1,4 +1,4 @@
-"""The README's tour, and the sandbox page's, are run as they stand."""
+"""The README's tour, and those of the API's pages, are run as they stand."""
 
 import json
 import os
@@ -57,6 +57,17 @@ def test_readme_tour_runs_as_it_stands(walked: Tour) -> None:
 
     assert "The intent has succeeded" in said
     assert "The payout is paid" in said
+
+
+def test_evidence_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/evidence.md")
+
+    assert "the intent has succeeded" in said
+    checks = ("checksum", "proof", "header", "receipt", "transfer", "place")
+    found = [(name, re.findall(rf"^{name} +(\w+)", said, re.MULTILINE)) for name in checks]
+    forged = {"checksum", "transfer"}
+    assert found == [(name, ["ok", "failed" if name in forged else "ok"]) for name in checks]
+    assert "refused with 1" in said
 
 
 def test_sandbox_page_runs_as_it_stands(walked: Tour) -> None:

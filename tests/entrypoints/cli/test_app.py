@@ -25,7 +25,19 @@ COMMANDS = [
         "doctor",
         "explain",
     ),
-    *("reconcile", "pay", "approve", "keys", "merchants", "chains", "tokens", "contracts", "openapi", "docs"),
+    *(
+        "reconcile",
+        "verify-evidence",
+        "pay",
+        "approve",
+        "keys",
+        "merchants",
+        "chains",
+        "tokens",
+        "contracts",
+        "openapi",
+        "docs",
+    ),
 ]
 
 
