@@ -204,7 +204,7 @@ async def finalize(conn: Connection, settling: Arrivals) -> None:
     ref = await blocks.canonical_at(conn, CHAIN, cursor.last_number)
     assert ref is not None
     await blocks.finalize(conn, cursor, ref)
-    final = await deposits.advance_finalize(conn, CHAIN, ref.number, CLOCK.now())
+    final = await deposits.advance_finalize(conn, CHAIN, ref.number, CLOCK.now(), "finalized")
     owned = await settling.settle(conn, final, EventType.DEPOSIT_FINALIZED)
     await ledger.post_deposits(conn, [deposit.id for deposit in owned if deposit.booked])
 

@@ -137,7 +137,9 @@ async def outcome_of(b: Bridge, block: BlockRef) -> list[list[tuple[Any, ...]]]:
     with contextlib.suppress(Undone):
         async with b.db.transaction() as conn:
             await arrivals.take(conn, [block.hash])
-            final = await deposits.advance_finalize(conn, b.network.chain_id, block.number, b.clock.now())
+            final = await deposits.advance_finalize(
+                conn, b.network.chain_id, block.number, b.clock.now(), "finalized"
+            )
             await arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED)
             for query in OUTCOME:
                 found.append(await (await conn.execute(query)).fetchall())
