@@ -96,6 +96,27 @@ def test_every_role_that_was_changed_on_the_chain_is_named(laid: Laid) -> None:
     assert all(each["remedy"] for each in found.values())
 
 
+def test_what_the_vault_grants_beyond_the_configuration_is_named(laid: Laid) -> None:
+    """A rogue operator on a lane nobody configured passes every question about the lanes that are."""
+    laid.send(DEPLOYER, "PayoutVault", "setLane", 7, raw(OTHER.address))
+    laid.send(DEPLOYER, "PayoutVault", "setLane", 8, raw(OTHER.address))
+    laid.send(DEPLOYER, "PayoutVault", "setLimit", raw(OTHER.address), 5, 80)
+    laid.send(GUARDIAN, "PayoutVault", "retireLane", 8)
+
+    found = laid.differing()
+
+    assert {subject: each["found"] for (_, subject), each in found.items()} == {
+        "operator of lane 7": OTHER.address,
+        f"limit of {OTHER.address}": "5 in 80 s",
+    }
+    code, _, err = laid.site.run("deploy", "--chain", str(LOCAL), "--yes")
+    assert (code, "take the operator away" in err) == (1, True)
+
+    laid.send(DEPLOYER, "PayoutVault", "setLane", 7, Address(bytes(20)))
+    laid.send(DEPLOYER, "PayoutVault", "setLimit", raw(OTHER.address), 0, 80)
+    assert laid.site.differing(LOCAL, code=0) == {}
+
+
 def test_deploy_puts_roles_back_but_leaves_a_change_of_collector_to_people(laid: Laid) -> None:
     laid.send(DEPLOYER, "PayoutVault", "setLane", 0, raw(OTHER.address))
     laid.send(DEPLOYER, "PayoutVault", "setGuardian", raw(OTHER.address))

@@ -20,6 +20,7 @@ from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.hexes import quantity
 from bascule.domain.chain import ZERO_ADDRESS, Address
 from bascule.domain.hashing import keccak
+from bascule.entrypoints.contracts import extras
 from bascule.entrypoints.contracts.blueprint import Blueprint
 from bascule.entrypoints.contracts.checks import MISSING, Check, Step, calling, deploying, shown
 from bascule.settings_contracts import OwnerSettings
@@ -48,6 +49,7 @@ async def examine(rpc: Caller, plan: Blueprint) -> list[Check]:
     answers = await deployed.ask(rpc, asked, block)
     facts = {(q.to, q.method, *q.arguments): value for q, value in zip(asked, answers, strict=True)}
     checks += _factory(plan, facts, standing=factory) + _vault(plan, facts, standing=vault)
+    checks += await extras.granted(rpc, plan, block) if vault else []
     for planned, stands in zip(plan.dollars, dollars, strict=True):
         checks += _dollar(plan, planned, facts) if stands else []
     for planned, stands in ((plan.factory, factory), (plan.vault, vault)):
