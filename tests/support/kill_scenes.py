@@ -201,7 +201,8 @@ SELDOM = (
     Killed(unpaid, ("expirer.expire", "expirer.close")),
     Killed(gas_left_over, ("submitter.gas",)),
 )
-# Watchers of a fresh chain and of a halted one: test_money_in_failures.py and test_money_in_reorgs.py.
-WATCHER_ALONE = ("watcher.start", "watcher.halt")
+# Watchers of a fresh chain, of a halted one and of several nodes: test_money_in_failures.py,
+# test_money_in_reorgs.py and test_money_in_nodes.py.
+WATCHER_ALONE = ("watcher.start", "watcher.halt", "watcher.disagreements")
 # Processes that only `bascule dev` has: tests/slow/test_kills.py.
 WHOLE_PROCESSES = ("setup.write", "setup.send", "setup.commit", "setup.keys", "chain.append")
