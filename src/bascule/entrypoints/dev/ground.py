@@ -86,6 +86,7 @@ async def lay(
     )
     token = deployment.plan_token(*DOLLAR, deployer.address)
     await _require_own_lane(rpc, plan.vault.address, lane_wallet)
+    await deployer.settled()  # a set-up that was killed may have sent what would be found missing otherwise
     sent: list[str] = []
     for each in (plan.factory, plan.vault, token):
         if await _code(rpc, each.address) == b"":

@@ -45,6 +45,17 @@ class Wallet:
         self.address = Address(bytes.fromhex(self._account.address[2:]))
         self._nonce: int | None = None
 
+    async def settled(self, *, within: float = 30.0) -> None:
+        """Returns when nothing of this wallet waits to be mined. Raises: Retryable after `within` seconds."""
+        deadline = asyncio.get_running_loop().time() + within
+        while len({await self._count(tag) for tag in ("latest", "pending")}) > 1:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Retryable(f"transactions of {hexed(self.address)} were not mined within {within:.0f} s")
+            await asyncio.sleep(RECEIPT_POLL_S)
+
+    async def _count(self, tag: str) -> int:
+        return int(await self._rpc.call("eth_getTransactionCount", hexed(self.address), tag), 16)
+
     async def send(self, to: Address, data: bytes = b"", *, value: int = 0, gas: int = 200_000) -> str:
         """Sends a transaction and returns its hash (0x-hex). value: wei. Raises as `Caller.call`."""
         return await self.offer(await self.sign(to, data, value=value, gas=gas))
@@ -52,9 +63,7 @@ class Wallet:
     async def sign(self, to: Address, data: bytes = b"", *, value: int = 0, gas: int = 200_000) -> str:
         """A signed transaction (0x-hex) with the wallet's next nonce, not sent yet."""
         if self._nonce is None:
-            self._nonce = int(
-                await self._rpc.call("eth_getTransactionCount", hexed(self.address), "pending"), 16
-            )
+            self._nonce = await self._count("pending")
         head = await self._rpc.call("eth_getBlockByNumber", "latest", False)
         base_fee = int(head.get("baseFeePerGas") or "0x0", 16)
         signed = self._account.sign_transaction(
