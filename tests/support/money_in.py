@@ -35,9 +35,9 @@ from bascule.storage.networks import Network
 from bascule.storage.tokens import Token
 from bascule.storage.transfers import Transfer
 from tests.support.chain import LocalNode, calldata, deploy_dollar, local_node
+from tests.support.stored import assert_stored_equals_chain
 
 OpenAs = Callable[[str], Awaitable[Database]]
-TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 FUNDS = 1_000_000 * 10**6
 
 
@@ -217,30 +217,8 @@ class Bridge:
             return await (await conn.execute(statement)).fetchall()
 
     async def require_chain_and_rows_agree(self) -> None:
-        """Canonical transfers in the database are exactly the chain's logs that touch our addresses.
-
-        An own address counts from the block after its opening on.
-        """
-        since = dict(await self.rows("SELECT address, block_number FROM openings"))
-        since |= {row[0]: -1 for row in await self.rows("SELECT address FROM deposit_addresses")}
-        [(first,)] = await self.rows("SELECT min(number) FROM blocks")
-        wrong = await self.rows(
-            "SELECT t.tx_hash FROM transfers t JOIN blocks b ON b.chain_id = t.chain_id"
-            " AND b.hash = t.block_hash WHERE t.canonical AND NOT b.canonical"
-        )
-        assert wrong == [], "a canonical transfer in an orphaned block"
-        raw = await self.node.rpc(
-            "eth_getLogs", {"fromBlock": hex(first + 1), "toBlock": "latest", "topics": [TRANSFER_TOPIC]}
-        )
-        expected = []
-        for log in raw:
-            src, dst = (bytes.fromhex(topic[26:]) for topic in log["topics"][1:3])
-            number = int(log["blockNumber"], 16)
-            if int(log["data"], 16) and any(number > since.get(end, number) for end in (src, dst)):
-                place = bytes.fromhex(log["blockHash"][2:]), int(log["logIndex"], 16)
-                expected.append((*place, bytes.fromhex(log["address"][2:]), src, dst, int(log["data"], 16)))
-        stored = [(t.block_hash, t.log_index, t.token, t.src, t.dst, t.amount) for t in await self.stored()]
-        assert stored == expected
+        """What is stored is exactly the chain's (`assert_stored_equals_chain`)."""
+        await assert_stored_equals_chain(self.owner, self.node, self.network.chain_id)
 
 
 def deposit_address(intent: dict[str, Any]) -> str:

@@ -38,7 +38,8 @@ def resealed(block: dict[str, Any]) -> dict[str, Any]:
 class LyingNode:
     """Forwards requests to `target`; `twist(method, params, result)` returns what is answered instead.
 
-    before: awaited with each request's body before it is passed on; asked: every method asked for.
+    target may be changed; before: awaited with each request's body before it is passed on; asked: every
+    method asked for.
     """
 
     def __init__(self, target: str, session: aiohttp.ClientSession) -> None:
@@ -46,7 +47,7 @@ class LyingNode:
         self.asked: list[str] = []
         self.twist: Twist = lambda method, params, result: result
         self.before: Callable[[str], Awaitable[None]] | None = None
-        self._target = target
+        self.target = target
         self._session = session
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -54,7 +55,7 @@ class LyingNode:
         if self.before is not None:
             await self.before(body.decode())
         async with self._session.post(
-            self._target, data=body, headers={"content-type": "application/json"}
+            self.target, data=body, headers={"content-type": "application/json"}
         ) as response:
             answer = await response.json()
         asked = json.loads(body)
