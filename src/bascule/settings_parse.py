@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bascule.chain.families import least_depth
 from bascule.domain.errors import Rejected
+from bascule.domain.finality import FinalityPolicy
 from bascule.settings_contracts import ChainContracts, chain_contracts
 
 # sun_path of unix(7) holds 108 bytes with its final zero; some room for the name of a lock beside it.
 SOCKET_PATH_LIMIT = 100
+# A chain's whole day of quarter-second blocks is shorter; what is beyond was not meant.
+DEEPEST = 1_000_000
 
 
 class BadConfiguration(Rejected):
@@ -40,8 +44,8 @@ class NodeSettings:
 class ChainSettings:
     """One network's nodes. rpc: at least one; poll_interval_ms: between looks at the head.
 
-    quorum: how many nodes must say the same before it is final; contracts: the roles of our contracts there,
-    when we are the ones who deploy them.
+    quorum: how many nodes must say the same before it is final; finality: what makes a block final, None: as
+    the network's row says; contracts: the roles of our contracts there, when we are the ones who deploy them.
     """
 
     id: int
@@ -49,6 +53,7 @@ class ChainSettings:
     rpc: tuple[NodeSettings, ...]
     poll_interval_ms: int = 500
     quorum: int = 1
+    finality: FinalityPolicy | None = None
     contracts: ChainContracts | None = None
 
 
@@ -192,7 +197,7 @@ def _pair(word: str) -> dict[str, Any]:
 
 
 def _chain(table: Any) -> ChainSettings:
-    allowed = {"id", "name", "rpc", "quorum", "poll_interval_ms", "contracts"}
+    allowed = {"id", "name", "rpc", "quorum", "finality", "poll_interval_ms", "contracts"}
     if not isinstance(table, dict) or not table.keys() <= allowed:
         odd = sorted(table.keys() - allowed) if isinstance(table, dict) else [table]
         raise ValueError(f"has an entry it does not know: {odd[0]!r}")
@@ -213,8 +218,26 @@ def _chain(table: Any) -> ChainSettings:
         rpc=nodes,
         poll_interval_ms=between(10, 600_000)(table.get("poll_interval_ms", 500)),
         quorum=quorum,
+        finality=_finality(chain_id, table["finality"]) if "finality" in table else None,
         contracts=_chain_contracts(chain_id, table["contracts"]) if "contracts" in table else None,
     )
+
+
+def _finality(chain_id: int, given: Any) -> FinalityPolicy:
+    if given in ("finalized", "safe"):
+        return FinalityPolicy(given)
+    depth = given.get("depth") if isinstance(given, dict) and given.keys() == {"depth"} else None
+    if not isinstance(depth, int) or isinstance(depth, bool) or not 0 <= depth <= DEEPEST:
+        raise ValueError(
+            f"has {given!r} for the finality of chain {chain_id};"
+            f' write "finalized", "safe" or {{ depth = N }} with N up to {DEEPEST}'
+        )
+    if depth < (least := least_depth(chain_id)):
+        raise ValueError(
+            f"has depth {depth} for the finality of chain {chain_id}, where blocks may still be taken back at"
+            f' that depth; write "finalized", or a depth of {least} or more'
+        )
+    return FinalityPolicy("depth", depth)
 
 
 def _chain_contracts(chain_id: int, given: Any) -> ChainContracts:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bascule import settings
+from bascule.domain.finality import FinalityPolicy
 from bascule.settings import BadConfiguration
 from bascule.settings_parse import NodeSettings
 
@@ -73,6 +74,49 @@ def test_nodes_that_cannot_be_used_stop_the_start(tmp_path: Path, table: str, sa
     file.write_text(f"[[chains]]\nid = 1\n{table}\n")
     with pytest.raises(BadConfiguration, match=says):
         settings.load({"BASCULE_CONFIG": str(file)})
+
+
+@pytest.mark.parametrize(
+    ("chain", "finality", "read"),
+    [
+        (1, '"finalized"', FinalityPolicy("finalized")),
+        (8453, '"safe"', FinalityPolicy("safe")),
+        (1, "{ depth = 64 }", FinalityPolicy("depth", 64)),
+        (43_114, "{ depth = 0 }", FinalityPolicy("depth", 0)),
+        (31_337, "{ depth = 1 }", FinalityPolicy("depth", 1)),
+    ],
+)
+def test_a_chain_names_what_makes_its_blocks_final(
+    tmp_path: Path, chain: int, finality: str, read: FinalityPolicy
+) -> None:
+    file = tmp_path / "bascule.toml"
+    file.write_text(f'[[chains]]\nid = {chain}\nrpc = ["http://n/a"]\nfinality = {finality}\n')
+
+    assert settings.load({"BASCULE_CONFIG": str(file)}).chain(chain).finality == read
+
+
+@pytest.mark.parametrize(
+    ("chain", "finality", "says"),
+    [
+        (1, '"latest"', 'write "finalized", "safe" or { depth = N }'),
+        (1, "64", "has 64 for the finality of chain 1"),
+        (1, "{ depth = true }", "write"),
+        (1, "{ depth = -1 }", "write"),
+        (1, "{ depth = 64, safe = 1 }", "write"),
+        (1, "{ depth = 12 }", "a depth of 64 or more"),
+        (8453, "{ depth = 64 }", "a depth of 450 or more"),
+        (42_161, "{ depth = 64 }", "a depth of 3600 or more"),
+        (137, "{ depth = 64 }", "a depth of 256 or more"),
+        (7_777_777, "{ depth = 63 }", "a depth of 64 or more"),
+    ],
+)
+def test_a_finality_that_is_none_stops_the_start(
+    tmp_path: Path, chain: int, finality: str, says: str
+) -> None:
+    file = tmp_path / "bascule.toml"
+    file.write_text(f'[[chains]]\nid = {chain}\nrpc = ["http://n/a"]\nfinality = {finality}\n')
+
+    assert says in str(refused({"BASCULE_CONFIG": str(file)}))
 
 
 def test_chains_come_from_pairs_in_the_environment() -> None:

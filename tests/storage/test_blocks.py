@@ -109,6 +109,13 @@ async def test_the_database_refuses_finality_going_back(conn: Connection) -> Non
         await blocks.finalize(conn, await current(conn), block(11))
 
 
+async def test_the_database_refuses_another_block_at_the_final_height(conn: Connection) -> None:
+    await blocks.finalize(conn, await current(conn), block(12))
+
+    with pytest.raises(psycopg.errors.CheckViolation, match="may not become another"):
+        await conn.execute("UPDATE cursors SET finalized_hash = %s", [block(12, fork=1).hash])
+
+
 async def test_an_orphaned_block_is_kept_and_may_come_back(conn: Connection) -> None:
     assert await blocks.orphan_above(conn, CHAIN, 11) == 2
     assert [b.number for b in await blocks.canonical_down_to(conn, CHAIN, 0)] == [11, 10]

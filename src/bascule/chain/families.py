@@ -3,7 +3,8 @@
 A family says which members of a block's JSON its hash covers and in which order, what a receipt holds beyond
 Ethereum's four members, which logs stand outside the receipts' root, and when a header's roots speak of other
 blocks. A chain that nobody listed is read as Ethereum's: where a hash comes out right the reading is proven
-right; where it does not, nothing is proven and the chain is taken on the agreement of nodes.
+right; where it does not, nothing is proven and the chain is taken on the agreement of nodes. And it says at
+which depth its blocks are not taken back any more, for those who count blocks instead of asking for a tag.
 """
 
 from collections.abc import Mapping
@@ -46,7 +47,8 @@ class Family:
     first, later: members of a header, those every block has and those that forks added behind them;
     receipt_tails: type of a transaction → members behind its receipt's four, covered when the last is there;
     pseudo_receipt: prefix of the name of a receipt that is shown but in no root (see `outside`);
-    elsewhere: a member whose presence says that root and bloom speak of other blocks than this one.
+    elsewhere: a member whose presence says that root and bloom speak of other blocks than this one;
+    least_depth: blocks that must stand on a final one where depth is to say what is final.
     """
 
     name: str
@@ -55,18 +57,35 @@ class Family:
     receipt_tails: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     pseudo_receipt: bytes | None = None
     elsewhere: str | None = None
+    least_depth: int = 64  # two epochs of 32 slots, after which Ethereum itself calls a block final
 
 
+# The order of a rollup is final when its data is in a final block of Ethereum, some 15 minutes later: 450
+# blocks of two seconds, 3,600 of a quarter (specs.optimism.io "finalized"; docs.arbitrum.io "hard finality").
 ETHEREUM = Family("ethereum")
-OP_STACK = Family("op-stack", receipt_tails={_OP_DEPOSIT: ("depositNonce", "depositReceiptVersion")})
-ARBITRUM = Family("arbitrum")  # types 0x64 to 0x6a, with receipts of the usual four members
+OP_STACK = Family(
+    "op-stack",
+    receipt_tails={_OP_DEPOSIT: ("depositNonce", "depositReceiptVersion")},
+    least_depth=450,
+)
+ARBITRUM = Family(
+    "arbitrum", least_depth=3_600
+)  # types 0x64 to 0x6a, with receipts of the usual four members
 # bor until block 80,084,800 of the main network: the logs of bridged messages stand in no root. Afterwards
 # they are a transaction of their own, under another name.
-POLYGON = Family("polygon", pseudo_receipt=b"matic-bor-receipt-")
+# Reorgs of more than a hundred blocks were seen before milestones; exchanges waited for 256.
+POLYGON = Family("polygon", pseudo_receipt=b"matic-bor-receipt-", least_depth=256)
 # Blocks that execute later than they are ordered (ACP-194) carry the roots of the blocks they settle.
+# Nodes show accepted blocks alone, which are final.
 AVALANCHE = Family(
-    "avalanche", first=(*_ETHEREUM, "extDataHash"), later=_AVALANCHE_LATER, elsewhere="settledHeight"
+    "avalanche",
+    first=(*_ETHEREUM, "extDataHash"),
+    later=_AVALANCHE_LATER,
+    elsewhere="settledHeight",
+    least_depth=0,
 )
+# Chain ids of anvil, hardhat and our own local chain, and of geth --dev: no money is real there.
+DEVELOPMENT = (31_337, 1_337)
 
 FAMILIES: Mapping[ChainId, Family] = {
     1: ETHEREUM, 11_155_111: ETHEREUM, 17_000: ETHEREUM, 560_048: ETHEREUM,
@@ -82,6 +101,11 @@ FAMILIES: Mapping[ChainId, Family] = {
 def of(chain_id: ChainId) -> Family | None:
     """The chain's family; None when nobody listed the chain."""
     return FAMILIES.get(chain_id)
+
+
+def least_depth(chain_id: ChainId) -> int:
+    """The smallest depth that may make a block final there; what nobody listed is taken for Ethereum."""
+    return 0 if chain_id in DEVELOPMENT else (of(chain_id) or ETHEREUM).least_depth
 
 
 def outside(family: Family | None, number: int, block_hash: Hash) -> Hash | None:

@@ -10,8 +10,10 @@ from typing import Any
 
 from bascule.chain import deployed, heads
 from bascule.chain.caller import Caller
+from bascule.chain.errors import RpcError
 from bascule.domain.chain import Address
 from bascule.domain.errors import BasculeError
+from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints import wiring
 from bascule.entrypoints.failures import next_step_of
 from bascule.entrypoints.wiring import ChainSettings, Settings
@@ -80,7 +82,7 @@ async def _database(settings: Settings, role: str) -> str:
 
 
 async def _node(rpc: Caller, chain: ChainSettings) -> str:
-    """Right chain, fresh head, and the tags that finality needs."""
+    """Right chain, fresh head, and the tag that finality needs."""
     began = time.monotonic()
     await heads.require_chain(rpc, chain.id)
     took = (time.monotonic() - began) * 1000
@@ -88,9 +90,19 @@ async def _node(rpc: Caller, chain: ChainSettings) -> str:
     lag = time.time() - latest.ref.time
     if lag > LAG_S:
         raise wiring.Unfit(f"its newest block is {lag:.0f} s old", "ask its operator, or use another node")
-    final = await heads.tagged(rpc, "finalized")
-    behind = latest.number - final.number
-    return f"chain {chain.id}, block {latest.number}, {behind} behind is final, {took:.0f} ms"
+    policy = chain.finality or FinalityPolicy("finalized")
+    behind = policy.depth if policy.kind == "depth" else latest.number - await _tagged(rpc, policy.kind)
+    return f"chain {chain.id}, block {latest.number}, {behind} behind is final ({policy}), {took:.0f} ms"
+
+
+async def _tagged(rpc: Caller, tag: str) -> int:
+    try:
+        return (await heads.tagged(rpc, tag)).number
+    except RpcError as error:
+        raise wiring.Unfit(
+            f"it names no {tag} block, so nothing becomes final: {error}",
+            "use another node, or name a depth: finality = { depth = N } in [[chains]]",
+        ) from None
 
 
 async def _contracts(rpc: Caller, places: dict[Address, str]) -> str:

@@ -39,8 +39,7 @@ from bascule.storage.roles import group_of
 __all__ = ["BadConfiguration", "ChainSettings", "Ready", "Seams", "Settings", "Unfit", "load"]
 
 Ready = Callable[[Mapping[str, Any]], None]
-# Chain ids of anvil, hardhat and our own local chain, and of geth --dev: no money is real there.
-DEVELOPMENT_CHAINS = (31_337, 1_337)
+DEVELOPMENT_CHAINS = families.DEVELOPMENT
 
 
 class Seams:
@@ -182,6 +181,7 @@ async def watcher(settings: Settings, chain: str, *, ready: Ready, stop: asyncio
 async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterator[Work]:
     """A watcher of one chain; its lease is given back at the end."""
     from bascule.entrypoints.contracts.start_up import require_contracts
+    from bascule.services.finalizer import adopt_policy
     from bascule.services.watcher import Watcher
 
     async with database(settings, "watcher") as db, nodes(settings, db.refuse_open_transaction) as rpcs:
@@ -189,6 +189,7 @@ async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterato
         configured = settings.chain(network.chain_id)
         await heads.require_chain(rpcs[network.chain_id], network.chain_id)
         await require_contracts(settings.deployments, rpcs[network.chain_id], network)
+        network = await adopt_policy(db, network, configured.finality or network.finality)
         worker = Watcher(
             db, rpcs[network.chain_id], network, clock=seams.clock, entropy=seams.entropy,
             outbox=seams.outbox, failpoints=seams.failpoints, lease_seconds=settings.lease_s,

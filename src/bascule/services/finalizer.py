@@ -1,20 +1,21 @@
 """Finality: what stands deep enough is promoted, booked and told, in one transaction."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bascule.chain import heads
 from bascule.chain.caller import Caller
+from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.heads import Header
 from bascule.domain import finality
 from bascule.domain.errors import Retryable
-from bascule.domain.finality import Tags
+from bascule.domain.finality import FinalityPolicy, Tags
 from bascule.domain.webhook import EventType
 from bascule.services.arrivals import Arrivals
 from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
 from bascule.services.seams import Clock
-from bascule.storage import addresses, blocks, deposits, leases, ledger, transfers
+from bascule.storage import addresses, audit, blocks, deposits, leases, ledger, networks, transfers
 from bascule.storage.blocks import Cursor
 from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
@@ -23,6 +24,26 @@ from bascule.storage.networks import Network
 
 class AddressesChanged(Retryable):
     """An address became ours that is not opened yet; nothing becomes final before, or it counts twice."""
+
+
+async def adopt_policy(db: Database, network: Network, policy: FinalityPolicy) -> Network:
+    """The network with this policy, in its row too, and audited; nothing is written where it says so already.
+
+    What is final stays so: a policy that waits for more only lets the next blocks wait.
+    """
+    if policy == network.finality:
+        return network
+    change = {"from": str(network.finality), "to": str(policy)}
+    async with db.transaction() as conn:
+        await networks.set_finality(conn, network.chain_id, policy)
+        await audit.append(
+            conn,
+            actor="process:watcher",
+            action="network.finality",
+            object_id=str(network.chain_id),
+            details=change,
+        )
+    return replace(network, finality=policy)
 
 
 @dataclass(frozen=True)
@@ -62,11 +83,21 @@ class Finalizer:
         policy = self.network.finality
         newest, tags = head.number, Tags()
         if policy.kind != "depth":
-            said = await heads.attested(self.rpc, policy.kind)
+            said = await self._tagged(policy.kind)
             tags = Tags(safe=said) if policy.kind == "safe" else Tags(finalized=said)
         elif self.rpc.quorum > 1:  # one node alone may say that any depth is reached
             newest = min(newest, await heads.attested(self.rpc, "latest"))
         return finality.finalized_number(policy, newest, tags, previous)
+
+    async def _tagged(self, tag: str) -> int | None:
+        """What a quorum has under a tag; None where nodes know no block by that name, or none yet."""
+        try:
+            return await heads.attested(self.rpc, tag)
+        except RpcError as error:
+            if error.says is not NodeSays.UNKNOWN_BLOCK:
+                raise
+            self.counters["finality_tag_unknown"] += 1
+            return None
 
     async def _target(self, cursor: Cursor, head: Header) -> Header | None:
         """The block to finalize up to: read and proven, and the same one at a quorum of nodes."""

@@ -48,6 +48,11 @@ async def publish(conn: Connection, network: Network) -> None:
     )
 
 
+async def set_finality(conn: Connection, chain_id: ChainId, policy: FinalityPolicy) -> None:
+    """What makes a block of the network final from now on."""
+    await _sql.run(conn, "set_finality", chain_id=chain_id, kind=policy.kind, depth=policy.depth)
+
+
 async def get(conn: Connection, chain_id: ChainId) -> Network | None:
     """The network with this chain id, if we serve it."""
     row = await _sql.maybe(conn, "get", chain_id=chain_id)

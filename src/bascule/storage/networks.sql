@@ -13,6 +13,10 @@ ON CONFLICT (chain_id) DO UPDATE
        collector = excluded.collector, start_block = excluded.start_block,
        explorer_url = excluded.explorer_url;
 
+-- name: set_finality
+-- What makes a block of the network final from now on.
+UPDATE networks SET finality_kind = %(kind)s, finality_depth = %(depth)s WHERE chain_id = %(chain_id)s;
+
 -- name: get
 -- The network with this chain id.
 SELECT * FROM networks WHERE chain_id = %(chain_id)s;

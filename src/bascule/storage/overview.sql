@@ -27,7 +27,8 @@ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s ORDE
 
 -- name: cursors
 -- How far each chain has been read.
-SELECT n.chain_id, n.name, c.next_number - 1 AS last_number, c.finalized_number, c.head_time, c.halted_reason,
+SELECT n.chain_id, n.name, n.finality_kind || CASE n.finality_kind WHEN 'depth' THEN ' ' || n.finality_depth ELSE '' END
+       AS finality, c.next_number - 1 AS last_number, c.finalized_number, c.head_time, c.halted_reason,
        now() - c.updated_at AS silent_for
 FROM networks AS n LEFT JOIN cursors AS c USING (chain_id) ORDER BY n.chain_id;
 
