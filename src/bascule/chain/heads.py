@@ -111,6 +111,16 @@ async def _by_numbers(rpc: Caller, heights: Sequence[int]) -> list[Header | None
     return headers
 
 
+def linked(headers: Sequence[Header | None]) -> list[Header]:
+    """The headers up to the first that is missing, or does not follow the one before it."""
+    found: list[Header] = []
+    for header in headers:
+        if header is None or (found and header.ref.parent != found[-1].hash):
+            break
+        found.append(header)
+    return found
+
+
 async def by_hash(rpc: Caller, block_hash: Hash) -> Header | None:
     """The block with this hash, if the node knows it."""
     return (await by_hashes(rpc, [block_hash]))[0]

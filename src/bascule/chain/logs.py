@@ -1,4 +1,4 @@
-"""All logs of one block, by its hash, and proof that the answer can be the whole of it.
+"""All logs of blocks, by hash or by range, and proof that the answer can be the whole of them.
 
 `eth_getLogs` is answered from an index that may lag, hold holes or be rebuilt, with HTTP 200 and no error.
 So the logs are asked for without a filter: they must then be numbered 0..n-1, belong to the block, and add
@@ -13,12 +13,13 @@ import msgspec
 from bascule.chain import families
 from bascule.chain.bloom import bloom_of
 from bascule.chain.caller import Caller, Said
-from bascule.chain.errors import IncompleteAnswer, WrongShape
+from bascule.chain.errors import IncompleteAnswer, RpcError, WrongShape
 from bascule.chain.heads import Header
-from bascule.chain.hexes import data, number
+from bascule.chain.hexes import data, number, quantity
 from bascule.domain.chain import Address, Hash
 
 METHOD = "eth_getLogs"
+_HEAD = "eth_blockNumber"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,36 @@ async def _of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
     return [
         whole(header, answer, families.outside(rpc.family, header.number, header.hash))
         for header, answer in zip(headers, answers, strict=True)
+    ]
+
+
+async def of_range(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
+    """As `of_blocks`, of blocks that follow each other, by one question about their heights.
+
+    A node whose head is below the last of them is not believed: RpcError (`unknown_block`).
+    """
+    if not headers:
+        return []
+    return await rpc.checked(lambda node: _of_range(node, headers))
+
+
+async def _of_range(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
+    first, last = headers[0].number, headers[-1].number
+    heights = {"fromBlock": quantity(first), "toBlock": quantity(last)}
+    shape: type[list[_Log] | str] = list[_Log] | str  # type: ignore[assignment]
+    answer, head = await rpc.batch_as(shape, [(METHOD, (heights,)), (_HEAD, ())])
+    if isinstance(answer, str) or not isinstance(head, str):
+        raise WrongShape(method=METHOD, why="no list of logs and a height")
+    if number(head, method=_HEAD) < last:
+        raise RpcError(method=METHOD, code=0, message=f"unknown block {last}: the node's head is {head[:20]}")
+    by_hash: dict[str, list[_Log]] = {"0x" + header.hash.hex(): [] for header in headers}
+    for log in answer:
+        if log.blockHash not in by_hash:
+            raise WrongShape(method=METHOD, why=f"a log of {log.blockHash[:80]!r}, not of {first} to {last}")
+        by_hash[log.blockHash].append(log)
+    return [
+        whole(header, logs, families.outside(rpc.family, header.number, header.hash))
+        for header, logs in zip(headers, by_hash.values(), strict=True)
     ]
 
 

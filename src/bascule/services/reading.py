@@ -1,21 +1,23 @@
 """Reading: what blocks hold, as far as a node's word and their blooms go; the prover holds it against more.
 
 Nobody is asked about a block whose bloom holds no Transfer. Others are read from the node's logs, which must
-add up to the bloom, or from their receipts where a node was wrong about them before.
+add up to the bloom, or from their receipts where a node was wrong about them. A question that is too much for
+the node is put in smaller ones; a single block that is, is read from its receipts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from bascule.chain import block_receipts, erc20
+from bascule.chain import block_receipts, dialects, erc20
 from bascule.chain import logs as chain_logs
 from bascule.chain.bloom import may_hold
 from bascule.chain.caller import Caller
+from bascule.chain.errors import Garbled, IncompleteAnswer, NodeSays, RpcError, WrongShape
 from bascule.chain.heads import Header
 from bascule.chain.logs import Log
 from bascule.domain.chain import ChainId, Hash
@@ -23,6 +25,31 @@ from bascule.storage.blocks import Read
 from bascule.storage.transfers import Transfer
 
 _log = structlog.get_logger()
+Logs = list[list[Log]]
+_TOO_MUCH = frozenset({NodeSays.TOO_MANY_RESULTS, NodeSays.TIMED_OUT})
+_RECEIPTS_AT_ONCE = 32  # blocks
+FIRST_SPAN = 32  # blocks
+
+
+@dataclass
+class Span:
+    """How many blocks a question about a range is for: fewer where they hold much, or where it was too much.
+
+    logs: how many an answer should hold; most: blocks, whatever they hold.
+    """
+
+    blocks: int = FIRST_SPAN
+    logs: int = 5_000
+    most: int = 512
+
+    def answered(self, blocks: int, logs: int) -> None:
+        """So many blocks held so many logs: the next range is for `logs` of them, at most doubled."""
+        fitting = self.most if not logs else blocks * self.logs // logs
+        self.blocks = max(1, min(self.most, 2 * self.blocks, fitting))
+
+    def refused(self, blocks: int) -> None:
+        """So many blocks were too much."""
+        self.blocks = max(1, min(self.blocks, blocks // 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +64,14 @@ class Reading:
 class Reader:
     """Reads blocks of one chain.
 
-    misread: blocks that a node told us wrongly; they are read from their receipts.
+    misread: blocks that a node told us wrongly; they are read from their receipts. span: of the next range.
     """
 
     rpc: Caller
     chain_id: ChainId
     counters: Counter[str]
     misread: set[Hash] = field(default_factory=set)
+    span: Span = field(default_factory=Span)
 
     async def read(self, headers: Sequence[Header], *, proven: bool = False) -> Reading:
         """All transfers in these blocks. proven: from receipts wherever a block's header has their root.
@@ -53,9 +81,61 @@ class Reader:
         asked = [header for header in headers if not holds_no_transfer(header)]
         by_receipts = [h for h in asked if provable(h) and (proven or h.hash in self.misread)]
         by_logs = [header for header in asked if header not in by_receipts]
-        told = [*zip(by_logs, await chain_logs.of_blocks(self.rpc, by_logs), strict=True)]
+        told = [*zip(by_logs, await self._logs(by_logs, chain_logs.of_blocks), strict=True)]
         told += zip(by_receipts, await block_receipts.logs_of(self.rpc, by_receipts), strict=True)
         return self._reading(headers, {header.hash: logs for header, logs in told})
+
+    async def read_range(self, headers: Sequence[Header]) -> Reading:
+        """As `read`, of blocks that follow each other, many at once; logs that fall short are asked again.
+
+        Where no node's range answers bear themselves out, the blocks are read from their receipts.
+        """
+        asked = [header for header in headers if not holds_no_transfer(header)]
+        if not asked:
+            self.span.answered(len(headers), 0)
+            return self._reading(headers, {})
+        first, last = headers.index(asked[0]), headers.index(asked[-1])
+        part = headers[first : last + 1]
+        if any(header.hash in self.misread for header in part):
+            return await self._proven(headers)
+        try:
+            told = await self._logs(part, chain_logs.of_range)
+        except (IncompleteAnswer, WrongShape) as error:
+            if isinstance(error, Garbled):
+                raise
+            self.counters["answers_refused"] += 1
+            _log.warning("logs of a range contradict a header", chain_id=self.chain_id, why=str(error))
+            return await self._proven(headers)
+        self.span.answered(len(headers), sum(map(len, told)))
+        return self._reading(headers, {h.hash: logs for h, logs in zip(part, told, strict=True)})
+
+    async def _proven(self, headers: Sequence[Header]) -> Reading:
+        """From receipts, as many at once as the prover asks for."""
+        whole = Reading([], [])
+        for at in range(0, len(headers), _RECEIPTS_AT_ONCE):
+            part = await self.read(headers[at : at + _RECEIPTS_AT_ONCE], proven=True)
+            whole.blocks.extend(part.blocks)
+            whole.transfers.extend(part.transfers)
+        return whole
+
+    async def _logs(
+        self, headers: Sequence[Header], ask: Callable[[Caller, Sequence[Header]], Awaitable[Logs]]
+    ) -> Logs:
+        """The blocks' logs, by as many questions as the node needs. Raises as `read`."""
+        try:
+            return await ask(self.rpc, headers)
+        except RpcError as refusal:
+            if refusal.says not in _TOO_MUCH:
+                raise
+            self.counters["questions_too_large"] += 1
+            self.span.refused(len(headers))
+            if len(headers) == 1:
+                if not provable(headers[0]):
+                    raise
+                return await block_receipts.logs_of(self.rpc, headers)
+            fits = dialects.suggested(refusal, headers[0].number, headers[-1].number)
+            at = len(headers) // 2 if fits is None else fits[1] - fits[0] + 1
+        return [*await self._logs(headers[:at], ask), *await self._logs(headers[at:], ask)]
 
     def _reading(self, headers: Sequence[Header], told: dict[Hash, list[Log]]) -> Reading:
         reading = Reading([], [])

@@ -24,7 +24,8 @@ from bascule.services.finalizer import Finalizer
 from bascule.services.openings import Openings
 from bascule.services.outbox import Outbox
 from bascule.services.prover import Prover
-from bascule.services.reading import Reader, Reading
+from bascule.services.ranges import Ranges
+from bascule.services.reading import FIRST_SPAN, Reader, Reading, Span
 from bascule.services.reorgs import Reorgs
 from bascule.services.seams import Clock, Entropy
 from bascule.storage import blocks, leases, transfers
@@ -34,6 +35,7 @@ from bascule.storage.leases import Lease
 from bascule.storage.networks import Network
 
 _log = structlog.get_logger()
+_PROOFS_A_STEP = 16  # rounds
 
 
 class ChainHalted(Halted):
@@ -48,7 +50,8 @@ class Watcher:
     """Reads one chain to its head and promotes what is final. Several may run; one at a time works.
 
     lease_seconds: how long a silent watcher keeps others waiting; blocks_per_step: at most so many blocks in
-    one transaction while catching up. `counters` says what was read, passed over and refused, by name.
+    one transaction near the head; far_distance: blocks so far behind the head are read by range, at most
+    blocks_per_range at once. `counters` says what was read, passed over and refused, by name.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class Watcher:
         failpoints: Failpoints = NO_FAILPOINTS,
         lease_seconds: float = 15.0,
         blocks_per_step: int = 32,
+        far_distance: int = 64,
+        blocks_per_range: int = 512,
     ) -> None:
         self.name = f"watcher:{network.chain_id}"
         self.counters: Counter[str] = Counter()
@@ -71,12 +76,15 @@ class Watcher:
         self._holder = entropy.bytes(8).hex()
         self._lease_seconds = lease_seconds
         self._blocks_per_step = blocks_per_step
+        self._far_distance = far_distance
         self._chain_checked = False
         self._arrivals = Arrivals(network.chain_id, clock, entropy, outbox, self.counters)
         self._disagreements = Disagreements(db, rpc, network.chain_id, clock, failpoints, self.counters)
         self._openings = Openings(db, rpc, network, clock, entropy)
         self._reorgs = Reorgs(db, rpc, self._arrivals, failpoints, self.counters)
-        self._reader = Reader(rpc, network.chain_id, self.counters)
+        span = Span(blocks=min(FIRST_SPAN, blocks_per_range), most=blocks_per_range)
+        self._reader = Reader(rpc, network.chain_id, self.counters, span=span)
+        self._ranges = Ranges(rpc, self._reader)
         evidence = Evidence(db, rpc, network.chain_id, clock)
         self._prover = Prover(db, rpc, self._reader, self._reorgs, evidence, failpoints, self.counters)
         self._finalizer = Finalizer(
@@ -107,8 +115,18 @@ class Watcher:
             self.counters["answers_refused"] += 1
             _log.warning("a node's answer contradicts its header", chain_id=cursor.chain_id, why=str(error))
             raise
-        done += await self._prover.prove(await self._cursor(), lease)
+        done += await self._prove(lease)
         return done + await self._finalizer.promote(await self._cursor(), head, lease)
+
+    async def _prove(self, lease: Lease) -> int:
+        """As much as a range brings, so that proof keeps up with reading; how many blocks."""
+        done = 0
+        for _ in range(_PROOFS_A_STEP):
+            proven = await self._prover.prove(await self._cursor(), lease)
+            done += proven
+            if proven < self._prover.blocks_per_round:
+                break
+        return done
 
     async def _cursor(self) -> Cursor:
         async with self._db.read() as conn:
@@ -118,6 +136,7 @@ class Watcher:
 
     async def release(self) -> None:
         """Gives the lease back at the end of the process."""
+        self._ranges.drop()
         lease = await self._claim()
         if lease is not None:
             async with self._db.transaction() as conn:
@@ -191,6 +210,9 @@ class Watcher:
             return 0
         if head.number == cursor.last_number:
             return 0 if head.hash == cursor.last_hash else await self._reorgs.go_back(cursor, lease)
+        seam = head.number - self._far_distance
+        if cursor.next_number <= seam:
+            return await self._far(cursor, seam, lease)
         headers = await self._next(cursor, head)
         if not headers:
             return 0
@@ -199,18 +221,23 @@ class Watcher:
         await self._commit(cursor, await self._reader.read(headers), lease)
         return len(headers)
 
+    async def _far(self, cursor: Cursor, seam: int, lease: Lease) -> int:
+        """Towards the seam by one range; the next ones are read while it is committed."""
+        reading = await self._ranges.next(cursor, seam)
+        if not reading.blocks:
+            return 0
+        if reading.blocks[0].ref.parent != cursor.last_hash:
+            self._ranges.drop()
+            return await self._reorgs.go_back(cursor, lease)
+        await self._commit(cursor, reading, lease)
+        return len(reading.blocks)
+
     async def _next(self, cursor: Cursor, head: Header) -> list[Header]:
         """The headers after the cursor, as far as they link up among each other."""
         last = min(head.number, cursor.last_number + self._blocks_per_step)
         if last == cursor.next_number == head.number:
             return [head]
-        found = await heads.by_numbers(self._rpc, range(cursor.next_number, last + 1))
-        linked: list[Header] = []
-        for header in found:
-            if header is None or (linked and header.ref.parent != linked[-1].hash):
-                break
-            linked.append(header)
-        return linked
+        return heads.linked(await heads.by_numbers(self._rpc, range(cursor.next_number, last + 1)))
 
     async def _commit(self, cursor: Cursor, reading: Reading, lease: Lease) -> None:
         async with self._db.transaction() as conn:
