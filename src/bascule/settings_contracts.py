@@ -5,12 +5,12 @@ As in `settings_parse`, a reader raises ValueError with words that follow the se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bascule.domain.chain import ZERO_HASH, Address, Hash, checksum, parse_address, parse_hash
-from bascule.domain.errors import Rejected
+from bascule import settings_tables as tables
+from bascule.domain.chain import ZERO_HASH, Address, Hash, checksum, parse_hash
 
 TWO_DAYS_S = 48 * 3600
 CONTRACTS = ("DepositFactory", "DepositForwarder", "PayoutVault", "TestDollar")
@@ -83,36 +83,36 @@ class Deployed:
 
 def contracts(given: Any) -> ContractsSettings:
     """The `[contracts]` table."""
-    table = _table(given, required=("deployer", "treasury", "guardian", "canceller"),
+    table = tables.table(given, required=("deployer", "treasury", "guardian", "canceller"),
                    optional=("collector_delay_s", "salt", "owner"))  # fmt: skip
     owner = table.get("owner")
     return ContractsSettings(
-        deployer=_address(table, "deployer"),
-        treasury=_address(table, "treasury"),
-        guardian=_address(table, "guardian"),
-        canceller=_address(table, "canceller"),
-        collector_delay_s=_whole(table, "collector_delay_s", 0, DELAY_MAX, default=TWO_DAYS_S),
-        salt=_read(table, "salt", parse_hash) if "salt" in table else ZERO_HASH,
+        deployer=tables.address(table, "deployer"),
+        treasury=tables.address(table, "treasury"),
+        guardian=tables.address(table, "guardian"),
+        canceller=tables.address(table, "canceller"),
+        collector_delay_s=tables.whole(table, "collector_delay_s", 0, DELAY_MAX, default=TWO_DAYS_S),
+        salt=tables.read(table, "salt", parse_hash) if "salt" in table else ZERO_HASH,
         owner=None if owner is None else _owner(owner),
     )
 
 
 def chain_contracts(given: Any) -> ChainContracts:
     """The `contracts` table of one chain."""
-    table = _table(given, required=("collector",),
+    table = tables.table(given, required=("collector",),
                    optional=("guardian", "canceller", "lanes", "limits", "test_dollars"))  # fmt: skip
-    lanes = [_table(each, required=("lane", "operator")) for each in _list(table, "lanes")]
-    operators = {_whole(each, "lane", 0, LANE_MAX): _address(each, "operator") for each in lanes}
-    limits = tuple(_limit(each) for each in _list(table, "limits"))
+    lanes = [tables.table(each, required=("lane", "operator")) for each in tables.items(table, "lanes")]
+    operators = {tables.whole(each, "lane", 0, LANE_MAX): tables.address(each, "operator") for each in lanes}
+    limits = tuple(_limit(each) for each in tables.items(table, "limits"))
     if len(operators) != len(lanes) or len({limit.token for limit in limits}) != len(limits):
         raise ValueError("names a lane or a limit's token twice")
     return ChainContracts(
-        collector=_address(table, "collector"),
-        guardian=_address(table, "guardian") if "guardian" in table else None,
-        canceller=_address(table, "canceller") if "canceller" in table else None,
+        collector=tables.address(table, "collector"),
+        guardian=tables.address(table, "guardian") if "guardian" in table else None,
+        canceller=tables.address(table, "canceller") if "canceller" in table else None,
         operators=operators,
         limits=limits,
-        test_dollars=tuple(_test_dollar(each) for each in _list(table, "test_dollars")),
+        test_dollars=tuple(_test_dollar(each) for each in tables.items(table, "test_dollars")),
     )
 
 
@@ -127,75 +127,39 @@ def deployments(given: Any) -> tuple[Deployed, ...]:
 
 
 def _owner(given: Any) -> OwnerSettings:
-    table = _table(given, required=("address", "owners", "threshold"))
-    owners = tuple(_address({"owners": each}, "owners") for each in _list(table, "owners"))
+    table = tables.table(given, required=("address", "owners", "threshold"))
+    owners = tuple(tables.address({"owners": each}, "owners") for each in tables.items(table, "owners"))
     if not owners or len(set(owners)) != len(owners):
         raise ValueError("has an owner without owners, or names one of them twice")
-    return OwnerSettings(_address(table, "address"), owners, _whole(table, "threshold", 1, len(owners)))
+    return OwnerSettings(
+        tables.address(table, "address"), owners, tables.whole(table, "threshold", 1, len(owners))
+    )
 
 
 def _limit(given: Any) -> LimitSettings:
-    table = _table(given, required=("token", "amount_atomic", "window_s"))
-    window = _whole(table, "window_s", 8, WINDOW_MAX)
+    table = tables.table(given, required=("token", "amount_atomic", "window_s"))
+    window = tables.whole(table, "window_s", 8, WINDOW_MAX)
     if window % 8:
         raise ValueError(f"has a window_s of {window}, which is not a multiple of 8 (the vault's slices)")
     return LimitSettings(
-        _address(table, "token"), _whole(table, "amount_atomic", 0, LIMIT_MAX), window
+        tables.address(table, "token"), tables.whole(table, "amount_atomic", 0, LIMIT_MAX), window
     )  # fmt: skip
 
 
 def _test_dollar(given: Any) -> tuple[str, str]:
-    table = _table(given, required=("name", "symbol"))
+    table = tables.table(given, required=("name", "symbol"))
     if not all(isinstance(table[key], str) and table[key] for key in ("name", "symbol")):
         raise ValueError("has a test dollar whose name or symbol is not text")
     return table["name"], table["symbol"]
 
 
 def _deployed(given: Any) -> Deployed:
-    table = _table(given, required=("chain", "contract", "address", "code_hash"))
+    table = tables.table(given, required=("chain", "contract", "address", "code_hash"))
     if table["contract"] not in CONTRACTS:
         raise ValueError(f"has a contract {table['contract']!r}; there are {', '.join(CONTRACTS)}")
     return Deployed(
-        _whole(table, "chain", 1, 2**53),
+        tables.whole(table, "chain", 1, 2**53),
         table["contract"],
-        _address(table, "address"),
-        _read(table, "code_hash", parse_hash),
+        tables.address(table, "address"),
+        tables.read(table, "code_hash", parse_hash),
     )
-
-
-def _table(given: Any, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    if not isinstance(given, dict):
-        raise ValueError(f"has {given!r} where a table of {', '.join(required)} belongs")
-    if missing := [key for key in required if key not in given]:
-        raise ValueError(f"lacks {missing[0]}")
-    if odd := sorted(given.keys() - {*required, *optional}):
-        raise ValueError(f"has an entry it does not know: {odd[0]!r}")
-    return given
-
-
-def _list(table: Mapping[str, Any], key: str) -> list[Any]:
-    given = table.get(key, [])
-    if not isinstance(given, list):
-        raise ValueError(f"has {key} that are not a list")
-    return given
-
-
-def _address(table: Mapping[str, Any], key: str) -> Address:
-    found: Address = _read(table, key, parse_address)
-    return found
-
-
-def _read(table: Mapping[str, Any], key: str, read: Callable[[Any], Any]) -> Any:
-    try:
-        return read(table[key])
-    except Rejected as refused:
-        raise ValueError(f"has a {key} of {table[key]!r}: {refused}") from None
-
-
-def _whole(table: Mapping[str, Any], key: str, low: int, high: int, *, default: int | None = None) -> int:
-    """Large amounts may be text too: other readers of TOML stop at 64 bits."""
-    given = table.get(key, default)
-    text = str(given)
-    if isinstance(given, bool) or not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-        raise ValueError(f"has a {key} of {given!r}, not a whole number from {low} to {high}")
-    return int(text)

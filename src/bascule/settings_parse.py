@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bascule import presets
 from bascule.chain.families import least_depth
 from bascule.domain.errors import Rejected
 from bascule.domain.finality import FinalityPolicy
 from bascule.settings_contracts import ChainContracts, chain_contracts
+from bascule.settings_tokens import CURRENCY, TokenSettings, tokens
 
 # sun_path of unix(7) holds 108 bytes with its final zero; some room for the name of a lock beside it.
 SOCKET_PATH_LIMIT = 100
@@ -45,7 +47,9 @@ class ChainSettings:
     """One network's nodes. rpc: at least one; poll_interval_ms: between looks at the head.
 
     quorum: how many nodes must say the same before it is final; finality: what makes a block final, None: as
-    the network's row says; contracts: the roles of our contracts there, when we are the ones who deploy them.
+    the network's row says; contracts: the roles of our contracts there, when we are the ones who deploy them;
+    tokens: what counts as payment; native: the currency of its coin; livemode: whether its money is real.
+    The last three are what `bascule chains publish` writes down.
     """
 
     id: int
@@ -55,6 +59,9 @@ class ChainSettings:
     quorum: int = 1
     finality: FinalityPolicy | None = None
     contracts: ChainContracts | None = None
+    tokens: tuple[TokenSettings, ...] = ()
+    native: str = "eth"
+    livemode: bool = False
 
 
 def text(given: Any) -> str:
@@ -197,7 +204,10 @@ def _pair(word: str) -> dict[str, Any]:
 
 
 def _chain(table: Any) -> ChainSettings:
-    allowed = {"id", "name", "rpc", "quorum", "finality", "poll_interval_ms", "contracts"}
+    allowed = {
+        "id", "name", "rpc", "quorum", "finality", "poll_interval_ms", "contracts", "tokens", "native",
+        "livemode",
+    }  # fmt: skip
     if not isinstance(table, dict) or not table.keys() <= allowed:
         odd = sorted(table.keys() - allowed) if isinstance(table, dict) else [table]
         raise ValueError(f"has an entry it does not know: {odd[0]!r}")
@@ -212,14 +222,21 @@ def _chain(table: Any) -> ChainSettings:
             f"asks for a quorum of {quorum} on chain {chain_id}, which has {len(nodes)} (rpc);"
             " add nodes or lower it"
         )
+    known = presets.chains().get(chain_id)
+    poll_ms = min(500, known.block_time_ms // 2) if known else 500
     return ChainSettings(
         id=chain_id,
-        name=text(table.get("name", f"chain-{chain_id}")),
+        name=text(table.get("name", known.name if known else f"chain-{chain_id}")),
         rpc=nodes,
-        poll_interval_ms=between(10, 600_000)(table.get("poll_interval_ms", 500)),
+        poll_interval_ms=between(10, 600_000)(table.get("poll_interval_ms", poll_ms)),
         quorum=quorum,
         finality=_finality(chain_id, table["finality"]) if "finality" in table else None,
-        contracts=_chain_contracts(chain_id, table["contracts"]) if "contracts" in table else None,
+        contracts=_of(chain_id, "contracts", lambda: chain_contracts(table["contracts"]))
+        if "contracts" in table
+        else None,
+        tokens=_of(chain_id, "tokens", lambda: tokens(chain_id, table.get("tokens", []))),
+        native=_native(chain_id, table.get("native", known.native if known else "eth")),
+        livemode=_of(chain_id, "livemode", lambda: boolean(table.get("livemode", known is not None))),
     )
 
 
@@ -240,11 +257,21 @@ def _finality(chain_id: int, given: Any) -> FinalityPolicy:
     return FinalityPolicy("depth", depth)
 
 
-def _chain_contracts(chain_id: int, given: Any) -> ChainContracts:
+def _of(chain_id: int, entry: str, read: Callable[[], Any]) -> Any:
+    """What a reader of one entry of a chain finds; its refusal says whose entry it was."""
     try:
-        return chain_contracts(given)
+        return read()
     except ValueError as error:
-        raise ValueError(f"(contracts of chain {chain_id}) {error}") from None
+        raise ValueError(f"({entry} of chain {chain_id}) {error}") from None
+
+
+def _native(chain_id: int, given: Any) -> str:
+    if not isinstance(given, str) or not CURRENCY.fullmatch(given):
+        raise ValueError(
+            f"has {given!r} for the native coin of chain {chain_id},"
+            " not 2 to 12 lower-case letters and digits"
+        )
+    return given
 
 
 def _node(given: Any) -> NodeSettings:

@@ -41,7 +41,7 @@ def test_chains_come_from_tables_with_urls_taken_from_variables(tmp_path: Path) 
     loaded = settings.load({"BASCULE_CONFIG": str(file), "NODE": "https://node.example/key"})
 
     assert loaded.chain(8453) == settings.ChainSettings(
-        8453, "base", (NodeSettings("https://node.example/key"),), 100
+        8453, "base", (NodeSettings("https://node.example/key"),), 100, livemode=True
     )
     assert "NODE, which is not set" in str(refused({"BASCULE_CONFIG": str(file)}))
 

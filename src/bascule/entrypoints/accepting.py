@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import re
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-
-from bascule.chain.abi import artifact
+from bascule.chain import token_facts
 from bascule.chain.caller import Caller
-from bascule.chain.errors import RpcError
+from bascule.chain.token_facts import TokenFacts
 from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import Rejected
 from bascule.domain.ids import Prefix
@@ -42,9 +39,9 @@ async def accept(
     currency: what intents call it, else the contract's symbol in lower case. Raises: Rejected when the
     contract is no token that can be counted, Conflict when it is known with another currency or decimals.
     """
-    decimals = await _decimals(rpc, contract)
-    name, symbol = await _text(rpc, contract, "name"), await _text(rpc, contract, "symbol")
-    called = (symbol.lower() if currency is None else currency) or "?"
+    facts = await token_facts.read(rpc, contract)
+    decimals = _decimals(facts, contract)
+    called = (facts.symbol.lower() if currency is None else currency) or "?"
     if not CURRENCY.fullmatch(called):
         raise Rejected(
             "currency_invalid",
@@ -52,7 +49,7 @@ async def accept(
             next_step="name one with --currency",
         )
     made = Token(
-        new_id(Prefix.TOKEN, clock, entropy), network.chain_id, contract, called, name, decimals, True
+        new_id(Prefix.TOKEN, clock, entropy), network.chain_id, contract, called, facts.name, decimals, True
     )
     async with db.transaction() as conn:
         known = await tokens.publish(conn, made)
@@ -60,9 +57,8 @@ async def accept(
     return known
 
 
-async def _decimals(rpc: Caller, contract: Address) -> int:
-    answer = await _ask(rpc, contract, "decimals")
-    found = int.from_bytes(answer, "big") if len(answer) == 32 else None
+def _decimals(facts: TokenFacts, contract: Address) -> int:
+    found = facts.decimals
     if found is None or found > SCALE:
         said = "does not say its decimals" if found is None else f"has {found} decimals, at most {SCALE} fit"
         raise Rejected(
@@ -71,21 +67,3 @@ async def _decimals(rpc: Caller, contract: Address) -> int:
             next_step="is it an ERC-20 token, and on this chain?",
         )
     return found
-
-
-async def _text(rpc: Caller, contract: Address, method: str) -> str:
-    """A text the token says of itself; empty when it says none (ERC-20 leaves both to it)."""
-    try:
-        return str(decode(["string"], await _ask(rpc, contract, method))[0]).strip()
-    except (DecodingError, UnicodeDecodeError, OverflowError):
-        return ""
-
-
-async def _ask(rpc: Caller, contract: Address, method: str) -> bytes:
-    call = {"to": "0x" + contract.hex(), "data": "0x" + artifact("TestDollar").calldata(method).hex()}
-    try:
-        return bytes.fromhex((await rpc.call_as(str, "eth_call", call, "latest"))[2:])
-    except RpcError as error:
-        if error.data is None and "revert" not in error.message:
-            raise
-        return b""

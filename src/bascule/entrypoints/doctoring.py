@@ -14,7 +14,7 @@ from bascule.chain.errors import RpcError
 from bascule.domain.chain import Address
 from bascule.domain.errors import BasculeError
 from bascule.domain.finality import FinalityPolicy
-from bascule.entrypoints import wiring
+from bascule.entrypoints import token_checks, wiring
 from bascule.entrypoints.failures import next_step_of
 from bascule.entrypoints.wiring import ChainSettings, Settings
 from bascule.storage import overview
@@ -47,6 +47,9 @@ async def examine(settings: Settings) -> list[Finding]:
             places = {each.address: each.contract for each in settings.deployments if each.chain == chain.id}
             if places:
                 findings.append(await _check(f"contracts on {chain.name}", partial(_contracts, rpc, places)))
+            for token in chain.tokens:
+                called = f"{token.currency} on {chain.name}"
+                findings.append(await _check(called, partial(token_checks.check, rpc, chain.id, token)))
     if not settings.chains:
         findings.append(
             _finding("nodes", "unset", "no chain is configured", "set BASCULE_CHAINS=CHAIN_ID=URL")

@@ -29,7 +29,7 @@ from bascule.services.failpoints import Failpoints
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, SystemClock, SystemEntropy
 from bascule.settings import BadConfiguration, ChainSettings, Settings, load
-from bascule.storage import networks, overview
+from bascule.storage import networks, overview, tokens
 from bascule.storage.database import Database
 from bascule.storage.migrate import require_schema
 from bascule.storage.networks import Network
@@ -181,6 +181,7 @@ async def watcher(settings: Settings, chain: str, *, ready: Ready, stop: asyncio
 async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterator[Work]:
     """A watcher of one chain; its lease is given back at the end."""
     from bascule.entrypoints.contracts.start_up import require_contracts
+    from bascule.entrypoints.token_checks import require_tokens
     from bascule.services.finalizer import adopt_policy
     from bascule.services.watcher import Watcher
 
@@ -189,6 +190,9 @@ async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterato
         configured = settings.chain(network.chain_id)
         await heads.require_chain(rpcs[network.chain_id], network.chain_id)
         await require_contracts(settings.deployments, rpcs[network.chain_id], network)
+        async with db.read() as conn:
+            known = [token for token in await tokens.every(conn) if token.chain_id == network.chain_id]
+        await require_tokens(rpcs[network.chain_id], configured, known)
         network = await adopt_policy(db, network, configured.finality or network.finality)
         worker = Watcher(
             db, rpcs[network.chain_id], network, clock=seams.clock, entropy=seams.entropy,

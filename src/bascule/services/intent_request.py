@@ -106,7 +106,7 @@ def accepted_tokens(request: IntentRequest, terms: Terms, known: Catalog, *, liv
     payable = [
         token
         for token in known.tokens.values()
-        if token.accepted and token.chain_id in open_networks and token.currency == terms.due.currency
+        if token.payable and token.chain_id in open_networks and token.currency == terms.due.currency
     ]
     if not payable:
         raise Rejected(

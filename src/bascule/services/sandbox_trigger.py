@@ -78,7 +78,7 @@ async def _money(box: Sandbox, livemode: bool) -> tuple[str, list[int]]:
     taken = [
         token
         for token in known.tokens.values()
-        if token.accepted
+        if token.payable
         and token.chain_id in box.nodes
         and known.networks[token.chain_id].deposit_factory is not None
     ]

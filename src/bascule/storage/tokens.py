@@ -1,5 +1,6 @@
 """The tokens we know, by chain and contract; the native coin is the one of twenty zero bytes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bascule.domain.chain import Address, ChainId
@@ -13,7 +14,10 @@ _sql = Queries("tokens")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token. accepted: it counts as payment and is booked; the native coin never does."""
+    """A token. accepted: it counts as payment and is booked; the native coin never does.
+
+    offered: new intents may be paid in it; a token that is not offered any more still counts.
+    """
 
     id: str
     chain_id: ChainId
@@ -22,15 +26,21 @@ class Token:
     name: str
     decimals: int
     accepted: bool
+    offered: bool = True
 
     @property
     def asset(self) -> Asset:
         """The token's identity in amounts."""
         return Asset(self.chain_id, self.contract, self.currency, self.decimals)
 
+    @property
+    def payable(self) -> bool:
+        """Whether a new intent may accept it."""
+        return self.accepted and self.offered
+
 
 async def publish(conn: Connection, token: Token) -> Token:
-    """Adds the token, or changes its name and acceptance; the stored one, whose id stays, is returned.
+    """Adds the token, or changes its name and whether it is accepted and offered; the stored one is returned.
 
     Raises: Conflict `token_unexpected_state` when the contract is known with other decimals or currency.
     """
@@ -44,6 +54,7 @@ async def publish(conn: Connection, token: Token) -> Token:
         name=token.name,
         decimals=token.decimals,
         accepted=token.accepted,
+        offered=token.offered,
     )
     if row is None:
         raise Conflict(
@@ -68,3 +79,9 @@ async def by_contract(conn: Connection, chain_id: ChainId, contract: Address) ->
 async def every(conn: Connection) -> list[Token]:
     """All tokens, by chain and currency."""
     return [Token(**row) for row in await _sql.all(conn, "every")]
+
+
+async def withdraw(conn: Connection, chain_id: ChainId, but: Sequence[Address]) -> list[Token]:
+    """Offers the chain's tokens no more, but for these contracts; those that were offered until now."""
+    rows = await _sql.all(conn, "withdraw", chain_id=chain_id, but=list(but))
+    return [Token(**row) for row in rows]

@@ -1,10 +1,11 @@
 -- tables: tokens
 
 -- name: publish
--- Adds a token, or changes what may change of it: its name and whether it counts as payment.
-INSERT INTO tokens (id, chain_id, contract, currency, name, decimals, accepted)
-VALUES (%(id)s, %(chain_id)s, %(contract)s, %(currency)s, %(name)s, %(decimals)s, %(accepted)s)
-ON CONFLICT (chain_id, contract) DO UPDATE SET name = excluded.name, accepted = excluded.accepted
+-- Adds a token, or changes what may change of it: its name, whether it counts as payment and is offered as such.
+INSERT INTO tokens (id, chain_id, contract, currency, name, decimals, accepted, offered)
+VALUES (%(id)s, %(chain_id)s, %(contract)s, %(currency)s, %(name)s, %(decimals)s, %(accepted)s, %(offered)s)
+ON CONFLICT (chain_id, contract) DO UPDATE
+   SET name = excluded.name, accepted = excluded.accepted, offered = excluded.offered
  WHERE tokens.currency = excluded.currency AND tokens.decimals = excluded.decimals
 RETURNING *;
 
@@ -19,3 +20,9 @@ SELECT * FROM tokens WHERE chain_id = %(chain_id)s AND contract = %(contract)s;
 -- name: every
 -- All tokens, by chain and currency.
 SELECT * FROM tokens ORDER BY chain_id, currency, contract;
+
+-- name: withdraw
+-- Tokens of a chain that are offered no more: all but some contracts.
+UPDATE tokens SET offered = false
+ WHERE chain_id = %(chain_id)s AND accepted AND offered AND contract <> ALL(%(but)s::bytea[])
+RETURNING *;

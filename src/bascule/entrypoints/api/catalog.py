@@ -35,6 +35,7 @@ async def list_tokens(call: Call[TokenList], conn: Connection) -> dict[str, Any]
             "name": token.name,
             "decimals": token.decimals,
             "accepted": token.accepted,
+            "offered": token.offered,
             "livemode": call.livemode,
         }
         for token in await tokens.every(conn)

@@ -331,6 +331,7 @@ class Token(Shape):
     name: str
     decimals: int
     accepted: bool
+    offered: bool
     livemode: bool
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from bascule.entrypoints.cli.output import AsJson, line, rows, say
 from bascule.entrypoints.cli.place import loaded_settings
+from bascule.entrypoints.cli.registry import publish_chain, shown_token
 from bascule.entrypoints.failures import CommandFailed
-
-if TYPE_CHECKING:
-    from bascule.storage.tokens import Token
 
 Account = Annotated[str, typer.Option(help="The account, acct_….")]
 
@@ -29,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
             "API keys.",
             {"create": create_key, "list": list_keys, "rotate": rotate_key, "revoke": revoke_key},
         ),
-        ("chains", "Networks we serve.", {"list": list_chains}),
+        ("chains", "Networks we serve.", {"publish": publish_chain, "list": list_chains}),
         ("tokens", "Tokens we know.", {"accept": accept_token, "list": list_tokens}),
     )
     for name, help_text, commands in groups:
@@ -264,7 +262,7 @@ def accept_token(
             network = await wiring.network_of(db, chain)
             rpc = rpcs[settings.chain(network.chain_id).id]
             token = await accept(db, rpc, network, at, currency, clock=seams.clock, entropy=seams.entropy)
-        return _shown(token)
+        return shown_token(token)
 
     rows([asyncio.run(work())], as_json=as_json)
 
@@ -276,22 +274,9 @@ def list_tokens(as_json: AsJson = False) -> None:
 
     async def work() -> list[dict[str, Any]]:
         async with wiring.owner(loaded_settings()) as db, db.read() as conn:
-            return [_shown(token) for token in await tokens.every(conn)]
+            return [shown_token(token) for token in await tokens.every(conn)]
 
     rows(asyncio.run(work()), as_json=as_json, empty="no tokens yet")
-
-
-def _shown(token: Token) -> dict[str, Any]:
-    from bascule.domain.chain import checksum
-
-    return {
-        "id": token.id,
-        "chain": token.chain_id,
-        "currency": token.currency,
-        "contract": checksum(token.contract),
-        "decimals": token.decimals,
-        "accepted": token.accepted,
-    }
 
 
 def _ends(moment: Any) -> str:

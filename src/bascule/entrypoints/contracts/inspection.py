@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
 from bascule.chain import deployed, heads
@@ -18,6 +18,7 @@ from bascule.chain.deployed import Question
 from bascule.chain.deployment import PROXY, PROXY_CODE, Deployment
 from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.hexes import quantity
+from bascule.chain.token_facts import domain_separator
 from bascule.domain.chain import ZERO_ADDRESS, Address
 from bascule.domain.hashing import keccak
 from bascule.entrypoints.contracts import extras
@@ -197,16 +198,11 @@ def _dollar(plan: Blueprint, planned: Deployment, facts: Facts) -> list[Check]:
     return [
         _born(name, at, "name", label, facts[at, "name"]),
         _born(name, at, "symbol", symbol, facts[at, "symbol"]),
-        _born(name, at, "domain", domain_separator(label, plan.chain_id, at), facts[at, "DOMAIN_SEPARATOR"]),
+        _born(
+            name, at, "domain", domain_separator(label, "1", plan.chain_id, at), facts[at, "DOMAIN_SEPARATOR"]
+        ),
         _born(name, at, "owner", plan.birth.deployer, facts[at, "owner"]),
     ]
-
-
-def domain_separator(name: str, chain_id: int, token: Address) -> bytes:
-    """EIP-712's hash of a test dollar's domain, whose version is 1."""
-    kind = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-    types = ["bytes32", "bytes32", "bytes32", "uint256", "address"]
-    return keccak(encode(types, [keccak(kind), keccak(name.encode()), keccak(b"1"), chain_id, token]))
 
 
 def _ownership(plan: Blueprint, planned: Deployment, facts: Facts, *, standing: bool) -> list[Check]:

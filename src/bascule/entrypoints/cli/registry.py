@@ -1,0 +1,63 @@
+"""`chains publish`: what the configuration says of chains and tokens becomes what is served."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bascule.entrypoints.cli.output import AsJson, line, rows, say
+from bascule.entrypoints.cli.place import loaded_settings
+
+if TYPE_CHECKING:
+    from bascule.entrypoints.publishing import Published
+    from bascule.storage.tokens import Token
+
+
+def publish_chain(
+    chain: Annotated[str, typer.Argument(help="Chain id or name, as in [[chains]].")],
+    as_json: AsJson = False,
+) -> None:
+    """Serves a chain and its tokens as configured. Asks the chain first; again is harmless."""
+    from bascule.domain.errors import Rejected
+    from bascule.entrypoints import wiring
+    from bascule.entrypoints.publishing import publish
+
+    async def work() -> Published:
+        settings = loaded_settings()
+        found = next((each for each in settings.chains if chain in (str(each.id), each.name)), None)
+        if found is None:
+            known = ", ".join(f"{each.id} ({each.name})" for each in settings.chains) or "none"
+            raise Rejected(
+                "chain_unknown", f"there is no chain {chain} in the configuration",
+                param="chain", next_step=f"chains there: {known}; add it to [[chains]]",
+            )  # fmt: skip
+        async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
+            return await publish(db, rpcs[found.id], settings, found)
+
+    done = asyncio.run(work())
+    if as_json:
+        told = {"offered": done.offered, "withdrawn": done.withdrawn}
+        shown = {key: [shown_token(each) for each in part] for key, part in told.items()}
+        line({"event": "published", "chain": done.network.chain_id, **shown})
+        return
+    say(f"Chain {done.network.chain_id} ({done.network.name}) is served.")
+    rows([shown_token(each) for each in done.offered], as_json=False, empty="no tokens")
+    for token in done.withdrawn:
+        say(f"No longer offered, still counted: {token.currency} {token.id}")
+
+
+def shown_token(token: Token) -> dict[str, Any]:
+    """A token in tables and lines."""
+    from bascule.domain.chain import checksum
+
+    return {
+        "id": token.id,
+        "chain": token.chain_id,
+        "currency": token.currency,
+        "contract": checksum(token.contract),
+        "decimals": token.decimals,
+        "accepted": token.accepted,
+        "offered": token.offered,
+    }
