@@ -22,7 +22,8 @@ BY_HASH = "eth_getBlockByHash"
 class Header:
     """A block's place, the filter of all its logs and the root of its receipts. bloom: 256 bytes.
 
-    bloom, receipts_root: None where the family's headers speak of other blocks' logs than their own;
+    bloom, receipts_root: None where the family's headers speak of other blocks' logs than their own; bloom
+    also where it is all zero and nothing seals it, as on rollups that keep no filter;
     sealed: the members hash to the block's name; base_fee: wei per gas, None before EIP-1559;
     tx_hashes: of its transactions, in order, as the node says; members: what the name is the hash of, where
     it is sealed.
@@ -153,6 +154,7 @@ def _header(rpc: Caller, block: HeaderJson, method: str) -> Header:
         )
     elsewhere = family.elsewhere is not None and getattr(block, family.elsewhere) is not None
     bloom = data(block.logsBloom, 256, method=method)
+    unfiltered = not sealed and not any(bloom)
     root = Hash(data(block.receiptsRoot, 32, method=method))
     return Header(
         BlockRef(
@@ -161,7 +163,7 @@ def _header(rpc: Caller, block: HeaderJson, method: str) -> Header:
             parent=Hash(data(block.parentHash, 32, method=method)),
             time=number(block.timestamp, method=method),
         ),
-        bloom=None if elsewhere else bloom,
+        bloom=None if elsewhere or unfiltered else bloom,
         receipts_root=None if elsewhere else root,
         sealed=sealed,
         base_fee=None if block.baseFeePerGas is None else number(block.baseFeePerGas, method=method),

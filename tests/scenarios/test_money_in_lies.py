@@ -1,0 +1,178 @@
+"""Stories of answers that are not whole the first time, and of chains whose headers say little."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from bascule.chain.pool import pool
+from bascule.domain.errors import Retryable
+from bascule.services.watcher import Watcher
+from tests.support.fault_proxy import fault_proxy
+from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
+from tests.support.nodes import Refuse, lying_node
+
+BLOCKS, EACH = 4, 3
+
+
+@pytest.fixture
+async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
+    async with bridge(db_as) as made:
+        yield made
+        await made.require_chain_and_rows_agree()
+
+
+async def refused(watcher: Watcher, most: int) -> list[str]:
+    """Lets the watcher come to rest without a new block; the names of what it refused, at most so many."""
+    names: list[str] = []
+    while len(names) <= most:
+        try:
+            if not await watcher.run_once():
+                return names
+        except Retryable as error:
+            names.append(type(error).__name__)
+    raise AssertionError(f"the watcher does not come to rest without a new head: {names}")
+
+
+async def dense(b: Bridge) -> dict[str, Any]:
+    """An intent paid in full by three transfers of one payer in each of four blocks."""
+    intent = await b.intent("12.00")
+    for _ in range(BLOCKS):
+        for _ in range(EACH):
+            await b.send(deposit_address(intent), "1.00")
+        await b.mine()
+    return intent
+
+
+@pytest.mark.parametrize(
+    "shorten",
+    [
+        pytest.param(lambda logs: [], id="empty"),
+        pytest.param(lambda logs: logs[: len(logs) * 6 // 10], id="cut to 60%"),
+        pytest.param(lambda logs: logs[1:], id="the first one is missing"),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 32], ids=["block by block", "in batches"])
+async def test_a_first_answer_that_is_not_whole_is_made_good_without_a_new_head(
+    b: Bridge, shorten: Callable[[list[Any]], list[Any]], step: int
+) -> None:
+    """The node's index lags: of each block it tells too little once, and the truth when asked again."""
+    starter = await b.started()
+    await b.settle_down(starter)
+    await starter.release()
+    intent = await dense(b)
+    asked: set[str] = set()
+
+    def lag(method: str, params: list[Any], result: Any) -> Any:
+        if method != "eth_getLogs" or params[0]["blockHash"] in asked:
+            return result
+        asked.add(params[0]["blockHash"])
+        return shorten(result)
+
+    async with lying_node(b.node.url) as node:
+        node.twist = lag
+        watcher = b.watcher(node.url, blocks_per_step=step)
+        await refused(watcher, BLOCKS)
+        await b.require_chain_and_rows_agree()
+        await b.finalize(watcher)
+
+    assert len(asked) == BLOCKS
+    assert len(await b.deposits("finalized")) == EACH * BLOCKS
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert await b.booked() == {"custody:forwarders": 12_000_000, "available:merchant": -12_000_000}
+
+
+async def test_a_batch_that_is_refused_in_part_commits_nothing_of_itself(b: Bridge) -> None:
+    """Of four blocks' logs every second is refused at first; none is stored before all are known."""
+    starter = await b.started()
+    await b.settle_down(starter)
+    await starter.release()
+    await dense(b)
+    asked: list[str] = []
+
+    def partly(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_getLogs":
+            asked.append(params[0]["blockHash"])
+            if len(asked) % 2 == 0 and len(asked) <= BLOCKS:
+                raise Refuse("internal error")
+        return result
+
+    async with lying_node(b.node.url) as node:
+        node.twist = partly
+        watcher = b.watcher(node.url)
+        with pytest.raises(Retryable, match="internal error"):
+            await watcher.run_once()
+        assert await b.stored() == []
+        assert await refused(watcher, 0) == []
+
+    assert len(await b.deposits()) == EACH * BLOCKS
+
+
+async def test_a_chain_whose_blooms_are_empty_is_read_all_the_same(b: Bridge) -> None:
+    """A rollup that nobody listed leaves the filter zero and hashes headers its own way."""
+    async with lying_node(b.node.url) as node:
+        node.twist = lambda method, params, result: (
+            {**result, "logsBloom": "0x" + "00" * 256} if "eth_getBlockBy" in method and result else result
+        )
+        rpc = b.rpc(node.url)
+        rpc.family = None
+        watcher = b.watcher(rpc)
+        await b.settle_down(watcher)
+        intent = await dense(b)
+        await b.finalize(watcher)
+
+    assert watcher.counters["answers_refused"] == 0
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert {d["evidence"]["verified"] for d in await b.deposits("finalized")} == {"quorum"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "lag", "blocks": 20},
+        {"kind": "stale_head"},
+        {"kind": "wrong_chain"},
+        {"kind": "hang", "seconds": 0.05},
+    ],
+    ids=["twenty blocks behind", "stuck", "another chain", "slow"],
+)
+async def test_a_bad_node_is_passed_over_and_kept_as_the_last_one(b: Bridge, fault: dict[str, Any]) -> None:
+    """While one is well nobody sees the other; alone it is asked again, and what it knows is believed."""
+    async with AsyncExitStack() as stack:
+        bad, good = [await stack.enter_async_context(fault_proxy(b.node.url)) for _ in range(2)]
+        both = pool([(b.rpc(proxy.url), 1) for proxy in (bad, good)], chain_id=b.network.chain_id)
+        watcher = b.watcher(both)
+        await b.settle_down(watcher)
+        await b.mine(22)
+        await b.settle_down(watcher)
+        bad.set(**fault)
+        intent = await b.intent("10.00")
+        await b.pay(intent, "4.00")
+        await both.probe()
+        assert await refused(watcher, 0) == []
+        assert (await b.shown(intent))["amount_received"] == "4.000000"
+
+        good.set("drop")
+        await b.pay(intent, "6.00", payer=2)
+        await refused_or_waiting(watcher)
+        assert (await b.shown(intent))["amount_received"] == "4.000000"
+        bad.clear()
+        good.clear()
+        await both.probe()
+        await b.finalize(watcher)
+        await both.probe()
+        await b.finalize(watcher)
+
+    assert (await b.shown(intent))["status"] == "succeeded"
+
+
+async def refused_or_waiting(watcher: Watcher) -> None:
+    """Three turns in which nothing moves."""
+    for _ in range(3):
+        try:
+            assert await watcher.run_once() == 0
+        except Retryable:
+            continue
