@@ -231,7 +231,7 @@ async def record(conn: Connection, numbers: Sequence[int]) -> Hash:
     ]
     await blocks.move_cursor(conn, cursor, block)
     await blocks.record(conn, CHAIN, [Read(block, "receipts")])
-    if await transfers.record(conn, CHAIN, sent) != len(sent):
+    if (await transfers.record(conn, CHAIN, sent)).ours != len(sent):
         raise RuntimeError("a transfer to an open intent was not recognised")
     return block.hash
 

@@ -16,6 +16,9 @@ PREPARABLE = [s for s in all_statements() if not s.text.lstrip().upper().startsw
 def preparing(server: TestServer, name: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     server.create(name)
     with psycopg.connect(server.url_of(name), autocommit=True) as conn:
+        for statement in all_statements():
+            if statement.text.lstrip().upper().startswith("CREATE TEMPORARY"):
+                conn.execute(statement.text.encode())
         yield conn
     server.drop(name)
 

@@ -51,7 +51,8 @@ class Watcher:
 
     lease_seconds: how long a silent watcher keeps others waiting; blocks_per_step: at most so many blocks in
     one transaction near the head; far_distance: blocks so far behind the head are read by range, at most
-    blocks_per_range at once. `counters` says what was read, passed over and refused, by name.
+    blocks_per_range at once; seen_blocks: as of `transfers.record`. `counters` says what was read, passed
+    over and refused, by name.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Watcher:
         blocks_per_step: int = 32,
         far_distance: int = 64,
         blocks_per_range: int = 512,
+        seen_blocks: int = 4_096,
     ) -> None:
         self.name = f"watcher:{network.chain_id}"
         self.counters: Counter[str] = Counter()
@@ -77,6 +79,8 @@ class Watcher:
         self._lease_seconds = lease_seconds
         self._blocks_per_step = blocks_per_step
         self._far_distance = far_distance
+        self._seen_blocks = seen_blocks
+        self._addresses_since = 0
         self._chain_checked = False
         self._arrivals = Arrivals(network.chain_id, clock, entropy, outbox, self.counters)
         self._disagreements = Disagreements(db, rpc, network.chain_id, clock, failpoints, self.counters)
@@ -190,7 +194,7 @@ class Watcher:
             await leases.hold(conn, lease)
             await blocks.move_cursor(conn, cursor, known[0])
             await self._openings.book(conn, final, openings)
-            await transfers.record(conn, cursor.chain_id, reading.transfers)
+            await transfers.record(conn, cursor.chain_id, reading.transfers, seen_blocks=self._seen_blocks)
             await self._arrivals.take(conn, [header.hash for header in headers])
             self._failpoints.hit("watcher.before_opening")
         self._failpoints.hit("watcher.after_opening")
@@ -244,11 +248,17 @@ class Watcher:
             await leases.hold(conn, lease)
             await blocks.move_cursor(conn, cursor, reading.blocks[-1].ref)
             await blocks.record(conn, cursor.chain_id, reading.blocks)
-            touching = await transfers.record(conn, cursor.chain_id, reading.transfers)
-            if touching:
-                await self._arrivals.take(conn, [block.ref.hash for block in reading.blocks])
+            recorded = await transfers.record(
+                conn, cursor.chain_id, reading.transfers, seen_blocks=self._seen_blocks
+            )
+            late = await transfers.record_late(conn, cursor.chain_id, self._addresses_since)
+            arrived = [block.ref.hash for block in reading.blocks] if recorded.ours else []
+            if arrived or late.blocks:
+                await self._arrivals.take(conn, [*late.blocks, *arrived])
             self._failpoints.hit("watcher.before_commit")
         self._failpoints.hit("watcher.after_commit")
         self.counters["blocks_read"] += len(reading.blocks)
-        self.counters["transfers_of_others"] += len(reading.transfers) - touching
-        self.counters["transfers_recorded"] += touching
+        self._addresses_since = late.since
+        self.counters["transfers_recorded"] += recorded.ours
+        self.counters["transfers_seen"] += recorded.seen
+        self.counters["transfers_of_others"] += len(reading.transfers) - sum(recorded)

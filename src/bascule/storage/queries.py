@@ -144,6 +144,11 @@ class Queries:
             await cursor.execute(statement, params)
             return cursor.rowcount
 
+    async def copy(self, conn: Connection, name: str, rows: str) -> None:
+        """Sends rows to a COPY … FROM STDIN, in its format."""
+        async with conn.cursor() as cursor, cursor.copy(self._checked(name, {})) as copy:
+            await copy.write(rows)
+
     def _checked(self, name: str, params: dict[str, object]) -> bytes:
         query = self.file.queries.get(name)
         if query is None:

@@ -1,32 +1,77 @@
--- tables: transfers
+-- tables: transfers, seen_transfers, arriving
 
--- name: record
--- Those of a block's transfers that touch an address of ours, as canonical. An own address is watched from
--- the block after its opening on; what came before is part of the opening.
-INSERT INTO transfers (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
-SELECT %(chain_id)s, n.block_hash, n.log_index, n.block_number, n.tx_hash, n.token, n.src, n.dst, n.amount,
-       n.occurrence
-  FROM unnest(%(block_hashes)s::bytea[], %(log_indexes)s::integer[], %(block_numbers)s::bigint[],
-              %(tx_hashes)s::bytea[], %(tokens)s::bytea[], %(srcs)s::bytea[], %(dsts)s::bytea[],
-              %(amounts)s::numeric[], %(occurrences)s::integer[])
-       AS n (block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
- WHERE EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = n.dst)
-    OR EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = n.src)
-    OR EXISTS (SELECT FROM own_addresses o
-                WHERE o.chain_id = %(chain_id)s AND o.address IN (n.src, n.dst)
-                  AND (NOT EXISTS (SELECT FROM tokens k WHERE k.chain_id = %(chain_id)s AND k.contract = n.token
-                                      AND k.accepted)
-                       OR EXISTS (SELECT FROM openings p
-                                   WHERE p.chain_id = %(chain_id)s AND p.address = o.address
-                                     AND p.token = n.token AND p.block_number < n.block_number)))
-ON CONFLICT (chain_id, block_hash, log_index) DO UPDATE
-   SET canonical = true, tx_hash = excluded.tx_hash, token = excluded.token, src = excluded.src, dst = excluded.dst,
-       amount = excluded.amount, occurrence = excluded.occurrence;
+-- name: make_arriving
+-- Where a transaction's transfers land before they part; it is empty again when that ends.
+CREATE TEMPORARY TABLE IF NOT EXISTS arriving (
+    number bigint, block_hash hash32, log_index integer, tx_hash hash32, token evm_address, src evm_address,
+    dst evm_address, amount base_units, occurrence integer
+) ON COMMIT DELETE ROWS;
+
+-- name: copy_arriving
+-- A block's transfers, in the order of the columns.
+COPY arriving FROM STDIN;
+
+-- name: keep_seen
+-- The partitions of seen_transfers for some heights; those that are final for long go.
+SELECT keep_seen_transfers(%(chain_id)s, %(lowest)s, %(highest)s, %(width)s);
+
+-- name: part
+-- Transfers that touch an address of ours, as canonical, apart from others of accepted tokens. An own address is
+-- watched from the block after its opening on; what came before is part of the opening.
+WITH told AS MATERIALIZED (
+    SELECT a.*, k.accepted,
+           EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address IN (a.dst, a.src))
+           OR EXISTS (SELECT FROM own_addresses o
+                       WHERE o.chain_id = %(chain_id)s AND o.address IN (a.src, a.dst)
+                         AND (k.accepted IS NOT TRUE
+                              OR EXISTS (SELECT FROM openings p
+                                          WHERE p.chain_id = %(chain_id)s AND p.address = o.address
+                                            AND p.token = a.token AND p.block_number < a.number))) AS ours
+      FROM arriving a
+      LEFT JOIN tokens k ON k.chain_id = %(chain_id)s AND k.contract = a.token
+), kept AS (
+    INSERT INTO transfers (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
+    SELECT %(chain_id)s, t.block_hash, t.log_index, t.number, t.tx_hash, t.token, t.src, t.dst, t.amount, t.occurrence
+      FROM told t WHERE t.ours
+    ON CONFLICT (chain_id, block_hash, log_index) DO UPDATE
+       SET canonical = true, tx_hash = excluded.tx_hash, token = excluded.token, src = excluded.src,
+           dst = excluded.dst, amount = excluded.amount, occurrence = excluded.occurrence
+    RETURNING 1
+), seen AS (
+    INSERT INTO seen_transfers (chain_id, number, block_hash, log_index, tx_hash, token, src, dst, amount, occurrence)
+    SELECT %(chain_id)s, t.number, t.block_hash, t.log_index, t.tx_hash, t.token, t.src, t.dst, t.amount, t.occurrence
+      FROM told t WHERE t.accepted AND NOT t.ours
+    ON CONFLICT (chain_id, number, block_hash, log_index) DO UPDATE
+       SET canonical = true, tx_hash = excluded.tx_hash, token = excluded.token, src = excluded.src,
+           dst = excluded.dst, amount = excluded.amount, occurrence = excluded.occurrence
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM kept) AS ours, (SELECT count(*) FROM seen) AS seen;
+
+-- name: record_late
+-- Canonical transfers that were seen before the address they went to was stored, by a transaction of these or later
+-- ones; and the oldest transaction whose addresses this statement may not see.
+WITH late AS (
+    INSERT INTO transfers (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
+    SELECT s.chain_id, s.block_hash, s.log_index, s.number, s.tx_hash, s.token, s.src, s.dst, s.amount, s.occurrence
+      FROM deposit_addresses d
+      JOIN seen_transfers s ON s.chain_id = d.chain_id AND s.dst = d.address
+     WHERE d.chain_id = %(chain_id)s AND d.stored_in >= %(since)s AND s.canonical
+    ON CONFLICT (chain_id, block_hash, log_index) DO NOTHING
+    RETURNING block_hash
+)
+SELECT (SELECT array_agg(DISTINCT block_hash::bytea) FROM late) AS blocks,
+       pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS since;
 
 -- name: orphan_above
 -- Marks the canonical transfers above a height as orphaned.
 UPDATE transfers SET canonical = false
  WHERE chain_id = %(chain_id)s AND block_number > %(number)s AND canonical;
+
+-- name: orphan_seen_above
+-- The same of those that touched nobody of ours.
+UPDATE seen_transfers SET canonical = false
+ WHERE chain_id = %(chain_id)s AND number > %(number)s AND canonical;
 
 -- name: arrivals
 -- Canonical transfers of some blocks from outside to an address of ours, with whose it is and what is known of them.
