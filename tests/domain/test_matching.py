@@ -210,10 +210,35 @@ def test_lateness_is_judged_by_block_time(
 def test_only_accepted_tokens_above_dust_count(
     more: dict[str, Any], reason: Reason | None, flags: set[Flag]
 ) -> None:
-    verdict = decide(terms(), OPEN, [paid("a", 100, **more)], {}, dust_units=10**13)
+    verdict = decide(terms(), OPEN, [paid("a", 100, dust=10, **more)], {})
 
     assert verdict.decisions["a"].reason is reason
     assert verdict.flags == flags
+
+
+@pytest.mark.parametrize("floor", ["dust", "minimum"])
+def test_the_last_part_of_what_is_missing_counts_however_small(floor: str) -> None:
+    small = {floor: 5 * ONE}
+
+    verdict = decide(
+        terms(), OPEN, [paid("a", 98, 1), paid("b", 1, 2, **small), paid("c", 2, 3, **small)], {}
+    )
+
+    assert verdict.decisions["b"].reason is (Reason.DUST if floor == "dust" else Reason.BELOW_MINIMUM)
+    assert verdict.decisions["c"] == Decision(APPLIED, None, 2 * ONE)
+    assert (verdict.state, verdict.flags) == (PROCESSING, frozenset())
+
+
+def test_dust_after_the_payment_is_no_duplicate() -> None:
+    verdict = decide(terms(), OPEN, [paid("a", 100, 1), paid("b", 1, 2, dust=5 * ONE)], {})
+
+    assert (verdict.decisions["b"].reason, verdict.flags) == (Reason.DUST, frozenset())
+
+
+def test_money_of_the_other_mode_counts_for_nothing() -> None:
+    verdict = decide(terms(), OPEN, [paid("a", 100, other_mode=True, chain_id=56)], {})
+
+    assert (verdict.decisions["a"].reason, verdict.flags) == (Reason.TEST_MODE, frozenset())
 
 
 def test_an_orphaned_payment_reopens_its_intent_and_its_return_covers_it_again() -> None:

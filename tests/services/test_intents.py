@@ -74,7 +74,7 @@ async def test_every_network_of_an_intent_shares_one_number(shop: Shop) -> None:
                 "SELECT n, count(*), count(DISTINCT chain_id) FROM deposit_addresses GROUP BY n"
             )
         ).fetchall()
-    assert [(int(row[1]), int(row[2])) for row in rows] == [(2, 2)] * 3
+    assert [(int(row[1]), int(row[2])) for row in rows] == [(3, 3)] * 3, "two accepted, one live"
 
 
 async def test_a_state_moves_only_from_the_state_that_was_named(shop: Shop) -> None:

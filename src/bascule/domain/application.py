@@ -41,14 +41,14 @@ class Reason(StrEnum):
 
 REASON_SENTENCES: dict[Reason, str] = {
     Reason.ORPHANED: "Its block left the canonical chain; nothing can be done with it meanwhile.",
-    Reason.NO_INTENT: "The address is ours, but no intent was shown with it.",
+    Reason.NO_INTENT: "The address is ours, but we know no intent that was shown with it.",
     Reason.INTENT_CLOSED: "The intent was canceled, or the block is later than its closing time.",
     Reason.ALREADY_PAID: "The intent was covered in full before this transfer.",
     Reason.WRONG_TOKEN: "A token we know, but not one that this intent accepts.",
     Reason.WRONG_CHAIN: "The intent does not accept payment on this chain.",
     Reason.UNSUPPORTED_TOKEN: "A token nobody here accepts; it is listed, never booked.",
-    Reason.DUST: "Less than the chain's dust floor.",
-    Reason.BELOW_MINIMUM: "Less than the account's smallest payment.",
+    Reason.DUST: "Less than the token's dust floor, and not the last part that was missing.",
+    Reason.BELOW_MINIMUM: "Less than the token's smallest payment, and not the last part that was missing.",
     Reason.HELD: "A rule holds it until a person decides.",
     Reason.UNSOLICITED: "It arrived at a treasury address from nobody we know.",
     Reason.TEST_MODE: "Test money at an address of the live mode, or the reverse.",

@@ -42,7 +42,8 @@ class Seen:
     """A deposit at one of the intent's addresses, as its row stands now.
 
     amount: base units of its token; decimals: the token's, None for a token we do not know;
-    block_time: of the block it is in now; position: (block number, log index) there.
+    block_time: of the block it is in now; position: (block number, log index) there;
+    dust, minimum: the token's floors in base units; other_mode: live money for a test intent, or the reverse.
     """
 
     deposit_id: str
@@ -53,6 +54,9 @@ class Seen:
     block_time: datetime
     position: tuple[int, int]
     state: DepositState
+    dust: int = 0
+    minimum: int = 0
+    other_mode: bool = False
 
     @property
     def unit(self) -> int:
@@ -111,13 +115,11 @@ def decide(
     seen: Collection[Seen],
     fixed: Mapping[str, Fixed],
     *,
-    dust_units: int = 0,
     flags: Collection[Flag] = (),
 ) -> Verdict:
     """The verdict over all deposits of one intent, each of them decided exactly once.
 
-    fixed: earlier decisions by deposit id, all that exist; dust_units: 10^-18 units below which
-    money is dust (zero amounts always are); flags: those the intent has, for the sticky ones.
+    fixed: earlier decisions by deposit id, all that exist; flags: those the intent has, for the sticky ones.
     """
     assert len({s.deposit_id for s in seen}) == len(seen), "a deposit is given once"
     decisions: dict[str, Decision] = {}
@@ -125,7 +127,7 @@ def decide(
     for deposit in sorted(seen, key=lambda s: _turn(s, fixed.get(s.deposit_id))):
         decision = _kept(terms, intent_state, deposit, fixed.get(deposit.deposit_id), credited)
         if decision is None:
-            reason = _refusal(terms, intent_state, deposit, received, dust_units)
+            reason = _refusal(terms, intent_state, deposit, received)
             decision = _applied(terms, deposit, credited) if reason is None else _unapplied(reason)
         decisions[deposit.deposit_id] = decision
         if counts(decision, deposit.state):
@@ -186,20 +188,24 @@ def _kept(
     return Decision(before.state, before.reason, 0) if closed else None
 
 
-def _refusal(
-    terms: IntentTerms, intent_state: IntentState, deposit: Seen, received: int, dust_units: int
-) -> Reason | None:
-    """Why a deposit does not count, or None when it does. The first rule that speaks decides."""
+def _refusal(terms: IntentTerms, intent_state: IntentState, deposit: Seen, received: int) -> Reason | None:
+    """Why a deposit does not count, or None when it does. The first rule that speaks decides.
+
+    No floor stands in the way of the last small part that an intent still lacks.
+    """
+    completes = received < threshold(terms) <= received + deposit.units
     rules: Iterable[tuple[bool, Reason]] = (
         (deposit.decimals is None, Reason.UNSUPPORTED_TOKEN),
+        (deposit.other_mode, Reason.TEST_MODE),
         # before the token rules: zero and dust transfers are a poisoner's, not a payer's mistake
-        (deposit.units == 0 or deposit.units < dust_units, Reason.DUST),
+        (deposit.amount == 0 or (deposit.amount < deposit.dust and not completes), Reason.DUST),
         (deposit.chain_id not in {chain for chain, _ in terms.accepted}, Reason.WRONG_CHAIN),
         ((deposit.chain_id, deposit.token) not in terms.accepted, Reason.WRONG_TOKEN),
         (intent_state is IntentState.SUCCEEDED, Reason.ALREADY_PAID),
         (intent_state is IntentState.CANCELED, Reason.INTENT_CLOSED),
         (deposit.block_time > terms.closes_at, Reason.INTENT_CLOSED),
         (received >= terms.due.units, Reason.ALREADY_PAID),
+        (deposit.amount < deposit.minimum and not completes, Reason.BELOW_MINIMUM),
         (deposit.units > MOST_BELIEVED, Reason.HELD),
         (terms.late == "hold" and deposit.block_time > terms.expires_at, Reason.HELD),
     )

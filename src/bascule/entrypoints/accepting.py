@@ -12,9 +12,9 @@ from bascule.chain import token_facts
 from bascule.chain.caller import Caller
 from bascule.chain.token_facts import TokenFacts
 from bascule.domain.chain import Address, checksum
-from bascule.domain.errors import Rejected
+from bascule.domain.errors import NotFound, Rejected
 from bascule.domain.ids import Prefix
-from bascule.domain.money import SCALE
+from bascule.domain.money import SCALE, parse_amount
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.storage import audit, tokens
 from bascule.storage.database import Database
@@ -55,6 +55,36 @@ async def accept(
         known = await tokens.publish(conn, made)
         await audit.append(conn, actor="cli", action="token.accept", object_id=known.id)
     return known
+
+
+async def set_floors(db: Database, token_id: str, dust: str | None, minimum: str | None) -> Token:
+    """The token with new floors, decimal amounts of its currency; None leaves one as it is.
+
+    Raises: NotFound, Rejected when an amount is not one of this token.
+    """
+    async with db.transaction() as conn:
+        token = await tokens.get(conn, token_id)
+        if token is None:
+            raise NotFound("token_unknown", f"there is no token {token_id}", next_step="bascule tokens list")
+        floors = {
+            "dust": token.dust if dust is None else _units(dust, token, "--dust"),
+            "minimum": token.minimum if minimum is None else _units(minimum, token, "--minimum"),
+        }
+        changed = await tokens.set_floors(conn, token.id, **floors)
+        assert changed is not None, "tokens are never deleted"
+        written = {name: str(units) for name, units in floors.items()}
+        await audit.append(conn, actor="cli", action="token.floors", object_id=token.id, details=written)
+    return changed
+
+
+def _units(text: str, token: Token, param: str) -> int:
+    if text == "0.00":
+        return 0
+    try:
+        money = parse_amount(text, token.currency, max_decimals=max(2, token.decimals))
+        return money.to_token(token.asset).units
+    except Rejected as wrong:
+        raise Rejected(wrong.code, f"{param}: {wrong.message}", next_step='e.g. "0.01"') from None
 
 
 def _decimals(facts: TokenFacts, contract: Address) -> int:

@@ -75,9 +75,11 @@ class Arrivals:
         for deposit in owned:
             if deposit.intent_id is not None:
                 by_intent[deposit.intent_id][deposit.id] = event
-        await matcher.recompute(conn, by_intent, self.outbox, self.clock)
+        refused = await matcher.recompute(conn, by_intent, self.outbox, self.clock)
         unclaimed = [deposit for deposit in owned if deposit.intent_id is None]
-        await self._settle_unclaimed(conn, unclaimed, event)
+        refused.update(await self._settle_unclaimed(conn, unclaimed, event))
+        for reason, count in refused.items():
+            self.counters[f"deposits_unapplied_{reason}"] += count
         told = await deposit_service.happenings(conn, [(deposit.id, event) for deposit in unclaimed])
         await self.outbox.append_many(conn, told)
         return owned
@@ -99,16 +101,18 @@ class Arrivals:
         places = [(k, a.transfer.block_hash, a.transfer.log_index) for k, a in returned.items()]
         await deposits.advance_return(conn, self.chain_id, places)
 
-    async def _settle_unclaimed(self, conn: Connection, unclaimed: Sequence[Owned], event: EventType) -> None:
-        """Money at our own addresses counts for no intent; capital counts as such without an application."""
-        waiting = [deposit for deposit in unclaimed if deposit.kind == "unsolicited"]
+    async def _settle_unclaimed(
+        self, conn: Connection, unclaimed: Sequence[Owned], event: EventType
+    ) -> list[Reason]:
+        """Money without an intent is unapplied, new deposits for the reasons given; capital just counts."""
+        waiting = [deposit for deposit in unclaimed if deposit.kind != "capital"]
         fixed = await applications.of_deposits(conn, [deposit.id for deposit in waiting])
         orphaned = event is EventType.DEPOSIT_ORPHANED
         new: dict[str, Decision] = {}
         moves: dict[str, tuple[Fixed, Decision]] = {}
         for deposit in waiting:
-            reason = Reason.UNSOLICITED if deposit.booked else Reason.UNSUPPORTED_TOKEN
-            decision = Decision(ApplicationState.UNAPPLIED, Reason.ORPHANED if orphaned else reason, 0)
+            reason = Reason.ORPHANED if orphaned else _unclaimed_reason(deposit)
+            decision = Decision(ApplicationState.UNAPPLIED, reason, 0)
             before = fixed.get(deposit.id)
             if before is None:
                 new[deposit.id] = decision
@@ -116,3 +120,10 @@ class Arrivals:
                 moves[deposit.id] = before, decision
         await applications.insert(conn, new)
         await applications.advance(conn, moves)
+        return [decision.reason for decision in new.values() if decision.reason is not None]
+
+
+def _unclaimed_reason(deposit: Owned) -> Reason:
+    if not deposit.booked:
+        return Reason.UNSUPPORTED_TOKEN
+    return Reason.NO_INTENT if deposit.kind == "payment" else Reason.UNSOLICITED

@@ -112,7 +112,8 @@ def _next_action(
     row: IntentRow, known: Catalog, addresses: Sequence[DepositAddress], accepted: Sequence[Token]
 ) -> dict[str, Any]:
     shown: dict[str, Any] = {}
-    for address in addresses:
+    payable = {token.chain_id for token in accepted}
+    for address in (each for each in addresses if each.chain_id in payable):
         network = known.networks[address.chain_id]
         shown[caip2(address.chain_id)] = {
             "address": checksum(address.address),

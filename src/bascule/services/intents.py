@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from bascule.domain import forwarder
+from bascule.domain.chain import Address
 from bascule.domain.errors import NotFound
 from bascule.domain.ids import Prefix
 from bascule.domain.payment_intent import PAYMENT_INTENT, Flag, IntentEvent
@@ -56,7 +57,7 @@ class Intents:
         row = await payment_intents.insert(
             conn, self._new(account_id, livemode, request, terms, [token.id for token in accepted], now)
         )
-        await self._bind_addresses(conn, row, known, sorted({token.chain_id for token in accepted}))
+        await self._bind_addresses(conn, row, known, {token.chain_id for token in accepted})
         return await self._tell(conn, row.id, EventType.INTENT_CREATED, None, context)
 
     async def update(
@@ -163,26 +164,30 @@ class Intents:
         )
 
     async def _bind_addresses(
-        self, conn: Connection, row: IntentRow, known: Catalog, chain_ids: list[int]
+        self, conn: Connection, row: IntentRow, known: Catalog, accepted: set[int]
     ) -> None:
-        """One number for the intent: the same salt on every network."""
+        """One number for the intent: the same salt on every network.
+
+        Where another network's factory puts the same address, it is ours there too: a payer who takes the
+        wrong network, or test money for real money, has paid us, and that is seen.
+        """
         n = await payment_intents.next_address_number(conn)
         salt = forwarder.salt(self.deposit_seed, self.deposit_epoch, n)
-        for chain_id in chain_ids:
-            network = known.networks[chain_id]
-            assert network.deposit_factory is not None, (
-                "accepted_tokens lets only networks with a factory through"
-            )
-            implementation = network.forwarder or forwarder.implementation_address(network.deposit_factory)
-            await payment_intents.insert_address(
-                conn,
-                row,
-                chain_id,
-                forwarder.clone_address(network.deposit_factory, implementation, salt),
-                factory=network.deposit_factory,
-                epoch=self.deposit_epoch,
-                n=n,
-            )
+        made: dict[int, tuple[Address, Address]] = {}
+        for chain_id, network in sorted(known.networks.items()):
+            if network.deposit_factory is not None:
+                implementation = network.forwarder or forwarder.implementation_address(
+                    network.deposit_factory
+                )
+                address = forwarder.clone_address(network.deposit_factory, implementation, salt)
+                made[chain_id] = address, network.deposit_factory
+        assert accepted <= set(made), "accepted_tokens lets only networks with a factory through"
+        shown = {made[chain_id][0] for chain_id in accepted}
+        for chain_id, (address, factory) in made.items():
+            if address in shown:
+                await payment_intents.insert_address(
+                    conn, row, chain_id, address, factory=factory, epoch=self.deposit_epoch, n=n
+                )
 
 
 async def own(

@@ -4,9 +4,11 @@ Everything is computed anew from deposits, never by adding to an earlier result;
 calls `recompute` for their intents in the same transaction. Each statement speaks of many intents at once.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
+from bascule.domain.application import Reason
 from bascule.domain.errors import Halted
 from bascule.domain.webhook import EventType
 from bascule.services import deposits as deposit_service
@@ -25,13 +27,17 @@ AT_ONCE = 500
 Happened = Mapping[str, EventType]
 
 
-async def recompute(conn: Connection, happened: Mapping[str, Happened], outbox: Outbox, clock: Clock) -> None:
+async def recompute(
+    conn: Connection, happened: Mapping[str, Happened], outbox: Outbox, clock: Clock
+) -> Counter[Reason]:
     """Brings the intents' applications, totals, flags and state in step with their deposits, and tells.
 
     happened: by intent id, what the caller did to its deposits; told first, with what it made of them.
     Intents are taken in the order of their ids, so that two transactions never wait for each other, and held
-    until the transaction ends. Nothing is written of an intent where nothing changed.
+    until the transaction ends. Nothing is written of an intent where nothing changed. Returns why deposits
+    that were decided for the first time count for nothing.
     """
+    refused: Counter[Reason] = Counter()
     ids = sorted(happened)
     known = await catalog(conn)
     for start in range(0, len(ids), AT_ONCE):
@@ -39,6 +45,8 @@ async def recompute(conn: Connection, happened: Mapping[str, Happened], outbox: 
         found = await decide(conn, part, known)
         after = await write(conn, found, happened, clock)
         await _tell(conn, outbox, found, after, happened, known)
+        refused.update(d.reason for match in found for d in match.new.values() if d.reason is not None)
+    return refused
 
 
 async def decide(conn: Connection, intent_ids: Sequence[str], known: Catalog) -> list[Match]:

@@ -165,6 +165,9 @@ def _seen(row: Row) -> Seen:
         block_time=row["block_time"],
         position=(row["block_number"], row["log_index"]),
         state=DepositState(row["state"]),
+        dust=int(row["dust"]),
+        minimum=int(row["minimum"]),
+        other_mode=row["other_mode"],
     )
 
 

@@ -55,9 +55,12 @@ SELECT d.id, d.account_id, d.livemode, d.version, d.kind, a.intent_id, coalesce(
 -- accepted no more counts for nothing new; what it counted for before stays.
 SELECT a.intent_id, d.id, d.chain_id, d.token, d.amount,
        CASE WHEN k.accepted OR p.state = 'applied' THEN k.decimals END AS decimals, d.block_time, d.block_number,
-       d.log_index, d.state
+       d.log_index, d.state, coalesce(k.dust, 0) AS dust, coalesce(k.minimum, 0) AS minimum,
+       i.livemode <> w.livemode AS other_mode
   FROM deposits d
   JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
+  JOIN payment_intents i ON i.id = a.intent_id
+  JOIN networks w ON w.chain_id = d.chain_id
   LEFT JOIN tokens k ON k.id = d.token_id
   LEFT JOIN applications p ON p.deposit_id = d.id
  WHERE a.intent_id = ANY(%(intent_ids)s::text[])

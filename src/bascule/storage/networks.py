@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bascule.domain.chain import Address, ChainId
 from bascule.domain.finality import FinalityPolicy
+from bascule.storage import payment_intents
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -30,7 +31,7 @@ class Network:
 
 
 async def publish(conn: Connection, network: Network) -> None:
-    """Adds the network, or replaces its settings."""
+    """Adds the network, or replaces its settings. Deposit addresses of its factory become ours there too."""
     await _sql.run(
         conn,
         "publish",
@@ -46,6 +47,7 @@ async def publish(conn: Connection, network: Network) -> None:
         start_block=network.start_block,
         explorer_url=network.explorer_url,
     )
+    await payment_intents.bind_addresses(conn, network.chain_id)
 
 
 async def set_finality(conn: Connection, chain_id: ChainId, policy: FinalityPolicy) -> None:

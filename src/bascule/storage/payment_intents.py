@@ -238,6 +238,11 @@ async def insert_address(
     )
 
 
+async def bind_addresses(conn: Connection, chain_id: int) -> None:
+    """Binds on this network what its factory has put at the same addresses on others."""
+    await _Q.run(conn, "bind_addresses", chain_id=chain_id)
+
+
 async def addresses_of(conn: Connection, ids: Sequence[str]) -> list[DepositAddress]:
     """The deposit addresses of some intents, by network."""
     return [DepositAddress(**row) for row in await _Q.all(conn, "addresses_of", ids=list(ids))]

@@ -74,6 +74,17 @@ SELECT nextval('deposit_address_number') AS n;
 INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n)
 VALUES (%(chain_id)s, %(address)s, %(intent_id)s, %(account_id)s, %(factory)s, %(epoch)s, %(n)s);
 
+-- name: bind_addresses
+-- Addresses that the same factory puts on other networks: a payer who takes the wrong network has paid us.
+INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n)
+SELECT DISTINCT ON (a.address) w.chain_id, a.address, a.intent_id, a.account_id, a.factory, a.epoch, a.n
+  FROM networks w
+  JOIN networks x ON x.deposit_factory = w.deposit_factory AND x.forwarder IS NOT DISTINCT FROM w.forwarder
+                 AND x.chain_id <> w.chain_id
+  JOIN deposit_addresses a ON a.chain_id = x.chain_id AND a.factory = w.deposit_factory
+ WHERE w.chain_id = %(chain_id)s
+ON CONFLICT DO NOTHING;
+
 -- name: addresses_of
 -- The deposit addresses of some intents.
 SELECT intent_id, chain_id, address FROM deposit_addresses

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from bascule.domain.chain import Address, ChainId
 from bascule.domain.errors import Conflict
 from bascule.domain.money import Asset
 from bascule.storage.database import Connection
-from bascule.storage.queries import Queries
+from bascule.storage.queries import Queries, Row
 
 _sql = Queries("tokens")
 
@@ -17,6 +18,7 @@ class Token:
     """A token. accepted: it counts as payment and is booked; the native coin never does.
 
     offered: new intents may be paid in it; a token that is not offered any more still counts.
+    dust, minimum: base units; an arrival below the first is taken for spam, below the second for too little.
     """
 
     id: str
@@ -27,6 +29,8 @@ class Token:
     decimals: int
     accepted: bool
     offered: bool = True
+    dust: int = 0
+    minimum: int = 0
 
     @property
     def asset(self) -> Asset:
@@ -61,27 +65,37 @@ async def publish(conn: Connection, token: Token) -> Token:
             "token_unexpected_state",
             f"{token.asset} is known with another currency or other decimals; those never change.",
         )
-    return Token(**row)
+    return _token(row)
 
 
 async def get(conn: Connection, token_id: str) -> Token | None:
     """The token with this id."""
     row = await _sql.maybe(conn, "get", id=token_id)
-    return None if row is None else Token(**row)
+    return None if row is None else _token(row)
 
 
 async def by_contract(conn: Connection, chain_id: ChainId, contract: Address) -> Token | None:
     """The token at this contract."""
     row = await _sql.maybe(conn, "by_contract", chain_id=chain_id, contract=contract)
-    return None if row is None else Token(**row)
+    return None if row is None else _token(row)
 
 
 async def every(conn: Connection) -> list[Token]:
     """All tokens, by chain and currency."""
-    return [Token(**row) for row in await _sql.all(conn, "every")]
+    return [_token(row) for row in await _sql.all(conn, "every")]
 
 
 async def withdraw(conn: Connection, chain_id: ChainId, but: Sequence[Address]) -> list[Token]:
     """Offers the chain's tokens no more, but for these contracts; those that were offered until now."""
     rows = await _sql.all(conn, "withdraw", chain_id=chain_id, but=list(but))
-    return [Token(**row) for row in rows]
+    return [_token(row) for row in rows]
+
+
+async def set_floors(conn: Connection, token_id: str, dust: int, minimum: int) -> Token | None:
+    """Sets from which amounts on, in base units, arrivals count; what was decided before stays."""
+    row = await _sql.maybe(conn, "set_floors", id=token_id, dust=Decimal(dust), minimum=Decimal(minimum))
+    return None if row is None else _token(row)
+
+
+def _token(row: Row) -> Token:
+    return Token(**row | {"dust": int(row["dust"]), "minimum": int(row["minimum"])})

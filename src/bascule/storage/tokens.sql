@@ -26,3 +26,7 @@ SELECT * FROM tokens ORDER BY chain_id, currency, contract;
 UPDATE tokens SET offered = false
  WHERE chain_id = %(chain_id)s AND accepted AND offered AND contract <> ALL(%(but)s::bytea[])
 RETURNING *;
+
+-- name: set_floors
+-- From which amounts on arrivals of a token count.
+UPDATE tokens SET dust = %(dust)s, minimum = %(minimum)s WHERE id = %(id)s RETURNING *;

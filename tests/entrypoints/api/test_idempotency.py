@@ -128,4 +128,4 @@ async def test_a_crash_leaves_all_or_nothing_and_the_retry_ends_with_one_effect(
     assert retried.status_code == 200
     assert ("idempotent-replayed" in retried.headers) == bool(kept)
     rows = await shop.rows()
-    assert (rows["payment_intents"], rows["outbox"], rows["deposit_addresses"]) == (1, 1, 2)
+    assert (rows["payment_intents"], rows["outbox"], rows["deposit_addresses"]) == (1, 1, 3)

@@ -9,10 +9,15 @@ from typing import Any
 import psycopg
 import pytest
 
+from bascule.domain.chain import Address
+from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints.cli.app import run
 from bascule.entrypoints.ports import free_port
 from bascule.services import api_keys
+from bascule.storage import networks, tokens
 from bascule.storage.database import Database
+from bascule.storage.networks import Network
+from bascule.storage.tokens import Token
 from tests.support.postgres import TestServer
 
 Url = Callable[..., str]
@@ -213,3 +218,27 @@ def test_scope_that_no_operation_asks_for_is_refused(told: Told, capsys: pytest.
 
     assert "payouts:write" in capsys.readouterr().err
     assert told("keys", "list", "--account", merchant["id"]) == []
+
+
+async def one_token(url: str) -> None:
+    async with Database(url) as db, db.transaction() as conn:
+        at, policy = Address(b"\x11" * 20), FinalityPolicy("finalized")
+        await networks.publish(conn, Network(31337, "local", False, policy, None, None, None, None))
+        await tokens.publish(conn, Token("tok_1", 31337, at, "usdt", "", 6, True))
+
+
+def test_a_tokens_floors_are_set_one_by_one_and_taken_away(
+    told: Told, database_url: Url, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(one_token(database_url()))
+
+    [first] = told("tokens", "floors", "tok_1", "--dust", "0.01", "--minimum", "1.00")
+    [second] = told("tokens", "floors", "tok_1", "--dust", "0.00")
+
+    assert (first["dust"], first["minimum"]) == ("0.010000", "1.000000")
+    assert (second["dust"], second["minimum"]) == ("0.000000", "1.000000")
+    assert told("tokens", "list") == [second]
+    for wrong in ("1", "-1.00", "0.0000001"):
+        assert run(["tokens", "floors", "tok_1", "--dust", wrong]) == 1
+        assert "--dust: " in capsys.readouterr().err
+    assert told("tokens", "list") == [second]

@@ -28,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
             {"create": create_key, "list": list_keys, "rotate": rotate_key, "revoke": revoke_key},
         ),
         ("chains", "Networks we serve.", {"publish": publish_chain, "list": list_chains}),
-        ("tokens", "Tokens we know.", {"accept": accept_token, "list": list_tokens}),
+        ("tokens", "Tokens we know.", {"accept": accept_token, "floors": set_floors, "list": list_tokens}),
     )
     for name, help_text, commands in groups:
         group = typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None)
@@ -263,6 +263,22 @@ def accept_token(
             rpc = rpcs[settings.chain(network.chain_id).id]
             token = await accept(db, rpc, network, at, currency, clock=seams.clock, entropy=seams.entropy)
         return shown_token(token)
+
+    rows([asyncio.run(work())], as_json=as_json)
+
+
+def set_floors(
+    token: Annotated[str, typer.Argument(help="The token, tok_….")],
+    dust: Annotated[str | None, typer.Option(help='Arrivals below are taken for spam: "0.01".')] = None,
+    minimum: Annotated[str | None, typer.Option(help='Payments below wait for a word: "1.00".')] = None,
+    as_json: AsJson = False,
+) -> None:
+    """From which amounts on arrivals of a token count; "0.00" takes a floor away."""
+    from bascule.entrypoints import accepting, wiring
+
+    async def work() -> dict[str, Any]:
+        async with wiring.owner(loaded_settings()) as db:
+            return shown_token(await accepting.set_floors(db, token, dust, minimum))
 
     rows([asyncio.run(work())], as_json=as_json)
 

@@ -51,6 +51,7 @@ def publish_chain(
 def shown_token(token: Token) -> dict[str, Any]:
     """A token in tables and lines."""
     from bascule.domain.chain import checksum
+    from bascule.domain.money import display_units
 
     return {
         "id": token.id,
@@ -60,4 +61,6 @@ def shown_token(token: Token) -> dict[str, Any]:
         "decimals": token.decimals,
         "accepted": token.accepted,
         "offered": token.offered,
+        "dust": display_units(token.dust, token.decimals),
+        "minimum": display_units(token.minimum, token.decimals),
     }
