@@ -5,6 +5,7 @@ Inside the system addresses and hashes are bytes; text is read here, once, and w
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType
 
 from bascule.domain.errors import Rejected
@@ -66,11 +67,21 @@ def parse_address(text: object, *, param: str | None = None) -> Address:
     return found
 
 
+def _cased(byte: int, mark: int) -> str:
+    digits = f"{byte:02x}"
+    return "".join(d.upper() if mark & bit else d for d, bit in zip(digits, (0x80, 0x08), strict=True))
+
+
+# By a byte of the hash, whose digits from 8 on ask for upper case, and the byte of the address beside it.
+_CASED = [[_cased(byte, mark) for byte in range(256)] for mark in (0x00, 0x08, 0x80, 0x88)]
+_CASED_BY_MARK = [_CASED[(mark >> 6 & 2) | (mark >> 3 & 1)] for mark in range(256)]
+
+
+@lru_cache(maxsize=4096)
 def checksum(raw: Address) -> str:
     """The address in EIP-55 mixed case."""
-    digits = raw.hex()
-    marks = keccak(digits.encode()).hex()
-    return "0x" + "".join(d.upper() if m >= "8" else d for d, m in zip(digits, marks, strict=False))
+    marks = keccak(raw.hex().encode())
+    return "0x" + "".join([_CASED_BY_MARK[mark][byte] for byte, mark in zip(raw, marks, strict=False)])
 
 
 def parse_hash(text: object, *, param: str | None = None) -> Hash:

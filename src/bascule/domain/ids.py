@@ -30,6 +30,7 @@ _ENTROPY_MASK = (1 << 80) - 1 & ~(15 << 76) & ~(3 << 62)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _LENGTH = 26
 
 
@@ -82,8 +83,7 @@ def new(prefix: str, now_ms: int, entropy: bytes) -> str:
     assert 0 <= now_ms < 1 << 48, "milliseconds outside 48 bits"
     assert len(entropy) == ENTROPY_BYTES, f"{ENTROPY_BYTES} bytes of entropy, not {len(entropy)}"
     value = now_ms << 80 | _VERSION | _VARIANT | int.from_bytes(entropy, "big") & _ENTROPY_MASK
-    letters = (_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
-    return f"{prefix}_{''.join(letters)}"
+    return f"{prefix}_{''.join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])}"
 
 
 def check(prefix: str, text: object, *, param: str | None = None) -> str:

@@ -7,6 +7,7 @@ only `display` cuts digits off, never adds.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bascule.domain.chain import Address, ChainId
 from bascule.domain.errors import Halted, Rejected
@@ -177,6 +178,7 @@ def _require_whole(units: object) -> None:
         raise AmountOutOfRange(units=units)
 
 
+@lru_cache(maxsize=4096)
 def _decimal(units: int, decimals: int) -> str:
     whole, rest = divmod(units, 10**decimals)
     return f"{whole}.{str(rest).zfill(decimals)[:DISPLAY_DIGITS].ljust(DISPLAY_DIGITS, '0')}"
