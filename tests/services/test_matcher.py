@@ -59,6 +59,27 @@ async def test_events_say_what_the_intent_was_before(b: Bridge) -> None:
     assert previous == {"status": "requires_action", "amount_received": "0.000000"}
 
 
+async def test_what_is_told_is_what_the_api_shows_at_that_moment(b: Bridge) -> None:
+    watcher = await b.started()
+    paid = [await b.intent("10.00"), await b.intent("10.00"), await b.intent("10.00", overpay="keep")]
+    for intent, amounts in zip(paid, (["4.00"], ["10.00", "3.00"], ["6.00", "7.00"]), strict=True):
+        for amount in amounts:
+            await b.send(deposit_address(intent), amount)
+    await b.mine()
+    await b.settle_down(watcher)
+    await require_told_as_shown(b, paid)
+    await b.finalize(watcher)
+    await require_told_as_shown(b, paid[1:])  # that a part has become final is not told
+
+
+async def require_told_as_shown(b: Bridge, intents: list[dict[str, Any]]) -> None:
+    told = dict(await b.rows("SELECT object_id, object FROM outbox ORDER BY id"))
+    for intent in intents:
+        assert told[intent["id"]] == await b.shown(intent)
+    for deposit in await b.deposits():  # the blocks on top of it grow without being told
+        assert told[deposit["id"]] | {"confirmations": 0} == deposit | {"confirmations": 0}
+
+
 async def test_a_deposit_shows_its_confirmations_and_a_missing_one_is_refused(b: Bridge) -> None:
     watcher = await b.started()
     intent = await b.intent("10.00")

@@ -32,6 +32,18 @@ def kind_of(arrival: Arrival) -> Kind:
     return "capital" if capital else "unsolicited"
 
 
+def _owned(deposit_id: str, arrival: Arrival) -> Owned:
+    """Whose a new deposit is, as `deposits.owners` would read it again."""
+    return Owned(
+        id=deposit_id,
+        account_id=arrival.account_id,
+        livemode=arrival.livemode,
+        kind=kind_of(arrival),
+        intent_id=arrival.intent_id,
+        booked=arrival.accepted,
+    )
+
+
 @dataclass(frozen=True)
 class Arrivals:
     """Turns canonical transfers into deposits and says so, in the caller's transaction."""
@@ -58,7 +70,11 @@ class Arrivals:
         await self._store(conn, fresh, returned)
         self.counters["deposits_detected"] += len(fresh)
         self.counters["deposits_returned"] += len(returned)
-        await self.settle(conn, [*fresh, *returned], EventType.DEPOSIT_DETECTED)
+        if returned:
+            await self.settle(conn, [*fresh, *returned], EventType.DEPOSIT_DETECTED)
+        else:
+            owned = [_owned(deposit_id, arrival) for deposit_id, arrival in fresh.items()]
+            await self._settle(conn, owned, EventType.DEPOSIT_DETECTED)
 
     async def orphan_above(self, conn: Connection, number: int) -> None:
         """Every unfinished deposit above a height is orphaned when this returns."""
@@ -68,9 +84,13 @@ class Arrivals:
 
     async def settle(self, conn: Connection, ids: Sequence[str], event: EventType) -> list[Owned]:
         """Decides anew what the deposits' intents have, tells all of it, and returns the deposits."""
-        if not ids:
-            return []
-        owned = await deposits.owners(conn, ids)
+        owned = await deposits.owners(conn, ids) if ids else []
+        await self._settle(conn, owned, event)
+        return owned
+
+    async def _settle(self, conn: Connection, owned: Sequence[Owned], event: EventType) -> None:
+        if not owned:
+            return
         by_intent: dict[str, dict[str, EventType]] = defaultdict(dict)
         for deposit in owned:
             if deposit.intent_id is not None:
@@ -82,7 +102,6 @@ class Arrivals:
             self.counters[f"deposits_unapplied_{reason}"] += count
         told = await deposit_service.happenings(conn, [(deposit.id, event) for deposit in unclaimed])
         await self.outbox.append_many(conn, told)
-        return owned
 
     async def _store(self, conn: Connection, fresh: dict[str, Arrival], returned: dict[str, Arrival]) -> None:
         new = [

@@ -43,10 +43,13 @@ async def describe_many(conn: Connection, ids: Sequence[str]) -> list[dict[str, 
 
 async def happenings(conn: Connection, happened: Sequence[tuple[str, EventType]]) -> list[Happening]:
     """What is to be told for each (deposit id, what happened), with the deposit as it is now."""
-    rows = {
-        row.id: row for row in await deposits.shown(conn, list({deposit_id for deposit_id, _ in happened}))
-    }
-    objects = {row.id: _described(row) for row in rows.values()}
+    found = await deposits.shown(conn, list({deposit_id for deposit_id, _ in happened}))
+    return told({row.id: row for row in found}, happened)
+
+
+def told(rows: Mapping[str, Shown], happened: Sequence[tuple[str, EventType]]) -> list[Happening]:
+    """As `happenings`, of deposits that were read already, by id."""
+    objects = {deposit_id: _described(rows[deposit_id]) for deposit_id in dict(happened)}
     return [
         Happening(
             account_id=rows[deposit_id].account_id,

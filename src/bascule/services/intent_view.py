@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bascule.domain.chain import Hash, caip2, checksum, hex32
 from bascule.domain.errors import NotFound
 from bascule.domain.finality import confirmations_required
-from bascule.domain.money import SCALE, Money
+from bascule.domain.money import SCALE, display_units
 from bascule.domain.payment_intent import IntentState
 from bascule.storage import networks, payment_intents, tokens
 from bascule.storage.database import Connection
 from bascule.storage.networks import Network
-from bascule.storage.payment_intents import DepositAddress, IntentDeposit, IntentRow
+from bascule.storage.payment_intents import DepositAddress, IntentRow
 from bascule.storage.tokens import Token
 
 
@@ -25,6 +25,15 @@ class Catalog:
 
     networks: dict[int, Network]
     tokens: dict[str, Token]
+
+
+class Arrived(NamedTuple):
+    """What an intent shows of a deposit at one of its addresses. applied: it counts for the intent."""
+
+    id: str
+    chain_id: int
+    tx_hash: bytes
+    applied: bool
 
 
 async def catalog(conn: Connection) -> Catalog:
@@ -48,33 +57,39 @@ async def describe_rows(
     conn: Connection, rows: Sequence[IntentRow], known: Catalog | None = None
 ) -> list[dict[str, Any]]:
     """The intents as the API shows them, in the order given. known: when the caller has it already."""
-    ids = [row.id for row in rows]
-    known = known or await catalog(conn)
+    deposits: dict[str, list[Arrived]] = defaultdict(list)
+    for deposit in await payment_intents.deposits_of(conn, [row.id for row in rows]):
+        applied = deposit.application == "applied"
+        deposits[deposit.intent_id].append(Arrived(deposit.id, deposit.chain_id, deposit.tx_hash, applied))
+    return await show_rows(conn, rows, deposits, known or await catalog(conn))
+
+
+async def show_rows(
+    conn: Connection, rows: Sequence[IntentRow], arrived: Mapping[str, Sequence[Arrived]], known: Catalog
+) -> list[dict[str, Any]]:
+    """As `describe_rows`. arrived: by intent id, all deposits at its addresses, oldest block first."""
+    waiting = [row.id for row in rows if row.state is IntentState.REQUIRES_ACTION]
     addresses: dict[str, list[DepositAddress]] = defaultdict(list)
-    for address in await payment_intents.addresses_of(conn, ids):
+    for address in await payment_intents.addresses_of(conn, waiting) if waiting else ():
         addresses[address.intent_id].append(address)
-    deposits: dict[str, list[IntentDeposit]] = defaultdict(list)
-    for deposit in await payment_intents.deposits_of(conn, ids):
-        deposits[deposit.intent_id].append(deposit)
-    return [_intent(row, known, addresses[row.id], deposits[row.id]) for row in rows]
+    return [_intent(row, known, addresses[row.id], arrived.get(row.id, ())) for row in rows]
 
 
 def _intent(
-    row: IntentRow, known: Catalog, addresses: Sequence[DepositAddress], deposits: Sequence[IntentDeposit]
+    row: IntentRow, known: Catalog, addresses: Sequence[DepositAddress], deposits: Sequence[Arrived]
 ) -> dict[str, Any]:
     accepted = [known.tokens[id] for id in row.accepted_tokens]
-    applied = [deposit for deposit in deposits if deposit.application == "applied"]
-    waiting = row.state == IntentState.REQUIRES_ACTION
+    waiting = row.state is IntentState.REQUIRES_ACTION
     return {
         "id": row.id,
         "object": "payment_intent",
-        "amount": _display(row.due, row.currency),
+        "amount": _display(row.due),
         "currency": row.currency,
-        "amount_received": _display(row.received, row.currency),
-        "amount_confirmed": _display(row.confirmed, row.currency),
-        "amount_remaining": _display(_remaining(row), row.currency),
-        "amount_overpaid": _display(max(0, row.received - row.due), row.currency),
-        "amount_refunded": _display(0, row.currency),
+        "amount_received": _display(row.received),
+        "amount_confirmed": _display(row.confirmed),
+        "amount_remaining": _display(_remaining(row)),
+        "amount_overpaid": _display(max(0, row.received - row.due)),
+        "amount_refunded": _display(0),
         "status": str(row.state),
         "flags": list(row.flags),
         "accepted": [{"network": caip2(token.chain_id), "token": token.id} for token in accepted],
@@ -83,7 +98,7 @@ def _intent(
         "closes_at": int(row.closes_at.timestamp()),
         "policy": {
             "underpay_tolerance_bps": row.underpay_tolerance_bps,
-            "underpay_tolerance_abs": _display(row.underpay_tolerance_abs, row.currency),
+            "underpay_tolerance_abs": _display(row.underpay_tolerance_abs),
             "late": row.late_policy,
             "overpay": row.overpay_policy,
             "finality": "network",
@@ -96,7 +111,8 @@ def _intent(
         "evidence": {
             "transactions": [
                 {"network": caip2(d.chain_id), "hash": hex32(Hash(d.tx_hash)), "deposit": d.id}
-                for d in applied
+                for d in deposits
+                if d.applied
             ]
         },
         "latest_deposit": deposits[-1].id if deposits else None,
@@ -136,7 +152,7 @@ def _payable(row: IntentRow, token: Token, address: DepositAddress) -> dict[str,
         "currency": token.currency,
         "contract": checksum(token.contract),
         "decimals": token.decimals,
-        "amount": _display(atomic * unit, row.currency),
+        "amount": _display(atomic * unit),
         "amount_atomic": str(atomic),
         "eip681_uri": (
             f"ethereum:{checksum(token.contract)}@{token.chain_id}/transfer"
@@ -149,5 +165,5 @@ def _remaining(row: IntentRow) -> int:
     return max(0, row.due - row.received)
 
 
-def _display(units: int, currency: str) -> str:
-    return Money(units, currency).display()
+def _display(units: int) -> str:
+    return display_units(units, SCALE)

@@ -6,19 +6,19 @@ calls `recompute` for their intents in the same transaction. Each statement spea
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import islice
 
 from bascule.domain.application import Reason
 from bascule.domain.errors import Halted
 from bascule.domain.webhook import EventType
 from bascule.services import deposits as deposit_service
-from bascule.services import intents, matches
-from bascule.services.intent_view import Catalog, catalog
+from bascule.services import intent_view, matches
+from bascule.services.intent_view import Arrived, Catalog, catalog
 from bascule.services.matches import Match
 from bascule.services.outbox import Happening, Outbox
 from bascule.services.seams import Clock
 from bascule.storage import applications, deposits, payment_intents
 from bascule.storage.database import Connection
+from bascule.storage.deposits import Shown
 from bascule.storage.payment_intents import IntentRow
 
 # Intents in one statement: enough to share its price, few enough for memory and statement timeouts.
@@ -55,8 +55,7 @@ async def decide(conn: Connection, intent_ids: Sequence[str], known: Catalog) ->
     missing = set(intent_ids).difference(row.id for row in rows)
     if missing:
         raise Halted(f"there is no payment intent {min(missing)}, but money came to its address")
-    seen = await deposits.of_intents(conn, intent_ids)
-    decided = await applications.of_deposits(conn, [s.deposit_id for of in seen.values() for s in of])
+    seen, decided = await deposits.decided(conn, intent_ids)
     return [matches.match(row, known.tokens, seen[row.id], decided) for row in rows]
 
 
@@ -88,14 +87,38 @@ async def _tell(
     of_deposits = [matches.deposit_events(match, happened[match.intent.id]) for match in found]
     of_intents = [matches.intent_events(match) for match in found]
     told_rows = [row for row, events in zip(after, of_intents, strict=True) if events]
-    shown = iter(await intents.describe_rows(conn, told_rows, known))
-    told = iter(await deposit_service.happenings(conn, [pair for events in of_deposits for pair in events]))
+    rows = await _read_again(conn, found, of_deposits, of_intents)
+    arrived = {
+        match.intent.id: _arrived(match, rows) for match, then in zip(found, of_intents, strict=True) if then
+    }
+    shown = iter(await intent_view.show_rows(conn, told_rows, arrived, known))
     happenings: list[Happening] = []
     for match, row, first, then in zip(found, after, of_deposits, of_intents, strict=True):
-        happenings += islice(told, len(first))
+        happenings += deposit_service.told(rows, first)
         if then:
             happenings += _of_intent(match.intent, row, then, next(shown))
     await outbox.append_many(conn, happenings)
+
+
+async def _read_again(
+    conn: Connection,
+    found: Sequence[Match],
+    of_deposits: Sequence[Sequence[tuple[str, EventType]]],
+    of_intents: Sequence[Sequence[EventType]],
+) -> dict[str, Shown]:
+    """As they are now: deposits of which there is something to tell, and all of an intent that is told."""
+    wanted: dict[str, None] = {}
+    for match, first, then in zip(found, of_deposits, of_intents, strict=True):
+        wanted.update((deposit_id, None) for deposit_id, _ in first)
+        if then:
+            wanted.update((seen.deposit_id, None) for seen in match.seen)
+    return {row.id: row for row in await deposits.shown(conn, list(wanted))}
+
+
+def _arrived(match: Match, rows: Mapping[str, Shown]) -> list[Arrived]:
+    """The intent's deposits, oldest block first."""
+    shown = [rows[seen.deposit_id] for seen in match.seen]
+    return [Arrived(row.id, row.chain_id, row.tx_hash, row.application_state == "applied") for row in shown]
 
 
 def _of_intent(

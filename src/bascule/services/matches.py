@@ -29,10 +29,12 @@ Moves = dict[str, tuple[Fixed, Decision]]
 class Match:
     """An intent and what was decided about its deposits.
 
-    new: first decisions, by deposit id; moves: decisions that changed, (as read, as it is now).
+    seen: in chain order; new: first decisions, by deposit id; moves: decisions that changed, (as read, as it
+    is now).
     """
 
     intent: IntentRow
+    seen: Sequence[Seen]
     verdict: Verdict
     new: Mapping[str, Decision]
     moves: Moves
@@ -46,7 +48,7 @@ def match(
     flags = frozenset(Flag(flag) for flag in intent.flags)
     verdict = matching.decide(terms_of(intent, tokens), intent.state, seen, fixed, flags=flags)
     new = {k: decision for k, decision in verdict.decisions.items() if k not in fixed}
-    return Match(intent, verdict, new, _moves(fixed, verdict))
+    return Match(intent, seen, verdict, new, _moves(fixed, verdict))
 
 
 def terms_of(intent: IntentRow, tokens: Mapping[str, Token]) -> IntentTerms:

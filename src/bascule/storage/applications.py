@@ -1,12 +1,12 @@
 """Applications: what each deposit counts for, or why for nothing. State moves are the domain's."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from types import MappingProxyType
 
 from bascule.domain.application import ApplicationState, Reason
 from bascule.domain.errors import Halted
 from bascule.domain.matching import Decision, Fixed
+from bascule.storage.arrays import numbers, texts
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -15,7 +15,7 @@ _sql = Queries("applications")
 
 async def of_deposits(conn: Connection, deposit_ids: Sequence[str]) -> dict[str, Fixed]:
     """What these deposits count for, by deposit id; those never decided are missing."""
-    rows = await _sql.all(conn, "of_deposits", deposit_ids=list(deposit_ids))
+    rows = await _sql.all(conn, "of_deposits", deposit_ids=texts(deposit_ids))
     return {row["deposit_id"]: _fixed(row) for row in rows}
 
 
@@ -28,11 +28,11 @@ async def insert(
     await _sql.run(
         conn,
         "insert",
-        deposit_ids=list(decisions),
-        intent_ids=[intent_ids.get(deposit_id) for deposit_id in decisions],
-        states=[str(decision.state) for decision in decisions.values()],
-        reasons=[decision.reason and str(decision.reason) for decision in decisions.values()],
-        amounts=[Decimal(decision.amount_applied) for decision in decisions.values()],
+        deposit_ids=texts(decisions),
+        intent_ids=texts(intent_ids.get(deposit_id) for deposit_id in decisions),
+        states=texts(decision.state for decision in decisions.values()),
+        reasons=texts(decision.reason for decision in decisions.values()),
+        amounts=numbers(decision.amount_applied for decision in decisions.values()),
     )
 
 
@@ -43,11 +43,11 @@ async def advance(conn: Connection, moves: Mapping[str, tuple[Fixed, Decision]])
     changed = await _sql.run(
         conn,
         "advance",
-        deposit_ids=list(moves),
-        befores=[str(before.state) for before, _ in moves.values()],
-        states=[str(after.state) for _, after in moves.values()],
-        reasons=[after.reason and str(after.reason) for _, after in moves.values()],
-        amounts=[Decimal(after.amount_applied) for _, after in moves.values()],
+        deposit_ids=texts(moves),
+        befores=texts(before.state for before, _ in moves.values()),
+        states=texts(after.state for _, after in moves.values()),
+        reasons=texts(after.reason for _, after in moves.values()),
+        amounts=numbers(after.amount_applied for _, after in moves.values()),
     )
     if changed != len(moves):
         raise Halted(f"{len(moves) - changed} of {len(moves)} applications were not as they were read")

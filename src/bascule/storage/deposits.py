@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from bascule.domain.application import ApplicationState, Reason
 from bascule.domain.chain import Address, ChainId, Hash
 from bascule.domain.deposit import DepositState
 from bascule.domain.finality import FinalityPolicy
-from bascule.domain.matching import Seen
+from bascule.domain.matching import Fixed, Seen
+from bascule.storage.arrays import bytes_, numbers, texts, truths
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -37,7 +39,6 @@ class Owned:
     id: str
     account_id: str
     livemode: bool
-    version: int
     kind: Kind
     intent_id: str | None
     booked: bool
@@ -90,13 +91,13 @@ async def insert(conn: Connection, chain_id: ChainId, new: Sequence[NewDeposit],
         "insert",
         chain_id=chain_id,
         now=now,
-        ids=[deposit.id for deposit in new],
-        account_ids=[deposit.account_id for deposit in new],
-        livemodes=[deposit.livemode for deposit in new],
-        kinds=[deposit.kind for deposit in new],
-        token_ids=[deposit.token_id for deposit in new],
-        block_hashes=[deposit.block_hash for deposit in new],
-        log_indexes=[deposit.log_index for deposit in new],
+        ids=texts(deposit.id for deposit in new),
+        account_ids=texts(deposit.account_id for deposit in new),
+        livemodes=truths(deposit.livemode for deposit in new),
+        kinds=texts(deposit.kind for deposit in new),
+        token_ids=texts(deposit.token_id for deposit in new),
+        block_hashes=bytes_(deposit.block_hash for deposit in new),
+        log_indexes=numbers(deposit.log_index for deposit in new),
     )
 
 
@@ -108,9 +109,9 @@ async def advance_return(conn: Connection, chain_id: ChainId, places: Sequence[t
         conn,
         "advance_return",
         chain_id=chain_id,
-        ids=[deposit_id for deposit_id, _, _ in places],
-        block_hashes=[block_hash for _, block_hash, _ in places],
-        log_indexes=[log_index for _, _, log_index in places],
+        ids=texts(deposit_id for deposit_id, _, _ in places),
+        block_hashes=bytes_(block_hash for _, block_hash, _ in places),
+        log_indexes=numbers(log_index for _, _, log_index in places),
     )
 
 
@@ -133,25 +134,35 @@ async def advance_finalize(
 async def grow_versions(conn: Connection, ids: Sequence[str]) -> None:
     """Marks deposits as changed whose application was decided anew."""
     if ids:
-        await _sql.run(conn, "grow_versions", ids=list(ids))
+        await _sql.run(conn, "grow_versions", ids=texts(ids))
 
 
 async def owners(conn: Connection, ids: Sequence[str]) -> list[Owned]:
     """Whose deposits these are, in chain order."""
-    return [Owned(**row) for row in await _sql.all(conn, "owners", ids=list(ids))]
+    return [Owned(**row) for row in await _sql.all(conn, "owners", ids=texts(ids))]
 
 
 async def of_intents(conn: Connection, intent_ids: Sequence[str]) -> dict[str, list[Seen]]:
     """The deposits at the addresses of each of these intents, as the matcher sees them."""
-    found: dict[str, list[Seen]] = {intent_id: [] for intent_id in intent_ids}
-    for row in await _sql.all(conn, "of_intents", intent_ids=list(intent_ids)):
-        found[row["intent_id"]].append(_seen(row))
-    return found
+    return (await decided(conn, intent_ids))[0]
+
+
+async def decided(
+    conn: Connection, intent_ids: Sequence[str]
+) -> tuple[dict[str, list[Seen]], dict[str, Fixed]]:
+    """`of_intents`, and by deposit id what was decided about them before."""
+    seen: dict[str, list[Seen]] = {intent_id: [] for intent_id in intent_ids}
+    fixed: dict[str, Fixed] = {}
+    for row in await _sql.all(conn, "of_intents", intent_ids=texts(intent_ids)):
+        seen[row["intent_id"]].append(_seen(row))
+        if row["application_state"] is not None:
+            fixed[row["id"]] = _fixed(row)
+    return seen, fixed
 
 
 async def shown(conn: Connection, ids: Sequence[str]) -> list[Shown]:
     """Those of `ids` that exist, in their order, with all that is shown of them."""
-    found = {row["id"]: _shown(row) for row in await _sql.all(conn, "shown", ids=list(ids))}
+    found = {row["id"]: _shown(row) for row in await _sql.all(conn, "shown", ids=texts(ids))}
     return [found[deposit_id] for deposit_id in ids if deposit_id in found]
 
 
@@ -168,6 +179,15 @@ def _seen(row: Row) -> Seen:
         dust=int(row["dust"]),
         minimum=int(row["minimum"]),
         other_mode=row["other_mode"],
+    )
+
+
+def _fixed(row: Row) -> Fixed:
+    reason = row["reason"]
+    return Fixed(
+        state=ApplicationState(row["application_state"]),
+        reason=None if reason is None else Reason(reason),
+        amount_applied=int(row["amount_applied"]),
     )
 
 

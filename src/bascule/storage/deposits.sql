@@ -43,7 +43,7 @@ UPDATE deposits SET version = version + 1 WHERE id = ANY(%(ids)s::text[]);
 
 -- name: owners
 -- Whose deposits these are, and the intents whose addresses they came to.
-SELECT d.id, d.account_id, d.livemode, d.version, d.kind, a.intent_id, coalesce(k.accepted, false) AS booked
+SELECT d.id, d.account_id, d.livemode, d.kind, a.intent_id, coalesce(k.accepted, false) AS booked
   FROM deposits d
   LEFT JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
   LEFT JOIN tokens k ON k.id = d.token_id
@@ -51,12 +51,13 @@ SELECT d.id, d.account_id, d.livemode, d.version, d.kind, a.intent_id, coalesce(
  ORDER BY d.block_number, d.log_index, d.id;
 
 -- name: of_intents
--- The deposits at some intents' addresses, of which tokens count as payment anywhere, in chain order. A token that is
--- accepted no more counts for nothing new; what it counted for before stays.
+-- The deposits at some intents' addresses in chain order, with what they count for so far, of which tokens count as
+-- payment anywhere. A token that is accepted no more counts for nothing new; what it counted for before stays.
 SELECT a.intent_id, d.id, d.chain_id, d.token, d.amount,
        CASE WHEN k.accepted OR p.state = 'applied' THEN k.decimals END AS decimals, d.block_time, d.block_number,
        d.log_index, d.state, coalesce(k.dust, 0) AS dust, coalesce(k.minimum, 0) AS minimum,
-       i.livemode <> w.livemode AS other_mode
+       i.livemode <> w.livemode AS other_mode,
+       p.state AS application_state, p.reason, p.amount_applied
   FROM deposits d
   JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
   JOIN payment_intents i ON i.id = a.intent_id

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import errors
 
 from bascule.domain.errors import Conflict, Halted, Retryable
+from bascule.storage.arrays import texts
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -66,8 +67,8 @@ async def post_deposits(conn: Connection, deposit_ids: Sequence[str]) -> None:
     """Books finalised deposits, each as `post_deposit` does; when one is refused, none of them."""
     with _refusals():
         for start in range(0, len(deposit_ids), _AT_ONCE):
-            part = list(deposit_ids[start : start + _AT_ONCE])
-            await Q.run(conn, "post_deposits", deposit_ids=part)
+            part = deposit_ids[start : start + _AT_ONCE]
+            await Q.run(conn, "post_deposits", deposit_ids=texts(part))
 
 
 async def post_internal(conn: Connection, chain_id: int, block_hash: bytes, log_index: int) -> int | None:

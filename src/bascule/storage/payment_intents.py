@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
@@ -11,6 +10,7 @@ from psycopg.types.json import Jsonb
 from bascule.domain.chain import Address
 from bascule.domain.errors import Halted
 from bascule.domain.payment_intent import IntentState
+from bascule.storage.arrays import numbers, texts
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -129,7 +129,7 @@ async def get(conn: Connection, id: str) -> IntentRow | None:
 
 async def get_many(conn: Connection, ids: Sequence[str]) -> list[IntentRow]:
     """Those of `ids` that exist, in their order."""
-    found = {row["id"]: _intent(row) for row in await _Q.all(conn, "by_ids", ids=list(ids))}
+    found = {row["id"]: _intent(row) for row in await _Q.all(conn, "by_ids", ids=texts(ids))}
     return [found[id] for id in ids if id in found]
 
 
@@ -141,7 +141,7 @@ async def lock(conn: Connection, id: str) -> IntentRow | None:
 
 async def lock_many(conn: Connection, ids: Sequence[str]) -> list[IntentRow]:
     """Those of `ids` that exist, held until the transaction ends; taken and given in the order of ids."""
-    return [_intent(row) for row in await _Q.all(conn, "lock_many", ids=list(ids))]
+    return [_intent(row) for row in await _Q.all(conn, "lock_many", ids=texts(ids))]
 
 
 async def advance_matched(
@@ -154,13 +154,13 @@ async def advance_matched(
         conn,
         "advance_matched",
         at=at,
-        ids=[change.id for change in changes],
-        befores=[str(change.before) for change in changes],
-        states=[str(change.state) for change in changes],
-        received=[Decimal(change.received) for change in changes],
-        confirmed=[Decimal(change.confirmed) for change in changes],
-        flags=[",".join(sorted(change.flags)) for change in changes],
-        growths=[change.growth for change in changes],
+        ids=texts(change.id for change in changes),
+        befores=texts(change.before for change in changes),
+        states=texts(change.state for change in changes),
+        received=numbers(change.received for change in changes),
+        confirmed=numbers(change.confirmed for change in changes),
+        flags=texts(",".join(sorted(change.flags)) for change in changes),
+        growths=numbers(change.growth for change in changes),
     )
     if len(rows) != len(changes):
         raise Halted(f"{len(changes) - len(rows)} of {len(changes)} intents were not as they were read")
@@ -245,12 +245,12 @@ async def bind_addresses(conn: Connection, chain_id: int) -> None:
 
 async def addresses_of(conn: Connection, ids: Sequence[str]) -> list[DepositAddress]:
     """The deposit addresses of some intents, by network."""
-    return [DepositAddress(**row) for row in await _Q.all(conn, "addresses_of", ids=list(ids))]
+    return [DepositAddress(**row) for row in await _Q.all(conn, "addresses_of", ids=texts(ids))]
 
 
 async def deposits_of(conn: Connection, ids: Sequence[str]) -> list[IntentDeposit]:
     """Every deposit at some intents' addresses, oldest block first."""
-    rows = await _Q.all(conn, "deposits_of", ids=list(ids))
+    rows = await _Q.all(conn, "deposits_of", ids=texts(ids))
     return [
         IntentDeposit(
             **row | {"amount": int(row["amount"]), "amount_applied": int(row["amount_applied"] or 0)}
@@ -260,6 +260,9 @@ async def deposits_of(conn: Connection, ids: Sequence[str]) -> list[IntentDeposi
 
 
 def _intent(row: Row) -> IntentRow:
-    whole = {name: int(row[name]) for name in ("due", "received", "confirmed", "underpay_tolerance_abs")}
-    lists = {name: tuple(row[name]) for name in ("flags", "accepted_tokens")}
-    return IntentRow(**row | whole | lists | {"state": IntentState(row["state"])})
+    for name in ("due", "received", "confirmed", "underpay_tolerance_abs"):
+        row[name] = int(row[name])
+    for name in ("flags", "accepted_tokens"):
+        row[name] = tuple(row[name])
+    row["state"] = IntentState(row["state"])
+    return IntentRow(**row)

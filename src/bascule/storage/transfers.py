@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from bascule.domain.chain import Address, ChainId, Hash
 from bascule.domain.deposit import DepositState
 from bascule.domain.errors import Halted
+from bascule.storage.arrays import bytes_
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -106,7 +107,7 @@ async def arrivals(conn: Connection, chain_id: ChainId, block_hashes: Sequence[H
 
     Raises: Halted when money came to an own address and there is no operator whose it could be.
     """
-    rows = await _sql.all(conn, "arrivals", chain_id=chain_id, block_hashes=list(block_hashes))
+    rows = await _sql.all(conn, "arrivals", chain_id=chain_id, block_hashes=bytes_(block_hashes))
     return [_arrival(row) for row in rows]
 
 

@@ -1,0 +1,27 @@
+"""Arrays arrive in the database as they were meant."""
+
+import random
+
+from bascule.storage import arrays
+from bascule.storage.database import Database
+
+AWKWARD = ["", " ", "NULL", "null", "{}", ",", '"', "\\", '\\"', "a\nb\t", "é€😀", "'", "%s", "\\x00"]
+
+
+async def test_texts_arrive_as_they_are(db: Database) -> None:
+    letters = random.Random(1)
+    texts = [*AWKWARD, None, *("".join(letters.choices('{},"\\ \n', k=5)) for _ in range(500))]
+    async with db.read() as conn:
+        found = await conn.execute("SELECT %s::text[], %s::text[]", [arrays.texts(texts), arrays.texts([])])
+        assert await found.fetchone() == (texts, [])
+
+
+async def test_bytes_numbers_and_truths_arrive_as_they_are(db: Database) -> None:
+    values = [b"", bytes(range(256)), b"\\x00", b'"']
+    numbers = [0, -1, 2**63, -(10**77)]
+    async with db.read() as conn:
+        found = await conn.execute(
+            "SELECT %s::bytea[], %s::numeric[], %s::boolean[]",
+            [arrays.bytes_(values), arrays.numbers(numbers), arrays.truths([True, False])],
+        )
+        assert await found.fetchone() == (values, numbers, [True, False])
