@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bascule.domain.finality import FinalizedBlockGone
-from bascule.services.watcher import ChainHalted, Watcher
+from bascule.services.watcher import Watcher
+from bascule.storage.blocks import ChainHalted
 from tests.support.anvil_node import anvil_node
 from tests.support.chain import local_node
 from tests.support.money_in import Bridge, OpenAs, bridge

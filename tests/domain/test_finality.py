@@ -1,5 +1,3 @@
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +5,7 @@ from hypothesis import strategies as st
 from bascule.domain.chain import BlockRef, Hash
 from bascule.domain.errors import Halted
 from bascule.domain.finality import (
+    FinalBlockDisputed,
     FinalityPolicy,
     FinalizedBlockGone,
     Tags,
@@ -14,7 +13,6 @@ from bascule.domain.finality import (
     confirmations_required,
     finalized_number,
     fork_point,
-    require_final_blocks,
 )
 
 numbers = st.integers(0, 10**9)
@@ -84,17 +82,9 @@ def test_the_fork_point_is_the_newest_shared_block(ours: int, shared: int, heigh
     assert fork_point(blocks, canonical) == (block(newest) if newest >= 0 else None)
 
 
-@pytest.mark.parametrize(("fork", "finalized"), [(block(9), 10), (None, 0)])
-def test_a_final_block_that_is_gone_halts(fork: BlockRef | None, finalized: int) -> None:
-    with pytest.raises(FinalizedBlockGone) as gone:
-        require_final_blocks(fork, finalized)
-
-    assert isinstance(gone.value, Halted)
-    assert (gone.value.fork, gone.value.finalized_number) == (fork, finalized)
-
-
-@pytest.mark.parametrize("finalized", [-1, 9, 10])
-def test_a_fork_at_or_above_the_final_block_is_an_ordinary_reorg(finalized: int) -> None:
-    blocks: Sequence[BlockRef] = [block(10)]
-
-    assert require_final_blocks(blocks[0], finalized) == block(10)
+@pytest.mark.parametrize(
+    "error", [FinalizedBlockGone(finalized_number=10, height=9), FinalBlockDisputed(number=10)]
+)
+def test_doubt_about_a_final_block_asks_for_a_person_and_names_it(error: Halted) -> None:
+    assert isinstance(error, Halted)
+    assert "block 10" in str(error)

@@ -127,7 +127,7 @@ async def test_a_chain_that_returns_to_its_first_fork_leaves_the_first_rows(
         await b.require_chain_and_rows_agree()
 
 
-async def test_a_fork_that_is_shorter_is_taken_as_soon_as_it_reaches_our_height(b: Bridge) -> None:
+async def test_a_fork_that_is_shorter_is_taken_at_once(b: Bridge) -> None:
     """20 <- 21 <- 22   becomes   20'   and grows."""
     watcher = await b.started()
     intent = await b.intent("10.00")
@@ -138,7 +138,8 @@ async def test_a_fork_that_is_shorter_is_taken_as_soon_as_it_reaches_our_height(
     await b.settle_down(watcher)
     await back_to(b, fork)
     await b.mine()
-    assert await watcher.run_once() == 0
+    assert await watcher.run_once() == 3
+    assert await states(b) == [("10.000000", "orphaned")]
 
     await b.mine(2)
     await b.settle_down(watcher)

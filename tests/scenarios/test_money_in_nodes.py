@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from bascule.chain.errors import NoQuorum
 from bascule.chain.families import ETHEREUM
 from bascule.chain.pool import Pool, pool
 from bascule.domain.errors import Retryable
-from bascule.domain.finality import FinalizedBlockGone
-from bascule.services.watcher import ChainHalted, Watcher
+from bascule.domain.finality import FinalBlockDisputed, FinalizedBlockGone
+from bascule.services.watcher import Watcher
+from bascule.storage.blocks import ChainHalted
 from tests.support.chain import local_node
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
@@ -125,10 +125,10 @@ async def test_what_no_hash_proves_is_proven_by_a_quorum_that_tells_the_same(b: 
     assert await b.rows(proven) == [("quorum",)]
 
 
-async def test_two_of_three_that_disagree_about_a_final_hash_stop_finality(
+async def test_two_of_three_that_disagree_about_a_final_hash_halt_the_chain(
     db_as: OpenAs, tmp_path: Path
 ) -> None:
-    """Reading goes on; nothing becomes final until a quorum says the same; both answers are kept."""
+    """Nothing becomes final until a quorum says the same, which ends the halt; both answers are kept."""
     async with bridge(db_as, data_dir=tmp_path / "chain") as b, AsyncExitStack() as stack:
         await b.settle_down(await b.started())
         head = int(await b.node.rpc("eth_blockNumber"), 16)
@@ -141,10 +141,9 @@ async def test_two_of_three_that_disagree_about_a_final_hash_stop_finality(
         with t.proxies[1].lying({"kind": "other_fork", "upstream": other.url, "from_block": head + 1}):
             intent = await paid(b)
             await b.mine(8)
-            for _ in range(4):
-                with suppress(Retryable):
-                    await t.watcher.run_once()
-            with pytest.raises(NoQuorum):
+            with pytest.raises(FinalBlockDisputed):
+                await b.settle_down(t.watcher)
+            with pytest.raises(ChainHalted, match="Nodes disagree"):
                 await t.watcher.run_once()
             assert (await b.shown(intent))["status"] == "processing"
             assert await b.deposits("finalized") == []

@@ -12,7 +12,7 @@ import pytest
 from bascule.domain.errors import Conflict, Halted
 from bascule.services.payouts import APPROVAL_LIFE
 from bascule.storage import payouts
-from tests.support.money_out import FLOAT, OpenAs, Treasury, payee, treasury
+from tests.support.money_out import FLOAT, Crash, Crashing, OpenAs, Treasury, payee, treasury
 
 
 @pytest.fixture
@@ -240,6 +240,47 @@ async def test_halted_chain_pays_nothing_until_it_is_cleared(stage: Treasury) ->
 
     assert await stage.status(payout) == "pending"
     assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
+
+
+async def test_halted_chain_follows_bytes_that_are_out_and_sends_none(stage: Treasury) -> None:
+    """Neither again nor for the first time; the payout is paid when the chain goes on."""
+    submitter = await stage.submitter()
+    payout = await stage.approved()
+    await submitter.run_once()
+    other = await stage.approved("1.00")
+    await stage.follow(1)
+    await stage.rows_change("UPDATE cursors SET halted_reason = 'a final block is gone'")
+    stage.clock.advance(timedelta(seconds=61))
+
+    for _ in range(2):
+        with pytest.raises(Halted, match="a final block is gone"):
+            await submitter.run_once()
+
+    [sent] = (await stage.read(payout))["transactions"]
+    assert sent["status"] == "mined"
+    assert (await stage.status(payout), await stage.status(other)) == ("in_transit", "pending")
+    await stage.rows_change("UPDATE cursors SET halted_reason = NULL")
+    await stage.follow(3)
+    await stage.run(submitter, rounds=2)
+    assert (await stage.status(payout), await stage.status(other)) == ("paid", "paid")
+    await stage.require_truth()
+
+
+async def test_bytes_signed_before_a_halt_are_sent_after_it(stage: Treasury) -> None:
+    payout = await stage.approved()
+    with pytest.raises(Crash):
+        await (await stage.submitter(failpoints=Crashing("submitter.after_save"))).run_once()
+    await stage.rows_change("UPDATE cursors SET halted_reason = 'a final block is gone'")
+    submitter = await stage.submitter()
+    with pytest.raises(Halted):
+        await submitter.run_once()
+
+    await stage.node.dev.mine(3)
+    assert await stage.transfers_out() == []
+    await stage.rows_change("UPDATE cursors SET halted_reason = NULL")
+    await stage.run(submitter)
+    assert await stage.status(payout) == "paid"
+    await stage.require_truth()
 
 
 async def test_bytes_that_are_not_mined_are_bumped_in_their_slot(stage: Treasury) -> None:

@@ -202,7 +202,7 @@ SELDOM = (
     Killed(gas_left_over, ("submitter.gas",)),
 )
 # Watchers of a fresh chain, of a halted one and of several nodes: test_money_in_failures.py,
-# test_money_in_reorgs.py and test_money_in_nodes.py.
-WATCHER_ALONE = ("watcher.start", "watcher.halt", "watcher.disagreements")
+# test_money_in_reorgs.py, test_money_in_halts.py and test_money_in_nodes.py.
+WATCHER_ALONE = ("watcher.start", "watcher.halt", "watcher.resume", "watcher.disagreements")
 # Processes that only `bascule dev` has: tests/slow/test_kills.py.
 WHOLE_PROCESSES = ("setup.write", "setup.send", "setup.commit", "setup.keys", "chain.append")

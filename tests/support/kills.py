@@ -59,8 +59,9 @@ SELDOM = (
     "chain.before_append=100", "chain.after_append=30",  # blocks after the set-up
 )  # fmt: skip
 HALT = _both("watcher.halt")
-# `bascule dev` has one node, which nothing contradicts: tests/scenarios/test_money_in_nodes.py.
-ONE_NODE = _both("watcher.disagreements")
+# `bascule dev` has one node, which nothing contradicts and which never shows again what it replaced:
+# tests/scenarios/test_money_in_nodes.py, tests/scenarios/test_money_in_halts.py.
+ONE_NODE = _both("watcher.disagreements", "watcher.resume")
 # In the order of the set-up, so that each try finds something left to do.
 SET_UP = (
     "setup.before_write", "setup.after_write=2", "setup.before_send", "setup.after_send=3",

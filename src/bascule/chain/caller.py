@@ -64,7 +64,7 @@ class Caller(Protocol):
     async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool) -> T:
         """What `quorum` nodes say. settled: it cannot change any more, so who says otherwise lies.
 
-        Raises: NoQuorum when they differ or are too few.
+        Raises: NoQuorum when they are too few, NodesContradict (a NoQuorum) when they differ.
         """
 
     def other(self) -> Caller:

@@ -115,6 +115,10 @@ class NoQuorum(Retryable):
     """Too few nodes say the same; it is asked again, and nothing becomes final meanwhile."""
 
 
+class NodesContradict(NoQuorum):
+    """There is no quorum because nodes tell different things of the same place."""
+
+
 class NodesBehind(Retryable):
     """No node can be reached that knows as much as was known before."""
 

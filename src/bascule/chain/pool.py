@@ -20,6 +20,7 @@ from bascule.chain.errors import (
     IncompleteAnswer,
     NodeSays,
     NodesBehind,
+    NodesContradict,
     NodeUnreachable,
     NoQuorum,
     RpcError,
@@ -174,8 +175,10 @@ class Pool:
             votes.setdefault(tuple(said(answer.value)), []).append(answer)
         ballots = sorted(votes.items(), key=lambda ballot: -len(ballot[1]))
         won = bool(ballots) and len(ballots[0][1]) >= self._quorum
+        contradicted = False
         for told, answers in ballots[1:]:
             if _contradict(told, ballots[0][0]):
+                contradicted = True
                 why = f"nodes disagree: {_shown(told)} against {_shown(ballots[0][0])}"
                 for answer in answers:
                     self._keep(answer, ballots[0][1][0], why, lies=won and settled)
@@ -183,7 +186,8 @@ class Pool:
                         answer.node.strayed()
         if not won:
             counts = ", ".join(str(len(answers)) for _, answers in ballots) or "none"
-            raise NoQuorum(f"{self._quorum} nodes must say the same; alike are {counts}")
+            error = NodesContradict if contradicted else NoQuorum
+            raise error(f"{self._quorum} nodes must say the same; alike are {counts}")
         value: T = ballots[0][1][0].value
         return value
 

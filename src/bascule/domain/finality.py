@@ -36,14 +36,23 @@ class Tags:
 class FinalizedBlockGone(Halted):
     """A block we called final is no longer in the chain; nothing may be credited or paid.
 
-    fork: the newest block both chains share, None when it is below all we looked at.
+    height: where the chain shows another block than ours, at most `finalized_number`.
     """
 
-    def __init__(self, *, finalized_number: int, fork: BlockRef | None) -> None:
-        where = "below all known blocks" if fork is None else f"at block {fork.number}"
-        super().__init__(f"The chain forks {where}, but block {finalized_number} was final.")
+    def __init__(self, *, finalized_number: int, height: int) -> None:
+        super().__init__(
+            f"The chain shows another block {height} than ours, but block {finalized_number} was final."
+        )
         self.finalized_number = finalized_number
-        self.fork = fork
+        self.height = height
+
+
+class FinalBlockDisputed(Halted):
+    """Nodes tell different hashes of a block that is final, and no quorum tells the same."""
+
+    def __init__(self, *, number: int) -> None:
+        super().__init__(f"Nodes disagree about block {number}, which is final, and have no majority.")
+        self.number = number
 
 
 def finalized_number(policy: FinalityPolicy, head: int, tags: Tags, previous: int = -1) -> int:
@@ -77,10 +86,3 @@ def fork_point(ours: Sequence[BlockRef], canonical_hash_at: Callable[[int], Hash
     ours: newest first; canonical_hash_at: the hash at a height, None where the chain is shorter.
     """
     return next((block for block in ours if canonical_hash_at(block.number) == block.hash), None)
-
-
-def require_final_blocks(fork: BlockRef | None, finalized: int) -> BlockRef:
-    """The fork point, when all that is final stands at or below it. Raises: FinalizedBlockGone."""
-    if fork is None or fork.number < finalized:
-        raise FinalizedBlockGone(finalized_number=finalized, fork=fork)
-    return fork

@@ -54,6 +54,8 @@ class EventType(StrEnum):
     RECONCILIATION_COMPLETED = "reconciliation.completed"
     RECONCILIATION_BREAK_OPENED = "reconciliation.break_opened"
     RECONCILIATION_BREAK_RESOLVED = "reconciliation.break_resolved"
+    NETWORK_DEGRADED = "network.degraded"
+    NETWORK_RECOVERED = "network.recovered"
     NETWORK_REORG_DETECTED = "network.reorg_detected"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
 

@@ -26,7 +26,7 @@ from bascule.storage.database import Database
 
 log = structlog.get_logger()
 
-HALTED_WAIT_S = 15.0
+HALTED_WAIT_S = 5.0  # shorter than a lease, so that a halted worker still leads
 STOP_WAIT_S = 5.0
 BACKOFF = Backoff(first_s=0.2, longest_s=20.0)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from bascule.chain import heads
 from bascule.chain.caller import Caller
-from bascule.chain.errors import NodeSays, RpcError
+from bascule.chain.errors import NodeSays, NodesContradict, RpcError
 from bascule.chain.heads import Header
 from bascule.domain import finality
 from bascule.domain.errors import Retryable
@@ -14,6 +14,7 @@ from bascule.domain.webhook import EventType
 from bascule.services.arrivals import Arrivals
 from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
+from bascule.services.halts import Halts
 from bascule.services.seams import Clock
 from bascule.storage import addresses, audit, blocks, deposits, leases, ledger, networks, transfers
 from bascule.storage.blocks import Cursor
@@ -55,6 +56,7 @@ class Finalizer:
     network: Network
     clock: Clock
     arrivals: Arrivals
+    halts: Halts
     evidence: Evidence
     failpoints: Failpoints
     counters: Counter[str]
@@ -64,7 +66,7 @@ class Finalizer:
 
         A node whose block at that height is not ours changes nothing: the watcher will find the fork.
         """
-        target = await self._target(cursor, head)
+        target = await self._target(cursor, head, lease)
         if target is None:
             return 0
         late = await self.evidence.asked_again(target.number)
@@ -99,8 +101,11 @@ class Finalizer:
             self.counters["finality_tag_unknown"] += 1
             return None
 
-    async def _target(self, cursor: Cursor, head: Header) -> Header | None:
-        """The block to finalize up to: read and proven, and the same one at a quorum of nodes."""
+    async def _target(self, cursor: Cursor, head: Header, lease: Lease) -> Header | None:
+        """The block to finalize up to: read and proven, and the same one at a quorum of nodes.
+
+        Raises: FinalBlockDisputed, latched, when nodes differ about a block that the policy calls final.
+        """
         newest = await self.newest_final(head, cursor.finalized_number)
         async with self.db.read() as conn:
             unproven = await blocks.unproven(conn, cursor.chain_id, 1)
@@ -111,7 +116,12 @@ class Finalizer:
         if number == head.number and self.rpc.quorum == 1:
             theirs: Header | None = head
         else:
-            [theirs] = await heads.agreed_by_numbers(self.rpc, [number], settled=True)
+            try:
+                [theirs] = await heads.agreed_by_numbers(self.rpc, [number], settled=True)
+            except NodesContradict:
+                disputed = finality.FinalBlockDisputed(number=number)
+                await self.halts.latch(cursor, disputed, lease, disputed=number)
+                raise disputed from None
         async with self.db.read() as conn:
             ours = await blocks.canonical_at(conn, cursor.chain_id, number)
         return theirs if theirs is not None and ours is not None and theirs.hash == ours.hash else None

@@ -22,7 +22,7 @@ from bascule.services.payout_events import tell
 from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import FILL_GAS, Signed, SignerPort, SignerRefused
-from bascule.storage import attempts, leases, payouts, slots
+from bascule.storage import attempts, blocks, leases, payouts, slots
 from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
@@ -64,9 +64,13 @@ class Offering:
         self._sent: dict[Hash, datetime] = {}  # when this process sent bytes last
 
     async def offer(self, slot: Slot, lease: Lease) -> int:
-        """Does what the slot needs to be mined; how many things that were. 0 once it is in a block."""
+        """Does what the slot needs to be mined; how many things that were. 0 once it is in a block.
+
+        Raises: ChainHalted, and nothing is signed or sent.
+        """
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
+            blocks.require_running(await blocks.cursor(conn, slot.chain_id))
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
             if slot.state in (SlotState.MINED, SlotState.FINAL):
                 return 0

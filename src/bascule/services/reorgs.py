@@ -7,11 +7,13 @@ import structlog
 
 from bascule.chain import heads
 from bascule.chain.caller import Caller
+from bascule.chain.errors import NodesContradict
 from bascule.domain import finality
 from bascule.domain.chain import BlockRef, Hash
-from bascule.domain.errors import Retryable
+from bascule.domain.errors import Halted, Retryable
 from bascule.services.arrivals import Arrivals
 from bascule.services.failpoints import Failpoints
+from bascule.services.halts import Halts
 from bascule.storage import blocks, leases, transfers
 from bascule.storage.blocks import Cursor
 from bascule.storage.database import Database
@@ -32,28 +34,49 @@ class Reorgs:
     db: Database
     rpc: Caller
     arrivals: Arrivals
+    halts: Halts
     failpoints: Failpoints
     counters: Counter[str]
 
-    async def go_back(self, cursor: Cursor, lease: Lease) -> int:
+    async def go_back(self, cursor: Cursor, head_number: int, lease: Lease) -> int:
         """Marks everything above the fork as orphaned and puts the cursor there; how many blocks that were.
 
-        Raises: FinalizedBlockGone (Halted) when a final block is gone, after latching that in the database;
-        NodeBehind when the node cannot tell.
+        head_number: how far the other fork reaches. Raises: FinalizedBlockGone, FinalBlockDisputed (Halted)
+        when a final block is gone or in dispute, after latching that in the database; NodeBehind when no
+        node can tell.
         """
         try:
-            fork = finality.require_final_blocks(await self._fork(cursor), cursor.finalized_number)
-        except finality.FinalizedBlockGone as gone:
-            async with self.db.transaction() as conn:
-                await leases.hold(conn, lease)
-                await blocks.halt(conn, cursor.chain_id, str(gone))
-                self.failpoints.hit("watcher.before_halt")
-            self.failpoints.hit("watcher.after_halt")
+            fork = await self._fork(cursor)
+        except NodesContradict:  # about blocks that may change still, or about a final one
+            await self.require_final(cursor, head_number, lease)
             raise
+        if fork is None:
+            await self.require_final(cursor, head_number, lease)
+            raise NodeBehind(f"no node has block {cursor.finalized_number}, which was final")
         depth = await self._go_to(cursor, fork, lease)
         self.counters["reorgs"] += 1
         _log.warning("the chain was reorganised", chain_id=cursor.chain_id, fork=fork.number, depth=depth)
         return depth
+
+    async def require_final(self, cursor: Cursor, head_number: int, lease: Lease) -> None:
+        """Returns unless a quorum shows that what we hold final is gone, or nodes differ about it.
+
+        head_number: how far the nodes' chain reaches; where that is below what is final, it is held against
+        the final block at that height. Raises: FinalizedBlockGone, FinalBlockDisputed, both latched.
+        """
+        height = min(cursor.finalized_number, head_number)
+        async with self.db.read() as conn:
+            ours = await blocks.canonical_at(conn, cursor.chain_id, height)
+        why: Halted
+        try:
+            [theirs] = await heads.agreed_by_numbers(self.rpc, [height], settled=True)
+            if theirs is None or ours is None or theirs.hash == ours.hash:
+                return
+            why = finality.FinalizedBlockGone(finalized_number=cursor.finalized_number, height=height)
+        except NodesContradict:
+            why = finality.FinalBlockDisputed(number=height)
+        await self.halts.latch(cursor, why, lease, disputed=height)
+        raise why
 
     async def go_behind(self, cursor: Cursor, block: BlockRef, lease: Lease) -> int:
         """Takes back a block that is not final and all above it, to be read again; how many blocks."""
@@ -76,21 +99,18 @@ class Reorgs:
         return depth
 
     async def _fork(self, cursor: Cursor) -> BlockRef | None:
-        """The newest block down to the finalized one that a quorum of nodes has too."""
+        """The newest block down to the finalized one that a quorum of nodes has too, if there is one."""
         async with self.db.read() as conn:
             ours = await blocks.canonical_down_to(conn, cursor.chain_id, cursor.finalized_number)
-        theirs: dict[int, Hash | None] = {}
         for start in range(0, len(ours), _STEP):
             part = ours[start : start + _STEP]
             heights = [block.number for block in part]
             headers = await heads.agreed_by_numbers(self.rpc, heights, settled=False)
-            theirs = {
+            theirs: dict[int, Hash | None] = {
                 block.number: None if header is None else header.hash
                 for block, header in zip(part, headers, strict=True)
             }
             fork = finality.fork_point(part, theirs.get)
             if fork is not None:
                 return fork
-        if theirs.get(cursor.finalized_number) is None:
-            raise NodeBehind(f"the node has no block {cursor.finalized_number}, which was final")
         return None

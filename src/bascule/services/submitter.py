@@ -15,7 +15,7 @@ import structlog
 from bascule.chain import fee_oracle
 from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
-from bascule.domain.errors import Halted, Retryable
+from bascule.domain.errors import Retryable
 from bascule.domain.slot import SlotState
 from bascule.services.confirmation import Confirmation
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
@@ -107,7 +107,8 @@ class Submitter:
         if cursor is None:
             return 0  # nothing of this chain was read yet
         if cursor.halted_reason is not None:
-            raise Halted(f"chain {self._chain_id} is halted, nothing is paid on it: {cursor.halted_reason}")
+            await self._follow(lane, lease)
+        blocks.require_running(cursor)
         done = await self._settle_rounds(lane, lease)
         done += await self._work_slots(lane, lease)
         if await self._reserve(lane, lease):
@@ -120,6 +121,13 @@ class Submitter:
             lease = await leases.claim(conn, self.name, self._holder, self._settings.lease_seconds)
             if lease is not None:
                 await leases.release(conn, lease)
+
+    async def _follow(self, lane: Lane, lease: Lease) -> None:
+        """Looks what became of bytes that are out; sends nothing, not even those again."""
+        async with self._db.read() as conn:
+            unfinished = await slots.unfinished(conn, lane.chain_id, lane.wallet)
+        for slot in unfinished:
+            await self._confirmation.observe(slot, lease)
 
     async def _settle_rounds(self, lane: Lane, lease: Lease) -> int:
         async with self._db.read() as conn:
@@ -165,6 +173,7 @@ class Submitter:
         fees = await fee_oracle.offer(self._rpc, gas=choice.gas, ceiling=self._settings.fee_ceiling)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
+            blocks.require_running(await blocks.cursor(conn, self._chain_id))
             reserved = await self._reservation.reserve(conn, lane, lease.epoch, fees, blocked)
             if reserved:
                 self._failpoints.hit("submitter.before_reserve")

@@ -12,15 +12,15 @@ import structlog
 
 from bascule.chain import heads
 from bascule.chain.caller import Caller
-from bascule.chain.errors import IncompleteAnswer
+from bascule.chain.errors import IncompleteAnswer, NodesBehind
 from bascule.chain.heads import Header
 from bascule.domain.chain import BlockRef
-from bascule.domain.errors import Halted
 from bascule.services.arrivals import Arrivals
 from bascule.services.disagreements import Disagreements
 from bascule.services.evidence import Evidence
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.finalizer import Finalizer
+from bascule.services.halts import Halts
 from bascule.services.openings import Openings
 from bascule.services.outbox import Outbox
 from bascule.services.prover import Prover
@@ -36,14 +36,6 @@ from bascule.storage.networks import Network
 
 _log = structlog.get_logger()
 _PROOFS_A_STEP = 16  # rounds
-
-
-class ChainHalted(Halted):
-    """The chain was halted before; an operator has to look and clear it."""
-
-    def __init__(self, *, chain_id: int, reason: str) -> None:
-        super().__init__(f"chain {chain_id} is halted: {reason}")
-        self.chain_id = chain_id
 
 
 class Watcher:
@@ -85,14 +77,15 @@ class Watcher:
         self._arrivals = Arrivals(network.chain_id, clock, entropy, outbox, self.counters)
         self._disagreements = Disagreements(db, rpc, network.chain_id, clock, failpoints, self.counters)
         self._openings = Openings(db, rpc, network, clock, entropy)
-        self._reorgs = Reorgs(db, rpc, self._arrivals, failpoints, self.counters)
+        self._halts = Halts(db, rpc, network, outbox, failpoints)
+        self._reorgs = Reorgs(db, rpc, self._arrivals, self._halts, failpoints, self.counters)
         span = Span(blocks=min(FIRST_SPAN, blocks_per_range), most=blocks_per_range)
         self._reader = Reader(rpc, network.chain_id, self.counters, span=span)
         self._ranges = Ranges(rpc, self._reader)
         evidence = Evidence(db, rpc, network.chain_id, clock)
         self._prover = Prover(db, rpc, self._reader, self._reorgs, evidence, failpoints, self.counters)
         self._finalizer = Finalizer(
-            db, rpc, network, clock, self._arrivals, evidence, failpoints, self.counters
+            db, rpc, network, clock, self._arrivals, self._halts, evidence, failpoints, self.counters
         )
 
     async def run_once(self) -> int:
@@ -107,9 +100,10 @@ class Watcher:
         await self._check_chain()
         async with self._db.read() as conn:
             cursor = await blocks.cursor(conn, self._network.chain_id)
-        if cursor is not None and cursor.halted_reason is not None:
-            raise ChainHalted(chain_id=cursor.chain_id, reason=cursor.halted_reason)
-        head = await heads.latest(self._rpc)
+        if cursor is not None and await self._halts.settled(cursor, lease):
+            cursor = await self._cursor()
+        blocks.require_running(cursor)
+        head = await self._head(cursor, lease)
         if cursor is None:
             return await self._start(head, lease)
         try:
@@ -131,6 +125,15 @@ class Watcher:
             if proven < self._prover.blocks_per_round:
                 break
         return done
+
+    async def _head(self, cursor: Cursor | None, lease: Lease) -> Header:
+        """The nodes' newest block. While it is below what they said before, what is final is looked at."""
+        try:
+            return await heads.latest(self._rpc)
+        except NodesBehind:
+            if cursor is not None:
+                await self._reorgs.require_final(cursor, cursor.finalized_number, lease)
+            raise
 
     async def _cursor(self) -> Cursor:
         async with self._db.read() as conn:
@@ -209,11 +212,8 @@ class Watcher:
 
     async def _step(self, cursor: Cursor, head: Header, lease: Lease) -> int:
         """Towards the head by one chunk, or back to the fork; nothing when the node has nothing newer."""
-        if head.number < cursor.last_number:
-            self.counters["head_went_down"] += 1
-            return 0
-        if head.number == cursor.last_number:
-            return 0 if head.hash == cursor.last_hash else await self._reorgs.go_back(cursor, lease)
+        if head.number <= cursor.last_number:
+            return await self._step_down(cursor, head, lease)
         seam = head.number - self._far_distance
         if cursor.next_number <= seam:
             return await self._far(cursor, seam, lease)
@@ -221,7 +221,7 @@ class Watcher:
         if not headers:
             return 0
         if headers[0].ref.parent != cursor.last_hash:
-            return await self._reorgs.go_back(cursor, lease)
+            return await self._reorgs.go_back(cursor, headers[0].number, lease)
         await self._commit(cursor, await self._reader.read(headers), lease)
         return len(headers)
 
@@ -232,9 +232,18 @@ class Watcher:
             return 0
         if reading.blocks[0].ref.parent != cursor.last_hash:
             self._ranges.drop()
-            return await self._reorgs.go_back(cursor, lease)
+            return await self._reorgs.go_back(cursor, reading.blocks[0].ref.number, lease)
         await self._commit(cursor, reading, lease)
         return len(reading.blocks)
+
+    async def _step_down(self, cursor: Cursor, head: Header, lease: Lease) -> int:
+        """Nothing, while the node merely lags behind a chain that is ours; otherwise back to the fork."""
+        async with self._db.read() as conn:
+            ours = await blocks.canonical_at(conn, cursor.chain_id, head.number)
+        if ours is not None and ours.hash != head.hash:
+            return await self._reorgs.go_back(cursor, head.number, lease)
+        self.counters["head_went_down"] += head.number < cursor.last_number
+        return 0
 
     async def _next(self, cursor: Cursor, head: Header) -> list[Header]:
         """The headers after the cursor, as far as they link up among each other."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from bascule.domain.chain import BlockRef, ChainId, Hash
-from bascule.domain.errors import Retryable
+from bascule.domain.errors import Halted, Retryable
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -20,6 +20,14 @@ class CursorMoved(Retryable):
 
     def __init__(self, *, chain_id: ChainId) -> None:
         super().__init__(f"the cursor of chain {chain_id} was moved or halted meanwhile")
+        self.chain_id = chain_id
+
+
+class ChainHalted(Halted):
+    """The chain was halted, and neither its final block nor an operator has settled that yet."""
+
+    def __init__(self, *, chain_id: ChainId, reason: str) -> None:
+        super().__init__(f"chain {chain_id} is halted, nothing is credited or paid on it: {reason}")
         self.chain_id = chain_id
 
 
@@ -41,7 +49,9 @@ class Read:
 class Cursor:
     """How far a chain was read: last_hash and head_time are those of block next_number - 1.
 
-    halted_reason: set when something final changed; nothing is credited or paid on the chain then.
+    halted_reason: set when something final changed; nothing is credited or paid on the chain then;
+    disputed_number: the height whose hash was in dispute, None where no hash can settle it; halts: how often
+    the chain was halted so far.
     """
 
     chain_id: ChainId
@@ -51,6 +61,8 @@ class Cursor:
     finalized_number: int
     finalized_hash: Hash
     halted_reason: str | None
+    disputed_number: int | None
+    halts: int
 
     @property
     def last_number(self) -> int:
@@ -118,6 +130,12 @@ async def cursors(conn: Connection) -> list[Cursor]:
     return [_cursor(row) for row in await _sql.all(conn, "cursors")]
 
 
+def require_running(cursor: Cursor | None) -> None:
+    """Returns unless the chain is halted. Raises: ChainHalted."""
+    if cursor is not None and cursor.halted_reason is not None:
+        raise ChainHalted(chain_id=cursor.chain_id, reason=cursor.halted_reason)
+
+
 async def start_cursor(conn: Connection, chain_id: ChainId, block: BlockRef) -> None:
     """Begins a chain behind `block`, which is final."""
     await _sql.run(
@@ -159,9 +177,17 @@ async def finalize(conn: Connection, before: Cursor, block: BlockRef) -> None:
         raise CursorMoved(chain_id=before.chain_id)
 
 
-async def halt(conn: Connection, chain_id: ChainId, reason: str) -> None:
-    """Halts the chain for a reason that stays until an operator clears it."""
-    await _sql.run(conn, "halt", chain_id=chain_id, reason=reason)
+async def halt(conn: Connection, chain_id: ChainId, reason: str, disputed: int | None) -> bool:
+    """Halts the chain for a reason that stays until it is resumed; False: it was halted before.
+
+    disputed: the height whose hash is in dispute.
+    """
+    return await _sql.run(conn, "halt", chain_id=chain_id, reason=reason, disputed=disputed) == 1
+
+
+async def resume(conn: Connection, halted: Cursor) -> bool:
+    """Lifts the halt that `halted` shows; False when it was lifted meanwhile, perhaps for another."""
+    return await _sql.run(conn, "resume", chain_id=halted.chain_id, halts=halted.halts) == 1
 
 
 def _ref(row: Row) -> BlockRef:

@@ -40,12 +40,14 @@ UPDATE blocks SET verified = %(verified)s
 
 -- name: cursor
 -- How far a chain was read.
-SELECT chain_id, next_number, last_hash, head_time, finalized_number, finalized_hash, halted_reason
+SELECT chain_id, next_number, last_hash, head_time, finalized_number, finalized_hash, halted_reason,
+       disputed_number, halts
   FROM cursors WHERE chain_id = %(chain_id)s;
 
 -- name: cursors
 -- How far each chain was read.
-SELECT chain_id, next_number, last_hash, head_time, finalized_number, finalized_hash, halted_reason
+SELECT chain_id, next_number, last_hash, head_time, finalized_number, finalized_hash, halted_reason,
+       disputed_number, halts
   FROM cursors ORDER BY chain_id;
 
 -- name: start_cursor
@@ -73,5 +75,10 @@ UPDATE cursors
 
 -- name: halt
 -- Latches why the chain is halted; the first reason stays.
-UPDATE cursors SET halted_reason = %(reason)s, updated_at = now()
+UPDATE cursors SET halted_reason = %(reason)s, disputed_number = %(disputed)s, halts = halts + 1, updated_at = now()
  WHERE chain_id = %(chain_id)s AND halted_reason IS NULL;
+
+-- name: resume
+-- Lifts one halt; a later one stays.
+UPDATE cursors SET halted_reason = NULL, disputed_number = NULL, updated_at = now()
+ WHERE chain_id = %(chain_id)s AND halts = %(halts)s AND halted_reason IS NOT NULL;

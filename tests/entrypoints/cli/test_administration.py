@@ -242,3 +242,27 @@ def test_a_tokens_floors_are_set_one_by_one_and_taken_away(
         assert run(["tokens", "floors", "tok_1", "--dust", wrong]) == 1
         assert "--dust: " in capsys.readouterr().err
     assert told("tokens", "list") == [second]
+
+
+def test_resume_is_refused_where_nothing_is_halted_and_needs_a_reason(
+    told: Told, database_url: Url, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(database_url(), autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO networks (chain_id, name, livemode, finality_kind)"
+            " VALUES (31337, 'dev', false, 'finalized')"
+        )
+        conn.execute(
+            "INSERT INTO cursors (chain_id, next_number, last_hash, head_time, finalized_number,"
+            " finalized_hash) VALUES (31337, 1, %s, now(), 0, %s)",
+            (bytes(32), bytes(32)),
+        )
+        assert run(["watcher", "resume", "--chain", "dev", "--reason", "drill"]) == 1
+        assert "is not halted" in capsys.readouterr().err
+        conn.execute("UPDATE cursors SET halted_reason = 'block 0 was final', halts = 1")
+        assert run(["watcher", "resume", "--chain", "dev", "--reason", " "]) == 2
+        [lifted] = told("watcher", "resume", "--chain", "31337", "--reason", "the node is repaired")
+        assert lifted == {"network": "eip155:31337", "was": "block 0 was final"}
+        audit = "SELECT actor, details FROM audit_log WHERE action = 'chain.resume'"
+        [(actor, details)] = conn.execute(audit)
+    assert (actor, details["reason"]) == ("cli", "the node is repaired")

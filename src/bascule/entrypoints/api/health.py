@@ -24,11 +24,13 @@ def mount(app: FastAPI, deps: ApiDeps) -> None:
     async def readyz(request: Request) -> Response:
         try:
             async with deps.db.read() as conn:
-                halted = [caip2(chain_id) for chain_id in await health.halted_chains(conn)]
+                why = await health.halted_chains(conn)
         except BasculeError:
             return _json(503, {"status": "not_ready", "database": "not_answering", "halted_networks": []})
+        halted = {caip2(chain_id): reason for chain_id, reason in why.items()}
         status, code = ("halted", 503) if halted else ("ready", 200)
-        return _json(code, {"status": status, "database": "ok", "halted_networks": halted})
+        said = {"status": status, "database": "ok", "halted_networks": list(halted), "reasons": halted}
+        return _json(code, said)
 
     app.add_route("/healthz", healthz, ["GET"], include_in_schema=False)
     app.add_route("/readyz", readyz, ["GET"], include_in_schema=False)

@@ -16,6 +16,7 @@ from bascule.entrypoints.cli import (
     measuring,
     people,
     processes,
+    watching,
 )
 from bascule.entrypoints.cli.output import Output
 from bascule.entrypoints.failures import exit_code_of, report
@@ -42,6 +43,7 @@ def options(
 PARTS = (
     development,
     processes,
+    watching,
     administration,
     contracts,
     people,

@@ -1,4 +1,4 @@
-"""`api`, `watcher`, `submitter`, `signer`, `worker`: one process each, configured by BASCULE_* alone."""
+"""`api`, `submitter`, `signer`, `worker`: one process each, configured by BASCULE_* alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Work = Callable[["Settings", asyncio.Event, Callable[[Mapping[str, Any]], None]]
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (api, watcher, submitter, signer, worker):
+    for command in (api, submitter, signer, worker):
         app.command()(command)
 
 
@@ -27,38 +27,34 @@ def api() -> None:
     """Serves the REST API."""
     from bascule.entrypoints import wiring
 
-    _run("api", lambda settings, stop, ready: wiring.api(settings, ready=ready, stop=stop))
-
-
-def watcher(chain: Annotated[str, typer.Option(help="Chain id or name.")]) -> None:
-    """Reads one chain."""
-    from bascule.entrypoints import wiring
-
-    _run("watcher", lambda settings, stop, ready: wiring.watcher(settings, chain, ready=ready, stop=stop))
+    run_process("api", lambda settings, stop, ready: wiring.api(settings, ready=ready, stop=stop))
 
 
 def submitter(lane: Annotated[str, typer.Option(help="CHAIN/NAME, e.g. base/vault-0.")]) -> None:
     """Pays through one lane."""
     from bascule.entrypoints import wiring
 
-    _run("submitter", lambda settings, stop, ready: wiring.submitter(settings, lane, ready=ready, stop=stop))
+    run_process(
+        "submitter", lambda settings, stop, ready: wiring.submitter(settings, lane, ready=ready, stop=stop)
+    )
 
 
 def signer() -> None:
     """Holds a wallet key and signs what its own rosters and limits allow."""
     from bascule.entrypoints import wiring
 
-    _run("signer", lambda settings, stop, ready: wiring.signer(settings, ready=ready, stop=stop))
+    run_process("signer", lambda settings, stop, ready: wiring.signer(settings, ready=ready, stop=stop))
 
 
 def worker() -> None:
     """Sends webhooks, ends what is overdue, reconciles."""
     from bascule.entrypoints import wiring
 
-    _run("worker", lambda settings, stop, ready: wiring.worker(settings, ready=ready, stop=stop))
+    run_process("worker", lambda settings, stop, ready: wiring.worker(settings, ready=ready, stop=stop))
 
 
-def _run(name: str, work: Work) -> None:
+def run_process(name: str, work: Work) -> None:
+    """Runs a process until it is told to stop; says on one line when it is ready."""
     from bascule.entrypoints import logs, wiring
 
     settings = loaded_settings()
