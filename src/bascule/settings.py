@@ -13,6 +13,7 @@ import dataclasses
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,48 @@ class Settings:
         meaning="how often the books meet the chain",
         example="60",
     )
+    flush_interval_s: int = value(
+        60, parse.between(1, 86_400), unit="seconds",
+        meaning="how often a worker looks for deposit addresses to flush to the collector", example="60",
+    )  # fmt: skip
+    flush_min_amount: Decimal = value(
+        Decimal(10), parse.amount, unit="currency of the token",
+        meaning="an address that holds less waits for more, or for its age", example="10",
+    )  # fmt: skip
+    flush_min_total: Decimal = value(
+        Decimal(500), parse.amount, unit="currency of the token",
+        meaning="a flush of less waits, unless an address in it is old", example="500",
+    )  # fmt: skip
+    flush_max_age_s: int = value(
+        86_400, parse.between(0, 10**8), unit="seconds",
+        meaning="money that has lain at an address for longer is flushed whatever its amount",
+        example="86400",
+    )  # fmt: skip
+    flush_max_base_fee_gwei: Decimal = value(
+        Decimal(50), parse.amount, unit="gwei per gas",
+        meaning="while a block takes more, no flush is planned or sent", example="0.5",
+    )  # fmt: skip
+    flush_max_cost_bps: int = value(
+        100, parse.between(1, 10_000), unit="hundredths of a per cent",
+        meaning="an address waits while its gas would cost more of what it holds", example="100",
+    )  # fmt: skip
+    flush_coin_prices: tuple[tuple[int, Decimal], ...] = value(
+        (), parse.prices, unit="CHAIN_ID=PRICE, several separated by blanks",
+        meaning="what a chain's native coin is worth, in tokens' currency; without it cost is not judged",
+        example="8453=4000 137=0.5",
+    )  # fmt: skip
+    flush_max_addresses: int = value(
+        100,
+        parse.between(1, 100),
+        unit="addresses",
+        meaning="most addresses one flush empties",
+        example="100",
+    )
+    flush_retry_s: int = value(
+        86_400, parse.between(0, 10**8), unit="seconds",
+        meaning="how long an address waits after its token refused it, or its flush reverted",
+        example="86400",
+    )  # fmt: skip
     log_level: str = value(
         "info", parse.one_of("debug", "info", "warning", "error"), unit="level",
         meaning="the least important line that is still written", example="info",

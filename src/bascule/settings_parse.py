@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,6 +94,26 @@ def between(low: int, high: int) -> Callable[[Any], int]:
 
 
 port = between(1, 65535)
+
+
+def amount(given: Any) -> Decimal:
+    """A plain decimal number, 0 or more."""
+    if isinstance(given, bool) or not re.fullmatch(r"\d{1,18}(\.\d{1,18})?", str(given)):
+        raise ValueError(f"is {given!r}, not a plain number such as 10 or 0.50")
+    return Decimal(str(given))
+
+
+def prices(given: Any) -> tuple[tuple[int, Decimal], ...]:
+    """`CHAIN_ID=PRICE` pairs separated by blanks or commas."""
+    found = []
+    for word in re.split(r"[\s,]+", text(given).strip()):
+        chain, separator, price = word.partition("=")
+        if not separator:
+            raise ValueError("is not a list of CHAIN_ID=PRICE pairs")
+        found.append((between(1, 2**53)(chain), amount(price)))
+    if len({chain for chain, _ in found}) != len(found):
+        raise ValueError("names a chain twice")
+    return tuple(found)
 
 
 def seconds(given: Any) -> float:

@@ -52,6 +52,12 @@ attempt         include    offered                        mined
 attempt         orphan     mined                          offered
 attempt         finalize   mined                          final
 attempt         supersede  signed,offered,mined           superseded
+flush           reserve    requested                      in_transit
+flush           overtake   requested                      done_elsewhere
+flush           withdraw   requested                      withdrawn
+flush           finalize   in_transit                     done
+flush           revert     in_transit                     reverted
+flush           refuse     in_transit                     refused
 break           resolve    open                           resolved
 delivery        deliver    scheduled                      delivered
 delivery        exhaust    scheduled                      exhausted
@@ -63,6 +69,7 @@ FINALS = {
     "payout": {"paid", "failed", "canceled"},
     "slot": {"final"},
     "attempt": {"final", "superseded"},
+    "flush": {"done", "reverted", "refused", "done_elsewhere", "withdrawn"},
     "break": {"resolved"},
     "delivery": {"delivered", "exhausted"},
 }

@@ -125,6 +125,18 @@ async def unpaid(w: World) -> None:
     assert (await w.call(f"/v1/payment_intents/{intent['id']}"))["status"] == "canceled"
 
 
+async def flushed(w: World) -> None:
+    """What a customer paid is to go to the collector."""
+    intent = await w.intent()
+    await w.pay(intent)
+    await w.stage.node.dev.mine()
+    await w.work("watcher")
+    await w.rest()
+    await w.work_at("planner", 3)
+    await w.rest()
+    await w.require(None, intent)
+
+
 async def gas_left_over(w: World) -> None:
     """A final attempt's fee is not in the journal: no process of today leaves one so, an older one might."""
     payout = await w.payout()
@@ -200,6 +212,7 @@ SELDOM = (
     Killed(vault_refuses, ("submitter.wait",)),
     Killed(unpaid, ("expirer.expire", "expirer.close")),
     Killed(gas_left_over, ("submitter.gas",)),
+    Killed(flushed, ("planner.request",)),
 )
 # Watchers of a fresh chain, of a halted one and of several nodes: test_money_in_failures.py,
 # test_money_in_reorgs.py, test_money_in_halts.py and test_money_in_nodes.py.

@@ -11,7 +11,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from bascule.services import api_keys
 from bascule.services.dispatcher import Dispatcher
 from bascule.services.expirer import Expirer
 from bascule.services.failpoints import Failpoints
+from bascule.services.flush_planner import FlushPlanner
 from bascule.services.http_sender import HttpSender
 from bascule.services.intents import Intents
 from bascule.services.reconciler import Reconciler
@@ -38,10 +39,11 @@ from bascule.services.signing_intents import Intent, Signed
 from bascule.services.submitter import Submitter
 from bascule.services.watcher import Watcher
 from bascule.signing.keystore import LocalKey
-from bascule.storage import accounts, networks
+from bascule.storage import accounts
 from bascule.storage.database import Database
 from tests.support.api import PEPPER, SEED
 from tests.support.chain import calldata
+from tests.support.flushing import EAGER, add_sweeper
 from tests.support.money_in import Crash
 from tests.support.money_out import LANE_NAME, OpenAs, Treasury, approver, sign_typed, treasury
 from tests.support.oracle import Chain, Sound, judge, require_events_told
@@ -137,6 +139,9 @@ class World:
                 Reconciler(
                     worker, clock, ENTROPY, outbox, {stage.network.chain_id: self._rpc(worker)}, points
                 )
+            ),
+            "planner": lambda: FlushPlanner(
+                worker, clock, ENTROPY, {stage.network.chain_id: self._rpc(worker)}, EAGER, points
             ),
             "api": lambda: create_app(
                 ApiDeps(
@@ -309,7 +314,7 @@ async def kill_world(open_as: OpenAs, folder: Path) -> AsyncIterator[World]:
         stage = await stack.enter_async_context(treasury(open_as, folder))
         inbox = await stack.enter_async_context(receiver())
         sender = await stack.enter_async_context(local_sender())
-        stage.network = replace(stage.network, deposit_factory=Address(b"\xfa" * 20))
+        await add_sweeper(stage)
         world = World(stage, await open_as("worker"), await open_as("watcher"), inbox, sender)
         await _people(world)
         data = calldata("mint(address,uint256)", [stage.node.accounts[PAYER].address, MINTED])
@@ -330,7 +335,6 @@ async def kill_world(open_as: OpenAs, folder: Path) -> AsyncIterator[World]:
 async def _people(world: World) -> None:
     stage = world.stage
     async with stage.owner.transaction() as conn:
-        await networks.publish(conn, stage.network)
         merchant = await accounts.create(
             conn, id="acct_merchant", kind="merchant", name="Shop", created_at=stage.clock.now()
         )

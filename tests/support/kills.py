@@ -62,6 +62,8 @@ HALT = _both("watcher.halt")
 # `bascule dev` has one node, which nothing contradicts and which never shows again what it replaced:
 # tests/scenarios/test_money_in_nodes.py, tests/scenarios/test_money_in_halts.py.
 ONE_NODE = _both("watcher.disagreements", "watcher.resume")
+# `bascule dev` has no sweeper yet, so that nothing is planned: tests/scenarios/test_kills.py.
+NO_SWEEPER = _both("planner.request")
 # In the order of the set-up, so that each try finds something left to do.
 SET_UP = (
     "setup.before_write", "setup.after_write=2", "setup.before_send", "setup.after_send=3",

@@ -46,6 +46,7 @@ class Prefix(StrEnum):
     DESTINATION = "wal"
     EVENT = "evt"
     FILE = "file"
+    FLUSH = "fl"
     INVOICE = "in"
     MANDATE = "mnd"
     MEMBER = "mem"

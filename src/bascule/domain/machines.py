@@ -8,6 +8,7 @@ from bascule.domain.attempt import ATTEMPT
 from bascule.domain.breaks import BREAK
 from bascule.domain.delivery import DELIVERY
 from bascule.domain.deposit import DEPOSIT
+from bascule.domain.flush import FLUSH
 from bascule.domain.machine import Machine
 from bascule.domain.payment_intent import PAYMENT_INTENT
 from bascule.domain.payout import PAYOUT
@@ -20,6 +21,7 @@ ALL: tuple[Machine[Any, Any], ...] = (
     PAYOUT,
     SLOT,
     ATTEMPT,
+    FLUSH,
     BREAK,
     DELIVERY,
 )

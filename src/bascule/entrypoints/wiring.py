@@ -270,9 +270,11 @@ async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> No
 @asynccontextmanager
 async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
     """Sequencer and dispatcher; expirer and reconciler when they are due."""
+    from bascule.entrypoints.flushing import flush_settings
     from bascule.services.dispatcher import Dispatcher
     from bascule.services.egress import EgressRules
     from bascule.services.expirer import Expirer
+    from bascule.services.flush_planner import FlushPlanner
     from bascule.services.http_sender import HttpSender
     from bascule.services.intents import Intents
     from bascule.services.reconciler import Reconciler
@@ -300,6 +302,12 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
             Due(
                 Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs, seams.failpoints),
                 settings.reconcile_interval_s,
+            ),
+            Due(
+                FlushPlanner(
+                    db, seams.clock, seams.entropy, rpcs, flush_settings(settings), seams.failpoints
+                ),
+                settings.flush_interval_s,
             ),
         ]
         loops = [

@@ -92,6 +92,7 @@ BOUNDARIES: tuple[Boundary, ...] = (
     Boundary("expirer", "expire", AGAIN, "the intent is said to be expired, once"),
     Boundary("expirer", "close", AGAIN, "the intent is closed, once"),
     Boundary("reconciler", "compare", AGAIN, "the comparison is kept, a break told"),
+    Boundary("planner", "request", AGAIN, "the request is there, once; the sweeper takes it up"),
     Boundary("schedule", "claim", AGAIN, "this due run is lost; the next one does its work"),
     Boundary("schedule", "finish", "its work is done, the run looks unfinished", "the run is finished"),
     Boundary("setup", "write", "the file is missing, or the old one", "the file is whole"),
@@ -104,7 +105,7 @@ FAILPOINTS: tuple[str, ...] = tuple(name for boundary in BOUNDARIES for name in 
 _KNOWN = frozenset(FAILPOINTS)
 _PROCESS_OF = {
     "sequencer": "worker", "dispatcher": "worker", "expirer": "worker", "reconciler": "worker",
-    "schedule": "worker", "setup": "set-up",
+    "planner": "worker", "schedule": "worker", "setup": "set-up",
 }  # fmt: skip
 
 

@@ -131,6 +131,11 @@ async def advance_finalize(
     return [row["id"] for row in rows]
 
 
+async def mark_flushed(conn: Connection, chain_id: ChainId, after: int, upto: int) -> int:
+    """Deposits whose address sent its money on in blocks after + 1 … upto, all final; how many."""
+    return await _sql.run(conn, "mark_flushed", chain_id=chain_id, after=after, upto=upto)
+
+
 async def grow_versions(conn: Connection, ids: Sequence[str]) -> None:
     """Marks deposits as changed whose application was decided anew."""
     if ids:

@@ -37,6 +37,19 @@ UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, finality = %(
                   AND t.log_index = d.log_index AND t.canonical)
 RETURNING id;
 
+-- name: mark_flushed
+-- Deposits that a final Transfer took from their address; a forwarder sends its whole balance or nothing.
+WITH moved AS MATERIALIZED (
+    SELECT t.chain_id, t.src, t.token, t.block_number, t.log_index FROM transfers t
+     WHERE t.chain_id = %(chain_id)s AND t.block_number > %(after)s AND t.block_number <= %(upto)s AND t.canonical
+       AND EXISTS (SELECT FROM deposit_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.src)
+)
+UPDATE deposits d SET flushed_block = m.block_number
+  FROM moved m
+ WHERE d.chain_id = m.chain_id AND d.dst = m.src AND d.token = m.token AND d.kind = 'payment'
+   AND d.state = 'finalized' AND d.flushed_block IS NULL
+   AND (d.block_number, d.log_index) < (m.block_number, m.log_index);
+
 -- name: grow_versions
 -- Deposits that are shown otherwise than before, though their own state did not move.
 UPDATE deposits SET version = version + 1 WHERE id = ANY(%(ids)s::text[]);

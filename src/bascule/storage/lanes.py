@@ -27,6 +27,16 @@ class Lane:
     next_nonce: int
 
 
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A wallet we take nonces of. next_nonce: the first that was never taken."""
+
+    chain_id: int
+    address: Address
+    name: str
+    next_nonce: int
+
+
 async def add_wallet(
     conn: Connection, chain_id: int, address: Address, *, name: str, next_nonce: int = 0
 ) -> None:
@@ -53,11 +63,22 @@ async def lock(conn: Connection, chain_id: int, name: str) -> Lane:
     return _lane(await Q.maybe(conn, "lock", chain_id=chain_id, name=name), chain_id, name)
 
 
-async def take_nonce(conn: Connection, lane: Lane) -> int:
-    """The lane's next nonce, taken for ever once the transaction commits."""
+async def service_wallet(conn: Connection, chain_id: int, name: str, *, lock: bool = False) -> Wallet | None:
+    """The wallet of a lane that has no vault, by the lane's name; None when there is none.
+
+    lock: nobody else takes a nonce of it until the transaction ends.
+    """
+    query = "lock_wallet" if lock else "wallet_by_name"
+    row = await Q.maybe(conn, query, chain_id=chain_id, name=name)
+    return None if row is None else Wallet(**row)
+
+
+async def take_nonce(conn: Connection, lane: Lane | Wallet) -> int:
+    """The next nonce of a locked lane or wallet, taken for ever once the transaction commits."""
+    address = lane.wallet if isinstance(lane, Lane) else lane.address
     taken = await Q.run(
-        conn, "take_nonce", chain_id=lane.chain_id, address=lane.wallet, nonce=lane.next_nonce
-    )
+        conn, "take_nonce", chain_id=lane.chain_id, address=address, nonce=lane.next_nonce
+    )  # fmt: skip
     if taken != 1:
         raise Halted(f"nonce {lane.next_nonce} of lane {lane.name} was taken by somebody else under its lock")
     return lane.next_nonce

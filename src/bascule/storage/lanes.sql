@@ -12,6 +12,15 @@ INSERT INTO lanes (chain_id, lane, name, vault, wallet)
 VALUES (%(chain_id)s, %(lane)s, %(name)s, %(vault)s, %(wallet)s)
 ON CONFLICT (chain_id, vault, lane) DO NOTHING
 
+-- name: wallet_by_name
+-- One wallet with its next nonce.
+SELECT chain_id, address, name, next_nonce FROM wallets WHERE chain_id = %(chain_id)s AND name = %(name)s
+
+-- name: lock_wallet
+-- One wallet with its next nonce, locked until the transaction ends.
+SELECT chain_id, address, name, next_nonce FROM wallets
+ WHERE chain_id = %(chain_id)s AND name = %(name)s FOR UPDATE
+
 -- name: by_name
 -- One lane with its wallet's next nonce.
 SELECT l.*, w.next_nonce FROM lanes AS l JOIN wallets AS w ON w.chain_id = l.chain_id AND w.address = l.wallet

@@ -1,0 +1,25 @@
+"""What an operator said about flushes, in the words of the services that make them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from bascule.services.flush_planner import GWEI, FlushSettings
+
+if TYPE_CHECKING:
+    from bascule.entrypoints.wiring import Settings
+
+
+def flush_settings(settings: Settings) -> FlushSettings:
+    """When a flush is worth it."""
+    return FlushSettings(
+        min_amount=settings.flush_min_amount,
+        min_total=settings.flush_min_total,
+        max_age=timedelta(seconds=settings.flush_max_age_s),
+        max_base_fee=int(settings.flush_max_base_fee_gwei * GWEI),
+        max_cost_bps=settings.flush_max_cost_bps,
+        max_addresses=settings.flush_max_addresses,
+        retry_after=timedelta(seconds=settings.flush_retry_s),
+        coin_prices=dict(settings.flush_coin_prices),
+    )
