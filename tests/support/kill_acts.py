@@ -27,6 +27,16 @@ def opened_late(d: Driver, died: Died) -> None:
     until(died, "", within=6, required=False)
 
 
+def told_early(d: Driver, died: Died) -> None:
+    """An intent succeeds as soon as its payment is in a block."""
+    d.sql(
+        "INSERT INTO early_policies (account_id, version, most, up_to, levels)"
+        " SELECT id, 1, 10 ^ 21, '{}', '{}' FROM accounts WHERE kind = 'merchant' ON CONFLICT DO NOTHING"
+    )
+    d.pay(d.intent(policy={"finality": "depth:0"}))
+    until(died, "", within=6, required=False)
+
+
 def reorganised(d: Driver, died: Died) -> None:
     """The last two blocks are replaced."""
     d.everyday()
@@ -124,6 +134,7 @@ def _approve_again(d: Driver) -> None:
 
 ACTS: Mapping[str, Act] = {
     "watcher.opening": opened_late,
+    "watcher.early": told_early,
     "watcher.reorg": reorganised,
     "submitter.round": lapsed,
     "submitter.wait": vault_refuses,

@@ -42,6 +42,22 @@ async def reorganised(w: World) -> None:
     await w.require(payout, intent)
 
 
+async def told_early(w: World) -> None:
+    """An intent succeeds as soon as its payment is in a block, long before that is final."""
+    await w.stage.rows_change(
+        "INSERT INTO early_policies (account_id, version, most, up_to, levels)"
+        " SELECT id, 1, 10 ^ 21, '{}', '{}' FROM accounts WHERE kind = 'merchant'"
+    )
+    intent = await w.intent(policy={"finality": "depth:0"})
+    await w.pay(intent)
+    await w.stage.node.dev.mine()
+    await w.work_at("watcher")
+    await w.rest()
+    await w.require(None, intent)
+    early: LiteralString = "SELECT succeeded_by FROM payment_intents WHERE finality <> 'finalized'"
+    assert await w.stage.rows(early) == [("depth:0",)]
+
+
 async def opened_late(w: World) -> None:
     """An address becomes ours that held money before, and gets more."""
     late = Address(ENTROPY.bytes(20))
@@ -204,6 +220,7 @@ EVERYDAY = tuple(
 )
 SELDOM = (
     Killed(reorganised, ("watcher.reorg",)),
+    Killed(told_early, ("watcher.early",)),
     Killed(opened_late, ("watcher.opening",)),
     Killed(not_mined, ("submitter.bump",)),
     Killed(fees_too_high, ("submitter.quote", "signer.refusal")),

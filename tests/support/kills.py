@@ -51,7 +51,7 @@ BUSINESS = _both(
 SELDOM = (
     *_both(
         "submitter.offered", "submitter.observe", "submitter.final_commit",
-        "watcher.opening", "watcher.reorg", "signer.refusal",
+        "watcher.early", "watcher.opening", "watcher.reorg", "signer.refusal",
         "expirer.expire", "expirer.close", "schedule.claim", "schedule.finish", "reconciler.compare",
         "submitter.quote", "submitter.refusal", "submitter.wait", "submitter.round", "submitter.gas",
         "submitter.bump",

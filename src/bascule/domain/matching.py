@@ -43,7 +43,8 @@ class Seen:
 
     amount: base units of its token; decimals: the token's, None for a token we do not know;
     block_time: of the block it is in now; position: (block number, log index) there;
-    dust, minimum: the token's floors in base units; other_mode: live money for a test intent, or the reverse.
+    dust, minimum: the token's floors in base units; other_mode: live money for a test intent, or the reverse;
+    early: not final, but certain enough for its intent's merchant.
     """
 
     deposit_id: str
@@ -57,6 +58,7 @@ class Seen:
     dust: int = 0
     minimum: int = 0
     other_mode: bool = False
+    early: bool = False
 
     @property
     def unit(self) -> int:
@@ -96,7 +98,8 @@ class Verdict:
     """What the rows say of an intent. Amounts in 10^-18 units, of whole applied deposits.
 
     decisions: one for each deposit seen; received: canonical; confirmed: final, <= received;
-    events: the machine's steps from the state given to `state`, in order; flags: the full set.
+    events: the machine's steps from the state given to `state`, in order; flags: the full set;
+    early: it succeeds, or succeeded, on money of which not enough is final.
     """
 
     decisions: Mapping[str, Decision]
@@ -107,6 +110,7 @@ class Verdict:
     events: tuple[IntentEvent, ...]
     state: IntentState
     flags: frozenset[Flag]
+    early: bool = False
 
 
 def decide(
@@ -116,12 +120,19 @@ def decide(
     fixed: Mapping[str, Fixed],
     *,
     flags: Collection[Flag] = (),
+    early: bool = False,
 ) -> Verdict:
     """The verdict over all deposits of one intent, each of them decided exactly once.
 
-    fixed: earlier decisions by deposit id, all that exist; flags: those the intent has, for the sticky ones.
+    fixed: earlier decisions by deposit id, all that exist; flags: those the intent has, for the sticky ones;
+    early: it succeeded before enough money was final. Until then each deposit counts as it would have, had
+    the merchant waited: what is booked does not depend on when he was told.
     """
     assert len({s.deposit_id for s in seen}) == len(seen), "a deposit is given once"
+    final = sum(s.units for s in seen if s.state is DepositState.FINALIZED and _counted(s, fixed))
+    true_state = intent_state
+    if early and intent_state is IntentState.SUCCEEDED and final < threshold(terms):
+        intent_state = IntentState.PROCESSING
     decisions: dict[str, Decision] = {}
     received = credited = 0
     for deposit in sorted(seen, key=lambda s: _turn(s, fixed.get(s.deposit_id))):
@@ -138,8 +149,13 @@ def decide(
         for s in seen
         if s.state is DepositState.FINALIZED and counts(decisions[s.deposit_id], s.state)
     )
-    events = _events(terms, intent_state, received, confirmed)
-    state = intent_state
+    relied_on = confirmed + sum(
+        s.units
+        for s in seen
+        if s.early and s.state is DepositState.DETECTED and counts(decisions[s.deposit_id], s.state)
+    )
+    events = _events(terms, true_state, received, relied_on)
+    state = true_state
     for event in events:
         state = PAYMENT_INTENT.step(state, event)
     return Verdict(
@@ -150,7 +166,8 @@ def decide(
         remaining=max(0, terms.due.units - received),
         events=events,
         state=state,
-        flags=_flags(terms, seen, decisions, received) | STICKY.intersection(flags),
+        flags=_flags(terms, state, seen, decisions, received) | STICKY.intersection(flags),
+        early=state is IntentState.SUCCEEDED and confirmed < threshold(terms),
     )
 
 
@@ -160,6 +177,11 @@ def counts(decision: Decision | Fixed, state: DepositState) -> bool:
         return False
     refunded_after_use = decision.state is ApplicationState.REFUNDED and decision.amount_applied > 0
     return decision.state is ApplicationState.APPLIED or refunded_after_use
+
+
+def _counted(deposit: Seen, fixed: Mapping[str, Fixed]) -> bool:
+    before = fixed.get(deposit.deposit_id)
+    return before is not None and counts(before, deposit.state)
 
 
 def _turn(deposit: Seen, before: Fixed | None) -> tuple[object, ...]:
@@ -229,8 +251,8 @@ def _unapplied(reason: Reason) -> Decision:
     return Decision(ApplicationState.UNAPPLIED, reason, 0)
 
 
-def _events(terms: IntentTerms, state: IntentState, received: int, confirmed: int) -> tuple[IntentEvent, ...]:
-    covered, settled = received >= threshold(terms), confirmed >= threshold(terms)
+def _events(terms: IntentTerms, state: IntentState, received: int, relied_on: int) -> tuple[IntentEvent, ...]:
+    covered, settled = received >= threshold(terms), relied_on >= threshold(terms)
     match state:
         case IntentState.REQUIRES_ACTION if settled:
             return (IntentEvent.COVER, IntentEvent.SETTLE)
@@ -245,9 +267,15 @@ def _events(terms: IntentTerms, state: IntentState, received: int, confirmed: in
 
 
 def _flags(
-    terms: IntentTerms, seen: Iterable[Seen], decisions: Mapping[str, Decision], received: int
+    terms: IntentTerms,
+    state: IntentState,
+    seen: Iterable[Seen],
+    decisions: Mapping[str, Decision],
+    received: int,
 ) -> frozenset[Flag]:
     flags: set[Flag] = set()
+    if state is IntentState.SUCCEEDED and received < threshold(terms):
+        flags.add(Flag.REVERSED)
     for deposit in seen:
         decision = decisions[deposit.deposit_id]
         if deposit.state is DepositState.ORPHANED:

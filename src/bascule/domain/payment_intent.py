@@ -63,7 +63,7 @@ PAYMENT_INTENT = Machine(
     sentences={
         S.REQUIRES_ACTION: "Less money than asked for has been seen; the payer has to act.",
         S.PROCESSING: "Enough money is on the canonical chain, and not all of it is final yet.",
-        S.SUCCEEDED: "Enough money is final and booked; this stands for ever.",
+        S.SUCCEEDED: "Enough money is booked, or as certain as the merchant asked; this stands for ever.",
         S.CANCELED: "The merchant called it off, or it closed unpaid; later money stays unapplied.",
     },
 )

@@ -33,6 +33,7 @@ class EventType(StrEnum):
     INTENT_EXPIRED = "payment_intent.expired"
     INTENT_OVERPAID = "payment_intent.overpaid"
     INTENT_REORGED = "payment_intent.reorged"
+    INTENT_REVERSED = "payment_intent.reversed"
     INTENT_HELD = "payment_intent.held"
     DEPOSIT_DETECTED = "deposit.detected"
     DEPOSIT_FINALIZED = "deposit.finalized"

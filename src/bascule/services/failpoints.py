@@ -49,6 +49,7 @@ BOUNDARIES: tuple[Boundary, ...] = (
     Boundary("watcher", "disagreements", "told again or forgotten", "what nodes said is kept, once or twice"),
     Boundary("watcher", "proof", "the blocks are proven again", "they may become final"),
     Boundary("watcher", "finalize_commit", "promoted and booked at the next step", "booked and told, once"),
+    Boundary("watcher", "early", AGAIN, "the intents have succeeded early and that is told, once"),
     Boundary("submitter", "lease", AGAIN, "the lane waits until the dead submitter's lease is over"),
     Boundary("submitter", "round", AGAIN, "the payout asks for approvals anew, its hold is released"),
     Boundary("submitter", "wait", AGAIN, "the payouts say why they wait"),

@@ -8,6 +8,7 @@ from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, NodesContradict, RpcError
 from bascule.chain.heads import Header
 from bascule.domain import finality
+from bascule.domain.chain import BlockRef
 from bascule.domain.errors import Retryable
 from bascule.domain.finality import FinalityPolicy, Tags
 from bascule.domain.webhook import EventType
@@ -72,7 +73,7 @@ class Finalizer:
         late = await self.evidence.asked_again(target.number)
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
-            await blocks.finalize(conn, cursor, target.ref)
+            await blocks.finalize(conn, cursor, target)
             await self.evidence.keep(conn, late)
             count = await self._book(conn, cursor.finalized_number, target.number)
             self.failpoints.hit("watcher.before_finalize_commit")
@@ -82,7 +83,10 @@ class Finalizer:
 
     async def newest_final(self, head: Header, previous: int = -1) -> int:
         """The newest final height by the network's policy, as a quorum says; at least `previous`."""
-        policy = self.network.finality
+        return await self.newest(self.network.finality, head, previous)
+
+    async def newest(self, policy: FinalityPolicy, head: Header, previous: int = -1) -> int:
+        """The newest height that `policy` reaches, as a quorum says; at least `previous`."""
         newest, tags = head.number, Tags()
         if policy.kind != "depth":
             said = await self._tagged(policy.kind)
@@ -90,6 +94,22 @@ class Finalizer:
         elif self.rpc.quorum > 1:  # one node alone may say that any depth is reached
             newest = min(newest, await heads.attested(self.rpc, "latest"))
         return finality.finalized_number(policy, newest, tags, previous)
+
+    async def proven(self, cursor: Cursor) -> int:
+        """The newest block up to which all are read and proven."""
+        async with self.db.read() as conn:
+            unproven = await blocks.unproven(conn, cursor.chain_id, 1)
+        return unproven[0].ref.number - 1 if unproven else cursor.last_number
+
+    async def agreed(self, cursor: Cursor, number: int, head: Header, *, settled: bool) -> BlockRef | None:
+        """Our block at a height, where a quorum of nodes has the same one; else None."""
+        if number == head.number and self.rpc.quorum == 1:
+            theirs: Header | None = head
+        else:
+            [theirs] = await heads.agreed_by_numbers(self.rpc, [number], settled=settled)
+        async with self.db.read() as conn:
+            ours = await blocks.canonical_at(conn, cursor.chain_id, number)
+        return ours if theirs is not None and ours is not None and theirs.hash == ours.hash else None
 
     async def _tagged(self, tag: str) -> int | None:
         """What a quorum has under a tag; None where nodes know no block by that name, or none yet."""
@@ -101,30 +121,21 @@ class Finalizer:
             self.counters["finality_tag_unknown"] += 1
             return None
 
-    async def _target(self, cursor: Cursor, head: Header, lease: Lease) -> Header | None:
+    async def _target(self, cursor: Cursor, head: Header, lease: Lease) -> BlockRef | None:
         """The block to finalize up to: read and proven, and the same one at a quorum of nodes.
 
         Raises: FinalBlockDisputed, latched, when nodes differ about a block that the policy calls final.
         """
         newest = await self.newest_final(head, cursor.finalized_number)
-        async with self.db.read() as conn:
-            unproven = await blocks.unproven(conn, cursor.chain_id, 1)
-        read = unproven[0].ref.number - 1 if unproven else cursor.last_number
-        number = min(newest, read)
+        number = min(newest, await self.proven(cursor))
         if number <= cursor.finalized_number:
             return None
-        if number == head.number and self.rpc.quorum == 1:
-            theirs: Header | None = head
-        else:
-            try:
-                [theirs] = await heads.agreed_by_numbers(self.rpc, [number], settled=True)
-            except NodesContradict:
-                disputed = finality.FinalBlockDisputed(number=number)
-                await self.halts.latch(cursor, disputed, lease, disputed=number)
-                raise disputed from None
-        async with self.db.read() as conn:
-            ours = await blocks.canonical_at(conn, cursor.chain_id, number)
-        return theirs if theirs is not None and ours is not None and theirs.hash == ours.hash else None
+        try:
+            return await self.agreed(cursor, number, head, settled=True)
+        except NodesContradict:
+            disputed = finality.FinalBlockDisputed(number=number)
+            await self.halts.latch(cursor, disputed, lease, disputed=number)
+            raise disputed from None
 
     async def _book(self, conn: Connection, after: int, upto: int) -> int:
         """Money comes in before it moves among our addresses, so that no class of custody is overdrawn."""

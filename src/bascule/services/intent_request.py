@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from bascule.domain.chain import caip2
+from bascule.domain.early import EarlyPolicy, read_level, spell
 from bascule.domain.errors import Rejected
 from bascule.domain.money import Money, parse_amount
 from bascule.services.intent_view import Catalog
@@ -32,7 +33,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class IntentRequest:
-    """The parameters as they came, of the right types; expires_at and closes_at are unix seconds."""
+    """The parameters as they came, of the right types; expires_at and closes_at are unix seconds.
+
+    finality: the level at which it succeeds; None: as the account's tiers say.
+    """
 
     amount: object
     currency: str
@@ -43,6 +47,7 @@ class IntentRequest:
     underpay_tolerance_abs: object = "0.00"
     late: Literal["accept", "hold"] = "accept"
     overpay: Literal["hold", "keep"] = "hold"
+    finality: str | None = None
     client_reference_id: str | None = None
     description: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +79,13 @@ def read_terms(request: IntentRequest, now: datetime) -> Terms:
             "parameter_invalid", f"From expires_at to {GRACE_MAX.days} days after it.", param="closes_at"
         )
     return Terms(due, _tolerance(request, due), expires_at, closes_at)
+
+
+def level(request: IntentRequest, terms: Terms, policy: EarlyPolicy) -> str:
+    """The level at which the intent succeeds, as it is stored. Raises: Rejected."""
+    param = "policy.finality"
+    asked = None if request.finality is None else read_level(request.finality, param)
+    return spell(policy.level(terms.due.units, asked, param))
 
 
 def _moment(seconds: int | None, otherwise: datetime, param: str) -> datetime:

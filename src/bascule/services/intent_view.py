@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bascule.domain.chain import Hash, caip2, checksum, hex32
+from bascule.domain.early import on_network, read_level
 from bascule.domain.errors import NotFound
 from bascule.domain.finality import confirmations_required
 from bascule.domain.money import SCALE, display_units
@@ -101,7 +102,7 @@ def _intent(
             "underpay_tolerance_abs": _display(row.underpay_tolerance_abs),
             "late": row.late_policy,
             "overpay": row.overpay_policy,
-            "finality": "network",
+            "finality": row.finality,
         },
         "client_reference_id": row.client_reference_id,
         "description": row.description,
@@ -120,6 +121,7 @@ def _intent(
         "created": int(row.created_at.timestamp()),
         "canceled_at": None if row.canceled_at is None else int(row.canceled_at.timestamp()),
         "succeeded_at": None if row.succeeded_at is None else int(row.succeeded_at.timestamp()),
+        "succeeded_by": row.succeeded_by,
         "version": row.version,
     }
 
@@ -129,13 +131,15 @@ def _next_action(
 ) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     payable = {token.chain_id for token in accepted}
+    level = read_level(row.finality, "finality")
     for address in (each for each in addresses if each.chain_id in payable):
         network = known.networks[address.chain_id]
+        decides = on_network(level, network.finality)
         shown[caip2(address.chain_id)] = {
             "address": checksum(address.address),
             "network_name": network.name,
-            "finality": network.finality.kind,
-            "confirmations_required": confirmations_required(network.finality),
+            "finality": decides.kind,
+            "confirmations_required": confirmations_required(decides),
             "supported_tokens": [
                 _payable(row, token, address) for token in accepted if token.chain_id == address.chain_id
             ],

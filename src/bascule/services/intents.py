@@ -17,11 +17,11 @@ from bascule.domain.errors import NotFound
 from bascule.domain.ids import Prefix
 from bascule.domain.payment_intent import PAYMENT_INTENT, Flag, IntentEvent
 from bascule.domain.webhook import EventType
-from bascule.services.intent_request import IntentRequest, Terms, accepted_tokens, read_terms
+from bascule.services.intent_request import IntentRequest, Terms, accepted_tokens, level, read_terms
 from bascule.services.intent_view import Catalog, catalog, describe, describe_rows
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, Entropy, new_id
-from bascule.storage import payment_intents
+from bascule.storage import early_policies, payment_intents
 from bascule.storage.database import Connection
 from bascule.storage.payment_intents import IntentRow, NewIntent
 
@@ -54,8 +54,10 @@ class Intents:
         known = await catalog(conn)
         terms = read_terms(request, now)
         accepted = accepted_tokens(request, terms, known, livemode=livemode)
+        finality = level(request, terms, await early_policies.current(conn, account_id))
+        token_ids = [token.id for token in accepted]
         row = await payment_intents.insert(
-            conn, self._new(account_id, livemode, request, terms, [token.id for token in accepted], now)
+            conn, self._new(account_id, livemode, request, terms, token_ids, finality, now)
         )
         await self._bind_addresses(conn, row, known, {token.chain_id for token in accepted})
         return await self._tell(conn, row.id, EventType.INTENT_CREATED, None, context)
@@ -140,6 +142,7 @@ class Intents:
         request: IntentRequest,
         terms: Terms,
         token_ids: list[str],
+        finality: str,
         now: datetime,
     ) -> NewIntent:
         id = new_id(Prefix.PAYMENT_INTENT, self.clock, self.entropy)
@@ -154,6 +157,7 @@ class Intents:
             underpay_tolerance_abs=terms.tolerance_abs,
             late_policy=request.late,
             overpay_policy=request.overpay,
+            finality=finality,
             expires_at=terms.expires_at,
             closes_at=terms.closes_at,
             client_reference_id=request.client_reference_id,

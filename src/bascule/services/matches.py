@@ -9,6 +9,7 @@ from typing import Any
 
 from bascule.domain import matching
 from bascule.domain.application import APPLICATION, ApplicationEvent, ApplicationState, Reason
+from bascule.domain.early import FINAL, spell
 from bascule.domain.matching import Decision, Fixed, Seen, Verdict
 from bascule.domain.money import Money
 from bascule.domain.payment_intent import Flag, IntentEvent, IntentState, IntentTerms
@@ -21,7 +22,11 @@ _EVENT_OF_STEP = {
     IntentEvent.UNCOVER: EventType.INTENT_REQUIRES_ACTION,
     IntentEvent.SETTLE: EventType.INTENT_SUCCEEDED,
 }
-_EVENT_OF_FLAG = {Flag.OVERPAID: EventType.INTENT_OVERPAID, Flag.HELD: EventType.INTENT_HELD}
+_EVENT_OF_FLAG = {
+    Flag.OVERPAID: EventType.INTENT_OVERPAID,
+    Flag.REVERSED: EventType.INTENT_REVERSED,
+    Flag.HELD: EventType.INTENT_HELD,
+}
 Moves = dict[str, tuple[Fixed, Decision]]
 
 
@@ -46,7 +51,8 @@ def match(
     """Decides anew. decided: at least the earlier decisions about `seen`; tokens: all there are, by id."""
     fixed = {s.deposit_id: decided[s.deposit_id] for s in seen if s.deposit_id in decided}
     flags = frozenset(Flag(flag) for flag in intent.flags)
-    verdict = matching.decide(terms_of(intent, tokens), intent.state, seen, fixed, flags=flags)
+    early = intent.succeeded_by not in (None, spell(FINAL))
+    verdict = matching.decide(terms_of(intent, tokens), intent.state, seen, fixed, flags=flags, early=early)
     new = {k: decision for k, decision in verdict.decisions.items() if k not in fixed}
     return Match(intent, seen, verdict, new, _moves(fixed, verdict))
 
@@ -81,6 +87,7 @@ def change(found: Match) -> IntentChange | None:
         received=verdict.received,
         confirmed=verdict.confirmed,
         flags=flags,
+        by=intent.finality if verdict.early else spell(FINAL),
         growth=growth,
     )
 

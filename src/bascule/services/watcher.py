@@ -17,6 +17,7 @@ from bascule.chain.heads import Header
 from bascule.domain.chain import BlockRef
 from bascule.services.arrivals import Arrivals
 from bascule.services.disagreements import Disagreements
+from bascule.services.early import Early
 from bascule.services.evidence import Evidence
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.finalizer import Finalizer
@@ -87,6 +88,7 @@ class Watcher:
         self._finalizer = Finalizer(
             db, rpc, network, clock, self._arrivals, self._halts, evidence, failpoints, self.counters
         )
+        self._early = Early(db, rpc, self._finalizer, clock, outbox, failpoints, self.counters)
 
     async def run_once(self) -> int:
         """One step towards the head, then finality: how many blocks and deposits moved; 0 at the head.
@@ -114,7 +116,8 @@ class Watcher:
             _log.warning("a node's answer contradicts its header", chain_id=cursor.chain_id, why=str(error))
             raise
         done += await self._prove(lease)
-        return done + await self._finalizer.promote(await self._cursor(), head, lease)
+        done += await self._finalizer.promote(await self._cursor(), head, lease)
+        return done + await self._early.settle(await self._cursor(), head, lease)
 
     async def _prove(self, lease: Lease) -> int:
         """As much as a range brings, so that proof keeps up with reading; how many blocks."""

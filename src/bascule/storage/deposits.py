@@ -1,6 +1,6 @@
 """Deposits: money that came to us, each the same one however often its transaction is mined anew."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -136,6 +136,23 @@ async def mark_flushed(conn: Connection, chain_id: ChainId, after: int, upto: in
     return await _sql.run(conn, "mark_flushed", chain_id=chain_id, after=after, upto=upto)
 
 
+async def waiting_levels(conn: Connection, chain_id: ChainId) -> list[str]:
+    """The levels below final at which covered intents wait for money on a chain, as `early.spell` writes."""
+    return [row["finality"] for row in await _sql.all(conn, "waiting_levels", chain_id=chain_id)]
+
+
+async def rely_on(conn: Connection, chain_id: ChainId, heights: Mapping[str, int]) -> dict[str, str]:
+    """Lets deposits count before they are final; their intents by deposit id. heights: by level."""
+    rows = await _sql.all(
+        conn,
+        "rely_on",
+        chain_id=chain_id,
+        levels=list(heights),
+        numbers=list(heights.values()),
+    )
+    return {row["id"]: row["intent_id"] for row in rows}
+
+
 async def grow_versions(conn: Connection, ids: Sequence[str]) -> None:
     """Marks deposits as changed whose application was decided anew."""
     if ids:
@@ -184,6 +201,7 @@ def _seen(row: Row) -> Seen:
         dust=int(row["dust"]),
         minimum=int(row["minimum"]),
         other_mode=row["other_mode"],
+        early=row["early"],
     )
 
 

@@ -25,7 +25,7 @@ UPDATE deposits d
 
 -- name: advance_orphan
 -- Deposits above a height, whose blocks left the canonical chain.
-UPDATE deposits SET state = 'orphaned', version = version + 1
+UPDATE deposits SET state = 'orphaned', early = NULL, version = version + 1
  WHERE chain_id = %(chain_id)s AND block_number > %(number)s AND state = 'detected'
 RETURNING id;
 
@@ -50,6 +50,26 @@ UPDATE deposits d SET flushed_block = m.block_number
    AND d.state = 'finalized' AND d.flushed_block IS NULL
    AND (d.block_number, d.log_index) < (m.block_number, m.log_index);
 
+-- name: waiting_levels
+-- The levels below final at which covered intents wait for deposits of a chain.
+SELECT DISTINCT i.finality
+  FROM payment_intents i
+  JOIN deposit_addresses a ON a.intent_id = i.id AND a.chain_id = %(chain_id)s
+  JOIN deposits d ON d.chain_id = a.chain_id AND d.dst = a.address AND d.state = 'detected' AND d.early IS NULL
+  JOIN applications p ON p.deposit_id = d.id AND p.state = 'applied'
+ WHERE i.state = 'processing' AND i.finality <> 'finalized';
+
+-- name: rely_on
+-- Deposits that are as certain now as their intents' merchants asked, and count for them before they are final.
+UPDATE deposits d SET early = i.finality
+  FROM unnest(%(levels)s::text[], %(numbers)s::bigint[]) AS n (level, number)
+  JOIN payment_intents i ON i.finality = n.level AND i.state = 'processing'
+  JOIN deposit_addresses a ON a.intent_id = i.id AND a.chain_id = %(chain_id)s
+ WHERE d.chain_id = a.chain_id AND d.dst = a.address AND d.state = 'detected' AND d.early IS NULL
+   AND d.block_number <= n.number
+   AND EXISTS (SELECT FROM applications p WHERE p.deposit_id = d.id AND p.state = 'applied')
+RETURNING d.id, i.id AS intent_id;
+
 -- name: grow_versions
 -- Deposits that are shown otherwise than before, though their own state did not move.
 UPDATE deposits SET version = version + 1 WHERE id = ANY(%(ids)s::text[]);
@@ -69,7 +89,7 @@ SELECT d.id, d.account_id, d.livemode, d.kind, a.intent_id, coalesce(k.accepted,
 SELECT a.intent_id, d.id, d.chain_id, d.token, d.amount,
        CASE WHEN k.accepted OR p.state = 'applied' THEN k.decimals END AS decimals, d.block_time, d.block_number,
        d.log_index, d.state, coalesce(k.dust, 0) AS dust, coalesce(k.minimum, 0) AS minimum,
-       i.livemode <> w.livemode AS other_mode,
+       i.livemode <> w.livemode AS other_mode, d.early IS NOT NULL AS early,
        p.state AS application_state, p.reason, p.amount_applied
   FROM deposits d
   JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst

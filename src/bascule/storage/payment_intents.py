@@ -19,7 +19,10 @@ _Q = Queries("payment_intents")
 
 @dataclass(frozen=True, slots=True)
 class NewIntent:
-    """What an intent is made of. due, underpay_tolerance_abs: 10^-18 of the currency."""
+    """What an intent is made of. due, underpay_tolerance_abs: 10^-18 of the currency.
+
+    finality: the level at which it succeeds, as `early.spell` writes it.
+    """
 
     id: str
     account_id: str
@@ -31,6 +34,7 @@ class NewIntent:
     underpay_tolerance_abs: int
     late_policy: Literal["accept", "hold"]
     overpay_policy: Literal["hold", "keep"]
+    finality: str
     expires_at: datetime
     closes_at: datetime
     client_reference_id: str | None
@@ -42,7 +46,10 @@ class NewIntent:
 
 @dataclass(frozen=True, slots=True)
 class IntentRow:
-    """An intent as stored. due, received, confirmed, underpay_tolerance_abs: 10^-18 of the currency."""
+    """An intent as stored. due, received, confirmed, underpay_tolerance_abs: 10^-18 of the currency.
+
+    finality: the level at which it succeeds; succeeded_by: the one at which it did.
+    """
 
     id: str
     account_id: str
@@ -58,6 +65,7 @@ class IntentRow:
     underpay_tolerance_abs: int
     late_policy: Literal["accept", "hold"]
     overpay_policy: Literal["hold", "keep"]
+    finality: str
     expires_at: datetime
     closes_at: datetime
     client_reference_id: str | None
@@ -68,6 +76,7 @@ class IntentRow:
     created_at: datetime
     canceled_at: datetime | None
     succeeded_at: datetime | None
+    succeeded_by: str | None
     version: int
 
 
@@ -75,7 +84,8 @@ class IntentRow:
 class IntentChange:
     """What deposits make of an intent. before: its state as read; received, confirmed: 10^-18 units.
 
-    growth: by how much the version grows, one for each step and one for new totals.
+    by: the level at which it succeeds, where it does; growth: by how much the version grows, one for each
+    step and one for new totals.
     """
 
     id: str
@@ -84,6 +94,7 @@ class IntentChange:
     received: int
     confirmed: int
     flags: Collection[str]
+    by: str
     growth: int
 
 
@@ -160,6 +171,7 @@ async def advance_matched(
         received=numbers(change.received for change in changes),
         confirmed=numbers(change.confirmed for change in changes),
         flags=texts(",".join(sorted(change.flags)) for change in changes),
+        bys=texts(change.by for change in changes),
         growths=numbers(change.growth for change in changes),
     )
     if len(rows) != len(changes):

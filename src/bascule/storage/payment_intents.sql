@@ -3,10 +3,10 @@
 -- name: insert
 -- A new intent in its first state.
 INSERT INTO payment_intents (id, account_id, livemode, currency, due, accepted_tokens, underpay_tolerance_bps,
-    underpay_tolerance_abs, late_policy, overpay_policy, expires_at, closes_at, client_reference_id, description,
+    underpay_tolerance_abs, late_policy, overpay_policy, finality, expires_at, closes_at, client_reference_id, description,
     metadata, client_secret, created_at)
 VALUES (%(id)s, %(account_id)s, %(livemode)s, %(currency)s, %(due)s, %(accepted_tokens)s,
-    %(underpay_tolerance_bps)s, %(underpay_tolerance_abs)s, %(late_policy)s, %(overpay_policy)s, %(expires_at)s,
+    %(underpay_tolerance_bps)s, %(underpay_tolerance_abs)s, %(late_policy)s, %(overpay_policy)s, %(finality)s, %(expires_at)s,
     %(closes_at)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(client_secret)s, %(created_at)s)
 RETURNING *;
 
@@ -33,10 +33,12 @@ UPDATE payment_intents i
    SET received = n.received, confirmed = n.confirmed, flags = string_to_array(n.flags, ','), state = n.state,
        succeeded_at = CASE WHEN n.state = 'succeeded' AND n.before <> 'succeeded' THEN %(at)s::timestamptz
                            ELSE i.succeeded_at END,
+       succeeded_by = CASE WHEN n.state = 'succeeded' AND n.before <> 'succeeded' THEN n.by ELSE i.succeeded_by END,
        version = i.version + n.growth
   FROM unnest(%(ids)s::text[], %(befores)s::text[], %(states)s::text[], %(received)s::numeric[],
-              %(confirmed)s::numeric[], %(flags)s::text[], %(growths)s::integer[])
-       AS n (id, before, state, received, confirmed, flags, growth)
+              %(confirmed)s::numeric[], %(flags)s::text[], %(bys)s::text[],
+              %(growths)s::integer[])
+       AS n (id, before, state, received, confirmed, flags, by, growth)
  WHERE i.id = n.id AND i.state = n.before
 RETURNING i.*;
 

@@ -70,7 +70,7 @@ async def test_everything_given_comes_back_as_given(client: httpx.AsyncClient, s
     assert (read["expires_at"], read["closes_at"]) == (now + EXPIRES, now + 60)
     assert read["policy"] == {
         "underpay_tolerance_bps": 50, "underpay_tolerance_abs": "0.100000", "late": "hold", "overpay": "keep",
-        "finality": "network",
+        "finality": "finalized",
     }  # fmt: skip
     assert (read["description"], read["metadata"], read["client_reference_id"]) == (
         "Two lamps", {"order": "1"}, "order-1",

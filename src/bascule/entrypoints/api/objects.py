@@ -38,7 +38,7 @@ class SupportedToken(Shape):
 
 
 class DepositInstructions(Shape):
-    """Where to send on one network. confirmations_required: null where the network's finality tag decides."""
+    """Where to send on one network. confirmations_required: null where a tag of the network decides."""
 
     address: AddressOut
     network_name: str
@@ -67,7 +67,7 @@ class IntentPolicy(Shape):
     underpay_tolerance_abs: Decimal6
     late: Literal["accept", "hold"]
     overpay: Literal["hold", "keep"]
-    finality: Literal["network"]
+    finality: str = Field(description="At which level it succeeds: depth:N, safe or finalized.")
 
 
 class IntentTransaction(Shape):
@@ -209,6 +209,9 @@ class PaymentIntent(Shape):
     created: Seconds
     canceled_at: Seconds | None
     succeeded_at: Seconds | None
+    succeeded_by: str | None = Field(
+        description="At which level it succeeded. Anything but finalized: its money was not booked yet."
+    )
     version: int
 
 

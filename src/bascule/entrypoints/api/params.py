@@ -108,6 +108,16 @@ class AcceptedParams(Params):
     token: Text200 | None = None
 
 
+FinalityLevel = Annotated[
+    str,
+    Field(
+        pattern=r"^(depth:(0|[1-9][0-9]{0,3})|safe|finalized)$",
+        description="How certain money must be before the intent succeeds: depth:N, safe or finalized. "
+        "Earlier than finalized only as far as the operator allows the account; else as its tiers say.",
+    ),
+]
+
+
 class PolicyParams(Params):
     """How an intent treats money that is not exactly what was asked for."""
 
@@ -115,6 +125,7 @@ class PolicyParams(Params):
     underpay_tolerance_abs: Amount = "0.00"
     late: Literal["accept", "hold"] = "accept"
     overpay: Literal["hold", "keep"] = "hold"
+    finality: FinalityLevel | None = None
 
 
 class PaymentIntentCreate(Params):

@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
     app.command()(migrate)
     groups: tuple[tuple[str, str, dict[str, Callable[..., None]]], ...] = (
-        ("merchants", "Merchants.", {"create": create_merchant, "list": list_accounts}),
+        ("merchants", "Merchants.", {"create": create_merchant, "list": list_accounts, "early": allow_early}),
         (
             "keys",
             "API keys.",
@@ -84,6 +84,30 @@ def list_accounts(as_json: AsJson = False) -> None:
             return await overview.accounts(conn)
 
     rows(asyncio.run(work()), as_json=as_json)
+
+
+def allow_early(
+    account: Annotated[str, typer.Argument(help="The merchant, acct_….")],
+    most: Annotated[
+        str | None, typer.Option(help="The largest amount that may succeed before it is final; 0.00: none.")
+    ] = None,
+    tier: Annotated[
+        list[str] | None,
+        typer.Option(help="AMOUNT=LEVEL (depth:N or safe) for intents that name none; again for more."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How early a merchant's intents may succeed; without options, what is allowed now."""
+    from bascule.entrypoints.allowing import allow, allowed
+
+    if most is None and tier:
+        raise typer.BadParameter("tiers need the largest amount beside them", param_hint="--most")
+    settings = loaded_settings()
+    if most is None:
+        shown = asyncio.run(allowed(settings, account))
+    else:
+        shown = asyncio.run(allow(settings, account, most, tier or []))
+    rows([shown], as_json=as_json)
 
 
 def create_key(
