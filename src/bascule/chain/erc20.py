@@ -14,6 +14,7 @@ TRANSFER = keccak(b"Transfer(address,address,uint256)")
 _BALANCE_OF = keccak(b"balanceOf(address)")[:4]
 _TRANSFER = keccak(b"transfer(address,uint256)")[:4]
 _PADDING = bytes(12)
+_ZERO = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,9 @@ def _why_ignored(log: Log) -> str | None:
         return "other_event"
     if len(log.topics) != 3 or len(log.data) != 32:
         return "not_erc20"
-    if log.topics[1][:12] != _PADDING or log.topics[2][:12] != _PADDING:
+    if not (log.topics[1].startswith(_PADDING) and log.topics[2].startswith(_PADDING)):
         return "malformed"
-    return None if any(log.data) else "zero_value"
+    return "zero_value" if log.data == _ZERO else None
 
 
 def transfer_calldata(to: Address, amount: int) -> bytes:

@@ -110,21 +110,23 @@ def whole(header: Header, answer: Sequence[_Log], outside: Hash | None = None) -
 
     outside: transaction whose logs stand neither in the bloom nor in the result (`Family.pseudo_receipt`).
     """
-    logs = sorted((_log(header, raw) for raw in answer), key=lambda log: log.index)
+    known: dict[str, bytes] = {}
+    logs = sorted((_log(header, raw, known) for raw in answer), key=lambda log: log.index)
     logs = [log for log in logs if log.tx_hash != outside]
     where = f"block {header.number} 0x{header.hash.hex()}"
     if [log.index for log in logs] != list(range(len(logs))):
         raise IncompleteAnswer(f"{METHOD}: {where}: log indexes are not 0..{len(logs) - 1} without holes")
-    items = (item for log in logs for item in (log.address, *log.topics))
+    items = {item for log in logs for item in (log.address, *log.topics)}
     if header.bloom is not None and bloom_of(items) != header.bloom:
         raise IncompleteAnswer(f"{METHOD}: {where}: {len(logs)} logs do not add up to the header's bloom")
     return logs
 
 
-def _log(header: Header, raw: _Log) -> Log:
+def _log(header: Header, raw: _Log, known: dict[str, bytes]) -> Log:
+    """One log of the block. known: bytes by their spelling, as most of them come again."""
     if raw.removed:
         raise WrongShape(method=METHOD, why=f"a removed log in block {header.number}")
-    if data(raw.blockHash, 32, method=METHOD) != header.hash:
+    if _sized(raw.blockHash, 32, known) != header.hash:
         raise WrongShape(method=METHOD, why=f"a log of another block than 0x{header.hash.hex()}")
     if number(raw.blockNumber, method=METHOD) != header.number:
         raise WrongShape(method=METHOD, why=f"a log of another height than {header.number}")
@@ -132,8 +134,16 @@ def _log(header: Header, raw: _Log) -> Log:
         raise WrongShape(method=METHOD, why="a log of more than four topics")
     return Log(
         index=number(raw.logIndex, method=METHOD),
-        tx_hash=Hash(data(raw.transactionHash, 32, method=METHOD)),
-        address=Address(data(raw.address, 20, method=METHOD)),
-        topics=tuple(data(topic, 32, method=METHOD) for topic in raw.topics),
+        tx_hash=Hash(_sized(raw.transactionHash, 32, known)),
+        address=Address(_sized(raw.address, 20, known)),
+        topics=tuple([_sized(topic, 32, known) for topic in raw.topics]),
         data=data(raw.data, method=METHOD),
     )
+
+
+def _sized(text: str, size: int, known: dict[str, bytes]) -> bytes:
+    """The bytes in 0x data, exactly `size` of them. Raises: WrongShape."""
+    found = known.get(text)
+    if found is None or len(found) != size:
+        found = known[text] = data(text, size, method=METHOD)
+    return found
