@@ -35,20 +35,24 @@ FIRST_SPAN = 32  # blocks
 class Span:
     """How many blocks a question about a range is for: fewer where they hold much, or where it was too much.
 
-    logs: how many an answer should hold; most: blocks, whatever they hold.
+    logs: how many an answer should hold; most: blocks, whatever they hold; ceiling: blocks that a node may
+    still answer. It falls with a refusal and rises slowly, so that a node's limit is run into seldom.
     """
 
     blocks: int = FIRST_SPAN
     logs: int = 5_000
     most: int = 512
+    ceiling: int = 512
 
     def answered(self, blocks: int, logs: int) -> None:
         """So many blocks held so many logs: the next range is for `logs` of them, at most doubled."""
+        self.ceiling = min(self.most, self.ceiling + 1 + self.ceiling // 32)
         fitting = self.most if not logs else blocks * self.logs // logs
-        self.blocks = max(1, min(self.most, 2 * self.blocks, fitting))
+        self.blocks = max(1, min(self.ceiling, 2 * self.blocks, fitting))
 
     def refused(self, blocks: int) -> None:
         """So many blocks were too much."""
+        self.ceiling = max(1, min(self.ceiling, blocks * 3 // 4))
         self.blocks = max(1, min(self.blocks, blocks // 2))
 
 

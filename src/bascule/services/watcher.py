@@ -80,7 +80,7 @@ class Watcher:
         self._openings = Openings(db, rpc, network, clock, entropy)
         self._halts = Halts(db, rpc, network, outbox, failpoints)
         self._reorgs = Reorgs(db, rpc, self._arrivals, self._halts, failpoints, self.counters)
-        span = Span(blocks=min(FIRST_SPAN, blocks_per_range), most=blocks_per_range)
+        span = Span(min(FIRST_SPAN, blocks_per_range), most=blocks_per_range, ceiling=blocks_per_range)
         self._reader = Reader(rpc, network.chain_id, self.counters, span=span)
         self._ranges = Ranges(rpc, self._reader)
         evidence = Evidence(db, rpc, network.chain_id, clock)

@@ -54,3 +54,15 @@ def test_small_matching_benchmark_leaves_sound_books(capsys: pytest.CaptureFixtu
     assert bounds["transfer from block to books: matched, told, final, told, booked"] == 500
     assert bounds["address set: the index it is looked up in"] == 300
     assert all(figure["median"] > 0 for figure in result["figures"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["watcher", "tip"])
+def test_small_benchmarks_of_the_watcher_run_and_find_every_transfer(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["bench", name, "--scale", "0.02", "--runs", "1", "--json"]) == 0
+
+    figures = json.loads(capsys.readouterr().out)["figures"]
+    assert figures
+    assert all(figure["median"] > 0 for figure in figures)
