@@ -44,7 +44,7 @@ async def test_signature_and_refusal_cross_the_socket_unchanged(desk: Desk, path
             await client.sign(desk.pay(desk.item(0, by=(1,)), desk.item(1), nonce=1))
 
     assert signed == await desk.signer().sign(desk.pay())
-    assert [(item.payout_id, item.code) for item in refused.value.items] == [("po_0", "approvals_missing")]
+    assert [(item.name, item.code) for item in refused.value.items] == [("po_0", "approvals_missing")]
 
 
 async def test_socket_is_open_to_its_user_alone(path: Path) -> None:

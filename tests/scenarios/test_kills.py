@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bascule.services.failpoints import BOUNDARIES
-from tests.support.kill_scenes import EVERYDAY, SELDOM, WATCHER_ALONE, WHOLE_PROCESSES, Killed
+from tests.support.kill_scenes import EVERYDAY, SELDOM, SWEEPING, WATCHER_ALONE, WHOLE_PROCESSES, Killed
 from tests.support.kill_world import World, kill_world
 from tests.support.money_out import OpenAs
 
@@ -51,6 +51,11 @@ async def test_worker_killed_in_everyday_business_loses_and_repeats_nothing(
 async def test_worker_killed_where_it_seldom_is_loses_and_repeats_nothing(
     world: World, killed: Killed
 ) -> None:
+    await require_survived(world, killed)
+
+
+@pytest.mark.parametrize("killed", SWEEPING, ids=lambda killed: killed.boundaries[0])
+async def test_killed_sweeper_flushes_once_and_loses_nothing(world: World, killed: Killed) -> None:
     await require_survived(world, killed)
 
 

@@ -212,7 +212,7 @@ async def test_item_that_may_not_be_paid_is_named(desk: Desk, changes: dict[str,
     refused = await refusal(desk, desk.pay(desk.item(0), desk.item(1, **changes), desk.item(2)))
 
     assert refused.code == "items_refused"
-    assert [(item.payout_id, item.code) for item in refused.items] == [("po_1", code)]
+    assert [(item.name, item.code) for item in refused.items] == [("po_1", code)]
     assert (await desk.count("slots"), await desk.count("items")) == (0, 0)
 
 
@@ -270,7 +270,7 @@ async def test_daily_limit_counts_each_payout_once_and_ages(desk: Desk) -> None:
     await signer.sign(desk.pay(desk.item(0, amount=1_000), nonce=1))  # again after a revert: no new money
 
     refused = await refusal(desk, desk.pay(desk.item(2, amount=501), desk.item(3, amount=500), nonce=2))
-    assert [(item.payout_id, item.code) for item in refused.items] == [("po_2", "day_limit_exceeded")]
+    assert [(item.name, item.code) for item in refused.items] == [("po_2", "day_limit_exceeded")]
 
     desk.clock.advance(timedelta(hours=24, seconds=1))
     await signer.sign(desk.pay(desk.item(2, amount=501), nonce=2))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,17 @@ from bascule.services.flush_planner import FlushPlanner, FlushSettings
 from bascule.services.intents import IntentRequest, Intents
 from bascule.services.reconciler import Reconciler
 from bascule.services.seams import SystemEntropy
-from bascule.storage import accounts, addresses, lanes, networks
+from bascule.services.submitter import Submitter
+from bascule.storage import accounts, addresses, lanes, networks, signer_flush_limits, signer_wallets
 from bascule.storage.database import Database
+from bascule.storage.signer_flush_limits import FlushLimits
 from tests.support.chain import calldata
 from tests.support.money_in import deposit_address
-from tests.support.money_out import OpenAs, Treasury, treasury
+from tests.support.money_out import SEED, OpenAs, Treasury, treasury
 
 SWEEPER, COLLECTOR, NEXT_COLLECTOR, CUSTOMER = 5, 6, 7, 8
 MINTED = 10**12
-SEED = bytes(range(32))
+LIMITS = FlushLimits(max_fee_per_gas=1_000 * 10**9, max_gas=16_000_000, max_addresses=100)
 EAGER = FlushSettings(min_amount=Decimal(0), min_total=Decimal(0))
 
 
@@ -91,6 +92,16 @@ class Sweep:
             failpoints,
         )
 
+    async def sweeper(self, **options: Any) -> Submitter:
+        """A fresh submitter process of the sweeper's lane."""
+        return await self.stage.submitter(lane=LANE, **options)
+
+    async def request(self, *amounts: str) -> list[str]:
+        """Final payments, and a request that takes them all."""
+        paid = await self.paid(*amounts)
+        assert await self.planner().run_once() == 1
+        return paid
+
     def _rpc(self) -> Rpc:
         guard = self.workers_db.refuse_open_transaction
         return Rpc(self.stage.node.url, session=self.stage.session, guard=guard, family=ETHEREUM)
@@ -113,6 +124,13 @@ class Sweep:
             ),
         )
         assert receipt["status"] == "0x1"
+
+    async def send_as_customer(self, signature: str, args: list[Any], *, tip: int) -> None:
+        """A stranger's call of the factory, offered to the chain at a tip of so many wei per gas."""
+        await self.stage.node.send(
+            self.stage.node.accounts[CUSTOMER], to=self.factory, data=calldata(signature, args),
+            maxFeePerGas=20 * 10**9, maxPriorityFeePerGas=tip,
+        )  # fmt: skip
 
     async def owner_of_factory(self, signature: str, *args: Any) -> None:
         receipt = await self.stage.node.transact(
@@ -170,6 +188,10 @@ async def add_sweeper(stage: Treasury) -> str:
         await addresses.add_own(conn, chain_id, parse_address(collector.address), "collector")
         await addresses.add_own(conn, chain_id, parse_address(sweeper.address), "wallet")
         await lanes.add_wallet(conn, chain_id, parse_address(sweeper.address), name=LANE)
+        await signer_wallets.add(conn, chain_id, parse_address(sweeper.address), role="sweeper")
+        await signer_flush_limits.set(
+            conn, chain_id, factory=parse_address(factory), token=Address(stage.token.contract), limits=LIMITS
+        )
     return factory
 
 
@@ -185,8 +207,3 @@ async def sweep(open_as: OpenAs, folder: Path) -> AsyncIterator[Sweep]:
         await stage.issuer("mint(address,uint256)", stage.node.accounts[CUSTOMER].address, MINTED)
         await stage.follow(4)
         yield Sweep(stage, await open_as("worker"), factory, "acct_merchant")
-
-
-def age(sweep: Sweep, by: timedelta) -> None:
-    """Time goes by, for the chain too."""
-    sweep.stage.clock.advance(by)

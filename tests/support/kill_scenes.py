@@ -142,7 +142,7 @@ async def unpaid(w: World) -> None:
 
 
 async def flushed(w: World) -> None:
-    """What a customer paid is to go to the collector."""
+    """What customers paid goes to the collector."""
     intent = await w.intent()
     await w.pay(intent)
     await w.stage.node.dev.mine()
@@ -150,6 +150,14 @@ async def flushed(w: World) -> None:
     await w.rest()
     await w.work_at("planner", 3)
     await w.rest()
+    left = "SELECT id FROM deposits WHERE kind = 'payment' AND state = 'finalized' AND flushed_block IS NULL"
+    assert await w.stage.rows(left) == [], "what is final was flushed"
+    ends: LiteralString = (
+        "SELECT (SELECT count(*) FROM slots WHERE kind = 'service') - (SELECT count(*) FROM flushes),"
+        " (SELECT count(*) FROM flushes WHERE state <> 'done'),"
+        " (SELECT count(*) FROM flush_items WHERE outcome <> 'flushed')"
+    )
+    assert await w.stage.rows(ends) == [(0, 0, 0)], "each request had one nonce and moved its money"
     await w.require(None, intent)
 
 
@@ -230,6 +238,20 @@ SELDOM = (
     Killed(unpaid, ("expirer.expire", "expirer.close")),
     Killed(gas_left_over, ("submitter.gas",)),
     Killed(flushed, ("planner.request",)),
+)
+# The sweeper is a submitter too; here nobody else has anything to send.
+SWEEPING = tuple(
+    Killed(flushed, boundaries)
+    for boundaries in (
+        ("submitter.reserve", "submitter.save", "submitter.offered", "submitter.final_commit"),
+        (
+            "submitter.sign",
+            "submitter.send",
+            "submitter.observe",
+            "signer.intent_commit",
+            "signer.bytes_commit",
+        ),
+    )
 )
 # Watchers of a fresh chain, of a halted one and of several nodes: test_money_in_failures.py,
 # test_money_in_reorgs.py, test_money_in_halts.py and test_money_in_nodes.py.

@@ -20,6 +20,7 @@ import httpx
 import psycopg
 
 from bascule.chain.rpc import Rpc
+from bascule.domain import flush
 from bascule.domain.chain import Address, caip2, checksum
 from bascule.domain.errors import Retryable
 from bascule.entrypoints.api import ApiDeps, create_app
@@ -43,7 +44,7 @@ from bascule.storage import accounts
 from bascule.storage.database import Database
 from tests.support.api import PEPPER, SEED
 from tests.support.chain import calldata
-from tests.support.flushing import EAGER, add_sweeper
+from tests.support.flushing import EAGER, SWEEPER, add_sweeper
 from tests.support.money_in import Crash
 from tests.support.money_out import LANE_NAME, OpenAs, Treasury, approver, sign_typed, treasury
 from tests.support.oracle import Chain, Sound, judge, require_events_told
@@ -125,11 +126,12 @@ class World:
                 self.watcher_db, self._rpc(self.watcher_db), stage.network,
                 clock=clock, entropy=ENTROPY, outbox=outbox, failpoints=points,
             ),
-            "submitter": lambda: Submitter(
-                stage.submitters_db, self._rpc(stage.submitters_db), SignerOverWire(self), stage.network,
-                LANE_NAME, clock=clock, outbox=outbox, holder=ENTROPY.bytes(8).hex(), failpoints=points,
+            "submitter": lambda: self._submitter(LANE_NAME),
+            "sweeper": lambda: self._submitter(flush.LANE),
+            "signer": lambda: Signer(
+                stage.signers_db, [_key(stage), _key(stage, SWEEPER)], clock,
+                deposit_seed=SEED, failpoints=points,
             ),
-            "signer": lambda: Signer(stage.signers_db, [_key(stage)], clock, failpoints=points),
             "sequencer": lambda: Sequencer(worker, clock, ENTROPY, points),
             "dispatcher": lambda: Dispatcher(worker, clock, ENTROPY, outbox, self.sender, points),
             "expirer": lambda: self._due(
@@ -150,6 +152,14 @@ class World:
                 )
             ),
         }  # fmt: skip
+
+    def _submitter(self, lane: str) -> Submitter:
+        stage = self.stage
+        return Submitter(
+            stage.submitters_db, self._rpc(stage.submitters_db), SignerOverWire(self), stage.network, lane,
+            clock=stage.clock, outbox=stage.use_cases.outbox, holder=ENTROPY.bytes(8).hex(),
+            failpoints=self.points,
+        )  # fmt: skip
 
     async def work_at(self, name: str, times: int = 6) -> None:
         """The worker and its successors, should it die."""
@@ -195,7 +205,7 @@ class World:
     async def rest(self) -> None:
         """Everybody works, block after block, until nothing is under way; then all of it is judged."""
         for _ in range(ROUNDS_MAX):
-            for name in ("watcher", "submitter", "sequencer", "dispatcher", "expirer"):
+            for name in ("watcher", "submitter", "sweeper", "sequencer", "dispatcher", "expirer"):
                 await self.work(name)
             if await self._idle():
                 break
@@ -221,9 +231,11 @@ class World:
             " (SELECT count(*) FROM slots WHERE state <> 'final'),"
             " (SELECT count(*) FROM deposits WHERE state = 'detected'),"
             " (SELECT count(*) FROM outbox WHERE NOT sequenced),"
-            " (SELECT count(*) FROM deliveries WHERE state = 'scheduled')"
+            " (SELECT count(*) FROM deliveries WHERE state = 'scheduled'),"
+            " (SELECT count(*) FROM flushes WHERE ended_at IS NULL)"
         )
-        return dict(zip(("payouts", "slots", "deposits", "outbox", "deliveries"), row, strict=True))
+        names = ("payouts", "slots", "deposits", "outbox", "deliveries", "flushes")
+        return dict(zip(names, row, strict=True))
 
     def judge(self, *, ask_balances: bool = True) -> Sound:
         """The oracles, in a thread of their own: they speak to chain and database as a stranger does."""
@@ -303,8 +315,8 @@ class World:
             assert now["status"] == "succeeded", now
 
 
-def _key(stage: Treasury) -> LocalKey:
-    return LocalKey(bytes.fromhex(stage.wallet.private_key[2:]))
+def _key(stage: Treasury, account: int = 1) -> LocalKey:
+    return LocalKey(bytes.fromhex(stage.node.accounts[account].private_key[2:]))
 
 
 @asynccontextmanager

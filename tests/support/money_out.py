@@ -48,6 +48,7 @@ __all__ = ["FLOAT", "LANE_NAME", "LIMIT", "START", "Crash", "Crashing", "OpenAs"
 __all__ += ["approver", "payee", "sign_typed", "treasury"]
 
 OpenAs = Callable[[str], Awaitable[Database]]
+SEED = bytes(range(32))
 TRANSFER = "0x" + keccak(b"Transfer(address,address,uint256)").hex()
 
 
@@ -195,7 +196,7 @@ class Treasury:
         if self.server is not None:
             await self.server.close()
         keys = [LocalKey(bytes.fromhex(account.private_key[2:])) for account in self.node.accounts[1:6]]
-        signer = Signer(self.signers_db, keys, self.clock, failpoints=failpoints)
+        signer = Signer(self.signers_db, keys, self.clock, deposit_seed=SEED, failpoints=failpoints)
         self.server = SignerServer(signer, self.socket)
         await self.server.open()
 

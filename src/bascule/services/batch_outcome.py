@@ -55,7 +55,7 @@ class BatchOutcome:
                 await self._refused(conn, slot, item.position, payout)
             else:
                 await self._skipped(conn, slot, item.position, payout)
-        await lanes.move_head(conn, lane, old=slot.expected_head, new=event.head)
+        await lanes.move_head(conn, lane, old=slot.batch.expected_head, new=event.head)
 
     async def _paid(
         self,
@@ -100,15 +100,15 @@ class BatchOutcome:
 
 def _event_of(batch: SubmittedBatch, receipt: Receipt) -> vault_events.BatchPaid:
     """The one BatchPaid of this very batch; its head commits to every byte of our call."""
-    call, slot = batch.call(), batch.slot
-    events = vault_events.facts(slot.vault, receipt.logs).batches
+    call, terms = batch.call(), batch.slot.batch
+    events = vault_events.facts(terms.vault, receipt.logs).batches
     asked = sum(1 << item.position for item in batch.items)
     if len(events) == 1:
         event = events[0]
         same = (event.lane, event.token, event.word, event.head) == (
-            slot.lane,
-            slot.token,
-            slot.word,
+            terms.lane,
+            terms.token,
+            terms.word,
             call.next_head(),
         )
         if same and not event.attempted & ~asked and not event.refused & ~event.attempted:
@@ -124,7 +124,9 @@ def _pair(
     """Each paid bit with its Transfer: the k-th paid item pairs with the k-th Transfer from the vault."""
     indexes = layout.paid_indexes(event.attempted, event.refused)
     moves = [
-        t for t in transfers(receipt.logs)[0] if (t.token, t.src) == (batch.slot.token, batch.slot.vault)
+        t
+        for t in transfers(receipt.logs)[0]
+        if (t.token, t.src) == (batch.slot.batch.token, batch.slot.batch.vault)
     ]
     due = {item.position: (payout.destination, payout.amount) for item, payout in batch.pairs()}
     if [due[index] for index in indexes] != [(move.dst, move.amount) for move in moves]:

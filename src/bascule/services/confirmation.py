@@ -13,11 +13,10 @@ from bascule.domain.attempt import AttemptEvent, AttemptState
 from bascule.domain.chain import BlockRef
 from bascule.domain.errors import Retryable
 from bascule.domain.slot import SlotEvent, SlotKind, SlotState
-from bascule.services.batch_outcome import BatchOutcome
 from bascule.services.failpoints import Failpoints
-from bascule.services.outbox import Outbox
+from bascule.services.lane_work import LaneWork
 from bascule.services.seams import Clock
-from bascule.storage import attempts, blocks, lanes, leases, ledger, slots
+from bascule.storage import attempts, blocks, leases, ledger, slots
 from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
@@ -30,13 +29,12 @@ class Confirmation:
     """Follows the attempts of one lane's slots to finality."""
 
     def __init__(
-        self, db: Database, rpc: Caller, lane: str, *, clock: Clock, outbox: Outbox, failpoints: Failpoints
+        self, db: Database, rpc: Caller, work: LaneWork, *, clock: Clock, failpoints: Failpoints
     ) -> None:
         self._db = db
         self._rpc = rpc
-        self._lane = lane
+        self._work = work
         self._clock = clock
-        self._outcome = BatchOutcome(outbox)
         self._failpoints = failpoints
 
     async def observe(self, slot: Slot, lease: Lease) -> int:
@@ -71,7 +69,7 @@ class Confirmation:
             return 0
         await attempts.advance_to_offered(conn, mined, AttemptEvent.ORPHAN, self._clock.now())
         await slots.advance(conn, slot, SlotEvent.ORPHAN)
-        log.warning("batch was orphaned", tx_hash=mined.tx_hash.hex(), nonce=slot.nonce)
+        log.warning("transaction was orphaned", tx_hash=mined.tx_hash.hex(), nonce=slot.nonce)
         return 1
 
     async def _include(self, conn: Connection, slot: Slot, seen: Sequence[Receipt]) -> int:
@@ -98,7 +96,7 @@ class Confirmation:
     async def _finalize(self, slot: Slot, seen: Sequence[Receipt], lease: Lease) -> int:
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
-            lane = await lanes.lock(conn, slot.chain_id, self._lane)
+            await self._work.lock(conn)
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
             known = await attempts.of_slot(conn, slot)
             mined = _mined(known)
@@ -116,8 +114,8 @@ class Confirmation:
             receipt = next((r for r in seen if r.tx_hash == mined.tx_hash), None)
             if receipt is None or receipt.block_hash != block.hash:
                 raise Retryable(f"the node does not show 0x{mined.tx_hash.hex()} in its final block yet")
-            if slot.kind is SlotKind.PAY:
-                await self._outcome.settle(conn, lane, slot, receipt, block)
+            if slot.kind is not SlotKind.FILL:
+                await self._work.settle(conn, slot, receipt, block)
             await _close(conn, slot, known, mined)
             await _book_gas(conn, mined)
             self._failpoints.hit("submitter.before_final_commit")

@@ -12,17 +12,20 @@ from bascule.chain.errors import NodeSays, NodeUnreachable, RpcError, WrongShape
 from bascule.domain.attempt import AttemptEvent, AttemptState
 from bascule.domain.chain import Hash
 from bascule.domain.errors import Halted, Retryable
-from bascule.domain.payout import PayoutEvent
 from bascule.domain.slot import SlotEvent, SlotKind, SlotState
-from bascule.domain.webhook import EventType
-from bascule.services import submitted_batch
 from bascule.services.failpoints import Failpoints
-from bascule.services.outbox import Outbox
-from bascule.services.payout_events import tell
-from bascule.services.payout_rounds import PayoutRounds
+from bascule.services.lane_work import LaneWork
 from bascule.services.seams import Clock
-from bascule.services.signing_intents import FILL_GAS, Signed, SignerPort, SignerRefused
-from bascule.storage import attempts, blocks, leases, payouts, slots
+from bascule.services.signing_intents import (
+    FILL_GAS,
+    FeeOffer,
+    FillIntent,
+    Intent,
+    Signed,
+    SignerPort,
+    SignerRefused,
+)
+from bascule.storage import attempts, blocks, leases, slots
 from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
@@ -31,7 +34,17 @@ from bascule.storage.slots import Slot
 log = structlog.get_logger()
 
 # Refusals that time or an operator's hand heals; by any other, rows and signer contradict each other.
-_WAITS = frozenset({"epoch_stale", "wallet_frozen", "fee_above_cap", "gas_above_cap", "token_not_allowed"})
+_WAITS = frozenset(
+    {
+        "epoch_stale",
+        "wallet_frozen",
+        "fee_above_cap",
+        "gas_above_cap",
+        "token_not_allowed",
+        "seed_missing",
+        "too_many_addresses",
+    }
+)
 
 
 class Offering:
@@ -42,10 +55,9 @@ class Offering:
         db: Database,
         rpc: Caller,
         signer: SignerPort,
+        work: LaneWork,
         *,
         clock: Clock,
-        outbox: Outbox,
-        rounds: PayoutRounds,
         fee_ceiling: int,
         resend_after: timedelta,
         bump_after: timedelta,
@@ -54,9 +66,8 @@ class Offering:
         self._db = db
         self._rpc = rpc
         self._signer = signer
+        self._work = work
         self._clock = clock
-        self._outbox = outbox
-        self._rounds = rounds
         self._fee_ceiling = fee_ceiling
         self._resend_after = resend_after
         self._bump_after = bump_after
@@ -79,7 +90,7 @@ class Offering:
             known = await attempts.of_slot(conn, slot)
             asked = None
             if not any(attempt.fees == slot.fees for attempt in known):
-                asked = await submitted_batch.question(conn, slot, lease.epoch)
+                asked = await self._question(conn, slot, lease.epoch)
             bumped = slot.fees != asked_before
             if bumped:
                 self._failpoints.hit("submitter.before_bump")
@@ -102,6 +113,12 @@ class Offering:
         self._failpoints.hit("submitter.after_sign")
         attempt = await self._save(slot, signed, lease)
         return 1 + await self._send(slot, attempt, lease)
+
+    async def _question(self, conn: Connection, slot: Slot, epoch: int) -> Intent:
+        """What the signer is asked for this slot, with the fees the slot asks for now."""
+        if slot.kind is SlotKind.FILL:
+            return FillIntent(slot.chain_id, slot.wallet, slot.nonce, epoch, FeeOffer.of(slot.fees))
+        return await self._work.question(conn, slot, epoch)
 
     async def _bump_if_late(self, conn: Connection, slot: Slot) -> Slot:
         """The slot with higher fees to ask for, when its dearest bytes were not mined for too long."""
@@ -172,30 +189,23 @@ class Offering:
         return 1
 
     async def _refused(self, slot: Slot, refusal: SignerRefused, lease: Lease) -> int:
-        """Items the signer named are asked about anew, the others wait again; their nonce will be filled.
+        """What the slot carried is free again, and its nonce will be filled.
 
         The signer refuses by name only what it never bound to this nonce, so nothing of it can ever be mined.
         """
-        if slot.state is not SlotState.RESERVED or slot.kind is not SlotKind.PAY or not refusal.items:
+        if slot.state is not SlotState.RESERVED or slot.kind is SlotKind.FILL or not refusal.items:
             if refusal.code == "fee_above_cap" and slot.state is SlotState.RESERVED:
                 await self._quote_anew(slot, lease)
             if refusal.code in _WAITS:
                 raise Retryable(f"the signer does not sign nonce {slot.nonce} now: {refusal.message}")
             raise Halted(f"the signer refuses nonce {slot.nonce} ({refusal.code}): {refusal.message}")
-        named = {item.payout_id: item.code for item in refusal.items}
-        log.error("signer refused payouts", nonce=slot.nonce, items=named)
+        named = {item.name: item.code for item in refusal.items}
+        log.error("signer refused items", nonce=slot.nonce, items=named)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
-            batch = await submitted_batch.load(conn, slot, lock=True)
+            await self._work.refused(conn, slot, refusal)
             await slots.advance_refused(conn, slot, gas=FILL_GAS)
-            for item, payout in batch.pairs():
-                await slots.decide_item(conn, slot, item.position, "released")
-                if payout.id in named:
-                    await self._rounds.lapse(conn, payout)
-                    continue
-                released = await payouts.advance(conn, payout, PayoutEvent.RELEASE)
-                await tell(conn, self._outbox, EventType.PAYOUT_UPDATED, released, before=payout)
             self._failpoints.hit("submitter.before_refusal")
         self._failpoints.hit("submitter.after_refusal")
         return 1

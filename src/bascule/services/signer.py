@@ -5,7 +5,7 @@ Order of every answer: what is meant is committed, then signed, then the bytes a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,27 +21,46 @@ from bascule.services.signing_intents import (
     FILL_GAS,
     FeeOffer,
     FillIntent,
+    FlushIntent,
     Intent,
     PayIntent,
     Signed,
     SignerRefused,
 )
 from bascule.signing.key import Key
-from bascule.storage import signer_ledger, signer_limits, signer_wallets
+from bascule.storage import signer_flush_limits, signer_ledger, signer_limits, signer_wallets
 from bascule.storage.database import Connection, Database
+from bascule.storage.signer_flush_limits import FlushLimits
 from bascule.storage.signer_ledger import Signature, SlotKey
-from bascule.storage.signer_wallets import SignerWallet
+from bascule.storage.signer_limits import HardLimits
+from bascule.storage.signer_wallets import Role, SignerWallet
 
 log = structlog.get_logger()
+
+_KINDS: Mapping[type, str] = {PayIntent: "pay", FillIntent: "fill", FlushIntent: "flush"}
+# Whose wallet may sign what: a lane pays, the sweeper flushes, and each fills its own never-signed slots.
+_ROLES: Mapping[type, frozenset[Role]] = {
+    PayIntent: frozenset({"lane"}),
+    FillIntent: frozenset({"lane", "sweeper"}),
+    FlushIntent: frozenset({"sweeper"}),
+}
 
 
 class Signer:
     """Answers typed intents for the wallets whose keys it holds."""
 
     def __init__(
-        self, db: Database, keys: Iterable[Key], clock: Clock, *, failpoints: Failpoints = NO_FAILPOINTS
+        self,
+        db: Database,
+        keys: Iterable[Key],
+        clock: Clock,
+        *,
+        deposit_seed: bytes | None = None,
+        failpoints: Failpoints = NO_FAILPOINTS,
     ) -> None:
+        """deposit_seed: derives the deposit addresses; without it no flush is signed."""
         self._db = db
+        self._deposit_seed = deposit_seed
         self._keys = {key.address: key for key in keys}
         self._clock = clock
         self._failpoints = failpoints
@@ -60,11 +79,11 @@ class Signer:
                 )
                 self._failpoints.hit("signer.before_refusal")
             self._failpoints.hit("signer.after_refusal")
-            log.warning("signer refused", code=refusal.code, items=[i.payout_id for i in refusal.items])
+            log.warning("signer refused", code=refusal.code, items=[i.name for i in refusal.items])
             raise
 
     async def _sign(self, intent: Intent) -> Signed:
-        tx = _build(intent)
+        tx = _build(intent, self._deposit_seed)
         wallet = signer_checks.wallet_of(intent)
         key = self._keys.get(wallet)
         if key is None:
@@ -89,8 +108,8 @@ class Signer:
     ) -> Signature | None:
         """Binds the nonce to the content, or finds it bound; a signature that already answers is returned."""
         wallet = await signer_wallets.lock(conn, slot.chain_id, slot.wallet)
-        if wallet is None or wallet.role != "lane":
-            raise SignerRefused("wallet_unknown", f"Wallet 0x{slot.wallet.hex()} is not a lane's wallet.")
+        if wallet is None or wallet.role not in _ROLES[type(intent)]:
+            raise SignerRefused("wallet_unknown", f"Wallet 0x{slot.wallet.hex()} may not sign this.")
         if intent.epoch < wallet.epoch:
             raise SignerRefused("epoch_stale", f"Epoch {intent.epoch} is over: {wallet.epoch} was seen.")
         await signer_wallets.raise_marks(
@@ -103,20 +122,27 @@ class Signer:
             for signature in await signer_ledger.signatures(conn, slot):
                 if signature.fees == tx.fees:
                     return signature
-        if wallet.frozen and isinstance(intent, PayIntent):
+        if wallet.frozen and not isinstance(intent, FillIntent):
             raise SignerRefused("wallet_frozen", "The kill switch of this wallet is on.")
         if bound is None:
             await self._bind(conn, intent, tx, slot, wallet)
-        await self._require_fees(conn, intent, tx.fees)
+        await self._require_fees(conn, intent, tx.fees, wallet)
         return None
 
-    async def _require_fees(self, conn: Connection, intent: Intent, fees: Fees) -> None:
+    async def _require_fees(
+        self, conn: Connection, intent: Intent, fees: Fees, wallet: SignerWallet
+    ) -> None:  # fmt: skip
         """Fee caps, for every signature that does not exist yet."""
         if isinstance(intent, FillIntent):
-            highest = await signer_limits.highest_fee(conn, intent.chain_id)
+            of = signer_flush_limits if wallet.role == "sweeper" else signer_limits
+            highest = await of.highest_fee(conn, intent.chain_id)
             signer_checks.require_fees(fees, max_fee_per_gas=highest or 0, max_gas=FILL_GAS)
             return
-        limits = await signer_checks.limits_of(conn, intent)
+        limits: HardLimits | FlushLimits
+        if isinstance(intent, FlushIntent):
+            limits = await signer_checks.flush_limits_of(conn, intent)
+        else:
+            limits = await signer_checks.limits_of(conn, intent)
         signer_checks.require_fees(fees, max_fee_per_gas=limits.max_fee_per_gas, max_gas=limits.max_gas)
 
     async def _bind(
@@ -131,15 +157,15 @@ class Signer:
             now = self._clock.now()
             for item in await signer_checks.allowed_items(conn, intent, now):
                 await signer_ledger.insert_item(conn, item, now)
-        await signer_ledger.insert_slot(
-            conn, slot, kind="pay" if isinstance(intent, PayIntent) else "fill", content=tx.content()
-        )
+        if isinstance(intent, FlushIntent):
+            await signer_checks.require_flush(conn, intent)
+        await signer_ledger.insert_slot(conn, slot, kind=_KINDS[type(intent)], content=tx.content())
         await signer_wallets.raise_marks(
             conn, slot.chain_id, slot.wallet, epoch=intent.epoch, nonce=slot.nonce
         )  # fmt: skip
 
 
-def _build(intent: Intent) -> UnsignedTx:
+def _build(intent: Intent, deposit_seed: bytes | None) -> UnsignedTx:
     """The transaction the intent means, built here from nothing but the intent's own words."""
     fees = _fees(intent.fees)
     wallet = signer_checks.wallet_of(intent)
@@ -147,6 +173,9 @@ def _build(intent: Intent) -> UnsignedTx:
         raise SignerRefused("intent_malformed", "Nonce, chain id or epoch is out of range.")
     if isinstance(intent, FillIntent):
         return UnsignedTx(intent.chain_id, intent.nonce, wallet, 0, b"", fees)
+    if isinstance(intent, FlushIntent):
+        calldata = signer_checks.flush_calldata(intent, deposit_seed)
+        return UnsignedTx(intent.chain_id, intent.nonce, Address(intent.factory), 0, calldata, fees)
     vault = Address(intent.vault)
     calldata = signer_checks.batch(intent).calldata()
     return UnsignedTx(intent.chain_id, intent.nonce, vault, 0, calldata, fees)

@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from bascule.chain.factory import flush_calldata as flush_call
 from bascule.chain.signatures import recover
+from bascule.domain import forwarder
 from bascule.domain import vault as layout
 from bascule.domain.approval import PayoutApproval
 from bascule.domain.chain import Address, Hash
 from bascule.domain.errors import Rejected
 from bascule.domain.fees import Fees
+from bascule.domain.flush import ADDRESSES_MAX
 from bascule.domain.hashing import keccak
-from bascule.services.signing_intents import Intent, OffendingItem, PayIntent, PayItem, SignerRefused, address
-from bascule.storage import signer_ledger, signer_limits, signer_rosters
+from bascule.services.signing_intents import (
+    FlushIntent,
+    Intent,
+    OffendingItem,
+    PayIntent,
+    PayItem,
+    SignerRefused,
+    address,
+)
+from bascule.storage import signer_flush_limits, signer_ledger, signer_limits, signer_rosters
 from bascule.storage.database import Connection
+from bascule.storage.signer_flush_limits import FlushLimits
 from bascule.storage.signer_ledger import Item
 from bascule.storage.signer_limits import HardLimits
 from bascule.storage.signer_rosters import Roster
@@ -61,6 +73,47 @@ def require_fees(fees: Fees, *, max_fee_per_gas: int, max_gas: int) -> None:
         raise SignerRefused("fee_above_cap", f"{fees.max_fee_per_gas} wei per gas, cap {max_fee_per_gas}.")
     if fees.gas > max_gas:
         raise SignerRefused("gas_above_cap", f"{fees.gas} gas, cap {max_gas}.")
+
+
+def flush_calldata(intent: FlushIntent, deposit_seed: bytes | None) -> bytes:
+    """The call of the factory the intent means, its salts derived here. Raises: SignerRefused."""
+    if deposit_seed is None:
+        raise SignerRefused("seed_missing", "This signer has no deposit seed, so it signs no flush.")
+    factory, token = address(intent.factory, "factory"), address(intent.token, "token")
+    places = [(item.epoch, item.n) for item in intent.items]
+    if not 1 <= len(places) <= ADDRESSES_MAX or places != sorted(set(places)):
+        raise SignerRefused(
+            "intent_malformed", f"A flush has 1 to {ADDRESSES_MAX} addresses in rising order."
+        )
+    if not all(0 <= e <= forwarder.EPOCH_MAX and 0 <= n <= forwarder.NUMBER_MAX for e, n in places):
+        raise SignerRefused("intent_malformed", "An epoch or a number of an address is out of range.")
+    faults = [
+        OffendingItem("0x" + item.address.hex(), "address_unknown")
+        for item in intent.items
+        if forwarder.deposit_address(factory, deposit_seed, item.epoch, item.n) != item.address
+    ]
+    if faults:
+        raise SignerRefused(
+            "items_refused", f"{len(faults)} of {len(places)} addresses are not ours.", tuple(faults)
+        )
+    return flush_call([forwarder.salt(deposit_seed, *place) for place in places], token)
+
+
+async def flush_limits_of(conn: Connection, intent: FlushIntent) -> FlushLimits:
+    """The hard limits that rule the flush. Raises: SignerRefused when factory or token is not registered."""
+    limits = await signer_flush_limits.current(
+        conn, intent.chain_id, Address(intent.factory), Address(intent.token)
+    )
+    if limits is None:
+        raise SignerRefused("token_not_allowed", "There are no limits for this token and factory.")
+    return limits
+
+
+async def require_flush(conn: Connection, intent: FlushIntent) -> None:
+    """Raises: SignerRefused when it is not within the hard limits."""
+    limits = await flush_limits_of(conn, intent)
+    if len(intent.items) > limits.max_addresses:
+        raise SignerRefused("too_many_addresses", f"{len(intent.items)}, at most {limits.max_addresses}.")
 
 
 async def limits_of(conn: Connection, intent: PayIntent) -> HardLimits:

@@ -78,7 +78,28 @@ class FillIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     fees: FeeOffer
 
 
-Intent = PayIntent | FillIntent
+class FlushItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A deposit address: clone number `n` of an epoch of the factory."""
+
+    epoch: int
+    n: int
+    address: bytes
+
+
+class FlushIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="flush"):
+    """What lies at deposit addresses goes to the factory's collector. epoch: of the lane's lease."""
+
+    chain_id: int
+    wallet: bytes
+    nonce: int
+    epoch: int
+    fees: FeeOffer
+    factory: bytes
+    token: bytes
+    items: tuple[FlushItem, ...]
+
+
+Intent = PayIntent | FillIntent | FlushIntent
 
 
 class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,14 +116,14 @@ class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OffendingItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A payout the signer will not sign for, and why."""
+    """A payout, or a deposit address in 0x-hex, that the signer will not sign for, and why."""
 
-    payout_id: str
+    name: str
     code: str
 
 
 class SignerRefused(Rejected):
-    """The signer will not sign. items: the payouts at fault; empty when the question as a whole is."""
+    """The signer will not sign. items: those at fault; empty when the question as a whole is."""
 
     def __init__(self, code: str, message: str, items: tuple[OffendingItem, ...] = ()) -> None:
         super().__init__(code, message)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from bascule.domain import vault as layout
 from bascule.domain.errors import Halted
-from bascule.domain.slot import SlotKind
 from bascule.services.payout_view import approval_text, token_of
-from bascule.services.signing_intents import FeeOffer, FillIntent, Intent, PayIntent, PayItem
+from bascule.services.signing_intents import FeeOffer, PayIntent, PayItem
 from bascule.storage import approvals, payouts, slots
 from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
@@ -27,16 +26,16 @@ class SubmittedBatch:
     def call(self) -> layout.Batch:
         """The vault call of this slot."""
         return layout.Batch(
-            token=self.slot.token,
-            lane=self.slot.lane,
-            expected_head=self.slot.expected_head,
-            word=self.slot.word,
+            token=self.slot.batch.token,
+            lane=self.slot.batch.lane,
+            expected_head=self.slot.batch.expected_head,
+            word=self.slot.batch.word,
             items=tuple(
                 layout.pack_item(item.position, payout.amount, payout.destination)
                 for item, payout in self.pairs()
             ),
             tags=tuple(layout.tag(reference_of(payout)) for _, payout in self.pairs()),
-            deadline=int(self.slot.deadline.timestamp()),
+            deadline=int(self.slot.batch.deadline.timestamp()),
         )
 
     def pairs(self) -> list[tuple[SlotItem, PayoutRow]]:
@@ -61,24 +60,21 @@ async def load(conn: Connection, slot: Slot, *, lock: bool = False) -> Submitted
     return SubmittedBatch(slot, tuple(items), found)
 
 
-async def question(conn: Connection, slot: Slot, epoch: int) -> Intent:
-    """What the signer is asked for this slot, with the fees the slot asks for now."""
-    fees = FeeOffer.of(slot.fees)
-    if slot.kind is SlotKind.FILL:
-        return FillIntent(slot.chain_id, slot.wallet, slot.nonce, epoch, fees)
+async def question(conn: Connection, slot: Slot, epoch: int) -> PayIntent:
+    """What the signer is asked for a batch, with the fees its slot asks for now."""
     batch = await load(conn, slot)
     return PayIntent(
         chain_id=slot.chain_id,
         wallet=slot.wallet,
         nonce=slot.nonce,
         epoch=epoch,
-        fees=fees,
-        vault=slot.vault,
-        lane=slot.lane,
-        expected_head=slot.expected_head,
-        token=slot.token,
-        word=slot.word,
-        deadline=int(slot.deadline.timestamp()),
+        fees=FeeOffer.of(slot.fees),
+        vault=slot.batch.vault,
+        lane=slot.batch.lane,
+        expected_head=slot.batch.expected_head,
+        token=slot.batch.token,
+        word=slot.batch.word,
+        deadline=int(slot.batch.deadline.timestamp()),
         items=tuple([await _item(conn, item, payout) for item, payout in batch.pairs()]),
     )
 

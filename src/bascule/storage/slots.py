@@ -21,8 +21,20 @@ Outcome = Literal["open", "paid", "refused", "skipped", "released"]
 
 
 @dataclass(frozen=True, slots=True)
+class BatchTerms:
+    """What a batch of payouts was reserved under."""
+
+    vault: Address
+    lane: int
+    token: Address
+    word: int
+    expected_head: Hash
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
-    """One nonce. fees: what the signer is asked for next. A fill keeps the columns of the batch it was."""
+    """One nonce. fees: what the signer is asked for next. A fill keeps the terms of the batch it was."""
 
     chain_id: int
     wallet: Address
@@ -30,12 +42,7 @@ class Slot:
     kind: SlotKind
     state: SlotState
     epoch: int
-    vault: Address
-    lane: int
-    token: Address
-    word: int
-    expected_head: Hash
-    deadline: datetime
+    terms: BatchTerms | None
     fees: Fees
     created_at: datetime
 
@@ -43,6 +50,13 @@ class Slot:
     def key(self) -> dict[str, object]:
         """The slot's primary key as query parameters."""
         return {"chain_id": self.chain_id, "wallet": self.wallet, "nonce": self.nonce}
+
+    @property
+    def batch(self) -> BatchTerms:
+        """The terms of a pay slot. Raises: Halted when the slot is no batch."""
+        if self.terms is None:
+            raise Halted(f"slot {self.nonce} of 0x{self.wallet.hex()} is no batch of payouts")
+        return self.terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +110,23 @@ async def insert_pay(
         )
 
 
+async def insert_service(
+    conn: Connection, chain_id: int, wallet: Address, *, nonce: int, epoch: int, fees: Fees
+) -> None:
+    """A call of a service wallet owns a nonce; what it calls is kept by whoever asked for it."""
+    await Q.run(
+        conn,
+        "insert_service",
+        chain_id=chain_id,
+        wallet=wallet,
+        nonce=nonce,
+        epoch=epoch,
+        max_fee_per_gas=fees.max_fee_per_gas,
+        max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
+        gas=fees.gas,
+    )
+
+
 async def unfinished(conn: Connection, chain_id: int, wallet: Address) -> list[Slot]:
     """The wallet's slots that are not final, lowest nonce first."""
     return [_slot(row) for row in await Q.all(conn, "unfinished", chain_id=chain_id, wallet=wallet)]
@@ -132,12 +163,10 @@ async def advance(conn: Connection, slot: Slot, *events: SlotEvent) -> SlotState
 
 
 async def advance_refused(conn: Connection, slot: Slot, *, gas: int) -> None:
-    """The refused batch becomes a fill of the same nonce, which needs only `gas`."""
+    """What was refused becomes a fill of the same nonce, which needs only `gas`."""
     SLOT.step(slot.state, SlotEvent.REFUSE)
     if await Q.run(conn, "advance_refused", **slot.key, gas=gas) != 1:
-        raise Halted(
-            f"slot {slot.nonce} of 0x{slot.wallet.hex()} is no reserved batch; it cannot become a fill"
-        )
+        raise Halted(f"slot {slot.nonce} of 0x{slot.wallet.hex()} is not reserved; it cannot become a fill")
 
 
 async def ask_fees(conn: Connection, slot: Slot, fees: Fees) -> bool:
@@ -183,12 +212,18 @@ def _slot(row: Row) -> Slot:
         kind=SlotKind(row["kind"]),
         state=SlotState(row["state"]),
         epoch=row["epoch"],
+        terms=None if row["vault"] is None else _terms(row),
+        fees=fees,
+        created_at=row["created_at"],
+    )
+
+
+def _terms(row: Row) -> BatchTerms:
+    return BatchTerms(
         vault=Address(bytes(row["vault"])),
         lane=row["lane"],
         token=Address(bytes(row["token"])),
         word=int(row["word"]),
         expected_head=Hash(bytes(row["expected_head"])),
         deadline=row["deadline"],
-        fees=fees,
-        created_at=row["created_at"],
     )

@@ -7,6 +7,12 @@ INSERT INTO slots (chain_id, wallet, nonce, kind, state, epoch, vault, lane, tok
 VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, 'pay', 'reserved', %(epoch)s, %(vault)s, %(lane)s, %(token)s, %(word)s,
         %(expected_head)s, %(deadline)s, %(max_fee_per_gas)s, %(max_priority_fee_per_gas)s, %(gas)s)
 
+-- name: insert_service
+-- A call of a service wallet owns a nonce from now on.
+INSERT INTO slots (chain_id, wallet, nonce, kind, state, epoch, max_fee_per_gas, max_priority_fee_per_gas, gas)
+VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, 'service', 'reserved', %(epoch)s, %(max_fee_per_gas)s,
+        %(max_priority_fee_per_gas)s, %(gas)s)
+
 -- name: insert_item
 -- A payout stands in a slot at its bit.
 INSERT INTO slot_items (chain_id, wallet, nonce, position, payout_id)
@@ -42,7 +48,7 @@ UPDATE slots SET state = %(to)s
 -- name: advance_refused
 -- A slot the signer refused, and so never signed, becomes a fill: a self-send that only consumes the nonce.
 UPDATE slots SET state = 'reserved', kind = 'fill', gas = %(gas)s
- WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND state = 'reserved' AND kind = 'pay'
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND state = 'reserved' AND kind <> 'fill'
 
 -- name: ask_fees
 -- The fees the signer is asked for next; once bytes are kept they never fall.

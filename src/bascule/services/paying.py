@@ -1,0 +1,151 @@
+"""A vault lane's work: batches of approved payouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from bascule.chain import fee_oracle
+from bascule.chain import vault as vault_calls
+from bascule.chain.caller import Caller
+from bascule.chain.receipts import Receipt
+from bascule.domain.chain import Address, BlockRef
+from bascule.domain.payout import PayoutEvent
+from bascule.domain.webhook import EventType
+from bascule.services import submitted_batch
+from bascule.services.batch_outcome import BatchOutcome
+from bascule.services.failpoints import Failpoints
+from bascule.services.outbox import Outbox
+from bascule.services.payout_events import tell
+from bascule.services.payout_rounds import PayoutRounds
+from bascule.services.reservation import Choice, Reservation
+from bascule.services.seams import Clock
+from bascule.services.signing_intents import Intent, SignerRefused
+from bascule.storage import blocks, lanes, leases, payouts, slots
+from bascule.storage.database import Connection, Database
+from bascule.storage.lanes import Lane
+from bascule.storage.leases import Lease
+from bascule.storage.slots import Slot
+
+log = structlog.get_logger()
+
+
+class Paying:
+    """Reserves payouts of one lane, says what the signer is asked, and writes what became of them."""
+
+    def __init__(
+        self,
+        db: Database,
+        rpc: Caller,
+        chain_id: int,
+        lane: str,
+        *,
+        clock: Clock,
+        outbox: Outbox,
+        fee_ceiling: int,
+        max_items: int,
+        batch_life: timedelta,
+        failpoints: Failpoints,
+    ) -> None:
+        self._db = db
+        self._rpc = rpc
+        self._chain_id = chain_id
+        self._lane = lane
+        self._clock = clock
+        self._outbox = outbox
+        self._fee_ceiling = fee_ceiling
+        self._failpoints = failpoints
+        self._rounds = PayoutRounds(clock, outbox)
+        self._reservation = Reservation(clock, outbox, max_items, batch_life)
+        self._outcome = BatchOutcome(outbox)
+
+    async def wallet(self) -> Address | None:
+        """The lane's wallet. Raises: NotFound when there is no such lane."""
+        async with self._db.read() as conn:
+            return (await lanes.get(conn, self._chain_id, self._lane)).wallet
+
+    async def prepare(self, lease: Lease) -> int:
+        """Payouts whose approvals are over, or were given under another roster, are asked about anew."""
+        async with self._db.read() as conn:
+            lane = await lanes.get(conn, self._chain_id, self._lane)
+            due = await payouts.rounds_over(conn, lane.chain_id, lane.vault, self._clock.now())
+        done = 0
+        for payout_id in due:
+            async with self._db.transaction() as conn:
+                await leases.hold(conn, lease)
+                done += await self._rounds.settle(conn, payout_id)
+                self._failpoints.hit("submitter.before_round")
+            self._failpoints.hit("submitter.after_round")
+        return done
+
+    async def reserve(self, lease: Lease) -> bool:
+        """Takes the batch whose turn it is, unless the vault would refuse it; its payouts then say so."""
+        blocked: list[str] = []
+        while (found := await self._next_choice(blocked)) is not None:
+            lane, choice = found
+            refusal = await self._simulate(lane, choice) if choice.given else None
+            if refusal is None:
+                break
+            async with self._db.transaction() as conn:
+                await leases.hold(conn, lease)
+                await self._reservation.wait(conn, lane, choice.token, f"vault_refuses:{refusal}")
+                self._failpoints.hit("submitter.before_wait")
+            self._failpoints.hit("submitter.after_wait")
+            blocked.append(choice.token.id)
+        else:
+            return False
+        fees = await fee_oracle.offer(self._rpc, gas=choice.gas, ceiling=self._fee_ceiling)
+        async with self._db.transaction() as conn:
+            await leases.hold(conn, lease)
+            blocks.require_running(await blocks.cursor(conn, self._chain_id))
+            reserved = await self._reservation.reserve(conn, lane, lease.epoch, fees, blocked)
+            if reserved:
+                self._failpoints.hit("submitter.before_reserve")
+        if reserved:
+            self._failpoints.hit("submitter.after_reserve")
+        return reserved
+
+    async def lock(self, conn: Connection) -> None:
+        """Lane and wallet, until the transaction ends."""
+        await lanes.lock(conn, self._chain_id, self._lane)
+
+    async def question(self, conn: Connection, slot: Slot, epoch: int) -> Intent:
+        """The batch as it stands in rows, with the approvals of its payouts."""
+        return await submitted_batch.question(conn, slot, epoch)
+
+    async def refused(self, conn: Connection, slot: Slot, refusal: SignerRefused) -> None:
+        """Items the signer named are asked about anew, the others wait again."""
+        named = {item.name: item.code for item in refusal.items}
+        batch = await submitted_batch.load(conn, slot, lock=True)
+        for item, payout in batch.pairs():
+            await slots.decide_item(conn, slot, item.position, "released")
+            if payout.id in named:
+                await self._rounds.lapse(conn, payout)
+                continue
+            released = await payouts.advance(conn, payout, PayoutEvent.RELEASE)
+            await tell(conn, self._outbox, EventType.PAYOUT_UPDATED, released, before=payout)
+
+    async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
+        """Each payout is paid, refused or skipped as vault and token said; or all wait again."""
+        lane = await lanes.lock(conn, self._chain_id, self._lane)
+        await self._outcome.settle(conn, lane, slot, receipt, block)
+
+    async def _next_choice(self, without: Sequence[str]) -> tuple[Lane, Choice] | None:
+        """The lane as it stands now and the batch whose turn it is; None while a slot is unfinished."""
+        async with self._db.read() as conn:
+            lane = await lanes.get(conn, self._chain_id, self._lane)
+            if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
+                return None
+            choice = await self._reservation.choose(conn, lane, without)
+        return None if choice is None else (lane, choice)
+
+    async def _simulate(self, lane: Lane, choice: Choice) -> str | None:
+        """Why the vault would revert the batch as a whole now; None when it would not.
+
+        Asked before reservation only: afterwards nothing but the chain decides.
+        """
+        return await vault_calls.refusal(
+            self._rpc, sender=lane.wallet, vault=lane.vault, calldata=choice.calldata(lane), gas=choice.gas
+        )
