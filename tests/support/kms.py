@@ -1,0 +1,119 @@
+"""A key service that speaks as AWS KMS does over HTTP, and can be told to misbehave as it may."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from coincurve import PrivateKey
+
+SPKI = bytes.fromhex("3056301006072a8648ce3d020106052b8104000a034200")
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+Answer = tuple[int, dict[str, Any]]
+
+
+def der(r: int, s: int) -> bytes:
+    """ECDSA-Sig-Value: two positive integers, each as short as it can be."""
+
+    def integer(value: int) -> bytes:
+        octets = value.to_bytes(value.bit_length() // 8 + 1, "big")
+        return b"\x02" + bytes([len(octets)]) + octets
+
+    body = integer(r) + integer(s)
+    return b"\x30" + bytes([len(body)]) + body
+
+
+def signed(secret: bytes, digest: bytes, *, high: bool) -> bytes:
+    """The signature over a digest in DER, with the s that was asked for."""
+    compact = PrivateKey(secret).sign_recoverable(digest, hasher=None)
+    r, s = int.from_bytes(compact[:32], "big"), int.from_bytes(compact[32:64], "big")
+    return der(r, ORDER - s if high else s)
+
+
+def refusal(code: str, status: int = 400) -> Answer:
+    """An error as the service words it."""
+    return status, {"__type": code, "message": f"{code}, said the service"}
+
+
+@dataclass
+class KeyServiceDouble:
+    """One key, `alias/lane`. next_answers: said instead of the truth, one request each; asked: what came."""
+
+    url: str
+    secret: bytes = b"\x11" * 32
+    spec: str = "ECC_SECG_P256K1"
+    disabled: bool = False
+    pause_s: float = 0.0
+    next_answers: list[Answer] = field(default_factory=list)
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def answer(self, action: str, body: dict[str, Any]) -> Answer:
+        """What this request gets."""
+        self.asked.append((action, body))
+        time.sleep(self.pause_s)
+        if self.next_answers:
+            return self.next_answers.pop(0)
+        if body.get("KeyId") != "alias/lane":
+            return refusal("NotFoundException")
+        if self.disabled:
+            return refusal("DisabledException")
+        known: dict[str, Callable[[dict[str, Any]], Answer]] = {
+            "TrentService.GetPublicKey": self._public_key,
+            "TrentService.Sign": self._sign,
+        }
+        return known[action](body)
+
+    def _public_key(self, body: dict[str, Any]) -> Answer:
+        spki = SPKI + PrivateKey(self.secret).public_key.format(compressed=False)
+        told = {"KeySpec": self.spec, "KeyUsage": "SIGN_VERIFY", "SigningAlgorithms": ["ECDSA_SHA_256"]}
+        return 200, {**told, "KeyId": body["KeyId"], "PublicKey": base64.b64encode(spki).decode()}
+
+    def _sign(self, body: dict[str, Any]) -> Answer:
+        digest = base64.b64decode(body["Message"])
+        if body["MessageType"] != "DIGEST" or body["SigningAlgorithm"] != "ECDSA_SHA_256" or len(digest) != 32:
+            return refusal("ValidationException")
+        # as the service does: either s, whichever comes
+        signature = signed(self.secret, digest, high=digest[0] % 2 == 0)
+        return 200, {"KeyId": body["KeyId"], "Signature": base64.b64encode(signature).decode()}
+
+
+@contextmanager
+def key_service() -> Iterator[KeyServiceDouble]:
+    """The double, listening on loopback until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if not self.headers["authorization"].startswith("AWS4-HMAC-SHA256 "):
+                status, told = refusal("MissingAuthenticationToken", 403)
+            else:
+                status, told = double.answer(self.headers["x-amz-target"], body)
+            raw = json.dumps(told).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/x-amz-json-1.1")
+            self.send_header("content-length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    double = KeyServiceDouble(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield double
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
