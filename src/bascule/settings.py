@@ -137,6 +137,11 @@ class Settings:
         None, parse.text, unit="text", secret=True,
         meaning="opens the keystore", example="the content of a mounted secret",
     )  # fmt: skip
+    signer_kms_key_id: str | None = value(
+        None, parse.text, unit="key id, ARN or alias",
+        meaning="the lane wallet's key in AWS KMS, instead of a keystore",
+        example="alias/bascule-lane",
+    )  # fmt: skip
     webhook_allow_local: bool = value(
         False, parse.boolean, unit="true or false",
         meaning="webhooks may go to loopback and plain http; refused beside a live key", example="false",

@@ -6,7 +6,6 @@ The service is a double of ours that speaks its wire over HTTP; the client is th
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 
 import pytest
 from eth_account import Account
@@ -19,19 +18,9 @@ from bascule.domain.hashing import keccak
 from bascule.signing import aws_kms
 from bascule.signing.aws_kms import open_kms_key
 from bascule.signing.remote_key import KeyServiceLied
-from tests.support.kms import KeyServiceDouble, key_service, refusal, signed
+from tests.support.kms import KeyServiceDouble, kms, refusal, signed
 
-pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow")
-
-
-@pytest.fixture
-def kms(monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyServiceDouble]:
-    with key_service() as double:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", double.url)
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        yield double
+__all__ = ["kms"]
 
 
 async def test_key_in_kms_is_the_wallet_of_its_public_key(kms: KeyServiceDouble) -> None:
@@ -166,5 +155,3 @@ async def test_no_credentials_is_one_clear_line(
 
     with pytest.raises(Halted, match="needs credentials"):
         await open_kms_key("alias/lane")
-
-

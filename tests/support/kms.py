@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 from coincurve import PrivateKey
+from coincurve.utils import DEFAULT_NONCE, ffi
 
 SPKI = bytes.fromhex("3056301006072a8648ce3d020106052b8104000a034200")
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -30,9 +33,10 @@ def der(r: int, s: int) -> bytes:
     return b"\x30" + bytes([len(body)]) + body
 
 
-def signed(secret: bytes, digest: bytes, *, high: bool) -> bytes:
-    """The signature over a digest in DER, with the s that was asked for."""
-    compact = PrivateKey(secret).sign_recoverable(digest, hasher=None)
+def signed(secret: bytes, digest: bytes, *, high: bool, entropy: bytes | None = None) -> bytes:
+    """The signature over a digest in DER, with the s that was asked for; with entropy, another each time."""
+    nonce = DEFAULT_NONCE if entropy is None else (ffi.NULL, ffi.new("unsigned char[32]", entropy))
+    compact = PrivateKey(secret).sign_recoverable(digest, hasher=None, custom_nonce=nonce)
     r, s = int.from_bytes(compact[:32], "big"), int.from_bytes(compact[32:64], "big")
     return der(r, ORDER - s if high else s)
 
@@ -77,11 +81,27 @@ class KeyServiceDouble:
 
     def _sign(self, body: dict[str, Any]) -> Answer:
         digest = base64.b64decode(body["Message"])
-        if body["MessageType"] != "DIGEST" or body["SigningAlgorithm"] != "ECDSA_SHA_256" or len(digest) != 32:
+        if (
+            body["MessageType"] != "DIGEST"
+            or body["SigningAlgorithm"] != "ECDSA_SHA_256"
+            or len(digest) != 32
+        ):
             return refusal("ValidationException")
-        # as the service does: either s, whichever comes
-        signature = signed(self.secret, digest, high=digest[0] % 2 == 0)
+        # as the service does: other bytes each time, and either s
+        entropy = os.urandom(32)
+        signature = signed(self.secret, digest, high=entropy[0] % 2 == 0, entropy=entropy)
         return 200, {"KeyId": body["KeyId"], "Signature": base64.b64encode(signature).decode()}
+
+
+@pytest.fixture
+def kms(monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyServiceDouble]:
+    """The double, where every AWS client of this process looks for the service."""
+    with key_service() as double:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", double.url)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        yield double
 
 
 @contextmanager

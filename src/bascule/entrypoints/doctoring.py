@@ -54,9 +54,9 @@ async def examine(settings: Settings) -> list[Finding]:
         findings.append(
             _finding("nodes", "unset", "no chain is configured", "set BASCULE_CHAINS=CHAIN_ID=URL")
         )
-    if settings.signer_keystore is None:
+    if settings.signer_keystore is None and settings.signer_kms_key_id is None:
         findings.append(
-            _finding("keystore", "unset", "no keystore", "set BASCULE_SIGNER_KEYSTORE where the signer runs")
+            _finding("keystore", "unset", "no keystore and no KMS key", "set one where the signer runs")
         )
     else:
         findings.append(await _check("keystore", partial(_keystore, settings)))

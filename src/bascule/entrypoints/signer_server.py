@@ -80,6 +80,9 @@ class SignerServer:
             return _answer(409, Refusal(refusal.code, refusal.message, refusal.items))
         except Retryable as error:
             return _answer(503, Refusal("not_ready", str(error)))
+        except Halted as error:  # nothing was signed, and nothing will be until a person has looked
+            log.error("the signer cannot use its key", why=str(error))
+            return _answer(503, Refusal("key_unusable", str(error)))
 
 
 def require_usable(path: Path) -> None:

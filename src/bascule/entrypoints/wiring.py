@@ -20,7 +20,7 @@ import aiohttp
 from bascule.chain import families, heads
 from bascule.chain.pool import PROBE_S, Pool, pool
 from bascule.chain.rpc import Rpc
-from bascule.domain.chain import Address, checksum
+from bascule.domain.chain import checksum
 from bascule.domain.errors import Halted, Rejected
 from bascule.entrypoints import schedule
 from bascule.entrypoints.ports import listen
@@ -29,6 +29,7 @@ from bascule.services.failpoints import Failpoints
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, SystemClock, SystemEntropy
 from bascule.settings import BadConfiguration, ChainSettings, Settings, load
+from bascule.signing.key import Key
 from bascule.storage import networks, overview, tokens
 from bascule.storage.database import Database
 from bascule.storage.migrate import require_schema
@@ -244,12 +245,11 @@ async def signer(
     """Signs what its own rosters and limits allow, until `stop`."""
     from bascule.entrypoints.signer_server import SignerServer, require_usable
     from bascule.services.signer import Signer
-    from bascule.signing.keystore import open_keystore
 
     seams = seams or Seams(settings)
     path: Path = settings.need("signer_socket")
     require_usable(path)
-    key = await open_keystore(settings.need("signer_keystore"), settings.need("signer_keystore_password"))
+    key = await signing_key(settings)
     async with database(settings, "signer") as db:
         server = SignerServer(Signer(db, [key], seams.clock, failpoints=seams.failpoints), path)
         await server.open()
@@ -356,26 +356,25 @@ async def api(
         await serve(app, sock, ready=ready, stop=stop)
 
 
-def wallet_of(private_key: str) -> Address:
-    """The address of a private key in 0x-hex."""
-    from bascule.signing.keystore import LocalKey
+async def signing_key(settings: Settings) -> Key:
+    """The lane's key, in AWS KMS or in a keystore. Raises: BadConfiguration, Halted, Retryable."""
+    if (key_id := settings.signer_kms_key_id) is None:
+        from bascule.signing.keystore import open_keystore
 
-    return LocalKey(bytes.fromhex(private_key.removeprefix("0x"))).address
+        password = settings.need("signer_keystore_password")
+        return await open_keystore(settings.need("signer_keystore"), password)
+    from bascule.signing.aws_kms import open_kms_key
+
+    if settings.signer_keystore is not None:
+        raise BadConfiguration(
+            "BASCULE_SIGNER_KMS_KEY_ID", "stands beside BASCULE_SIGNER_KEYSTORE; keep one of them", key_id
+        )
+    return await open_kms_key(key_id)
 
 
 async def open_wallet(settings: Settings) -> str:
-    """The wallet of the configured keystore, opened to see that it can be."""
-    from bascule.signing.keystore import open_keystore
-
-    key = await open_keystore(settings.need("signer_keystore"), settings.need("signer_keystore_password"))
-    return checksum(key.address)
-
-
-def keep_key(path: Path, password: str, private_key: str) -> None:
-    """Writes a development keystore (cheap to open). Raises: KeystoreUnusable."""
-    from bascule.signing.keystore import create_keystore
-
-    create_keystore(path, password, secret=bytes.fromhex(private_key.removeprefix("0x")), rounds=2**12)
+    """The wallet of the configured key, opened to see that it can be."""
+    return checksum((await signing_key(settings)).address)
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -17,9 +17,9 @@ CONNECT_S, READ_S, ATTEMPTS = 2, 5, 3
 _PASSING = frozenset(
     {
         "ThrottlingException", "Throttling", "TooManyRequestsException", "LimitExceededException",
-        "RequestLimitExceeded", "KMSInternalException", "DependencyTimeoutException", "KeyUnavailableException",
-        "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException", "ExpiredTokenException",
-        "ExpiredToken", "RequestExpired",
+        "RequestLimitExceeded", "KMSInternalException", "DependencyTimeoutException",
+        "KeyUnavailableException", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException",
+        "ExpiredTokenException", "ExpiredToken", "RequestExpired",
     }
 )  # fmt: skip
 _TO_DO = {
@@ -37,7 +37,7 @@ async def open_kms_key(key_id: str) -> RemoteKey:
 
 
 class AwsKms:
-    """One key of AWS KMS. The client is made once; each call has its own thread, as the library is blocking."""
+    """One key of AWS KMS. The client is made once; each call has a thread, as the library is blocking."""
 
     def __init__(self, key_id: str) -> None:
         try:
@@ -54,7 +54,10 @@ class AwsKms:
         self._key_id = key_id
         try:
             self._client: Any = get_session().create_client("kms", config=config)
-        except (BotoCoreError, ValueError) as error:  # no region, an endpoint that is no URL, a broken profile
+        except (
+            BotoCoreError,
+            ValueError,
+        ) as error:  # no region, an endpoint that is no URL, a broken profile
             raise Halted(f"AWS KMS cannot be used: {error}") from None
 
     async def public_key(self) -> bytes:
@@ -82,7 +85,9 @@ class AwsKms:
         except ClientError as error:
             raise _as_ours(self._key_id, error.response) from None
         except NoCredentialsError:
-            raise Halted("AWS KMS needs credentials: give the signer's process a role that may sign") from None
+            raise Halted(
+                "AWS KMS needs credentials: give the signer's process a role that may sign"
+            ) from None
         except BotoCoreError as error:  # no connection, time out, credentials that are being fetched anew
             raise Retryable(f"AWS KMS does not answer: {error}") from None
         return told

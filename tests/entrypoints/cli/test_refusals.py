@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bascule.domain.finality import FinalityPolicy
-from bascule.entrypoints import wiring
+from bascule.entrypoints import wallet_keys
 from bascule.entrypoints.cli.app import run
 from bascule.entrypoints.devchain.node import DevChain
 from bascule.storage import networks
@@ -106,7 +106,7 @@ def test_login_of_another_process_is_refused(
 def test_wrong_keystore_password_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, database_url: Url, tmp_path: Path
 ) -> None:
-    wiring.keep_key(tmp_path / "key.json", "right", "0x" + "11" * 32)
+    wallet_keys.keep_key(tmp_path / "key.json", "right", "0x" + "11" * 32)
     monkeypatch.setenv("BASCULE_DATABASE_URL", database_url("signer"))
     monkeypatch.setenv("BASCULE_SIGNER_KEYSTORE", str(tmp_path / "key.json"))
     monkeypatch.setenv("BASCULE_SIGNER_KEYSTORE_PASSWORD", "wrong")

@@ -235,11 +235,11 @@ def test_key_must_be_the_configured_deployers(
 def test_key_may_come_from_an_encrypted_file(
     site: Site, running: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bascule.entrypoints import wiring
+    from bascule.entrypoints import wallet_keys
 
     url = running.chain(LOCAL)
     site.configure({LOCAL: url}, owner=None)
-    wiring.keep_key(site.file.parent / "deployer.json", "right", DEPLOYER.private_key)
+    wallet_keys.keep_key(site.file.parent / "deployer.json", "right", DEPLOYER.private_key)
     monkeypatch.delenv("BASCULE_DEPLOYER_KEY")
     monkeypatch.setenv("BASCULE_DEPLOYER_KEYSTORE", str(site.file.parent / "deployer.json"))
     monkeypatch.setenv("BASCULE_DEPLOYER_KEYSTORE_PASSWORD", "right")
@@ -250,10 +250,10 @@ def test_key_may_come_from_an_encrypted_file(
 def test_deployer_without_money_is_told_how_much_is_missing(
     site: Site, running: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bascule.entrypoints import wiring
+    from bascule.entrypoints import wallet_keys
 
     key = "0x" + "42" * 32
-    site.configure({LOCAL: running.chain(LOCAL)}, owner=None, deployer=checksum(wiring.wallet_of(key)))
+    site.configure({LOCAL: running.chain(LOCAL)}, owner=None, deployer=checksum(wallet_keys.wallet_of(key)))
     monkeypatch.setenv("BASCULE_DEPLOYER_KEY", key)
 
     refused(site, running, "holds 0.00000", "send it 0.0", chain=LOCAL)

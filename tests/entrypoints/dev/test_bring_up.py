@@ -10,7 +10,7 @@ import pytest
 
 from bascule import settings
 from bascule.domain.chain import checksum, parse_address
-from bascule.entrypoints import wiring
+from bascule.entrypoints import wallet_keys, wiring
 from bascule.entrypoints.dev.bring_up import Where, as_login, bring_up
 from bascule.entrypoints.dev.installation import FolderRefused, Installation
 from bascule.entrypoints.devchain.node import DevChain
@@ -88,7 +88,7 @@ async def test_ready_line_says_what_the_chain_and_the_configuration_hold(
     assert [set(token) for token in ready["tokens"]] == [{"currency", "contract", "decimals"}]
     assert len(ready["treasury"]["approvers"]) == 3
     for each in (*ready["treasury"]["approvers"], *ready["funded_accounts"]):
-        assert checksum(wiring.wallet_of(each["private_key"])) == each["address"]
+        assert checksum(wallet_keys.wallet_of(each["private_key"])) == each["address"]
     loaded = settings.load({"BASCULE_CONFIG": str(installation.config)})
     assert [node.url for node in loaded.chain(31337).rpc] == [chain.url]
     assert os.stat(installation.config).st_mode & 0o077 == 0

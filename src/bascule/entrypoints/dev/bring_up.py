@@ -25,7 +25,7 @@ from bascule.domain.chain import ZERO_ADDRESS, Address, caip2, checksum
 from bascule.domain.errors import NotFound, Retryable
 from bascule.domain.finality import FinalityPolicy
 from bascule.domain.ids import Prefix
-from bascule.entrypoints import wiring
+from bascule.entrypoints import wallet_keys
 from bascule.entrypoints.contracts import recording
 from bascule.entrypoints.dev import contracts, ground
 from bascule.entrypoints.dev.installation import FolderRefused, Installation, Secrets, toml
@@ -75,10 +75,10 @@ class Where:
 async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
     """Makes what is missing and returns what the ready line says. Raises: Rejected, Halted, Retryable."""
     secrets = installation.secrets()
-    lane_wallet = wiring.wallet_of(secrets.lane_key)
+    lane_wallet = wallet_keys.wallet_of(secrets.lane_key)
     if not installation.keystore.exists():
         installation.failpoints.hit("setup.before_write")
-        wiring.keep_key(installation.keystore, secrets.keystore_password, secrets.lane_key)
+        wallet_keys.keep_key(installation.keystore, secrets.keystore_password, secrets.lane_key)
         installation.failpoints.hit("setup.after_write")
     await _refuse_other_installation(where.owner_url, lane_wallet, installation)
     async with aiohttp.ClientSession() as session:
@@ -229,7 +229,7 @@ async def _treasury(
     await lanes.open(
         conn, laid.chain_id, lane=ground.LANE, name=LANE_NAME, vault=laid.vault, wallet=lane_wallet
     )
-    approvers = [wiring.wallet_of(key) for key in secrets.approver_keys]
+    approvers = [wallet_keys.wallet_of(key) for key in secrets.approver_keys]
     for number, approver in enumerate(approvers, 1):
         await approvals.add_approver(conn, operator, approver, roster_version=1, name=f"Approver {number}")
     if operator not in await signer_rosters.current(conn, [operator]):
@@ -303,7 +303,7 @@ def _settings(
                 "name": CHAIN_NAME,
                 "rpc": [{"url": where.rpc_url}],
                 "poll_interval_ms": 200,
-                "contracts": contracts.roles(laid, wiring.wallet_of(secrets.lane_key)),
+                "contracts": contracts.roles(laid, wallet_keys.wallet_of(secrets.lane_key)),
             }
         ],
     }
@@ -328,7 +328,7 @@ def _ready(
         "treasury": {
             "secret_key": keys["treasury_key"],
             "approvers": [
-                {"address": checksum(wiring.wallet_of(key)), "private_key": key}
+                {"address": checksum(wallet_keys.wallet_of(key)), "private_key": key}
                 for key in secrets.approver_keys
             ],
         },

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from bascule.entrypoints import wiring
+from bascule.entrypoints import wallet_keys
 from bascule.entrypoints.dev import bring_up, ground
 from bascule.entrypoints.dev.installation import Installation
 from bascule.entrypoints.testing import bridge as bridges
@@ -125,7 +125,7 @@ class Templates:
         return self.folder / "chain"
 
     async def _lay(self) -> ground.Ground:
-        wallet = wiring.wallet_of(self.installation.secrets().lane_key)
+        wallet = wallet_keys.wallet_of(self.installation.secrets().lane_key)
         async with opened(self._stored, TestClock()) as standing:
             return await ground.lay_at_once(standing.dev, standing.rpc, wallet)
 

@@ -1,0 +1,102 @@
+"""The signer's key comes from where its settings say, and what a key service does never signs twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from bascule.domain.chain import checksum
+from bascule.domain.errors import Halted, Retryable
+from bascule.entrypoints import wiring
+from bascule.entrypoints.signer_client import SignerClient, SignerUnreachable
+from bascule.entrypoints.signer_server import SignerServer
+from bascule.services.signer import Signer
+from bascule.settings import BadConfiguration, load
+from bascule.signing.aws_kms import ATTEMPTS
+from tests.support.kms import KeyServiceDouble, kms, refusal
+from tests.support.money_out import OpenAs
+from tests.support.nodes import no_guard
+from tests.support.signing import KEY, SECRET, Desk
+
+__all__ = ["kms"]
+SETTINGS = {"BASCULE_SIGNER_KMS_KEY_ID": "alias/lane"}
+
+
+@pytest.fixture
+async def desk(db_as: OpenAs) -> Desk:
+    return await Desk(await db_as("owner"), await db_as("signer")).set_up()
+
+
+async def signer(desk: Desk) -> Signer:
+    return Signer(desk.db, [await wiring.signing_key(load(SETTINGS))], desk.clock)
+
+
+async def test_configured_kms_key_is_the_wallet_that_doctor_names(kms: KeyServiceDouble) -> None:
+    kms.secret = SECRET
+
+    assert await wiring.open_wallet(load(SETTINGS)) == checksum(KEY.address)
+
+
+async def test_kms_beside_a_keystore_is_refused_by_name() -> None:
+    with pytest.raises(
+        BadConfiguration, match="BASCULE_SIGNER_KMS_KEY_ID stands beside BASCULE_SIGNER_KEYSTORE"
+    ):
+        await wiring.signing_key(load({**SETTINGS, "BASCULE_SIGNER_KEYSTORE": "/etc/lane.json"}))
+
+
+async def test_same_intent_gets_the_same_bytes_though_kms_would_sign_anew(
+    desk: Desk, kms: KeyServiceDouble
+) -> None:
+    kms.secret = SECRET
+    first = await (await signer(desk)).sign(desk.pay())
+
+    again = await (await signer(desk)).sign(desk.pay())
+
+    assert again == first
+    assert [action for action, _ in kms.asked].count("TrentService.Sign") == 1
+
+
+async def test_throttled_kms_loses_nothing_and_makes_no_second_intent(
+    desk: Desk, kms: KeyServiceDouble
+) -> None:
+    kms.secret = SECRET
+    ours = await signer(desk)
+    kms.next_answers = [refusal("ThrottlingException")] * ATTEMPTS
+    with pytest.raises(Retryable, match="ThrottlingException"):
+        await ours.sign(desk.pay())
+
+    signed = await ours.sign(desk.pay())
+
+    assert await ours.sign(desk.pay()) == signed
+    assert (await desk.count("slots"), await desk.count("signatures"), await desk.count("items")) == (1, 1, 1)
+
+
+async def test_disabled_key_keeps_the_submitter_waiting_with_the_reason(
+    desk: Desk, kms: KeyServiceDouble, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kms.secret = SECRET
+    ours, path = await signer(desk), tmp_path_factory.mktemp("s") / "s"
+    kms.disabled = True
+    server = SignerServer(ours, path)
+    await server.open()
+    try:
+        async with SignerClient(path, guard=no_guard) as client:
+            with pytest.raises(SignerUnreachable, match=r"DisabledException.*enable the key"):
+                await client.sign(desk.pay())
+            kms.disabled = False
+            assert await client.sign(desk.pay()) == await ours.sign(desk.pay())
+    finally:
+        await server.close()
+
+
+async def test_signature_of_another_key_is_neither_kept_nor_sent(desk: Desk, kms: KeyServiceDouble) -> None:
+    kms.secret = SECRET
+    ours = await signer(desk)
+    kms.secret = b"\x44" * 32
+
+    with pytest.raises(Halted, match="of another key"):
+        await ours.sign(desk.pay())
+
+    assert await desk.count("signatures") == 0
+    kms.secret = SECRET
+    await ours.sign(desk.pay())
+    assert await desk.count("signatures") == 1
