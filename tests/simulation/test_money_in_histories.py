@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 
 from bascule.domain import matching
+from bascule.domain.application import ApplicationState
 from bascule.domain.deposit import DepositState
-from bascule.domain.errors import Conflict, Retryable
+from bascule.domain.errors import Conflict, Rejected, Retryable
 from bascule.domain.matching import Decision
 from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
 from bascule.services import matches
+from bascule.services.choices import Choices
 from bascule.services.failpoints import NO_FAILPOINTS
 from bascule.services.watcher import Watcher
 from bascule.storage import applications, deposits, payment_intents, tokens
@@ -56,7 +58,7 @@ class History:
         """One thing happens."""
         moves = {
             self.create: 3, self.pay: 8, self.mine: 5, self.fork: 4, self.flip: 3, self.cancel: 1,
-            self.wait: 1, self.restart: 2, self.watch: 6, self.race: 2,
+            self.wait: 1, self.restart: 2, self.watch: 6, self.race: 2, self.decide: 4,
         }  # fmt: skip
         [move] = self.chance.choices(list(moves), list(moves.values()))
         self.done[move.__name__] += 1
@@ -109,6 +111,26 @@ class History:
             except Conflict:
                 self.done["cancel refused"] += 1
 
+    async def decide(self) -> None:
+        """The merchant applies a deposit, of whatever state, to some intent, or accepts it."""
+        found = await self.b.deposits()
+        if not found or not self.intents:
+            return
+        deposit = self.chance.choice([d for d in found if d["next_steps"]] or found)
+        intent = self.chance.choice(self.intents)
+        choices, whose = Choices(self.b.clock, self.b.outbox), (self.b.merchant, False)
+        try:
+            async with self.b.api.transaction() as conn:
+                if self.chance.random() < 0.7:
+                    await choices.apply(
+                        conn, deposit["id"], intent["id"], account_id=whose[0], livemode=whose[1]
+                    )
+                else:
+                    await choices.accept(conn, deposit["id"], account_id=whose[0], livemode=whose[1])
+            self.done["decided"] += 1
+        except (Rejected, Retryable) as refused:
+            self.done[f"decision refused: {getattr(refused, 'code', 'retry')}"] += 1
+
     async def wait(self) -> None:
         self.b.clock.advance(self.chance.choice([20, 45, 700]))
 
@@ -128,7 +150,10 @@ class History:
     async def race(self) -> None:
         """The watcher, a rival and the merchant at the same time."""
         rival = self.b.watcher()
-        await asyncio.gather(self._survive(self.watcher), self._survive(rival), self.cancel(), self.create())
+        await asyncio.gather(
+            self._survive(self.watcher), self._survive(rival), self.cancel(), self.create(),
+            self.decide(),
+        )  # fmt: skip
         await rival.release()
 
     async def _survive(self, watcher: Watcher) -> None:
@@ -185,6 +210,8 @@ class History:
         if row.state in PAYMENT_INTENT.finals:
             return
         alive = [s for s in seen if s.state is not DepositState.ORPHANED]
+        if any(each.chosen or each.state is ApplicationState.ACCEPTED for each in fixed.values()):
+            return  # what the merchant decided, rows of the chain do not tell
         fresh = matching.decide(terms, IntentState.REQUIRES_ACTION, alive, {})
         assert (fresh.received, fresh.state) == (row.received, row.state)
         assert all(stored[k] == decision for k, decision in fresh.decisions.items())
@@ -198,7 +225,8 @@ class History:
         [(credited,)] = await self.b.rows(
             "SELECT coalesce(sum(a.amount_applied), 0)"
             " FROM applications a JOIN deposits d ON d.id = a.deposit_id"
-            " WHERE d.state = 'finalized' AND a.state = 'applied'"
+            " WHERE d.state = 'finalized'"
+            " AND a.state IN ('applied', 'accepted') AND a.amount_applied <= d.amount"
         )
         assert -booked.get("available:merchant", 0) == credited
 

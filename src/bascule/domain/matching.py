@@ -73,19 +73,23 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What was decided about a deposit before: its application's row."""
+    """What was decided about a deposit before: its application's row.
+
+    chosen: the merchant wants it to count for this intent.
+    """
 
     state: ApplicationState
     reason: Reason | None
     amount_applied: int
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What one deposit counts for. A deposit is applied whole or not at all.
 
-    amount_applied: base units credited to the merchant; what an applied deposit has above it was
-    not asked for and waits in suspense. reason: why it is unapplied, else None.
+    amount_applied: base units credited to the merchant, of an accepted deposit all; what an applied
+    deposit has above it was not asked for and waits in suspense. reason: why it is unapplied, else None.
     """
 
     state: ApplicationState
@@ -121,12 +125,14 @@ def decide(
     *,
     flags: Collection[Flag] = (),
     early: bool = False,
+    asked: Collection[str] = (),
 ) -> Verdict:
     """The verdict over all deposits of one intent, each of them decided exactly once.
 
     fixed: earlier decisions by deposit id, all that exist; flags: those the intent has, for the sticky ones;
     early: it succeeded before enough money was final. Until then each deposit counts as it would have, had
-    the merchant waited: what is booked does not depend on when he was told.
+    the merchant waited: what is booked does not depend on when he was told;
+    asked: deposits the merchant applies now, so that what was decided about them binds no more.
     """
     assert len({s.deposit_id for s in seen}) == len(seen), "a deposit is given once"
     final = sum(s.units for s in seen if s.state is DepositState.FINALIZED and _counted(s, fixed))
@@ -136,9 +142,12 @@ def decide(
     decisions: dict[str, Decision] = {}
     received = credited = 0
     for deposit in sorted(seen, key=lambda s: _turn(s, fixed.get(s.deposit_id))):
-        decision = _kept(terms, intent_state, deposit, fixed.get(deposit.deposit_id), credited)
+        before = fixed.get(deposit.deposit_id)
+        binding = None if deposit.deposit_id in asked else before
+        decision = _kept(terms, intent_state, deposit, binding, credited)
         if decision is None:
-            reason = _refusal(terms, intent_state, deposit, received)
+            chosen = before is not None and before.chosen
+            reason = _refusal(terms, intent_state, deposit, received, chosen=chosen)
             decision = _applied(terms, deposit, credited) if reason is None else _unapplied(reason)
         decisions[deposit.deposit_id] = decision
         if counts(decision, deposit.state):
@@ -196,7 +205,9 @@ def _kept(
     terms: IntentTerms, intent_state: IntentState, deposit: Seen, before: Fixed | None, credited: int
 ) -> Decision | None:
     """The decision that already binds, or None when the deposit is to be decided anew."""
-    if before is not None and before.state in (ApplicationState.REFUNDED, ApplicationState.ACCEPTED):
+    if before is not None and before.state is ApplicationState.ACCEPTED:
+        return Decision(before.state, before.reason, deposit.amount)
+    if before is not None and before.state is ApplicationState.REFUNDED:
         return Decision(before.state, before.reason, before.amount_applied)
     if deposit.state is DepositState.ORPHANED:
         return _unapplied(Reason.ORPHANED)
@@ -210,26 +221,29 @@ def _kept(
     return Decision(before.state, before.reason, 0) if closed else None
 
 
-def _refusal(terms: IntentTerms, intent_state: IntentState, deposit: Seen, received: int) -> Reason | None:
+def _refusal(
+    terms: IntentTerms, intent_state: IntentState, deposit: Seen, received: int, *, chosen: bool
+) -> Reason | None:
     """Why a deposit does not count, or None when it does. The first rule that speaks decides.
 
-    No floor stands in the way of the last small part that an intent still lacks.
+    No floor stands in the way of the last small part that an intent still lacks. What the merchant has
+    chosen to apply counts unless the intent is over or has all it asked for.
     """
-    completes = received < threshold(terms) <= received + deposit.units
+    completes = chosen or received < threshold(terms) <= received + deposit.units
     rules: Iterable[tuple[bool, Reason]] = (
         (deposit.decimals is None, Reason.UNSUPPORTED_TOKEN),
         (deposit.other_mode, Reason.TEST_MODE),
         # before the token rules: zero and dust transfers are a poisoner's, not a payer's mistake
         (deposit.amount == 0 or (deposit.amount < deposit.dust and not completes), Reason.DUST),
-        (deposit.chain_id not in {chain for chain, _ in terms.accepted}, Reason.WRONG_CHAIN),
-        ((deposit.chain_id, deposit.token) not in terms.accepted, Reason.WRONG_TOKEN),
+        (not chosen and deposit.chain_id not in {chain for chain, _ in terms.accepted}, Reason.WRONG_CHAIN),
+        (not chosen and (deposit.chain_id, deposit.token) not in terms.accepted, Reason.WRONG_TOKEN),
         (intent_state is IntentState.SUCCEEDED, Reason.ALREADY_PAID),
         (intent_state is IntentState.CANCELED, Reason.INTENT_CLOSED),
-        (deposit.block_time > terms.closes_at, Reason.INTENT_CLOSED),
+        (not chosen and deposit.block_time > terms.closes_at, Reason.INTENT_CLOSED),
         (received >= terms.due.units, Reason.ALREADY_PAID),
         (deposit.amount < deposit.minimum and not completes, Reason.BELOW_MINIMUM),
         (deposit.units > MOST_BELIEVED, Reason.HELD),
-        (terms.late == "hold" and deposit.block_time > terms.expires_at, Reason.HELD),
+        (not chosen and terms.late == "hold" and deposit.block_time > terms.expires_at, Reason.HELD),
     )
     return next((reason for broken, reason in rules if broken), None)
 

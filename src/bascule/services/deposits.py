@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from bascule.domain import chain, finality
-from bascule.domain.application import ApplicationState
+from bascule.domain import chain, choice, finality
+from bascule.domain.application import ApplicationState, Reason
+from bascule.domain.deposit import DepositState
 from bascule.domain.errors import NotFound
-from bascule.domain.money import Asset, TokenAmount
+from bascule.domain.money import SCALE, Asset, TokenAmount
 from bascule.domain.webhook import EventType
 from bascule.services import evidence_view
 from bascule.services.outbox import Happening
@@ -85,6 +86,7 @@ def _described(row: Shown) -> dict[str, Any]:
         "finalized_at": None if row.finalized_at is None else _seconds(row.finalized_at),
         "application": _application(row),
         "unapplied_reason": row.reason,
+        "next_steps": _next_steps(row),
         "evidence": _evidence(row),
         "livemode": row.livemode,
         "created": _seconds(row.created_at),
@@ -111,11 +113,20 @@ def _application(row: Shown) -> dict[str, Any] | None:
     if row.application_state in (None, ApplicationState.UNAPPLIED):
         return None
     return {
-        "payment_intent": row.intent_id,
+        "payment_intent": None if row.application_state == ApplicationState.ACCEPTED else row.intent_id,
         "status": row.application_state,
         "amount_applied": _applied(row),
         "amount_applied_atomic": str(row.amount_applied),
     }
+
+
+def _next_steps(row: Shown) -> list[str]:
+    """What the merchant may decide about it."""
+    if row.application_state is None or row.state is DepositState.ORPHANED:
+        return []
+    reason = None if row.reason is None else Reason(row.reason)
+    units = 0 if row.decimals is None else row.amount * 10 ** (SCALE - row.decimals)
+    return [str(step) for step in choice.next_steps(ApplicationState(row.application_state), reason, units)]
 
 
 def _evidence(row: Shown) -> dict[str, Any] | None:

@@ -5,7 +5,9 @@ calls `recompute` for their intents in the same transaction. Each statement spea
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from bascule.domain.application import Reason
 from bascule.domain.errors import Halted
@@ -28,35 +30,45 @@ Happened = Mapping[str, EventType]
 
 
 async def recompute(
-    conn: Connection, happened: Mapping[str, Happened], outbox: Outbox, clock: Clock
+    conn: Connection,
+    happened: Mapping[str, Happened],
+    outbox: Outbox,
+    clock: Clock,
+    *,
+    asked: Collection[str] = (),
+    request: Mapping[str, Any] | None = None,
 ) -> Counter[Reason]:
     """Brings the intents' applications, totals, flags and state in step with their deposits, and tells.
 
     happened: by intent id, what the caller did to its deposits; told first, with what it made of them.
     Intents are taken in the order of their ids, so that two transactions never wait for each other, and held
     until the transaction ends. Nothing is written of an intent where nothing changed. Returns why deposits
-    that were decided for the first time count for nothing.
+    that were decided for the first time count for nothing. asked: deposits that the merchant applies by
+    `request`.
     """
     refused: Counter[Reason] = Counter()
     ids = sorted(happened)
     known = await catalog(conn)
     for start in range(0, len(ids), AT_ONCE):
         part = ids[start : start + AT_ONCE]
-        found = await decide(conn, part, known)
+        found = await decide(conn, part, known, asked)
         after = await write(conn, found, happened, clock)
-        await _tell(conn, outbox, found, after, happened, known)
+        told = await _told(conn, found, after, happened, known)
+        await outbox.append_many(conn, [replace(each, request=request) for each in told] if request else told)
         refused.update(d.reason for match in found for d in match.new.values() if d.reason is not None)
     return refused
 
 
-async def decide(conn: Connection, intent_ids: Sequence[str], known: Catalog) -> list[Match]:
+async def decide(
+    conn: Connection, intent_ids: Sequence[str], known: Catalog, asked: Collection[str] = ()
+) -> list[Match]:
     """Holds the intents and decides each anew; in the order of ids."""
     rows = await payment_intents.lock_many(conn, intent_ids)
     missing = set(intent_ids).difference(row.id for row in rows)
     if missing:
         raise Halted(f"there is no payment intent {min(missing)}, but money came to its address")
     seen, decided = await deposits.decided(conn, intent_ids)
-    return [matches.match(row, known.tokens, seen[row.id], decided) for row in rows]
+    return [matches.match(row, known.tokens, seen[row.id], decided, asked) for row in rows]
 
 
 async def write(
@@ -75,14 +87,13 @@ async def write(
     return [changed.get(match.intent.id, match.intent) for match in found]
 
 
-async def _tell(
+async def _told(
     conn: Connection,
-    outbox: Outbox,
     found: Sequence[Match],
     after: Sequence[IntentRow],
     happened: Mapping[str, Happened],
     known: Catalog,
-) -> None:
+) -> list[Happening]:
     """Intent after intent: first what happened to its deposits, then to itself."""
     of_deposits = [matches.deposit_events(match, happened[match.intent.id]) for match in found]
     of_intents = [matches.intent_events(match) for match in found]
@@ -97,7 +108,7 @@ async def _tell(
         happenings += deposit_service.told(rows, first)
         if then:
             happenings += _of_intent(match.intent, row, then, next(shown))
-    await outbox.append_many(conn, happenings)
+    return happenings
 
 
 async def _read_again(

@@ -3,7 +3,7 @@
 Reads and writes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,13 +46,22 @@ class Match:
 
 
 def match(
-    intent: IntentRow, tokens: Mapping[str, Token], seen: Sequence[Seen], decided: Mapping[str, Fixed]
+    intent: IntentRow,
+    tokens: Mapping[str, Token],
+    seen: Sequence[Seen],
+    decided: Mapping[str, Fixed],
+    asked: Collection[str] = (),
 ) -> Match:
-    """Decides anew. decided: at least the earlier decisions about `seen`; tokens: all there are, by id."""
+    """Decides anew. decided: at least the earlier decisions about `seen`; tokens: all there are, by id.
+
+    asked: as in `matching.decide`.
+    """
     fixed = {s.deposit_id: decided[s.deposit_id] for s in seen if s.deposit_id in decided}
     flags = frozenset(Flag(flag) for flag in intent.flags)
     early = intent.succeeded_by not in (None, spell(FINAL))
-    verdict = matching.decide(terms_of(intent, tokens), intent.state, seen, fixed, flags=flags, early=early)
+    verdict = matching.decide(
+        terms_of(intent, tokens), intent.state, seen, fixed, flags=flags, early=early, asked=asked
+    )
     new = {k: decision for k, decision in verdict.decisions.items() if k not in fixed}
     return Match(intent, seen, verdict, new, _moves(fixed, verdict))
 

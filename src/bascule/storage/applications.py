@@ -53,10 +53,18 @@ async def advance(conn: Connection, moves: Mapping[str, tuple[Fixed, Decision]])
         raise Halted(f"{len(moves) - changed} of {len(moves)} applications were not as they were read")
 
 
+async def choose(conn: Connection, deposit_id: str, intent_id: str) -> None:
+    """From now on the deposit is one of this intent's, whatever address it came to. It is unapplied still."""
+    changed = await _sql.run(conn, "choose", deposit_id=deposit_id, intent_id=intent_id)
+    if not changed:
+        raise Halted(f"the application of {deposit_id} was not as it was read")
+
+
 def _fixed(row: Row) -> Fixed:
     reason = row["reason"]
     return Fixed(
         state=ApplicationState(row["state"]),
         reason=None if reason is None else Reason(reason),
         amount_applied=int(row["amount_applied"]),
+        chosen=row["chosen"],
     )

@@ -2,7 +2,7 @@
 
 -- name: of_deposits
 -- What these deposits count for.
-SELECT deposit_id, intent_id, state, reason, amount_applied FROM applications
+SELECT deposit_id, intent_id, state, reason, amount_applied, chosen FROM applications
  WHERE deposit_id = ANY(%(deposit_ids)s::text[]);
 
 -- name: insert
@@ -19,3 +19,8 @@ UPDATE applications a
   FROM unnest(%(deposit_ids)s::text[], %(befores)s::text[], %(states)s::text[], %(reasons)s::text[],
               %(amounts)s::numeric[]) AS n (deposit_id, before, state, reason, amount_applied)
  WHERE a.deposit_id = n.deposit_id AND a.state = n.before;
+
+-- name: choose
+-- The intent that the merchant wants an unapplied deposit to count for.
+UPDATE applications SET intent_id = %(intent_id)s, chosen = true, updated_at = now()
+ WHERE deposit_id = %(deposit_id)s AND state = 'unapplied';

@@ -45,6 +45,22 @@ class Owned:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A deposit somebody decides about. intent_id: whose it is now, if anybody's; booked: in the ledger."""
+
+    id: str
+    account_id: str
+    livemode: bool
+    kind: Kind
+    state: DepositState
+    amount: int
+    currency: str | None
+    decimals: int | None
+    intent_id: str | None
+    booked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """A deposit with all that is shown of it. amount, amount_applied: base units.
 
@@ -159,6 +175,15 @@ async def grow_versions(conn: Connection, ids: Sequence[str]) -> None:
         await _sql.run(conn, "grow_versions", ids=texts(ids))
 
 
+async def hold(conn: Connection, deposit_id: str) -> Waiting | None:
+    """The deposit, held until the transaction ends; none if there is none."""
+    # locked first, read then: one statement could read what the application was before it waited for the lock
+    if await _sql.maybe(conn, "hold", id=deposit_id) is None:
+        return None
+    row = await _sql.one(conn, "waiting", id=deposit_id)
+    return Waiting(**row | {"amount": int(row["amount"]), "state": DepositState(row["state"])})
+
+
 async def owners(conn: Connection, ids: Sequence[str]) -> list[Owned]:
     """Whose deposits these are, in chain order."""
     return [Owned(**row) for row in await _sql.all(conn, "owners", ids=texts(ids))]
@@ -211,6 +236,7 @@ def _fixed(row: Row) -> Fixed:
         state=ApplicationState(row["application_state"]),
         reason=None if reason is None else Reason(reason),
         amount_applied=int(row["amount_applied"]),
+        chosen=row["chosen"],
     )
 
 

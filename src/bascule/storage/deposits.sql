@@ -74,30 +74,57 @@ RETURNING d.id, i.id AS intent_id;
 -- Deposits that are shown otherwise than before, though their own state did not move.
 UPDATE deposits SET version = version + 1 WHERE id = ANY(%(ids)s::text[]);
 
--- name: owners
--- Whose deposits these are, and the intents whose addresses they came to.
-SELECT d.id, d.account_id, d.livemode, d.kind, a.intent_id, coalesce(k.accepted, false) AS booked
+-- name: hold
+-- One deposit, which stays as it is until the transaction ends.
+SELECT id FROM deposits WHERE id = %(id)s FOR NO KEY UPDATE;
+
+-- name: waiting
+-- One deposit with the intent it is one of; booked: in the ledger.
+SELECT d.id, d.account_id, d.livemode, d.kind, d.state, d.amount, k.currency, k.decimals,
+       CASE WHEN p.chosen THEN p.intent_id ELSE a.intent_id END AS intent_id,
+       EXISTS (SELECT FROM ledger.tx t WHERE t.source = 'deposit' AND t.source_id = d.id) AS booked
   FROM deposits d
   LEFT JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
+  LEFT JOIN applications p ON p.deposit_id = d.id
+  LEFT JOIN tokens k ON k.id = d.token_id
+ WHERE d.id = %(id)s;
+
+-- name: owners
+-- Whose deposits these are, and the intents whose addresses they came to, or that were chosen for them.
+SELECT d.id, d.account_id, d.livemode, d.kind, CASE WHEN p.chosen THEN p.intent_id ELSE a.intent_id END AS intent_id,
+       coalesce(k.accepted, false) AS booked
+  FROM deposits d
+  LEFT JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
+  LEFT JOIN applications p ON p.deposit_id = d.id
   LEFT JOIN tokens k ON k.id = d.token_id
  WHERE d.id = ANY(%(ids)s::text[])
  ORDER BY d.block_number, d.log_index, d.id;
 
 -- name: of_intents
--- The deposits at some intents' addresses in chain order, with what they count for so far, of which tokens count as
--- payment anywhere. A token that is accepted no more counts for nothing new; what it counted for before stays.
-SELECT a.intent_id, d.id, d.chain_id, d.token, d.amount,
-       CASE WHEN k.accepted OR p.state = 'applied' THEN k.decimals END AS decimals, d.block_time, d.block_number,
-       d.log_index, d.state, coalesce(k.dust, 0) AS dust, coalesce(k.minimum, 0) AS minimum,
+-- The deposits at some intents' addresses, but for those that another was chosen for, and those that they were chosen
+-- for; in chain order, with what they count for so far, of which tokens count as payment anywhere. A token that is
+-- accepted no more counts for nothing new; what it counted for before stays.
+WITH theirs AS (
+    SELECT a.intent_id, d.*, p.state AS application_state, p.reason, p.amount_applied, false AS chosen
+      FROM deposits d
+      JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
+      LEFT JOIN applications p ON p.deposit_id = d.id
+     WHERE a.intent_id = ANY(%(intent_ids)s::text[]) AND p.chosen IS NOT TRUE
+     UNION ALL
+    SELECT p.intent_id, d.*, p.state, p.reason, p.amount_applied, true
+      FROM applications p
+      JOIN deposits d ON d.id = p.deposit_id
+     WHERE p.chosen AND p.intent_id = ANY(%(intent_ids)s::text[])
+)
+SELECT d.intent_id, d.id, d.chain_id, d.token, d.amount,
+       CASE WHEN k.accepted OR d.application_state = 'applied' THEN k.decimals END AS decimals, d.block_time,
+       d.block_number, d.log_index, d.state, coalesce(k.dust, 0) AS dust, coalesce(k.minimum, 0) AS minimum,
        i.livemode <> w.livemode AS other_mode, d.early IS NOT NULL AS early,
-       p.state AS application_state, p.reason, p.amount_applied
-  FROM deposits d
-  JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
-  JOIN payment_intents i ON i.id = a.intent_id
+       d.application_state, d.reason, d.amount_applied, d.chosen
+  FROM theirs d
+  JOIN payment_intents i ON i.id = d.intent_id
   JOIN networks w ON w.chain_id = d.chain_id
   LEFT JOIN tokens k ON k.id = d.token_id
-  LEFT JOIN applications p ON p.deposit_id = d.id
- WHERE a.intent_id = ANY(%(intent_ids)s::text[])
  ORDER BY d.block_time, d.chain_id, d.block_number, d.log_index;
 
 -- name: shown

@@ -71,6 +71,12 @@ async def post_deposits(conn: Connection, deposit_ids: Sequence[str]) -> None:
             await Q.run(conn, "post_deposits", deposit_ids=texts(part))
 
 
+async def post_application(conn: Connection, deposit_id: str) -> int | None:
+    """Moves a booked deposit's money from suspense to its merchant, as it is applied or accepted."""
+    with _refusals():
+        return _optional_id(await Q.scalar(conn, "post_application", deposit_id=deposit_id))
+
+
 async def post_internal(conn: Connection, chain_id: int, block_hash: bytes, log_index: int) -> int | None:
     """Books a final transfer between our own addresses; None when both are in the same class of custody."""
     with _refusals():
@@ -126,7 +132,8 @@ async def custody_at(conn: Connection, token_id: str, block_number: int) -> int:
 
 async def verify(conn: Connection) -> list[Violation]:
     """Everything in the books that contradicts itself; empty in a sound installation."""
-    found = [Violation(row["rule"], row["subject"], row["found"]) for row in await Q.all(conn, "verify")]
+    rows = [*await Q.all(conn, "verify"), *await Q.all(conn, "verify_applications")]
+    found = [Violation(row["rule"], row["subject"], row["found"]) for row in rows]
     for row in await Q.all(conn, "trial_balance"):
         if row["posted"] or row["held"]:
             sums = f"posted {row['posted']}, held {row['held']}"

@@ -13,6 +13,10 @@ SELECT ledger.post_deposit(%(deposit_id)s::text) AS tx_id
 -- Books finalised deposits together.
 SELECT ledger.post_deposits(%(deposit_ids)s::text[]) AS booked
 
+-- name: post_application
+-- Books what was decided about a booked deposit.
+SELECT ledger.post_application(%(deposit_id)s::text) AS tx_id
+
 -- name: post_internal
 -- Books a final transfer between addresses of ours.
 SELECT ledger.post_internal(%(chain_id)s::bigint, %(block_hash)s::bytea, %(log_index)s::integer) AS tx_id
@@ -70,3 +74,7 @@ SELECT token_id, posted, held FROM ledger.trial_balance()
 -- name: verify
 -- Everything in the books that contradicts itself or the rows it was read from.
 SELECT rule, subject, found FROM ledger.verify()
+
+-- name: verify_applications
+-- Deposits that are credited otherwise than they are applied.
+SELECT rule, subject, found FROM ledger.verify_applications()

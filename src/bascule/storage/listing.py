@@ -49,6 +49,10 @@ DEPOSIT_ADDRESSES = Table(
     "deposit_addresses", METADATA, Column("chain_id", BigInteger), Column("address", LargeBinary),
     Column("intent_id", Text),
 )  # fmt: skip
+APPLICATIONS = Table(
+    "applications", METADATA, Column("deposit_id", Text), Column("intent_id", Text),
+    Column("chosen", Boolean),
+)  # fmt: skip
 PAYOUTS = Table(
     "payouts", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
     Column("state", Text), Column("client_reference_id", Text), Column("destination", LargeBinary),

@@ -96,8 +96,13 @@ WHERE intent_id = ANY(%(ids)s::text[]) ORDER BY intent_id, chain_id;
 -- The deposits at some intents' addresses in chain order, with what they count for.
 SELECT da.intent_id, d.id, d.chain_id, d.tx_hash, d.state, d.amount, d.block_number, d.block_time, d.token_id,
        a.state AS application, a.reason, a.amount_applied
-FROM deposit_addresses da
-JOIN deposits d ON d.chain_id = da.chain_id AND d.dst = da.address
+FROM (
+    SELECT x.intent_id, y.id FROM deposit_addresses x JOIN deposits y ON y.chain_id = x.chain_id AND y.dst = x.address
+     WHERE x.intent_id = ANY(%(ids)s::text[])
+       AND NOT EXISTS (SELECT FROM applications p WHERE p.deposit_id = y.id AND p.chosen)
+     UNION ALL
+    SELECT p.intent_id, p.deposit_id FROM applications p WHERE p.chosen AND p.intent_id = ANY(%(ids)s::text[])
+) da
+JOIN deposits d ON d.id = da.id
 LEFT JOIN applications a ON a.deposit_id = d.id
-WHERE da.intent_id = ANY(%(ids)s::text[])
 ORDER BY da.intent_id, d.block_time, d.chain_id, d.block_number, d.log_index;

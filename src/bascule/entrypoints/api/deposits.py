@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 
 from bascule.domain.chain import parse_hash
 from bascule.domain.errors import NotFound
 from bascule.entrypoints.api import lists, objects
 from bascule.entrypoints.api.operation import Call, Operation
-from bascule.entrypoints.api.params import DepositList, Expandable
+from bascule.entrypoints.api.params import DepositApply, DepositList, Expandable, Nothing
 from bascule.entrypoints.api.shape import ListOf
 from bascule.services import deposits
 from bascule.storage.database import Connection
-from bascule.storage.listing import DEPOSIT_ADDRESSES, DEPOSITS, run
+from bascule.storage.listing import APPLICATIONS, DEPOSIT_ADDRESSES, DEPOSITS, run
 
 
 async def list_all(call: Call[DepositList], conn: Connection) -> dict[str, Any]:
@@ -23,7 +23,7 @@ async def list_all(call: Call[DepositList], conn: Connection) -> dict[str, Any]:
 
 
 async def page_of(call: Call[DepositList], conn: Connection, *, intent_id: str | None) -> dict[str, Any]:
-    """A page of the caller's deposits, those at one intent's addresses if one is named."""
+    """A page of the caller's deposits, if an intent is named those at its addresses or applied to it."""
     params = call.params
     lists.expanding(params, frozenset())
     tx_hash = None if params.tx_hash is None else parse_hash(params.tx_hash, param="tx_hash")
@@ -36,7 +36,12 @@ async def page_of(call: Call[DepositList], conn: Connection, *, intent_id: str |
             DEPOSIT_ADDRESSES.c.address == DEPOSITS.c.dst,
             DEPOSIT_ADDRESSES.c.intent_id == intent_id,
         )
-        filters.append(exists(theirs))
+        chosen = select(APPLICATIONS.c.deposit_id).where(
+            APPLICATIONS.c.deposit_id == DEPOSITS.c.id,
+            APPLICATIONS.c.chosen,
+            APPLICATIONS.c.intent_id == intent_id,
+        )
+        filters.append(or_(exists(theirs), exists(chosen)))
     return await lists.answer(call, conn, DEPOSITS, deposits.describe_many, filters=filters)
 
 
@@ -48,6 +53,25 @@ async def retrieve(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
 async def evidence(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
     """What proves a final deposit; `bascule verify-evidence` checks it offline."""
     return await deposits.evidence_of(conn, await _own(call, conn))
+
+
+async def apply(call: Call[DepositApply], conn: Connection) -> dict[str, Any]:
+    """Counts an unapplied deposit for an intent that still lacks money."""
+    return await call.deps.choices.apply(
+        conn,
+        call.id("dep"),
+        call.params.payment_intent,
+        account_id=call.account_id,
+        livemode=call.livemode,
+        context=call.context,
+    )
+
+
+async def accept(call: Call[Nothing], conn: Connection) -> dict[str, Any]:
+    """Keeps an unapplied deposit without an intent."""
+    return await call.deps.choices.accept(
+        conn, call.id("dep"), account_id=call.account_id, livemode=call.livemode, context=call.context
+    )
 
 
 async def _own(call: Call[Expandable], conn: Connection) -> str:
@@ -62,6 +86,8 @@ async def _own(call: Call[Expandable], conn: Connection) -> str:
     return id
 
 
+_APPLY = {"payment_intent": "pi_0mpa5rj4p2vqv8x1y3z9"}
+
 OPERATIONS = (
     Operation(
         "GET", "/v1/deposits", "list_deposits", "List deposits", "deposits:read", list_all, DepositList,
@@ -74,5 +100,13 @@ OPERATIONS = (
     Operation(
         "GET", "/v1/deposits/{id}/evidence", "get_deposit_evidence", "Read a deposit's evidence",
         "deposits:read", evidence, Expandable, objects.DepositEvidence,
+    ),
+    Operation(
+        "POST", "/v1/deposits/{id}/apply", "apply_deposit", "Apply a deposit to an intent",
+        "deposits:write", apply, DepositApply, objects.Deposit, "required", conflicts=True, example=_APPLY,
+    ),
+    Operation(
+        "POST", "/v1/deposits/{id}/accept", "accept_deposit", "Keep a deposit without an intent",
+        "deposits:write", accept, Nothing, objects.Deposit, "required", conflicts=True,
     ),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from bascule.services.api_keys import PEPPER_MIN
+from bascule.services.choices import Choices
 from bascule.services.egress import EgressRules
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.intents import Intents
@@ -52,6 +53,11 @@ class ApiDeps:
     def intents(self) -> Intents:
         """Use-cases on payment intents."""
         return Intents(self.clock, self.entropy, self.outbox, self.deposit_seed, self.deposit_epoch)
+
+    @cached_property
+    def choices(self) -> Choices:
+        """Use-cases on unapplied deposits."""
+        return Choices(self.clock, self.outbox)
 
     @cached_property
     def payouts(self) -> Payouts:

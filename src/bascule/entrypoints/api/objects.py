@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from bascule.entrypoints.api.params import DepositStatus, IntentStatus, PayoutStatus
+from bascule.entrypoints.api.params import DepositStatus, IntentStatus, PayoutStatus, UnappliedReason
 from bascule.entrypoints.api.shape import (
     AddressOut,
     Atomic,
@@ -127,7 +127,8 @@ class Deposit(Shape):
     confirmations_required: int | None
     finalized_at: Seconds | None
     application: DepositApplication | None
-    unapplied_reason: str | None
+    unapplied_reason: UnappliedReason | None
+    next_steps: list[Literal["apply", "accept"]] = Field(description="What you may decide about it now.")
     evidence: EvidenceReference | None = Field(description="Null before the deposit is final.")
     livemode: bool
     created: Seconds

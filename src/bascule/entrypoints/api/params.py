@@ -162,6 +162,10 @@ class PaymentIntentCancel(Params):
 
 IntentStatus = Literal["requires_action", "processing", "succeeded", "canceled"]
 DepositStatus = Literal["detected", "orphaned", "finalized"]
+UnappliedReason = Literal[
+    "orphaned", "no_intent", "intent_closed", "already_paid", "wrong_token", "wrong_chain",
+    "unsupported_token", "dust", "below_minimum", "held", "unsolicited", "test_mode",
+]  # fmt: skip
 PayoutStatus = Literal["requires_action", "pending", "in_transit", "paid", "failed", "canceled"]
 
 
@@ -180,6 +184,12 @@ class DepositList(Listed):
     payment_intent: Id | None = None
     network: Text200 | None = None
     tx_hash: Text200 | None = None
+
+
+class DepositApply(Params):
+    """Which intent a deposit is to count for."""
+
+    payment_intent: Id
 
 
 class PayoutCreate(Params):

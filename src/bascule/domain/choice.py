@@ -1,0 +1,60 @@
+"""What a merchant may decide about money that counts for nothing: apply it to an intent, or keep it."""
+
+from bascule.domain.application import APPLICATION, ApplicationEvent, ApplicationState, Reason
+from bascule.domain.errors import Conflict
+from bascule.domain.matching import MOST_BELIEVED
+
+CHOICES = (ApplicationEvent.APPLY, ApplicationEvent.ACCEPT)
+
+_REFUSALS = {
+    Reason.ORPHANED: (
+        "deposit_orphaned",
+        "The deposit's block left the chain.",
+        "Wait until its transaction is mined again; if it never is, there is no money.",
+    ),
+    Reason.UNSUPPORTED_TOKEN: (
+        "deposit_token_unsupported",
+        "Nobody here accepts the deposit's token, so it is in no books.",
+        None,
+    ),
+    Reason.TEST_MODE: (
+        "deposit_mode_mismatch",
+        "The deposit is test money at a live address, or live money at a test address.",
+        "Ask the operator to send it back.",
+    ),
+    Reason.UNSOLICITED: (
+        "deposit_unsolicited",
+        "The deposit came to a treasury address; it is the operator's to resolve.",
+        None,
+    ),
+}
+_BEYOND_BELIEF = (
+    "deposit_held",
+    "The deposit is more than can be believed.",
+    "Ask the operator to look at the token.",
+)
+
+
+def require(event: ApplicationEvent, state: ApplicationState, reason: Reason | None, units: int) -> None:
+    """Raises: TransitionRefused unless the deposit is unapplied; Conflict, with its own code, by reason.
+
+    units: the deposit in 10^-18 of its currency.
+    """
+    refusal = _refusal(reason, units)
+    if refusal is not None:
+        code, message, next_step = refusal
+        raise Conflict(code, message, next_step=next_step)
+    APPLICATION.step(state, event)
+
+
+def next_steps(state: ApplicationState, reason: Reason | None, units: int) -> tuple[ApplicationEvent, ...]:
+    """What `require` lets through; nothing where nothing is to be decided, or not by the merchant."""
+    if _refusal(reason, units) is not None:
+        return ()
+    return tuple(event for event in CHOICES if APPLICATION.may(state, event))
+
+
+def _refusal(reason: Reason | None, units: int) -> tuple[str, str, str | None] | None:
+    if reason is Reason.HELD and units > MOST_BELIEVED:
+        return _BEYOND_BELIEF
+    return None if reason is None else _REFUSALS.get(reason)
