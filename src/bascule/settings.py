@@ -154,6 +154,18 @@ class Settings:
     webhook_timeout_s: float = value(
         10.0, parse.seconds, unit="seconds", meaning="how long a webhook receiver may take", example="10"
     )
+    metrics_host: str = value(
+        "127.0.0.1", parse.text, unit="address", meaning="where a process serves /metrics", example="10.0.0.5"
+    )
+    metrics_port: int | None = value(
+        None, parse.between(0, 65_535), unit="TCP port",
+        meaning="where a process serves /metrics, /healthz and /readyz; 0 takes a free one, none is none",
+        example="9464",
+    )  # fmt: skip
+    ready_lag_s: float = value(
+        60.0, parse.seconds, unit="seconds",
+        meaning="how far behind its chain a network may be before /readyz says so", example="60",
+    )  # fmt: skip
     poll_interval_ms: int = value(
         500, parse.between(10, 600_000), unit="milliseconds",
         meaning="how long a worker with nothing to do waits when no notification wakes it", example="500",

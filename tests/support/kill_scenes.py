@@ -221,7 +221,7 @@ EVERYDAY = tuple(
         ("watcher.finalize_commit", "submitter.sign", "dispatcher.send"),
         ("submitter.save", "signer.intent_commit", "dispatcher.settle", "watcher.proof"),
         ("submitter.send", "signer.bytes_commit", "reconciler.compare"),
-        ("submitter.offered", "schedule.claim"),
+        ("submitter.offered", "schedule.claim", "watcher.sighting"),
         ("submitter.observe", "schedule.finish"),
         ("submitter.final_commit",),
     )

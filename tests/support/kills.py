@@ -43,7 +43,8 @@ def _both(*boundaries: str) -> tuple[str, ...]:
 # Each process dies at the names of its list one after another, each in a life of its own.
 BUSINESS = _both(
     "api.commit", "api.response",
-    "watcher.start", "watcher.lease", "watcher.commit", "watcher.proof", "watcher.finalize_commit",
+    "watcher.start", "watcher.lease", "watcher.sighting",
+    "watcher.commit", "watcher.proof", "watcher.finalize_commit",
     "signer.intent_commit", "signer.bytes_commit",
     "sequencer.commit", "dispatcher.claim", "dispatcher.send", "dispatcher.settle",
     "submitter.lease", "submitter.reserve", "submitter.sign", "submitter.save", "submitter.send",

@@ -25,6 +25,8 @@ class NodeState(StrEnum):
 
 
 _RANK = {state: rank for rank, state in enumerate(NodeState)}
+# Names of counters: ways in which a question was not answered, or wrongly.
+FAILURES = ("unreachable", "refusals", "answers_refused", "wrong_chain", "disagreements")
 _LOCKED = frozenset({NodeState.WRONG_CHAIN, NodeState.LYING})
 
 
@@ -52,6 +54,13 @@ class Node:
     def rank(self) -> tuple[int, int]:
         """Smaller is better."""
         return _RANK[self.state], self.tier
+
+    @property
+    def score(self) -> float:
+        """The share of questions that it answered, and not wrongly; 1 before it was asked."""
+        told = self.counters["answers"]
+        failed = sum(self.counters[name] for name in FAILURES)
+        return told / (told + failed) if told + failed else 1.0
 
     @property
     def locked(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,10 +22,16 @@ from bascule.chain.evidence import Evidence, Exchange
 from bascule.chain.families import Family
 
 T = TypeVar("T")
+# Told of each exchange: method, how it ended (answered, rate_limited, unreachable), seconds.
+Timed = Callable[[str, str, float], None]
 # A block of 10,000 logs is about 10 MB of JSON; what is much larger is no answer.
 MAX_BYTES = 128 * 1024 * 1024
 
 _encode = msgspec.json.Encoder().encode
+
+
+def untimed(method: str, result: str, seconds: float) -> None:
+    """Nobody measures exchanges."""
 
 
 class _Refusal(msgspec.Struct):
@@ -62,12 +69,14 @@ class Rpc:
         timeout_s: float = 10.0,
         family: Family | None = None,
         max_bytes: int = MAX_BYTES,
+        timed: Timed = untimed,
     ) -> None:
         self.url = url
         self.family = family
         self.evidence = Evidence()
         self.exchange: Exchange | None = None
         self._max_bytes = max_bytes
+        self._timed = timed
         self._session = session
         self._guard = guard
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -137,14 +146,18 @@ class Rpc:
 
     async def _post(self, method: str, body: bytes) -> bytes:
         self._guard()
+        began, result = time.perf_counter(), "unreachable"
         try:
             async with self._session.post(
                 self.url, data=body, timeout=self._timeout, headers={"content-type": "application/json"}
             ) as response:
                 answer = await self._body(method, response)
                 status, told = response.status, response.headers.get("Retry-After", "")
+                result = "rate_limited" if status == 429 else "answered"
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise NodeUnreachable(method=method, why=f"{type(error).__name__} {error}".strip()) from None
+        finally:
+            self._timed(method.rpartition(" ")[2], result, time.perf_counter() - began)
         if status == 429:
             retry_after = float(told) if told.isdecimal() and len(told) < 6 else None
             raise RpcError(method=method, code=status, message="too many requests", retry_after=retry_after)

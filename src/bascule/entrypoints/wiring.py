@@ -10,19 +10,16 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from bascule.chain import families, heads
-from bascule.chain.pool import PROBE_S, Pool, pool
-from bascule.chain.rpc import Rpc
 from bascule.domain.chain import checksum
 from bascule.domain.errors import Halted, Rejected
 from bascule.entrypoints import schedule
+from bascule.entrypoints.nodes import measured, nodes
 from bascule.entrypoints.ports import listen
 from bascule.entrypoints.schedule import Due, Loop
 from bascule.services.failpoints import Failpoints
@@ -36,8 +33,11 @@ from bascule.storage.migrate import require_schema
 from bascule.storage.networks import Network
 from bascule.storage.roles import group_of
 
+if TYPE_CHECKING:
+    from bascule.entrypoints.metrics import Meters
+
 # Settings are read here alone; who needs their type or a value asks wiring.
-__all__ = ["BadConfiguration", "ChainSettings", "Ready", "Seams", "Settings", "Unfit", "load"]
+__all__ = ["BadConfiguration", "ChainSettings", "Ready", "Seams", "Settings", "Unfit", "load", "nodes"]
 
 Ready = Callable[[Mapping[str, Any]], None]
 DEVELOPMENT_CHAINS = families.DEVELOPMENT
@@ -94,38 +94,6 @@ async def database(settings: Settings, role: str) -> AsyncIterator[Database]:
         yield db
 
 
-@asynccontextmanager
-async def nodes(settings: Settings, guard: Callable[[], None]) -> AsyncIterator[dict[int, Pool]]:
-    """Each configured chain's nodes, probed from time to time where there are several."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32)) as session:
-
-        def client(url: str, chain_id: int) -> Rpc:
-            family = families.of(chain_id)
-            return Rpc(url, session=session, guard=guard, timeout_s=settings.rpc_timeout_s, family=family)
-
-        pools = {
-            chain.id: pool(
-                [(client(node.url, chain.id), node.tier) for node in chain.rpc],
-                chain_id=chain.id,
-                quorum=chain.quorum,
-            )
-            for chain in settings.chains
-        }
-        probing = asyncio.create_task(_probe([each for each in pools.values() if len(each.nodes) > 1]))
-        try:
-            yield pools
-        finally:
-            probing.cancel()
-            with suppress(asyncio.CancelledError):
-                await probing
-
-
-async def _probe(pools: Sequence[Pool]) -> None:
-    while pools:
-        await asyncio.gather(*(each.probe() for each in pools))
-        await asyncio.sleep(PROBE_S)
-
-
 class Unfit(Halted):
     """Something works, but not well enough to trust."""
 
@@ -154,6 +122,21 @@ async def network_of(db: Database, chain: str) -> Network:
     raise Rejected("chain_unknown", f"there is no chain {chain}", next_step=f"chains here: {served}")
 
 
+@asynccontextmanager
+async def operated(
+    settings: Settings, db: Database, seams: Seams, meters: Meters | None
+) -> AsyncIterator[dict[str, Any]]:
+    """The process's own port for operators, where one is set; yields what the process says of it."""
+    if meters is None or settings.metrics_port is None:
+        yield {}
+        return
+    from bascule.entrypoints.operating import serving
+
+    with listen(settings.metrics_host, settings.metrics_port) as sock:
+        async with serving(sock, db, seams.clock, meters, settings.ready_lag_s):
+            yield {"metrics_port": sock.getsockname()[1]}
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a process does by turns, ready to be run. facts: what it says of itself when it is ready."""
@@ -162,20 +145,22 @@ class Work:
     facts: Mapping[str, Any]
     loops: Sequence[Loop]
     due: Sequence[Due] = ()
+    meters: Meters | None = None
 
-    async def run(self, seams: Seams, ready: Ready, stop: asyncio.Event) -> None:
-        """Takes every turn until `stop`."""
-        ready(self.facts)
-        await schedule.run_all(
-            self.db, seams.clock, loops=self.loops, due=self.due, stop=stop, failpoints=seams.failpoints
-        )
+    async def run(self, settings: Settings, seams: Seams, ready: Ready, stop: asyncio.Event) -> None:
+        """Takes every turn until `stop`, and serves what operators look at."""
+        async with operated(settings, self.db, seams, self.meters) as said:
+            ready({**self.facts, **said})
+            await schedule.run_all(
+                self.db, seams.clock, loops=self.loops, due=self.due, stop=stop, failpoints=seams.failpoints
+            )
 
 
 async def watcher(settings: Settings, chain: str, *, ready: Ready, stop: asyncio.Event) -> None:
     """Reads one chain until `stop`."""
     seams = Seams(settings)
     async with watching(settings, chain, seams) as work:
-        await work.run(seams, ready, stop)
+        await work.run(settings, seams, ready, stop)
 
 
 @asynccontextmanager
@@ -186,7 +171,11 @@ async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterato
     from bascule.services.finalizer import adopt_policy
     from bascule.services.watcher import Watcher
 
-    async with database(settings, "watcher") as db, nodes(settings, db.refuse_open_transaction) as rpcs:
+    meters = measured(settings)
+    async with (
+        database(settings, "watcher") as db,
+        nodes(settings, db.refuse_open_transaction, meters) as rpcs,
+    ):
         network = await network_of(db, chain)
         configured = settings.chain(network.chain_id)
         await heads.require_chain(rpcs[network.chain_id], network.chain_id)
@@ -199,7 +188,10 @@ async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterato
             db, rpcs[network.chain_id], network, clock=seams.clock, entropy=seams.entropy,
             outbox=seams.outbox, failpoints=seams.failpoints, lease_seconds=settings.lease_s,
         )  # fmt: skip
-        yield Work(db, {"chain_id": network.chain_id}, [Loop(worker, configured.poll_interval_ms / 1000)])
+        if meters is not None:
+            meters.watcher = worker
+        loop = Loop(worker, configured.poll_interval_ms / 1000)
+        yield Work(db, {"chain_id": network.chain_id}, [loop], meters=meters)
         await worker.release()
 
 
@@ -207,7 +199,7 @@ async def submitter(settings: Settings, lane: str, *, ready: Ready, stop: asynci
     """Pays through one lane (`CHAIN/NAME`) until `stop`."""
     seams = Seams(settings)
     async with paying(settings, lane, seams) as work:
-        await work.run(seams, ready, stop)
+        await work.run(settings, seams, ready, stop)
 
 
 @asynccontextmanager
@@ -222,7 +214,11 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
         raise Rejected(
             "lane_invalid", f"{lane} is not a lane", next_step="write CHAIN/NAME, e.g. base/vault-0"
         )
-    async with database(settings, "submitter") as db, nodes(settings, db.refuse_open_transaction) as rpcs:
+    meters = measured(settings)
+    async with (
+        database(settings, "submitter") as db,
+        nodes(settings, db.refuse_open_transaction, meters) as rpcs,
+    ):
         network = await network_of(db, chain)
         configured = settings.chain(network.chain_id)
         await heads.require_chain(rpcs[network.chain_id], network.chain_id)
@@ -235,7 +231,7 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
                 settings=SubmitterSettings(lease_seconds=settings.lease_s),
             )  # fmt: skip
             poll_s = configured.poll_interval_ms / 1000
-            yield Work(db, {"lane": f"{network.chain_id}/{name}"}, [Loop(worker, poll_s)])
+            yield Work(db, {"lane": f"{network.chain_id}/{name}"}, [Loop(worker, poll_s)], meters=meters)
             await worker.release()
 
 
@@ -264,7 +260,7 @@ async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> No
     """Numbers events, sends webhooks, ends what is overdue, reconciles, until `stop`."""
     seams = Seams(settings)
     async with telling(settings, seams) as work:
-        await work.run(seams, ready, stop)
+        await work.run(settings, seams, ready, stop)
 
 
 @asynccontextmanager
@@ -284,7 +280,8 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(database(settings, "worker"))
         await _refuse_local_webhooks(settings, db)
-        rpcs = await stack.enter_async_context(nodes(settings, db.refuse_open_transaction))
+        meters = measured(settings)
+        rpcs = await stack.enter_async_context(nodes(settings, db.refuse_open_transaction, meters))
         rules = EgressRules(settings.webhook_allow_local)
         sender = await stack.enter_async_context(
             HttpSender(db.refuse_open_transaction, rules, settings.webhook_timeout_s)
@@ -314,7 +311,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
             Loop(sequencer, poll_s, channel="bascule_outbox"),
             Loop(dispatcher, poll_s, channel="bascule_deliveries", busy=lambda: dispatcher.in_flight > 0),
         ]
-        yield Work(db, {}, loops, due)
+        yield Work(db, {}, loops, due, meters)
 
 
 async def api(
@@ -349,11 +346,13 @@ async def api(
                 deposit_epoch=settings.deposit_epoch,
                 allow_local_webhooks=settings.webhook_allow_local,
                 public_url=settings.public_url,
+                ready_lag_s=settings.ready_lag_s,
                 failpoints=seams.failpoints,
                 sandbox=sandbox,
             )
         )
-        await serve(app, sock, ready=ready, stop=stop)
+        said = await stack.enter_async_context(operated(settings, db, seams, measured(settings)))
+        await serve(app, sock, ready=lambda facts: ready({**facts, **said}), stop=stop)
 
 
 async def signing_key(settings: Settings) -> Key:

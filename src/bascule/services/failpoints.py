@@ -41,6 +41,7 @@ BOUNDARIES: tuple[Boundary, ...] = (
     ),
     Boundary("watcher", "lease", AGAIN, "the chain waits until the dead watcher's lease is over"),
     Boundary("watcher", "start", AGAIN, "the first block is final and its balances are booked"),
+    Boundary("watcher", "sighting", "said a moment later", "how far the chain reaches is known to all"),
     Boundary("watcher", "opening", AGAIN, "the new own addresses are open, what touched them is read"),
     Boundary("watcher", "commit", "the blocks are read again", "the cursor is behind them; the next follow"),
     Boundary("watcher", "reorg", "the fork is found again", "what was above the fork is orphaned, once"),

@@ -20,6 +20,7 @@ from bascule.services.seams import Clock
 from bascule.storage import addresses, audit, blocks, deposits, leases, ledger, networks, transfers
 from bascule.storage.blocks import Cursor
 from bascule.storage.database import Connection, Database
+from bascule.storage.deposits import Owned
 from bascule.storage.leases import Lease
 from bascule.storage.networks import Network
 
@@ -75,11 +76,12 @@ class Finalizer:
             await leases.hold(conn, lease)
             await blocks.finalize(conn, cursor, target)
             await self.evidence.keep(conn, late)
-            count = await self._book(conn, cursor.finalized_number, target.number)
+            owned = await self._book(conn, cursor.finalized_number, target.number)
             self.failpoints.hit("watcher.before_finalize_commit")
         self.failpoints.hit("watcher.after_finalize_commit")
-        self.counters["deposits_finalized"] += count
-        return count
+        self.counters["deposits_finalized"] += len(owned)
+        self.counters["transfers_booked"] += sum(deposit.booked for deposit in owned)
+        return len(owned)
 
     async def newest_final(self, head: Header, previous: int = -1) -> int:
         """The newest final height by the network's policy, as a quorum says; at least `previous`."""
@@ -137,7 +139,7 @@ class Finalizer:
             await self.halts.latch(cursor, disputed, lease, disputed=number)
             raise disputed from None
 
-    async def _book(self, conn: Connection, after: int, upto: int) -> int:
+    async def _book(self, conn: Connection, after: int, upto: int) -> list[Owned]:
         """Money comes in before it moves among our addresses, so that no class of custody is overdrawn."""
         chain_id = self.network.chain_id
         ours = await addresses.own(conn, chain_id)
@@ -153,4 +155,4 @@ class Finalizer:
         self.counters["deposits_flushed"] += await deposits.mark_flushed(conn, chain_id, after, upto)
         if await addresses.own(conn, chain_id) != ours:
             raise AddressesChanged(f"an address of chain {chain_id} became ours meanwhile")
-        return len(owned)
+        return owned

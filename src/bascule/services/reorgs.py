@@ -29,7 +29,7 @@ class NodeBehind(Retryable):
 
 @dataclass(frozen=True)
 class Reorgs:
-    """Finds the fork and moves back to it."""
+    """Finds the fork and moves back to it. depths: how often so many blocks were taken back."""
 
     db: Database
     rpc: Caller
@@ -37,6 +37,7 @@ class Reorgs:
     halts: Halts
     failpoints: Failpoints
     counters: Counter[str]
+    depths: Counter[int]
 
     async def go_back(self, cursor: Cursor, head_number: int, lease: Lease) -> int:
         """Marks everything above the fork as orphaned and puts the cursor there; how many blocks that were.
@@ -96,6 +97,7 @@ class Reorgs:
         self.failpoints.hit("watcher.after_reorg")
         depth = cursor.last_number - fork.number
         self.counters["blocks_orphaned"] += depth
+        self.depths[depth] += 1
         return depth
 
     async def _fork(self, cursor: Cursor) -> BlockRef | None:

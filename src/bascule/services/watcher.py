@@ -29,6 +29,7 @@ from bascule.services.ranges import Ranges
 from bascule.services.reading import FIRST_SPAN, Reader, Reading, Span
 from bascule.services.reorgs import Reorgs
 from bascule.services.seams import Clock, Entropy
+from bascule.services.sightings import Sightings
 from bascule.storage import blocks, leases, transfers
 from bascule.storage.blocks import Cursor, Read
 from bascule.storage.database import Database
@@ -65,7 +66,9 @@ class Watcher:
         seen_blocks: int = 4_096,
     ) -> None:
         self.name = f"watcher:{network.chain_id}"
+        self.chain_id = network.chain_id
         self.counters: Counter[str] = Counter()
+        self.depths: Counter[int] = Counter()
         self._db, self._rpc, self._network = db, rpc, network
         self._failpoints = failpoints
         self._holder = entropy.bytes(8).hex()
@@ -78,8 +81,9 @@ class Watcher:
         self._arrivals = Arrivals(network.chain_id, clock, entropy, outbox, self.counters)
         self._disagreements = Disagreements(db, rpc, network.chain_id, clock, failpoints, self.counters)
         self._openings = Openings(db, rpc, network, clock, entropy)
+        self._sightings = Sightings(db, network.chain_id, clock, failpoints)
         self._halts = Halts(db, rpc, network, outbox, failpoints)
-        self._reorgs = Reorgs(db, rpc, self._arrivals, self._halts, failpoints, self.counters)
+        self._reorgs = Reorgs(db, rpc, self._arrivals, self._halts, failpoints, self.counters, self.depths)
         span = Span(min(FIRST_SPAN, blocks_per_range), most=blocks_per_range, ceiling=blocks_per_range)
         self._reader = Reader(rpc, network.chain_id, self.counters, span=span)
         self._ranges = Ranges(rpc, self._reader)
@@ -106,6 +110,7 @@ class Watcher:
             cursor = await self._cursor()
         blocks.require_running(cursor)
         head = await self._head(cursor, lease)
+        await self._sightings.note(head.ref, lease)
         if cursor is None:
             return await self._start(head, lease)
         try:

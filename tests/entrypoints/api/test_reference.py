@@ -147,7 +147,9 @@ async def test_health_needs_no_key_and_readiness_names_halted_networks(
         )
         halted = await anybody.get("/readyz")
         assert (halted.status_code, halted.json()["halted_networks"]) == (503, ["eip155:31337"])
-        assert halted.json()["reasons"] == {"eip155:31337": "a final block is gone"}
+        networks = {each["network"]: each for each in halted.json()["networks"]}
+        assert networks["eip155:31337"]["state"] == "halted"
+        assert networks["eip155:31337"]["reason"] == "a final block is gone"
 
 
 async def test_a_broken_database_is_503_and_says_to_try_again(shop: Shop, client: httpx.AsyncClient) -> None:

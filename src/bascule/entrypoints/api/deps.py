@@ -26,6 +26,7 @@ class ApiDeps:
     db: opened, under the API's own login; pepper: at least 32 secret bytes; deposit_seed: at least 16,
     the same for ever; deposit_epoch: raised after a restore; allow_local_webhooks: http and loopback
     targets for test-mode endpoints (dev only); public_url: where the world reaches us, no slash at the end;
+    ready_lag_s: so far behind its chain a network is not ready;
     sandbox: None wherever money may be real; in_flight: keys of requests that act on nodes just now.
     """
 
@@ -37,6 +38,7 @@ class ApiDeps:
     deposit_epoch: int = 0
     allow_local_webhooks: bool = False
     public_url: str = "http://127.0.0.1:8000"
+    ready_lag_s: float = 60.0
     failpoints: Failpoints = NO_FAILPOINTS
     sandbox: Sandbox | None = None
     in_flight: set[Scope] = field(default_factory=set)

@@ -30,12 +30,19 @@ def openapi(out: Out = Path("docs/api/openapi.json")) -> None:
 
 def docs(folder: Annotated[Path, typer.Option(help="The documentation's folder.")] = Path("docs")) -> None:
     """Writes the pages that are made from the code."""
-    from bascule.entrypoints import docs_configuration, docs_errors, docs_failpoints, docs_states
+    from bascule.entrypoints import (
+        docs_configuration,
+        docs_errors,
+        docs_failpoints,
+        docs_metrics,
+        docs_states,
+    )
 
     _write(folder / "states.md", docs_states.render())
     _write(folder / "failpoints.md", docs_failpoints.render())
     _write(folder / "api" / "errors.md", docs_errors.render())
     _write(folder / "operating" / "configuration.md", docs_configuration.render())
+    _write(folder / "operating" / "metrics.md", docs_metrics.render())
 
 
 def _write(path: Path, text: str) -> None:

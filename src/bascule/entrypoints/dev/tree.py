@@ -120,11 +120,13 @@ def _start(
         tree, installation, _set_up(installation, options, owner_url, rpc_url, api_socket), deaths
     )
     ready = set_up.facts
+    started = []
     for name in PROCESSES:
         main = _process(tree, name, installation, ready, environ, api_socket, deaths)
-        tree.start(name, main, planned_deaths=deaths.planned(name))
+        started.append(tree.start(name, main, planned_deaths=deaths.planned(name)))
     tree.wait_ready(PROCESSES, within=START_SECONDS)
-    return ready
+    ports = {child.name: child.facts.get("metrics_port") for child in started}
+    return {**ready, "metrics": {name: _http("127.0.0.1", port) for name, port in ports.items() if port}}
 
 
 def _completed(tree: Supervisor, installation: Installation, main: Main, deaths: Deaths) -> Child:
@@ -225,7 +227,7 @@ def _process(
         from bascule.entrypoints import logs, wiring
 
         own = {key: environ[key] for key in PASSED_ON if key in environ}
-        loaded = wiring.load({**own, "BASCULE_CONFIG": str(installation.config)})
+        loaded = wiring.load({"BASCULE_METRICS_PORT": "0", **own, "BASCULE_CONFIG": str(installation.config)})
         loaded = loaded.keeping("chains", f"database_url_{name}", *SECRETS_OF.get(name, ()))
         loaded = dataclasses.replace(loaded, failpoints=deaths.of(name, life=tree.lives()[name]))
         logs.configure(name, loaded.log_level)

@@ -1,0 +1,187 @@
+"""What a process measures, under the names that dashboards and alerts rely on.
+
+Counts are kept where the work is done; here they are only named, when somebody asks. Labels are bounded:
+networks, reasons, states and the names of nodes (host and port: the rest of their URLs may be a secret).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from bascule.chain.node import FAILURES, Node, NodeState
+from bascule.chain.pool import Pool
+from bascule.chain.rpc import Timed
+from bascule.domain.chain import caip2
+from bascule.storage.health import Followed
+
+DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
+SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+NETWORK, PROVIDER = ["chain"], ["chain", "provider"]
+
+
+class Watching(Protocol):
+    """The counts of one watcher: by name, and how often so many blocks were taken back."""
+
+    chain_id: int
+    counters: Counter[str]
+    depths: Counter[int]
+
+
+@dataclass(eq=False)
+class Meters(Collector):
+    """Everything that one process measures. `followed` is what the database said when it was asked last."""
+
+    pools: Mapping[int, Pool] = field(default_factory=dict)
+    watcher: Watching | None = None
+    followed: Sequence[Followed] = ()
+    now: Callable[[], datetime] | None = None
+
+    def __post_init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._exchanges = Histogram(
+            "bascule_rpc_request_duration_seconds",
+            "Exchanges with nodes: how they ended, how long they took; a batch is one, by its first method.",
+            ["provider", "method", "result"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.registry.register(self)
+
+    def watch(self, pools: Mapping[int, Pool]) -> None:
+        """These nodes are said from now on, under the names that their pools gave them."""
+        self.pools = pools
+        self._names.update({node.rpc.url: node.name for pool in pools.values() for node in pool.nodes})
+
+    def timed(self, url: str) -> Timed:
+        """What is told of the exchanges with the node at `url`; its name is known once it is watched."""
+
+        def tell(method: str, result: str, seconds: float) -> None:
+            self._exchanges.labels(self._names.get(url, ""), method, result).observe(seconds)
+
+        return tell
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self.registry)
+
+    def described(self) -> Iterator[tuple[str, str, Sequence[str], str]]:
+        """Of each metric its name as it is shown, its type, its labels and its meaning."""
+        for each in self.collect():
+            suffix = "_total" if each.type == "counter" else ""
+            yield each.name + suffix, each.type, getattr(each, "_labelnames", ()), each.documentation
+        [exchanges] = self._exchanges.collect()
+        yield exchanges.name, exchanges.type, self._exchanges._labelnames, exchanges.documentation
+
+    def collect(self) -> Iterator[Metric]:
+        """As `Collector.collect`."""
+        yield from _networks(self.followed, self.now() if self.now is not None else None)
+        yield from _nodes(self.pools)
+        yield from _watcher(self.watcher)
+
+
+def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metric]:
+    """What every process can say of every network, from the database."""
+    head = _gauge("bascule_chain_head_block", "The newest block that the watcher's nodes showed.")
+    final = _gauge("bascule_chain_finalized_block", "The newest block that is final for us.")
+    cursor = _gauge("bascule_watcher_cursor_block", "The newest block that was read.")
+    lag = _gauge("bascule_watcher_lag_seconds", "Block time not read yet, and how long nothing was seen.")
+    halted = _gauge("bascule_chain_halted", "1 while nothing of the chain is credited or paid.")
+    led = _gauge("bascule_watcher_leader", "1 while a watcher holds the chain's lease.")
+    for each in found:
+        name = [caip2(each.chain_id)]
+        lag_s = None if now is None else each.lag_s(now)
+        told = (
+            (head, each.head_number),
+            (final, each.finalized_number),
+            (cursor, each.last_number),
+            (lag, lag_s),
+        )
+        for family, value in told:
+            if value is not None:
+                family.add_metric(name, value)
+        halted.add_metric(name, each.halted_reason is not None)
+        led.add_metric(name, each.led)
+    yield from (head, final, cursor, lag, halted, led)
+
+
+def _nodes(pools: Mapping[int, Pool]) -> Iterator[Metric]:
+    """What a process knows of its own nodes."""
+    state = _gauge("bascule_rpc_node_state", "1 for the state a node is in.", [*PROVIDER, "state"])
+    score = _gauge("bascule_rpc_node_score", "Share of questions a node answered, and not wrongly.", PROVIDER)
+    refused = _count(
+        "bascule_rpc_refused",
+        "Answers that were none or could not be used, by reason.",
+        [*PROVIDER, "reason"],
+    )
+    disagreed = _count(
+        "bascule_rpc_disagreement",
+        "Contradictions of a hash or another node: proven, open, or strayed to a fork of its own.",
+        [*PROVIDER, "kind"],
+    )
+    for chain_id, node in ((chain_id, node) for chain_id, pool in pools.items() for node in pool.nodes):
+        name = [caip2(chain_id), node.name]
+        for each in NodeState:
+            state.add_metric([*name, each.value], node.state is each)
+        score.add_metric(name, node.score)
+        for reason in (*FAILURES[:-1], "rate_limited"):
+            refused.add_metric([*name, reason], node.counters[reason])
+        for kind, count in _disagreements(node).items():
+            disagreed.add_metric([*name, kind], count)
+    yield from (state, score, refused, disagreed)
+
+
+def _disagreements(node: Node) -> dict[str, int]:
+    lies = node.counters["lies"]
+    return {
+        "proven": lies,
+        "open": node.counters["disagreements"] - lies,
+        "strayed": node.counters["strayed"],
+    }
+
+
+def _watcher(watcher: Watching | None) -> Iterator[Metric]:
+    """What this process's watcher did since it started."""
+    seen = _count("bascule_transfers_seen", "Transfers read, whoever they are for.")
+    booked = _count("bascule_transfers_booked", "Transfers to us that became final and were booked.")
+    match = _count(
+        "bascule_match", "What deposits counted for at first sight: applied, or why not.", [*NETWORK, "kind"]
+    )
+    happened = _count("bascule_watcher", "What the watcher did, passed over and refused.", [*NETWORK, "what"])
+    depth = HistogramMetricFamily("bascule_reorg_depth_blocks", "Blocks taken back at once.", labels=NETWORK)
+    if watcher is not None:
+        counts, name = watcher.counters, [caip2(watcher.chain_id)]
+        seen.add_metric(name, counts["transfers_recorded"] + counts["transfers_of_others"])
+        booked.add_metric(name, counts["transfers_booked"])
+        kinds = {k.removeprefix(_UNAPPLIED): n for k, n in counts.items() if k.startswith(_UNAPPLIED)}
+        kinds["applied"] = counts["deposits_detected"] - sum(kinds.values())
+        for kind, count in kinds.items():
+            match.add_metric([*name, kind], count)
+        for what, count in counts.items():
+            happened.add_metric([*name, what], count)
+        buckets = [
+            (str(float(most)), sum(n for d, n in watcher.depths.items() if d <= most)) for most in DEPTHS
+        ]
+        everything = sum(watcher.depths.values())
+        total = sum(d * n for d, n in watcher.depths.items())
+        depth.add_metric(name, [*buckets, ("+Inf", everything)], total)
+    yield from (seen, booked, match, happened, depth)
+
+
+_UNAPPLIED = "deposits_unapplied_"
+
+
+def _gauge(name: str, meaning: str, labels: Sequence[str] = NETWORK) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, labels=labels)
+
+
+def _count(name: str, meaning: str, labels: Sequence[str] = NETWORK) -> CounterMetricFamily:
+    return CounterMetricFamily(name, meaning, labels=labels)

@@ -1,0 +1,50 @@
+"""Whether a process can do its work: the database answers, and every network is followed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from bascule.domain.chain import caip2
+from bascule.domain.errors import BasculeError
+from bascule.services.seams import Clock
+from bascule.storage import health
+from bascule.storage.database import Database
+from bascule.storage.health import Followed
+
+
+async def readiness(db: Database, clock: Clock, most_lag_s: float) -> tuple[int, dict[str, Any]]:
+    """HTTP status and body of /readyz; nothing in it is secret."""
+    try:
+        async with db.read() as conn:
+            found = await health.followed(conn)
+    except BasculeError:
+        return 503, {"status": "not_ready", "database": "not_answering", "halted_networks": []}
+    networks = [_shown(each, clock.now(), most_lag_s) for each in found]
+    halted = {each["network"]: each["reason"] for each in networks if each["state"] == "halted"}
+    well = all(each["state"] in ("followed", "not_started") for each in networks)
+    status = "ready" if well else "halted" if halted else "not_ready"
+    return 200 if well else 503, {
+        "status": status,
+        "database": "ok",
+        "halted_networks": list(halted),
+        "networks": networks,
+    }
+
+
+def state_of(each: Followed, lag_s: float | None, most_lag_s: float) -> str:
+    """halted, no_leader, lagging or followed; not_started before its watcher has read a first block."""
+    if each.halted_reason is not None:
+        return "halted"
+    if each.last_number is None:
+        return "not_started"
+    if not each.led:
+        return "no_leader"
+    return "followed" if lag_s is None or lag_s <= most_lag_s else "lagging"
+
+
+def _shown(each: Followed, now: datetime, most_lag_s: float) -> dict[str, Any]:
+    lag_s = each.lag_s(now)
+    state = state_of(each, lag_s, most_lag_s)
+    shown = {"network": caip2(each.chain_id), "state": state, "reason": each.halted_reason}
+    return shown | {"lag_seconds": None if lag_s is None else round(lag_s, 1)}

@@ -1,0 +1,164 @@
+"""What operators see of a process at its own port, on a real database, chain and nodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bascule.chain.pool import pool
+from bascule.chain.rpc import Rpc
+from bascule.entrypoints.metrics import Meters
+from bascule.entrypoints.operating import serving
+from bascule.entrypoints.ports import listen
+from bascule.services.watcher import Watcher
+from bascule.storage import blocks
+from tests.support.fault_proxy import fault_proxy
+from tests.support.money_in import Bridge, OpenAs, bridge
+from tests.support.nodes import no_guard
+
+LAG_S = 60.0
+
+
+class Seen:
+    """The port of a process whose meters are given."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self._url, self._session = url, session
+
+    async def ready(self) -> tuple[int, dict[str, Any]]:
+        """Status and body of /readyz; of the body the only network."""
+        async with self._session.get(f"{self._url}/readyz") as answer:
+            body = await answer.json()
+            return answer.status, body["networks"][0] if "networks" in body else body
+
+    async def text(self) -> str:
+        async with self._session.get(f"{self._url}/metrics") as answer:
+            return await answer.text()
+
+    async def samples(self) -> dict[str, dict[tuple[str, ...], float]]:
+        """By name, the values by labels, in the order of the labels' names."""
+        found: dict[str, dict[tuple[str, ...], float]] = {}
+        for family in text_string_to_metric_families(await self.text()):
+            for sample in family.samples:
+                found.setdefault(sample.name, {})[
+                    tuple(value for _, value in sorted(sample.labels.items()))
+                ] = sample.value
+        return found
+
+
+@asynccontextmanager
+async def looking(b: Bridge, meters: Meters) -> AsyncIterator[Seen]:
+    with listen("127.0.0.1", 0) as sock:
+        async with serving(sock, b.db, b.clock, meters, LAG_S):
+            yield Seen(f"http://127.0.0.1:{sock.getsockname()[1]}", b.session)
+
+
+@pytest.fixture
+async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
+    async with bridge(db_as) as made:
+        yield made
+
+
+async def test_a_network_is_ready_while_it_is_followed_and_says_how_far_behind_it_is(b: Bridge) -> None:
+    async with looking(b, Meters()) as seen:
+        assert await seen.ready() == (200, network("not_started", lag=None))
+        watcher = await at_the_head(b)
+        assert await seen.ready() == (200, network("followed", lag=0.0))
+
+        b.clock.advance(40)  # nobody looks at the chain
+        assert await seen.ready() == (200, network("followed", lag=40.0))
+        b.clock.advance(40)
+        assert await seen.ready() == (503, network("lagging", lag=80.0))
+
+        await b.settle_down(watcher)
+        assert (await seen.ready())[0] == 200
+        await watcher.release()
+        assert await seen.ready() == (503, network("no_leader", lag=0.0))
+
+
+async def at_the_head(b: Bridge, **options: Any) -> Watcher:
+    """A watcher that has read everything, and looked again when its last look was to be told."""
+    watcher = b.watcher(**options)
+    await b.settle_down(watcher)
+    b.clock.advance(3)
+    await watcher.run_once()
+    return watcher
+
+
+def network(state: str, *, lag: float | None, reason: str | None = None) -> dict[str, Any]:
+    return {"network": "eip155:31337", "state": state, "reason": reason, "lag_seconds": lag}
+
+
+async def test_what_is_not_read_yet_is_lag_in_block_time(b: Bridge) -> None:
+    watcher = await at_the_head(b, blocks_per_step=1)
+    for _ in range(3):
+        b.clock.advance(50)
+        await b.mine()
+
+    async with looking(b, Meters()) as seen:
+        await watcher.run_once()
+        status, shown = await seen.ready()
+        assert (status, shown["state"], shown["lag_seconds"]) == (503, "lagging", 100.0)
+        await b.settle_down(watcher)
+        assert await seen.ready() == (200, network("followed", lag=0.0))
+
+
+async def test_a_halted_network_is_named_with_its_reason(b: Bridge) -> None:
+    watcher = await at_the_head(b)
+    async with b.owner.transaction() as conn:
+        await blocks.halt(conn, b.network.chain_id, "block 7 was final", None)
+
+    async with looking(b, Meters()) as seen:
+        assert await seen.ready() == (503, network("halted", lag=0.0, reason="block 7 was final"))
+        assert (await seen.samples())["bascule_chain_halted"] == {("eip155:31337",): 1.0}
+    await watcher.release()
+
+
+async def test_metrics_tell_what_the_watcher_did_and_what_its_nodes_are_like(b: Bridge) -> None:
+    async with fault_proxy(b.node.url) as liar:
+        meters = Meters()
+        rpcs = [
+            (Rpc(url, session=b.session, guard=no_guard, timed=meters.timed(url)), tier)
+            for url, tier in ((liar.url, 1), (b.node.url, 2))
+        ]
+        nodes = pool(rpcs, chain_id=b.network.chain_id)
+        watcher = b.watcher(nodes)
+        meters.watch({b.network.chain_id: nodes})
+        meters.watcher = watcher
+        await b.settle_down(watcher)
+        intent = await b.intent("10.00")
+        await b.pay(intent, "10.00")
+        liar.set("empty", methods=["eth_getLogs"])
+        await b.finalize(watcher)
+        await b.node.dev.reorg(2)
+        b.clock.advance(3)
+        await b.settle_down(watcher)
+
+        async with looking(b, meters) as seen:
+            found, text = await seen.samples(), await seen.text()
+
+    chain, (lying, honest) = "eip155:31337", nodes.names
+    head = int(await b.node.rpc("eth_blockNumber"), 16)
+    assert found["bascule_chain_head_block"] == found["bascule_watcher_cursor_block"] == {(chain,): head}
+    assert found["bascule_transfers_booked_total"] == {(chain,): 1.0}
+    assert found["bascule_match_total"] == {(chain, "applied"): 1.0}
+    assert found["bascule_reorg_depth_blocks_sum"] == {(chain,): 2.0}
+    assert found["bascule_rpc_node_state"][chain, lying, "lying"] == 1.0
+    assert found["bascule_rpc_node_score"][chain, honest] > found["bascule_rpc_node_score"][chain, lying]
+    assert found["bascule_rpc_disagreement_total"][chain, "proven", lying] == 1.0
+    assert found["bascule_rpc_refused_total"][chain, lying, "answers_refused"] == 1.0
+    assert found["bascule_rpc_request_duration_seconds_count"]["eth_getLogs", lying, "answered"] >= 1.0
+    assert not re.search("0x[0-9a-f]{40}|http://", text), "a label holds an address, a hash or a URL"
+
+
+async def test_metrics_are_served_while_the_database_does_not_answer(b: Bridge) -> None:
+    async with looking(b, Meters()) as seen:
+        await b.db.close()
+        assert (await seen.ready())[0] == 503
+        assert "bascule_rpc_node_state" in await seen.text()
