@@ -8,7 +8,7 @@ it is final.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from bascule.domain import choice
@@ -84,7 +84,7 @@ class Choices:
         await applications.advance(conn, {deposit.id: (before, kept)})
         await deposits.grow_versions(conn, [deposit.id])
         told = await deposit_service.happenings(conn, [(deposit.id, EventType.DEPOSIT_APPLIED)])
-        await self.outbox.append_many(conn, [replace(each, request=context) for each in told])
+        await self.outbox.append_many(conn, [each._replace(request=context) for each in told])
         await matcher.recompute(conn, {id: {} for id in locked}, self.outbox, self.clock, request=context)
         return await _booked(conn, deposit, ApplicationState.ACCEPTED)
 

@@ -6,7 +6,6 @@ calls `recompute` for their intents in the same transaction. Each statement spea
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from bascule.domain.application import Reason
@@ -54,7 +53,7 @@ async def recompute(
         found = await decide(conn, part, known, asked)
         after = await write(conn, found, happened, clock)
         told = await _told(conn, found, after, happened, known)
-        await outbox.append_many(conn, [replace(each, request=request) for each in told] if request else told)
+        await outbox.append_many(conn, [each._replace(request=request) for each in told] if request else told)
         refused.update(d.reason for match in found for d in match.new.values() if d.reason is not None)
     return refused
 

@@ -90,8 +90,7 @@ def change(found: Match) -> IntentChange | None:
     if not growth:
         return None
     return IntentChange(
-        id=intent.id,
-        before=intent.state,
+        before=intent,
         state=verdict.state,
         received=verdict.received,
         confirmed=verdict.confirmed,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bascule.domain.ids import Prefix
 from bascule.domain.webhook import EventType
@@ -19,8 +19,7 @@ from bascule.storage.database import Connection
 PING = "webhook_endpoint.ping"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class Happening(NamedTuple):
     """Something to be told. object: the thing as the API shows it now; previous: attributes as they were
     before; request: {"id", "idempotency_key"} of the API request that caused it, if one did.
     """
@@ -86,4 +85,4 @@ class Outbox:
             for happening in happenings
         ]
         await outbox.append(conn, new, self.clock.now())
-        return [row.event_id for row in new]
+        return [row["event_id"] for row in new]

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from bascule.domain.chain import ChainId, Hash
+from bascule.storage.arrays import bytes_, texts
 from bascule.storage.blocks import Verified
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
@@ -81,7 +82,7 @@ async def missing_in(
 ) -> dict[Hash, list[int]]:
     """The log indexes of deposits without evidence, by their block, in these blocks."""
     missing: dict[Hash, list[int]] = {}
-    rows = await _sql.all(conn, "missing_in", chain_id=chain_id, block_hashes=list(block_hashes))
+    rows = await _sql.all(conn, "missing_in", chain_id=chain_id, block_hashes=bytes_(block_hashes))
     for row in rows:
         missing.setdefault(row["block_hash"], []).append(row["log_index"])
     return missing
@@ -94,7 +95,7 @@ async def missing_upto(conn: Connection, chain_id: ChainId, number: int) -> list
 
 async def count_missing(conn: Connection, ids: Sequence[str]) -> int:
     """How many of these deposits have no evidence."""
-    count: int = await _sql.scalar(conn, "count_missing", ids=list(ids))
+    count: int = await _sql.scalar(conn, "count_missing", ids=texts(ids))
     return count
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bascule.domain.application import ApplicationState, Reason
 from bascule.domain.chain import Address, ChainId, Hash
@@ -60,8 +60,7 @@ class Waiting:
     booked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """A deposit with all that is shown of it. amount, amount_applied: base units.
 
     token_id, currency, decimals: None for a token we do not know; processed: the newest block read;
@@ -242,10 +241,8 @@ def _fixed(row: Row) -> Fixed:
 
 def _shown(row: Row) -> Shown:
     next_number = row.pop("next_number")
-    finality = FinalityPolicy(row.pop("finality_kind"), row.pop("finality_depth"))
-    whole = {"amount": int(row["amount"]), "amount_applied": int(row["amount_applied"] or 0)}
-    return Shown(
-        **row | whole | {"state": DepositState(row["state"])},
-        processed=-1 if next_number is None else next_number - 1,
-        finality=finality,
-    )
+    row["processed"] = -1 if next_number is None else next_number - 1
+    row["finality"] = FinalityPolicy(row.pop("finality_kind"), row.pop("finality_depth"))
+    row["amount"], row["amount_applied"] = int(row["amount"]), int(row["amount_applied"] or 0)
+    row["state"] = DepositState(row["state"])
+    return Shown(**row)

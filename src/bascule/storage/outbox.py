@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import orjson
 
@@ -13,8 +13,7 @@ from bascule.storage.queries import Queries
 _Q = Queries("outbox")
 
 
-@dataclass(frozen=True, slots=True)
-class NewRow:
+class NewRow(TypedDict):
     """One happening to be told. object: the thing as the API shows it at that moment."""
 
     event_id: str
@@ -45,12 +44,12 @@ class OutboxRow:
     created_at: datetime
 
 
-async def append(conn: Connection, new: Sequence[NewRow], created_at: datetime) -> None:
+async def append(conn: Connection, new: list[NewRow], created_at: datetime) -> None:
     """Adds rows in this order, and wakes the sequencer when the transaction commits."""
     if not new:
         return
     # one document: arrays of documents are quoted twice on their way, which takes longer than all the rest
-    await _Q.run(conn, "append", rows=orjson.dumps(list(new)).decode(), created_at=created_at)
+    await _Q.run(conn, "append", rows=orjson.dumps(new).decode(), created_at=created_at)
     await _Q.run(conn, "wake_sequencer")
 
 

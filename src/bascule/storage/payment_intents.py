@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from psycopg.types.json import Jsonb
 
@@ -44,8 +44,7 @@ class NewIntent:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class IntentRow:
+class IntentRow(NamedTuple):
     """An intent as stored. due, received, confirmed, underpay_tolerance_abs: 10^-18 of the currency.
 
     finality: the level at which it succeeds; succeeded_by: the one at which it did.
@@ -82,18 +81,17 @@ class IntentRow:
 
 @dataclass(frozen=True, slots=True)
 class IntentChange:
-    """What deposits make of an intent. before: its state as read; received, confirmed: 10^-18 units.
+    """What deposits make of an intent. before: as read; received, confirmed: 10^-18 units; flags: in order.
 
     by: the level at which it succeeds, where it does; growth: by how much the version grows, one for each
     step and one for new totals.
     """
 
-    id: str
-    before: IntentState
+    before: IntentRow
     state: IntentState
     received: int
     confirmed: int
-    flags: Collection[str]
+    flags: tuple[str, ...]
     by: str
     growth: int
 
@@ -165,18 +163,19 @@ async def advance_matched(
         conn,
         "advance_matched",
         at=at,
-        ids=texts(change.id for change in changes),
-        befores=texts(change.before for change in changes),
+        ids=texts(change.before.id for change in changes),
+        befores=texts(change.before.state for change in changes),
         states=texts(change.state for change in changes),
         received=numbers(change.received for change in changes),
         confirmed=numbers(change.confirmed for change in changes),
-        flags=texts(",".join(sorted(change.flags)) for change in changes),
+        flags=texts(",".join(change.flags) for change in changes),
         bys=texts(change.by for change in changes),
         growths=numbers(change.growth for change in changes),
     )
     if len(rows) != len(changes):
         raise Halted(f"{len(changes) - len(rows)} of {len(changes)} intents were not as they were read")
-    return {row["id"]: _intent(row) for row in rows}
+    stamped = {row["id"]: row for row in rows}
+    return {change.before.id: _changed(change, stamped[change.before.id]) for change in changes}
 
 
 async def advance(
@@ -269,6 +268,19 @@ async def deposits_of(conn: Connection, ids: Sequence[str]) -> list[IntentDeposi
         )
         for row in rows
     ]
+
+
+def _changed(change: IntentChange, stamped: Row) -> IntentRow:
+    """The row as it is now. stamped: what the database made of the change."""
+    return change.before._replace(
+        state=change.state,
+        received=change.received,
+        confirmed=change.confirmed,
+        flags=change.flags,
+        succeeded_at=stamped["succeeded_at"],
+        succeeded_by=stamped["succeeded_by"],
+        version=stamped["version"],
+    )
 
 
 def _intent(row: Row) -> IntentRow:

@@ -40,7 +40,7 @@ UPDATE payment_intents i
               %(growths)s::integer[])
        AS n (id, before, state, received, confirmed, flags, by, growth)
  WHERE i.id = n.id AND i.state = n.before
-RETURNING i.*;
+RETURNING i.id, i.succeeded_at, i.succeeded_by, i.version;
 
 -- name: advance
 -- Moves the state; nothing happens unless the intent is still in the state it is said to leave.
