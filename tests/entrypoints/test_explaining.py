@@ -52,6 +52,21 @@ async def test_intent_says_what_is_missing_and_what_counted(world: Bridge, ask: 
     )
 
 
+async def test_deposit_that_counts_for_nothing_says_what_may_be_decided(world: Bridge, ask: Ask) -> None:
+    watcher = await world.started()
+    intent = await world.intent("10.50")
+    await world.cancel(intent)
+    await world.pay(intent, "10.50")
+    await world.finalize(watcher)
+    [deposit] = await world.deposits()
+
+    told = await ask(deposit["id"])
+
+    path = f"POST /v1/deposits/{deposit['id']}"
+    assert told["counts_for"] == "nothing (intent_closed)"
+    assert told["next"] == f"the merchant decides: {path}/apply or {path}/accept"
+
+
 async def test_deposit_says_what_it_counts_for_until_it_is_booked(world: Bridge, ask: Ask) -> None:
     watcher = await world.started()
     intent = await world.intent("10.50")

@@ -10,6 +10,7 @@ import pytest
 
 from bascule.domain.chain import Address
 from bascule.domain.errors import Rejected, Retryable
+from bascule.services import balances
 from bascule.services.choices import Choices
 from bascule.services.intent_request import IntentRequest
 from bascule.storage import accounts, ledger, tokens
@@ -128,6 +129,9 @@ async def test_what_is_decided_before_finality_is_booked_at_finality(b: Bridge, 
 
     assert (await b.shown(second))["status"] == ("requires_action" if kept else "processing")
     assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
+    async with b.api.read() as conn:
+        [pending] = (await balances.describe(conn, b.merchant, False))["pending"]
+    assert pending["amount"] == "10.000000"
 
     await b.finalize(watcher)
 

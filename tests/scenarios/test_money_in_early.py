@@ -9,6 +9,7 @@ from bascule.domain.early import EarlyPolicy, Tier, read_level
 from bascule.domain.errors import Rejected
 from bascule.domain.finality import FinalityPolicy
 from bascule.services import balances
+from bascule.services.choices import Choices
 from bascule.services.finalizer import adopt_policy
 from bascule.services.watcher import Watcher
 from bascule.storage import early_policies
@@ -232,3 +233,23 @@ async def test_a_level_beyond_the_operators_word_is_refused_and_nothing_is_made(
         assert refused.value.param == "policy.finality"
 
     assert await b.rows("SELECT id FROM payment_intents") == []
+
+
+async def test_an_applied_deposit_is_as_early_as_the_intent_it_counts_for(b: Bridge) -> None:
+    watcher = await started(b)
+    hasty = await b.intent("10.00")
+    patient = await b.intent("10.00", finality="finalized")
+    await b.pay(hasty, "10.00")
+    await b.pay(hasty, "10.00", payer=2)
+    await b.settle_down(watcher)
+    duplicate = (await b.deposits())[1]
+    async with b.api.transaction() as conn:
+        choices = Choices(b.clock, b.outbox)
+        await choices.apply(conn, duplicate["id"], patient["id"], account_id=b.merchant, livemode=False)
+
+    await deeper(b, watcher, 3)
+
+    assert [(await b.shown(each))["status"] for each in (hasty, patient)] == ["succeeded", "processing"]
+    await deeper(b, watcher, 8)
+    assert (await b.shown(patient))["succeeded_by"] == "finalized"
+    assert await b.booked() == {name: 2 * units for name, units in BOOKED.items()}

@@ -74,6 +74,7 @@ async def _deposit(conn: Connection, deposit_id: str) -> dict[str, Any]:
         DepositState.ORPHANED: "the same transaction is mined again, or never",
         DepositState.FINALIZED: "nothing: it is booked",
     }
+    ways = " or ".join(f"POST /v1/deposits/{deposit_id}/{step}" for step in shown["next_steps"])
     return {
         "object": f"deposit {deposit_id}",
         "state": f"{state}: {DEPOSIT.sentences[state]}",
@@ -81,7 +82,7 @@ async def _deposit(conn: Connection, deposit_id: str) -> dict[str, Any]:
         "evidence": {
             name: shown[name] for name in ("network", "tx_hash", "log_index", "block_number", "block_hash")
         },
-        "next": waits[state],
+        "next": f"the merchant decides: {ways}" if ways else waits[state],
     }
 
 

@@ -15,7 +15,7 @@ LEFT JOIN ledger.account sa ON sa.code = 'suspense:' || %(account_id)s::text AND
 LEFT JOIN ledger.balance aside ON aside.account_id = sa.id
 LEFT JOIN LATERAL (
     SELECT sum(d.amount) AS amount FROM deposits d
-    JOIN applications a ON a.deposit_id = d.id AND a.state = 'applied'
+    JOIN applications a ON a.deposit_id = d.id AND a.state IN ('applied', 'accepted')
     WHERE d.account_id = %(account_id)s AND d.token_id = t.id AND d.state = 'detected'
 ) AS coming ON true
 WHERE n.livemode = %(livemode)s AND t.accepted

@@ -54,9 +54,8 @@ UPDATE deposits d SET flushed_block = m.block_number
 -- The levels below final at which covered intents wait for deposits of a chain.
 SELECT DISTINCT i.finality
   FROM payment_intents i
-  JOIN deposit_addresses a ON a.intent_id = i.id AND a.chain_id = %(chain_id)s
-  JOIN deposits d ON d.chain_id = a.chain_id AND d.dst = a.address AND d.state = 'detected' AND d.early IS NULL
-  JOIN applications p ON p.deposit_id = d.id AND p.state = 'applied'
+  JOIN applications p ON p.intent_id = i.id AND p.state = 'applied'
+  JOIN deposits d ON d.id = p.deposit_id AND d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
  WHERE i.state = 'processing' AND i.finality <> 'finalized';
 
 -- name: rely_on
@@ -64,10 +63,9 @@ SELECT DISTINCT i.finality
 UPDATE deposits d SET early = i.finality
   FROM unnest(%(levels)s::text[], %(numbers)s::bigint[]) AS n (level, number)
   JOIN payment_intents i ON i.finality = n.level AND i.state = 'processing'
-  JOIN deposit_addresses a ON a.intent_id = i.id AND a.chain_id = %(chain_id)s
- WHERE d.chain_id = a.chain_id AND d.dst = a.address AND d.state = 'detected' AND d.early IS NULL
+  JOIN applications p ON p.intent_id = i.id AND p.state = 'applied'
+ WHERE d.id = p.deposit_id AND d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
    AND d.block_number <= n.number
-   AND EXISTS (SELECT FROM applications p WHERE p.deposit_id = d.id AND p.state = 'applied')
 RETURNING d.id, i.id AS intent_id;
 
 -- name: grow_versions
