@@ -191,6 +191,17 @@ async def test_what_is_too_much_in_any_providers_words_is_asked_in_smaller_quest
             await require_at_head(b)
 
 
+async def test_a_block_too_heavy_for_its_node_near_the_head_is_read_from_its_receipts(b: Bridge) -> None:
+    await left_behind(b, 5)
+    async with fault_proxy(b.node.url) as proxy:
+        watcher = behind(b, proxy.url, far_distance=64)
+        with proxy.lying({"kind": "error", "client": "infura", "says": "too_many_results", "methods": LOGS}):
+            await b.settle_down(watcher)
+        assert proxy.asked.count("eth_getBlockReceipts") > 0
+
+    await require_at_head(b)
+
+
 def _width(params: list[Any]) -> int:
     asked = params[0]
     return 1 if "blockHash" in asked else int(asked["toBlock"], 16) - int(asked["fromBlock"], 16) + 1

@@ -126,20 +126,23 @@ class Reader:
         self, headers: Sequence[Header], ask: Callable[[Caller, Sequence[Header]], Awaitable[Logs]]
     ) -> Logs:
         """The blocks' logs, by as many questions as the node needs. Raises as `read`."""
-        try:
-            return await ask(self.rpc, headers)
-        except RpcError as refusal:
-            if refusal.says not in _TOO_MUCH:
-                raise
-            self.counters["questions_too_large"] += 1
-            self.span.refused(len(headers))
-            if len(headers) == 1:
-                if not provable(headers[0]):
+        found: Logs = []
+        at_once = len(headers)
+        while len(found) < len(headers):
+            part = headers[len(found) : len(found) + at_once]
+            try:
+                found += await ask(self.rpc, part)
+            except RpcError as refusal:
+                if refusal.says not in _TOO_MUCH or (len(part) == 1 and not provable(part[0])):
                     raise
-                return await block_receipts.logs_of(self.rpc, headers)
-            fits = dialects.suggested(refusal, headers[0].number, headers[-1].number)
-            at = len(headers) // 2 if fits is None else fits[1] - fits[0] + 1
-        return [*await self._logs(headers[:at], ask), *await self._logs(headers[at:], ask)]
+                self.counters["questions_too_large"] += 1
+                self.span.refused(len(part))
+                if len(part) == 1:
+                    found += await block_receipts.logs_of(self.rpc, part)
+                    continue
+                fits = dialects.suggested(refusal, part[0].number, part[-1].number)
+                at_once = len(part) // 2 if fits is None else fits[1] - fits[0] + 1
+        return found
 
     def _reading(self, headers: Sequence[Header], told: dict[Hash, list[Log]]) -> Reading:
         reading = Reading([], [])
