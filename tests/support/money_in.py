@@ -250,29 +250,39 @@ async def bridge(
     clock = StandingClock(datetime.now(UTC).replace(microsecond=0))
     options = {"safe": 1, "finalized": 3, "clock": lambda: clock.now().timestamp(), **chain_options}
     async with on(**options) as node, aiohttp.ClientSession() as session:
-        owner, api, db = await open_as("owner"), await open_as("api"), await open_as("watcher")
-        outbox_service = Outbox(clock, SystemEntropy())
-        token = await _issue(node)
+        token = await issue(node)
         clock.advance(60)  # the blocks so far were a second apart
-        network = await _publish(owner, node, token, clock)
-        made = Bridge(
-            node=node,
-            clock=clock,
-            owner=owner,
-            api=api,
-            db=db,
-            session=session,
-            network=network,
-            token=token,
-            operator="acct_operator",
-            merchant="acct_merchant",
-            outbox=outbox_service,
-            use_cases=Intents(clock, SystemEntropy(), outbox_service, deposit_seed=bytes(32)),
-        )
-        yield made
+        network = await publish(await open_as("owner"), node, token, clock)
+        yield await assembled(open_as, node, session, clock, network, token)
 
 
-async def _issue(node: LocalNode) -> Token:
+async def assembled(
+    open_as: OpenAs,
+    node: LocalNode,
+    session: aiohttp.ClientSession,
+    clock: StandingClock,
+    network: Network,
+    token: Token,
+) -> Bridge:
+    """A bridge over what is there already: a chain, and a database that knows its network and token."""
+    told = Outbox(clock, SystemEntropy())
+    return Bridge(
+        node=node,
+        clock=clock,
+        owner=await open_as("owner"),
+        api=await open_as("api"),
+        db=await open_as("watcher"),
+        session=session,
+        network=network,
+        token=token,
+        operator="acct_operator",
+        merchant="acct_merchant",
+        outbox=told,
+        use_cases=Intents(clock, SystemEntropy(), told, deposit_seed=bytes(32)),
+    )
+
+
+async def issue(node: LocalNode) -> Token:
     """A test dollar, a million of it for each of accounts 1 to 3, and enough blocks for finality."""
     contract = await deploy_dollar(node, node.accounts[0])
     for number in (1, 2, 3):
@@ -285,7 +295,7 @@ async def _issue(node: LocalNode) -> Token:
     )  # fmt: skip
 
 
-async def _publish(owner: Database, node: LocalNode, token: Token, clock: StandingClock) -> Network:
+async def publish(owner: Database, node: LocalNode, token: Token, clock: StandingClock) -> Network:
     """What an operator sets up before the first start."""
     vault, collector, wallet = (address_of(node.accounts[number]) for number in (4, 5, 6))
     network = Network(

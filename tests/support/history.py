@@ -1,0 +1,244 @@
+"""What can happen to money in, and what must be true of it at rest; `tests/simulation` gives the order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from bascule.domain.errors import Conflict, Rejected, Retryable
+from bascule.services.choices import Choices
+from bascule.services.failpoints import NO_FAILPOINTS
+from bascule.services.watcher import Watcher
+from bascule.storage.ledger import verify
+from tests.support.history_model import Arrived, Promise, Sums, require_promise_kept
+from tests.support.history_world import FINAL
+from tests.support.lies import Fault
+from tests.support.money_in import Bridge, Crash, Crashing, deposit_address
+from tests.support.stored import transfers_to_us
+
+SCALE = 10**12  # units of the currency in a base unit of the token
+
+
+class History:
+    """One bridge on one chain; `require_sound` compares all with what the chain and the model say.
+
+    told: what happened, in a line each; done: how often, by name.
+    """
+
+    def __init__(self, b: Bridge, other_token: str) -> None:
+        self.b, self.other_token = b, other_token
+        self.intents: list[dict[str, Any]] = []
+        self.sent: list[str] = []
+        self.deepest = b.node.dev.chain.index.head.number - FINAL  # the highest block that was called final
+        self.distance = FINAL
+        self.watcher: Watcher = b.watcher()
+        self.done: Counter[str] = Counter()
+
+    async def create(self, life: int, terms: dict[str, Any]) -> None:
+        now = int(self.b.clock.now().timestamp())
+        moments = {"expires_at": now + life, "closes_at": now + 2 * life}
+        self.intents.append(await self.b.intent("10.00", **terms, **moments))
+
+    async def pay(self, which: int, amount: str, payer: int, kind: str) -> None:
+        """A payment to one of the newest intents; of a token nobody knows, or money for the vault."""
+        to = self.b.account(4).address if kind == "vault" else deposit_address(self._intent(which))
+        token = self.other_token if kind == "unknown token" else None
+        self.sent.append(await self.b.send(to, amount, payer, token))
+
+    async def mine(self, count: int) -> None:
+        await self.b.mine(count)
+        self._seen_final()
+
+    async def fork(self, depth: int, drop: set[int]) -> None:
+        """What nobody was told to be final is replaced, some of it for good."""
+        depth = min(depth, self._head() - self.deepest)
+        if depth > 0:
+            gone = [tx for at, tx in enumerate(reversed(self.sent)) if at in drop]
+            await self.b.node.dev.reorg(depth, drop=gone)
+            self._seen_final()
+
+    async def flip(self, seen: bool) -> None:
+        """Another block is the newest for a while, seen or not; then the chain is lower, and grows again."""
+        now = self.b.node.dev.chain.index.head.time
+        before = await self.b.node.rpc("evm_snapshot")
+        await self.b.node.rpc("evm_mine", now + 5)
+        if seen:
+            await self.watch(1)
+        await self.b.node.rpc("evm_revert", before)
+        await self.b.node.rpc("evm_mine", now + 9)
+        self._seen_final()
+
+    async def move_finality(self, distance: int) -> None:
+        """The node calls other blocks final: further on, or behind what it said before."""
+        self.distance = distance
+        self.b.node.dev.chain.set_finality(safe=1, finalized=distance)
+        self._seen_final()
+
+    async def cancel(self, which: int) -> None:
+        try:
+            await self.b.cancel(self._intent(which))
+        except Conflict:
+            self.done["cancel refused"] += 1
+
+    async def decide(self, of: int, to: int, accept: bool) -> None:
+        """The merchant applies a deposit, of whatever state, to some intent, or accepts it."""
+        found = await self.b.deposits()
+        if not found:
+            return
+        open_ones = [deposit for deposit in found if deposit["next_steps"]] or found
+        deposit = open_ones[of % len(open_ones)]
+        choices = Choices(self.b.clock, self.b.outbox)
+        try:
+            async with self.b.api.transaction() as conn:
+                if accept:
+                    await choices.accept(conn, deposit["id"], account_id=self.b.merchant, livemode=False)
+                else:
+                    intent = self._intent(to)["id"]
+                    await choices.apply(
+                        conn, deposit["id"], intent, account_id=self.b.merchant, livemode=False
+                    )
+            self.done["decided"] += 1
+        except (Rejected, Retryable) as refused:
+            self.done[f"decision refused: {getattr(refused, 'code', 'retry')}"] += 1
+
+    async def restart(self, dies_at: str | None, nth: int, step: int) -> None:
+        """Another watcher takes over; it may die at a commit itself."""
+        await self._let_go(self.watcher)
+        points = NO_FAILPOINTS if dies_at is None else Crashing(dies_at, nth)
+        far = 4 if step == 3 else 64
+        self.watcher = self.b.watcher(failpoints=points, blocks_per_step=step, far_distance=far)
+
+    async def lie(self, fault: Fault) -> None:
+        """The node bends its answers to the watcher; as one that lags or is stuck, it stands for another."""
+        await self.b.node.rpc("bascule_setFault", fault)
+
+    async def watch(self, turns: int) -> None:
+        for _ in range(turns):
+            await self._turn(self.watcher)
+
+    async def race(self) -> None:
+        """The watcher, a rival and the merchant at the same time."""
+        rival = self.b.watcher()
+        await asyncio.gather(
+            self._turn(self.watcher), self._turn(rival), self.cancel(0), self.decide(0, 0, False)
+        )
+        await rival.release()
+
+    async def rest(self) -> None:
+        """The node tells the truth again, a watcher works until it has nothing to do, and all is sound."""
+        await self.b.node.rpc("bascule_clearFaults")
+        await self._let_go(self.watcher)
+        self.watcher = self.b.watcher()
+        await self.b.settle_down(self.watcher)
+        await self.require_sound()
+
+    async def require_sound(self) -> None:
+        """Rows are the chain's, intents what the model makes of them, the books hold what the chain holds."""
+        await self.b.require_chain_and_rows_agree()
+        await self._require_deposits()
+        await self._require_intents()
+        await self._require_books()
+        await self._require_told()
+
+    async def _require_deposits(self) -> None:
+        """A deposit stands where its transfer stands, one for each, and is final when its block is."""
+        wrong = await self.b.rows(
+            "SELECT d.id FROM deposits d LEFT JOIN transfers t ON t.chain_id = d.chain_id AND t.canonical"
+            " AND t.block_hash = d.block_hash AND t.log_index = d.log_index AND t.tx_hash = d.tx_hash"
+            " AND t.token = d.token AND t.src = d.src AND t.dst = d.dst AND t.amount = d.amount"
+            " WHERE d.state <> 'orphaned' AND t.block_hash IS NULL"
+        )
+        assert wrong == [], "a deposit without its transfer"
+        counts = await self.b.rows(
+            "SELECT count(d.id) FROM transfers t LEFT JOIN deposits d ON d.chain_id = t.chain_id"
+            " AND d.block_hash = t.block_hash AND d.log_index = t.log_index AND d.state <> 'orphaned'"
+            " WHERE t.canonical GROUP BY t.block_hash, t.log_index HAVING count(d.id) <> 1"
+        )
+        assert counts == [], "a transfer to us without its deposit, or with two"
+        early = await self.b.rows(
+            "SELECT d.id FROM deposits d JOIN cursors c USING (chain_id) WHERE d.state <> 'orphaned'"
+            " AND (d.state = 'finalized') <> (d.block_number <= c.finalized_number)"
+        )
+        assert early == []
+
+    async def _require_intents(self) -> None:
+        rows = await self.b.rows(
+            "SELECT id, due, underpay_tolerance_bps, underpay_tolerance_abs, late_policy, overpay_policy,"
+            " expires_at, closes_at, state, received, confirmed FROM payment_intents ORDER BY id"
+        )
+        arrived: dict[str, list[Arrived]] = {row[0]: [] for row in rows}
+        for intent, *seen in await self.b.rows(
+            "SELECT a.intent_id, d.amount, d.token_id IS NOT NULL, b.block_time, d.state = 'finalized',"
+            " a.state = 'applied', a.amount_applied, a.reason,"
+            " a.chosen OR a.state = 'accepted' FROM deposits d"
+            " JOIN applications a ON a.deposit_id = d.id JOIN blocks b ON b.hash = d.block_hash"
+            " WHERE d.state <> 'orphaned' AND a.intent_id IS NOT NULL ORDER BY d.block_number, d.log_index"
+        ):
+            arrived[intent].append(Arrived(int(seen[0]), *seen[1:5], int(seen[5]), *seen[6:]))
+        for intent, due, bps, tolerance, *terms, received, confirmed in rows:
+            promise = Promise(int(due) // SCALE, bps, int(tolerance) // SCALE, *terms)
+            sums = Sums(int(received) // SCALE, int(confirmed) // SCALE)
+            require_promise_kept(promise, arrived[intent], sums)
+
+    async def _require_books(self) -> None:
+        """Custody is what the final blocks moved to us; the merchant has what its intents were credited."""
+        async with self.b.owner.read() as conn:
+            assert await verify(conn) == []
+        booked = await self.b.booked()
+        [(final,)] = await self.b.rows("SELECT finalized_number FROM cursors")
+        ours = {row[0] for row in await self.b.rows("SELECT address FROM deposit_addresses")}
+        ours |= {row[0] for row in await self.b.rows("SELECT address FROM own_addresses")}
+        held = sum(
+            amount * ((dst in ours) - (src in ours))
+            for _, _, number, _, token, src, dst, amount, _ in await transfers_to_us(
+                self.b.owner, self.b.node
+            )
+            if number <= final and token == self.b.token.contract
+        )
+        assert sum(units for code, units in booked.items() if code.startswith("custody")) == held
+        [(credited,)] = await self.b.rows(
+            "SELECT coalesce(sum(a.amount_applied), 0)"
+            " FROM applications a JOIN deposits d ON d.id = a.deposit_id"
+            " WHERE d.state = 'finalized' AND a.state IN ('applied', 'accepted')"
+        )
+        assert -booked.get("available:merchant", 0) == credited
+
+    async def _require_told(self) -> None:
+        """Each final deposit and each success is told once."""
+        events = Counter(await self.b.events())
+        [(final, succeeded)] = await self.b.rows(
+            "SELECT (SELECT count(*) FROM deposits WHERE state = 'finalized'),"
+            " (SELECT count(*) FROM payment_intents WHERE state = 'succeeded')"
+        )
+        assert (events["deposit.finalized"], events["payment_intent.succeeded"]) == (final, succeeded)
+
+    async def _turn(self, watcher: Watcher) -> None:
+        """One turn; dying and waiting are allowed."""
+        try:
+            await watcher.run_once()
+        except Crash:
+            self.done["crash"] += 1
+            await self._let_go(watcher)
+            self.watcher = self.b.watcher()
+        except Retryable as error:
+            self.done[type(error).__name__] += 1
+
+    async def _let_go(self, watcher: Watcher) -> None:
+        """Its lease is over, as if time had passed; also when it dies while it lets go."""
+        try:
+            await watcher.release()
+        except Crash:
+            self.done["crash"] += 1
+            await watcher.release()
+
+    def _intent(self, which: int) -> dict[str, Any]:
+        """One of the newest."""
+        return self.intents[-1 - which % len(self.intents)]
+
+    def _head(self) -> int:
+        """The chain's own word; the node may lie just now."""
+        return self.b.node.dev.chain.index.head.number
+
+    def _seen_final(self) -> None:
+        self.deepest = max(self.deepest, self._head() - self.distance)
