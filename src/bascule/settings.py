@@ -122,6 +122,11 @@ class Settings:
         0, parse.between(0, 2**32 - 1), unit="number",
         meaning="raised after restoring an old backup, so that no address is issued twice", example="0",
     )  # fmt: skip
+    restore_gap: int = value(
+        1_000_000, parse.between(0, 100_000_000), unit="addresses",
+        meaning="how many addresses behind the last known one a restore check watches, on each network",
+        example="1000000",
+    )  # fmt: skip
     signer_socket: Path | None = value(
         None, parse.path, unit="path, at most 100 bytes",
         meaning="Unix socket between submitter and signer", example="/run/bascule/signer.sock",

@@ -5,6 +5,7 @@ factory makes of its implementation with that salt, the same on every EVM chain.
 """
 
 import hmac
+from collections.abc import Iterator
 
 from bascule.domain.chain import Address
 from bascule.domain.hashing import keccak
@@ -33,6 +34,14 @@ def clone_init_code(implementation: Address) -> bytes:
 def clone_address(factory: Address, implementation: Address, clone_salt: bytes) -> Address:
     """Where the factory puts the clone with this salt."""
     return create2(factory, clone_salt, keccak(clone_init_code(implementation)))
+
+
+def clone_addresses(
+    factory: Address, implementation: Address, seed: bytes, epoch: int, numbers: range
+) -> Iterator[Address]:
+    """The addresses of many numbers of an epoch, as `clone_address` gives each."""
+    code_hash = keccak(clone_init_code(implementation))
+    return (create2(factory, salt(seed, epoch, n), code_hash) for n in numbers)
 
 
 def create2(deployer: Address, create_salt: bytes, init_code_hash: bytes) -> Address:

@@ -17,6 +17,7 @@ from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints import token_checks, wiring
 from bascule.entrypoints.failures import next_step_of
 from bascule.entrypoints.wiring import ChainSettings, Settings
+from bascule.services import restore
 from bascule.storage import overview
 from bascule.storage.roles import PROCESSES
 
@@ -36,6 +37,8 @@ async def examine(settings: Settings) -> list[Finding]:
             findings.append(
                 _finding(f"database as {role}", "unset", "no URL", f"set BASCULE_DATABASE_URL_{role.upper()}")
             )
+    if settings.database_url_api or settings.database_url:
+        findings.append(await _check("deposit addresses", partial(_addresses, settings)))
     async with wiring.nodes(settings, lambda: None) as rpcs:
         for chain in settings.chains:
             rpc = rpcs[chain.id]
@@ -82,6 +85,13 @@ async def _database(settings: Settings, role: str) -> str:
     if apart > CLOCK_S:
         raise wiring.Unfit(f"our clock and the database's are {apart:.1f} s apart", "set both by NTP")
     return f"PostgreSQL {found['version'].split()[0]}, login {found['login']}, schema current"
+
+
+async def _addresses(settings: Settings) -> str:
+    """Nothing shows that the database was restored without a check."""
+    async with wiring.database(settings, "api") as db, db.read() as conn:
+        await restore.require_checked(conn, settings.deposit_epoch)
+    return f"epoch {settings.deposit_epoch}, as in the database"
 
 
 async def _node(rpc: Caller, chain: ChainSettings) -> str:

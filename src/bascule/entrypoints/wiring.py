@@ -22,6 +22,7 @@ from bascule.entrypoints import schedule
 from bascule.entrypoints.nodes import measured, nodes
 from bascule.entrypoints.ports import listen
 from bascule.entrypoints.schedule import Due, Loop
+from bascule.services import restore
 from bascule.services.failpoints import Failpoints
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, SystemClock, SystemEntropy
@@ -183,6 +184,8 @@ async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterato
         async with db.read() as conn:
             known = [token for token in await tokens.every(conn) if token.chain_id == network.chain_id]
         await require_tokens(rpcs[network.chain_id], configured, known)
+        async with db.read() as conn:  # what is read before lost addresses are watched may not be found again
+            await restore.require_known(conn)
         network = await adopt_policy(db, network, configured.finality or network.finality)
         worker = Watcher(
             db, rpcs[network.chain_id], network, clock=seams.clock, entropy=seams.entropy,
@@ -335,6 +338,8 @@ async def api(
         sock = stack.enter_context(listening or listen(settings.api_host, settings.api_port))
         db = await stack.enter_async_context(database(settings, "api"))
         await _refuse_local_webhooks(settings, db)
+        async with db.read() as conn:
+            await restore.require_checked(conn, settings.deposit_epoch)
         sandbox = await stack.enter_async_context(sandboxing.opened(settings, db))
         app = create_app(
             ApiDeps(

@@ -17,6 +17,7 @@ from bascule.domain.errors import NotFound
 from bascule.domain.ids import Prefix
 from bascule.domain.payment_intent import PAYMENT_INTENT, Flag, IntentEvent
 from bascule.domain.webhook import EventType
+from bascule.services import restore
 from bascule.services.intent_request import IntentRequest, Terms, accepted_tokens, level, read_terms
 from bascule.services.intent_view import Catalog, catalog, describe, describe_rows
 from bascule.services.outbox import Outbox
@@ -175,6 +176,7 @@ class Intents:
         Where another network's factory puts the same address, it is ours there too: a payer who takes the
         wrong network, or test money for real money, has paid us, and that is seen.
         """
+        await restore.require_checked(conn, self.deposit_epoch)
         n = await payment_intents.next_address_number(conn)
         salt = forwarder.salt(self.deposit_seed, self.deposit_epoch, n)
         made: dict[int, tuple[Address, Address]] = {}

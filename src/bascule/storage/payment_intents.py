@@ -1,6 +1,6 @@
 """Payment intents and the deposit addresses that belong to them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -252,6 +252,21 @@ async def insert_address(
 async def bind_addresses(conn: Connection, chain_id: int) -> None:
     """Binds on this network what its factory has put at the same addresses on others."""
     await _Q.run(conn, "bind_addresses", chain_id=chain_id)
+
+
+async def lost_up_to(conn: Connection, chain_id: int, factory: Address, epoch: int) -> int:
+    """The highest number of an epoch that is watched without an intent; -1 for none."""
+    found = await _Q.scalar(conn, "lost_up_to", chain_id=chain_id, factory=factory, epoch=epoch)
+    return -1 if found is None else int(found)
+
+
+async def insert_lost(
+    conn: Connection, chain_id: int, found: Iterable[tuple[Address, int]], *, factory: Address, epoch: int
+) -> None:
+    """Watches addresses, each with its number, that belong to no intent we know; those known stay."""
+    await _Q.run(conn, "make_lost")
+    await _Q.copy(conn, "copy_lost", "".join(f"\\\\x{address.hex()}\t{n}\n" for address, n in found))
+    await _Q.run(conn, "insert_lost", chain_id=chain_id, factory=factory, epoch=epoch)
 
 
 async def addresses_of(conn: Connection, ids: Sequence[str]) -> list[DepositAddress]:

@@ -1,4 +1,4 @@
--- tables: payment_intents, deposit_addresses
+-- tables: payment_intents, deposit_addresses, lost_addresses
 
 -- name: insert
 -- A new intent in its first state.
@@ -85,6 +85,26 @@ SELECT DISTINCT ON (a.address) w.chain_id, a.address, a.intent_id, a.account_id,
                  AND x.chain_id <> w.chain_id
   JOIN deposit_addresses a ON a.chain_id = x.chain_id AND a.factory = w.deposit_factory
  WHERE w.chain_id = %(chain_id)s
+ON CONFLICT DO NOTHING;
+
+-- name: lost_up_to
+-- The highest number of an epoch that is watched without an intent under one factory.
+SELECT max(n) AS n FROM deposit_addresses
+ WHERE chain_id = %(chain_id)s AND factory = %(factory)s AND epoch = %(epoch)s AND intent_id IS NULL;
+
+-- name: make_lost
+-- Where a part of the addresses lands, to be stored at once.
+CREATE TEMPORARY TABLE IF NOT EXISTS lost_addresses (address evm_address, n bigint) ON COMMIT DELETE ROWS;
+
+-- name: copy_lost
+-- Addresses and their numbers.
+COPY lost_addresses FROM STDIN;
+
+-- name: insert_lost
+-- Addresses that may have been shown and are of no intent we know: the operator's, until somebody says whose.
+INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n)
+SELECT %(chain_id)s, l.address, NULL, o.id, %(factory)s, %(epoch)s, l.n
+  FROM lost_addresses l CROSS JOIN accounts o WHERE o.kind = 'operator'
 ON CONFLICT DO NOTHING;
 
 -- name: addresses_of

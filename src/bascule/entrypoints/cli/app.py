@@ -16,6 +16,7 @@ from bascule.entrypoints.cli import (
     measuring,
     people,
     processes,
+    restoring,
     watching,
 )
 from bascule.entrypoints.cli.output import Output
@@ -44,6 +45,7 @@ PARTS = (
     development,
     processes,
     watching,
+    restoring,
     administration,
     contracts,
     people,

@@ -1,0 +1,33 @@
+-- tables: address_epochs
+
+-- name: current
+-- The epoch that addresses are of now, and whether the server is still the one where it began.
+SELECT epoch, known, first_n, gap, checked_at IS NOT NULL AS checked, identity = database_identity() AS same_server
+  FROM address_epochs ORDER BY epoch DESC LIMIT 1;
+
+-- name: lock
+-- One restore check at a time.
+SELECT epoch FROM address_epochs ORDER BY epoch FOR UPDATE;
+
+-- name: next_number
+-- The number that the next address will have.
+SELECT last_value + is_called::int AS n FROM deposit_address_number;
+
+-- name: newest_address
+-- The address made last, by which a seed is known again.
+SELECT chain_id, address, factory, epoch, n FROM deposit_addresses
+ WHERE intent_id IS NOT NULL ORDER BY epoch DESC, n DESC LIMIT 1;
+
+-- name: begin
+-- A new epoch, closed until everything of the epochs before is watched.
+INSERT INTO address_epochs (epoch, known, first_n, gap, identity)
+VALUES (%(epoch)s, %(known)s, %(first_n)s, %(gap)s, database_identity());
+
+-- name: finish
+-- All of it is watched: addresses of this epoch may be issued.
+UPDATE address_epochs SET checked_at = now() WHERE epoch = %(epoch)s AND checked_at IS NULL;
+
+-- name: adopt
+-- The server has another identity and nothing was lost: the epoch goes on.
+UPDATE address_epochs SET identity = database_identity()
+ WHERE epoch = (SELECT max(epoch) FROM address_epochs) AND checked_at IS NOT NULL;
