@@ -157,9 +157,13 @@ async def matching_alone(
 
 async def match(conn: Connection, block_hash: Hash) -> None:
     """What `Arrivals.take` does, short of telling it."""
+    fresh = {
+        new_id(Prefix.DEPOSIT, CLOCK, ENTROPY): arrival
+        for arrival in await transfers.arrivals(conn, CHAIN, [block_hash])
+    }
     new = [
         NewDeposit(
-            id=new_id(Prefix.DEPOSIT, CLOCK, ENTROPY),
+            id=deposit_id,
             account_id=arrival.account_id,
             livemode=arrival.livemode,
             kind=kind_of(arrival),
@@ -167,13 +171,13 @@ async def match(conn: Connection, block_hash: Hash) -> None:
             block_hash=arrival.transfer.block_hash,
             log_index=arrival.transfer.log_index,
         )
-        for arrival in await transfers.arrivals(conn, CHAIN, [block_hash])
+        for deposit_id, arrival in fresh.items()
     ]
     await deposits.insert(conn, CHAIN, new, CLOCK.now())
     happened: dict[str, dict[str, EventType]] = defaultdict(dict)
-    for deposit in await deposits.owners(conn, [deposit.id for deposit in new]):
-        assert deposit.intent_id is not None
-        happened[deposit.intent_id][deposit.id] = EventType.DEPOSIT_DETECTED
+    for deposit_id, arrival in fresh.items():
+        assert arrival.intent_id is not None
+        happened[arrival.intent_id][deposit_id] = EventType.DEPOSIT_DETECTED
     found = await matcher.decide(conn, sorted(happened), await catalog(conn))
     await matcher.write(conn, found, happened, CLOCK)
 
