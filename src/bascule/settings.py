@@ -147,6 +147,15 @@ class Settings:
         meaning="the lane wallet's key in AWS KMS, instead of a keystore",
         example="alias/bascule-lane",
     )  # fmt: skip
+    sweeper_keystore: Path | None = value(
+        None, parse.path, unit="path",
+        meaning="file with the encrypted key of the sweeper, where the signer runs; none: nothing is flushed",
+        example="/etc/bascule/sweeper.json",
+    )  # fmt: skip
+    sweeper_keystore_password: str | None = value(
+        None, parse.text, unit="text", secret=True,
+        meaning="opens the sweeper's keystore", example="the content of a mounted secret",
+    )  # fmt: skip
     webhook_allow_local: bool = value(
         False, parse.boolean, unit="true or false",
         meaning="webhooks may go to loopback and plain http; refused beside a live key", example="false",

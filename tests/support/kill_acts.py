@@ -99,7 +99,7 @@ def not_mined(d: Driver, died: Died) -> None:
     """Nobody mines what was sent long ago."""
     d.rpc("evm_setIntervalMining", "0x0")
     payout = d.payout()
-    sent = "SELECT 1 FROM attempts WHERE state = 'offered'"
+    sent = "SELECT 1 FROM attempts WHERE state = 'offered' AND wallet IN (SELECT wallet FROM lanes)"
     if until(lambda: d.sql(sent) != [], "", within=8, required=False):
         d.sql("UPDATE attempts SET offered_at = offered_at - interval '2 minutes' WHERE state = 'offered'")
         until(died, "", within=6, required=False)
@@ -113,12 +113,14 @@ def gas_left_over(d: Driver, died: Died) -> None:
         "WITH slot AS (INSERT INTO slots (chain_id, wallet, nonce, kind, epoch, state, max_fee_per_gas,"
         " max_priority_fee_per_gas, gas)"
         " SELECT chain_id, wallet, max(nonce) + 1000, 'fill', 1, 'final', 2, 1, 21000 FROM slots"
+        " WHERE wallet IN (SELECT wallet FROM lanes)"
         " GROUP BY 1, 2 RETURNING *)"
         " INSERT INTO attempts (tx_hash, chain_id, wallet, nonce, raw, max_fee_per_gas,"
         " max_priority_fee_per_gas, gas, state, block_hash, block_number, succeeded, fee_paid)"
         " SELECT sha256(s.nonce::text::bytea), a.chain_id, a.wallet, s.nonce, a.raw, 2, 1, a.gas, 'final',"
         " a.block_hash, a.block_number, true, a.fee_paid FROM slot s,"
-        " (SELECT * FROM attempts WHERE state = 'final' AND fee_paid > 0 LIMIT 1) a"
+        " (SELECT * FROM attempts WHERE state = 'final' AND fee_paid > 0"
+        " AND wallet IN (SELECT wallet FROM lanes) LIMIT 1) a"
     )
     until(died, "", within=6, required=False)
 

@@ -170,12 +170,13 @@ async def gas_left_over(w: World) -> None:
         "INSERT INTO slots (chain_id, wallet, nonce, kind, epoch, state, max_fee_per_gas,"
         " max_priority_fee_per_gas, gas)"
         " SELECT chain_id, wallet, max(nonce) + 1000, 'fill', 1, 'final', 2, 1, 21000"
-        " FROM slots GROUP BY 1, 2",
+        " FROM slots WHERE wallet IN (SELECT wallet FROM lanes) GROUP BY 1, 2",
         "INSERT INTO attempts (tx_hash, chain_id, wallet, nonce, raw, max_fee_per_gas,"
         " max_priority_fee_per_gas, gas, state, block_hash, block_number, succeeded, fee_paid)"
         " SELECT sha256(s.nonce::text::bytea), a.chain_id, a.wallet, s.nonce, a.raw, 2, 1, a.gas, 'final',"
         " a.block_hash, a.block_number, true, a.fee_paid"
-        " FROM (SELECT * FROM attempts LIMIT 1) a, (SELECT max(nonce) AS nonce FROM slots) s",
+        " FROM (SELECT * FROM attempts WHERE wallet IN (SELECT wallet FROM lanes) LIMIT 1) a,"
+        " (SELECT max(nonce) AS nonce FROM slots) s",
     )
     for statement in older:
         await w.stage.rows_change(statement)

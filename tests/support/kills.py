@@ -29,7 +29,7 @@ from tests.support.oracle import Sound, require_events_told, require_sound
 
 COMMAND = [sys.executable, "-m", "bascule", "dev", "--json", "--port", "0", "--rpc-port", "0"]
 BLOCK_TIME = "0.3"
-PROCESSES = ("chain", "signer", "api", "watcher", "submitter", "worker")
+PROCESSES = ("chain", "signer", "api", "watcher", "submitter", "sweeper", "worker")
 RUN_S = 300.0
 CHANCE_KILLS = 10
 BOUNDARY_OF = {name: f"{b.worker}.{b.what}" for b in BOUNDARIES for name in b.names}
@@ -46,7 +46,7 @@ BUSINESS = _both(
     "watcher.start", "watcher.lease", "watcher.sighting",
     "watcher.commit", "watcher.proof", "watcher.finalize_commit",
     "signer.intent_commit", "signer.bytes_commit",
-    "sequencer.commit", "dispatcher.claim", "dispatcher.send", "dispatcher.settle",
+    "planner.request", "sequencer.commit", "dispatcher.claim", "dispatcher.send", "dispatcher.settle",
     "submitter.lease", "submitter.reserve", "submitter.sign", "submitter.save", "submitter.send",
 )  # fmt: skip
 SELDOM = (
@@ -63,8 +63,6 @@ HALT = _both("watcher.halt")
 # `bascule dev` has one node, which nothing contradicts and which never shows again what it replaced:
 # tests/scenarios/test_money_in_nodes.py, tests/scenarios/test_money_in_halts.py.
 ONE_NODE = _both("watcher.disagreements", "watcher.resume")
-# `bascule dev` has no sweeper yet, so that nothing is planned: tests/scenarios/test_kills.py.
-NO_SWEEPER = _both("planner.request")
 # In the order of the set-up, so that each try finds something left to do.
 SET_UP = (
     "setup.before_write", "setup.after_write=2", "setup.before_send", "setup.after_send=3",

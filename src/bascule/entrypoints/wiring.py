@@ -231,7 +231,10 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
             worker = Submitter(
                 db, rpcs[network.chain_id], signer, network, name, clock=seams.clock, outbox=seams.outbox,
                 holder=seams.entropy.bytes(8).hex(), failpoints=seams.failpoints,
-                settings=SubmitterSettings(lease_seconds=settings.lease_s),
+                settings=SubmitterSettings(
+                    lease_seconds=settings.lease_s,
+                    max_base_fee=int(settings.flush_max_base_fee_gwei * 10**9),
+                ),
             )  # fmt: skip
             poll_s = configured.poll_interval_ms / 1000
             yield Work(db, {"lane": f"{network.chain_id}/{name}"}, [Loop(worker, poll_s)], meters=meters)
@@ -244,13 +247,20 @@ async def signer(
     """Signs what its own rosters and limits allow, until `stop`."""
     from bascule.entrypoints.signer_server import SignerServer, require_usable
     from bascule.services.signer import Signer
+    from bascule.signing.keystore import open_keystore
 
     seams = seams or Seams(settings)
     path: Path = settings.need("signer_socket")
     require_usable(path)
-    key = await signing_key(settings)
+    keys = [await signing_key(settings)]
+    if settings.sweeper_keystore is not None:
+        password = settings.need("sweeper_keystore_password")
+        keys.append(await open_keystore(settings.sweeper_keystore, password))
     async with database(settings, "signer") as db:
-        server = SignerServer(Signer(db, [key], seams.clock, failpoints=seams.failpoints), path)
+        signs = Signer(
+            db, keys, seams.clock, deposit_seed=settings.deposit_seed, failpoints=seams.failpoints
+        )  # fmt: skip
+        server = SignerServer(signs, path)
         await server.open()
         try:
             ready({"socket": str(path)})

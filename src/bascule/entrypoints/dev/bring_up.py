@@ -27,7 +27,7 @@ from bascule.domain.finality import FinalityPolicy
 from bascule.domain.ids import Prefix
 from bascule.entrypoints import wallet_keys
 from bascule.entrypoints.contracts import recording
-from bascule.entrypoints.dev import contracts, ground
+from bascule.entrypoints.dev import contracts, ground, sweeping
 from bascule.entrypoints.dev.installation import FolderRefused, Installation, Secrets, toml
 from bascule.services import api_keys
 from bascule.services.seams import SystemClock, SystemEntropy, new_id
@@ -76,16 +76,26 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
     """Makes what is missing and returns what the ready line says. Raises: Rejected, Halted, Retryable."""
     secrets = installation.secrets()
     lane_wallet = wallet_keys.wallet_of(secrets.lane_key)
-    if not installation.keystore.exists():
-        installation.failpoints.hit("setup.before_write")
-        wallet_keys.keep_key(installation.keystore, secrets.keystore_password, secrets.lane_key)
-        installation.failpoints.hit("setup.after_write")
+    for keystore, private_key in (
+        (installation.keystore, secrets.lane_key),
+        (installation.sweeper_keystore, secrets.sweeper_key),
+    ):
+        if not keystore.exists():
+            installation.failpoints.hit("setup.before_write")
+            wallet_keys.keep_key(keystore, secrets.keystore_password, private_key)
+            installation.failpoints.hit("setup.after_write")
     await _refuse_other_installation(where.owner_url, lane_wallet, installation)
     async with aiohttp.ClientSession() as session:
         rpc = Rpc(where.rpc_url, session=session, guard=lambda: None)
         chain_id = await _same_chain(rpc, installation)
         laid, _ = await asyncio.gather(
-            ground.lay(rpc, chain_id, lane_wallet, installation.failpoints),
+            ground.lay(
+                rpc,
+                chain_id,
+                lane_wallet,
+                installation.failpoints,
+                sweeper=wallet_keys.wallet_of(secrets.sweeper_key),
+            ),
             migrate(where.owner_url),
             return_exceptions=False,
         )
@@ -102,6 +112,9 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
             people["operator"] = await _people(conn, people)
             token = await _chain(conn, laid, people["token"])
             await _treasury(conn, laid, people["operator"], token, secrets, lane_wallet)
+            await sweeping.register(
+                conn, laid, wallet_keys.wallet_of(secrets.sweeper_key), max_fee_per_gas=MAX_FEE_PER_GAS
+            )
             installation.failpoints.hit("setup.before_commit")
         installation.failpoints.hit("setup.after_commit")
         keys = await _keys(db, installation, secrets, people)
@@ -290,12 +303,15 @@ def _settings(
         "signer_socket": str(installation.socket()),
         "signer_keystore": str(installation.keystore),
         "signer_keystore_password": secrets.keystore_password,
+        "sweeper_keystore": str(installation.sweeper_keystore),
+        "sweeper_keystore_password": secrets.keystore_password,
         "webhook_allow_local": True,
         "sandbox": True,
         "poll_interval_ms": 250,
         "lease_s": 4,
         "expire_interval_s": 1,
         "reconcile_interval_s": 10,
+        **sweeping.AT_ONCE,
         "contracts": contracts.birth(),
         "chains": [
             {

@@ -65,9 +65,14 @@ def cast() -> Cast:
 
 
 async def lay(
-    rpc: Rpc, chain_id: int, lane_wallet: Address, failpoints: Failpoints = NO_FAILPOINTS
+    rpc: Rpc,
+    chain_id: int,
+    lane_wallet: Address,
+    failpoints: Failpoints = NO_FAILPOINTS,
+    *,
+    sweeper: Address | None = None,
 ) -> Ground:
-    """Puts on the chain what is missing and waits until it stands.
+    """Puts on the chain what is missing and waits until it stands. sweeper: is given coin for its gas.
 
     Raises: Rejected when this cannot be a development chain, Halted when a step or code is not as it must be.
     """
@@ -102,7 +107,10 @@ async def lay(
                 deployer, vault, "PayoutVault", "setLimit", bytes(token.address), VAULT_LIMIT, VAULT_WINDOW_S
             )
         )
-    sent += await _money(rpc, deployer, part, token.address, vault, lane_wallet)
+    sent += await _money(rpc, deployer, part, token.address, vault)
+    for wallet in (lane_wallet, sweeper):
+        if wallet is not None and await _coin(rpc, wallet) < LANE_WEI // 10:
+            sent.append(await deployer.send(wallet, value=LANE_WEI, gas=21_000))
     for tx_hash in sent:
         await receipt(rpc, tx_hash)
     ours = {each.address: each.artifact.name for each in (plan.factory, plan.vault, token)}
@@ -119,11 +127,13 @@ async def lay(
     )
 
 
-async def lay_at_once(chain: DevChain, rpc: Rpc, lane_wallet: Address) -> Ground:
+async def lay_at_once(
+    chain: DevChain, rpc: Rpc, lane_wallet: Address, sweeper: Address | None = None
+) -> Ground:  # fmt: skip
     """As `lay`, on a chain that mines on demand: in as few blocks as the transactions come."""
     mining = asyncio.create_task(_mine_what_waits(chain, rpc))
     try:
-        return await lay(rpc, chain.chain_id, lane_wallet)
+        return await lay(rpc, chain.chain_id, lane_wallet, sweeper=sweeper)
     finally:
         mining.cancel()
 
@@ -144,9 +154,7 @@ async def _mine_what_waits(chain: DevChain, rpc: Rpc) -> None:
         await asyncio.sleep(QUIET_S)
 
 
-async def _money(
-    rpc: Rpc, deployer: Wallet, part: Cast, token: Address, vault: Address, lane_wallet: Address
-) -> list[str]:
+async def _money(rpc: Rpc, deployer: Wallet, part: Cast, token: Address, vault: Address) -> list[str]:
     """The float comes from the treasury source, which is how it becomes the operator's capital."""
     sent: list[str] = []
     for customer in part.customers:
@@ -157,13 +165,11 @@ async def _money(
     if await _held(rpc, token, vault) == 0:
         sent.append(await _tell(deployer, token, "TestDollar", "mint", bytes(deployer.address), FLOAT))
         sent.append(await deployer.transfer(token, vault, FLOAT))
-    if int(await rpc.call("eth_getBalance", hexed(lane_wallet), "latest"), 16) < LANE_WEI // 10:
-        sent.append(await deployer.send(lane_wallet, value=LANE_WEI, gas=21_000))
     return sent
 
 
 async def _require_dev_chain(rpc: Rpc, deployer: Wallet) -> None:
-    if int(await rpc.call("eth_getBalance", hexed(deployer.address), "latest"), 16) < 2 * LANE_WEI:
+    if await _coin(rpc, deployer.address) < 3 * LANE_WEI:
         raise Rejected(
             "not_a_dev_chain",
             "the first well-known development account has no money on this node",
@@ -201,6 +207,10 @@ async def _code(rpc: Rpc, at: Address) -> bytes:
 
 async def _held(rpc: Rpc, token: Address, holder: Address) -> int:
     return 0 if await _code(rpc, token) == b"" else await balance_of(rpc, token, holder)
+
+
+async def _coin(rpc: Rpc, holder: Address) -> int:
+    return int(await rpc.call("eth_getBalance", hexed(holder), "latest"), 16)
 
 
 async def _ask(rpc: Rpc, to: Address, contract: str, method: str, *arguments: object) -> int:

@@ -45,6 +45,7 @@ class Secrets:
     deposit_seed: str
     keystore_password: str
     lane_key: str
+    sweeper_key: str
     approver_keys: tuple[str, ...]
 
     @classmethod
@@ -56,6 +57,7 @@ class Secrets:
             deposit_seed=secrets.token_hex(32),
             keystore_password=secrets.token_urlsafe(24),
             lane_key="0x" + secrets.token_hex(32),
+            sweeper_key="0x" + secrets.token_hex(32),
             approver_keys=tuple("0x" + secrets.token_hex(32) for _ in range(APPROVERS)),
         )
 
@@ -70,6 +72,7 @@ class Installation:
         self.postgres = self.folder / "postgres"
         self.chain = self.folder / "chain"
         self.keystore = self.folder / "lane-0.json"
+        self.sweeper_keystore = self.folder / "sweeper.json"
         self.config = self.folder / CONFIG
         self._lock: IO[str] | None = None
 
@@ -118,6 +121,9 @@ class Installation:
         if not path.exists():
             self.write(path, json.dumps(_plain(Secrets.fresh()), indent=1))
         given = json.loads(path.read_text(encoding="utf-8"))
+        if "sweeper_key" not in given:  # an installation from before there was a sweeper
+            given["sweeper_key"] = "0x" + secrets.token_hex(32)
+            self.write(path, json.dumps(given, indent=1))
         return Secrets(**{**given, "approver_keys": tuple(given["approver_keys"])})
 
     def write(self, path: Path, text: str) -> None:

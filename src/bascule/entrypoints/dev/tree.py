@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bascule.domain import flush
 from bascule.entrypoints.dev.deaths import Deaths
 from bascule.entrypoints.dev.installation import Installation
 from bascule.entrypoints.dev.supervisor import Child, ChildFailed, Main, Ready, Supervisor
@@ -28,9 +29,14 @@ CHAIN_ID = 31_337
 START_SECONDS = 60.0
 # From whom the environment of the caller may speak: everything else of a dev installation is in its file.
 PASSED_ON = ("BASCULE_LOG_LEVEL",)
-PROCESSES = ("signer", "api", "watcher", "submitter", "worker")
+PROCESSES = ("signer", "api", "watcher", "submitter", "sweeper", "worker")
+# Two processes may be one program with one database login.
+ROLE_OF = {"sweeper": "submitter"}
 # What a process knows besides the nodes and its own database login.
-SECRETS_OF = {"api": ("api_pepper", "deposit_seed"), "signer": ("signer_keystore_password",)}
+SECRETS_OF = {
+    "api": ("api_pepper", "deposit_seed"),
+    "signer": ("signer_keystore_password", "sweeper_keystore_password", "deposit_seed"),
+}
 IMPORTED_BY_ALL = (
     "alembic.runtime.environment",
     "bascule.entrypoints.api.app",
@@ -221,14 +227,16 @@ def _process(
     api_socket: socket.socket,
     deaths: Deaths,
 ) -> Main:
-    """One of the five."""
+    """One of them."""
 
     def main(ready: Ready) -> int:
         from bascule.entrypoints import logs, wiring
 
         own = {key: environ[key] for key in PASSED_ON if key in environ}
         loaded = wiring.load({"BASCULE_METRICS_PORT": "0", **own, "BASCULE_CONFIG": str(installation.config)})
-        loaded = loaded.keeping("chains", f"database_url_{name}", *SECRETS_OF.get(name, ()))
+        loaded = loaded.keeping(
+            "chains", f"database_url_{ROLE_OF.get(name, name)}", *SECRETS_OF.get(name, ())
+        )
         loaded = dataclasses.replace(loaded, failpoints=deaths.of(name, life=tree.lives()[name]))
         logs.configure(name, loaded.log_level)
         chain = str(facts["chain_id"])
@@ -241,6 +249,8 @@ def _process(
                     await wiring.watcher(loaded, chain, ready=ready, stop=stop)
                 case "submitter":
                     await wiring.submitter(loaded, f"{chain}/vault-0", ready=ready, stop=stop)
+                case "sweeper":
+                    await wiring.submitter(loaded, f"{chain}/{flush.LANE}", ready=ready, stop=stop)
                 case "signer":
                     await wiring.signer(loaded, ready=ready, stop=stop)
                 case _:

@@ -125,9 +125,10 @@ class Templates:
         return self.folder / "chain"
 
     async def _lay(self) -> ground.Ground:
-        wallet = wallet_keys.wallet_of(self.installation.secrets().lane_key)
+        secrets = self.installation.secrets()
+        lane, sweeper = wallet_keys.wallet_of(secrets.lane_key), wallet_keys.wallet_of(secrets.sweeper_key)
         async with opened(self._stored, TestClock()) as standing:
-            return await ground.lay_at_once(standing.dev, standing.rpc, wallet)
+            return await ground.lay_at_once(standing.dev, standing.rpc, lane, sweeper)
 
     async def _bring_up(self, owner_url: str) -> dict[str, Any]:
         """A bridge that has begun: the head is its first block, final at once, and what is held is booked."""
