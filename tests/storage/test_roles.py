@@ -51,6 +51,20 @@ async def test_each_process_has_its_own_login_with_exactly_its_group(
             await database.check_role(group_of(process))
 
 
+async def test_watcher_alone_makes_temporary_tables(
+    postgres_server: TestServer, database_name: str, logins: dict[str, str]
+) -> None:
+    able = set()
+    for process, login in logins.items():
+        url = url_for(postgres_server, database_name, login, SECRETS[process])
+        async with await psycopg.AsyncConnection.connect(url) as conn:
+            asked = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
+            [allowed] = await (await conn.execute(asked)).fetchone() or [None]
+            able |= {process} if allowed else set()
+
+    assert able == {"watcher"}
+
+
 async def test_only_the_installations_own_logins_may_connect(
     postgres_server: TestServer, database_name: str, logins: dict[str, str]
 ) -> None:

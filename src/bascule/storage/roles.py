@@ -66,6 +66,8 @@ async def ensure_logins(conn: Connection, database: str, secrets: Mapping[str, s
             await conn.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, verifier.decode()))
             await conn.execute(sql.SQL("GRANT {} TO {}").format(group, role))
             await conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(here, role))
+            if process == "watcher":  # transfers land in a temporary table before they part
+                await conn.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(here, role))
     return logins
 
 
