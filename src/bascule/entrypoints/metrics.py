@@ -159,7 +159,7 @@ def _watcher(watcher: Watching | None) -> Iterator[Metric]:
     depth = HistogramMetricFamily("bascule_reorg_depth_blocks", "Blocks taken back at once.", labels=NETWORK)
     if watcher is not None:
         counts, name = watcher.counters, [caip2(watcher.chain_id)]
-        seen.add_metric(name, counts["transfers_recorded"] + counts["transfers_of_others"])
+        seen.add_metric(name, sum(counts[name] for name in _SEEN))
         booked.add_metric(name, counts["transfers_booked"])
         kinds = {k.removeprefix(_UNAPPLIED): n for k, n in counts.items() if k.startswith(_UNAPPLIED)}
         kinds["applied"] = counts["deposits_detected"] - sum(kinds.values())
@@ -177,6 +177,7 @@ def _watcher(watcher: Watching | None) -> Iterator[Metric]:
 
 
 _UNAPPLIED = "deposits_unapplied_"
+_SEEN = ("transfers_recorded", "transfers_seen", "transfers_of_others")
 
 
 def _gauge(name: str, meaning: str, labels: Sequence[str] = NETWORK) -> GaugeMetricFamily:

@@ -108,6 +108,22 @@ async def canonical_down_to(conn: Connection, chain_id: ChainId, number: int) ->
     ]
 
 
+async def canonical_between(conn: Connection, chain_id: ChainId, first: int, last: int) -> list[Read]:
+    """The canonical blocks from one height to another, the lowest first, as they were read."""
+    rows = await _sql.all(conn, "canonical_between", chain_id=chain_id, first=first, last=last)
+    return [Read(_ref(row), row["verified"], row["transfers_digest"]) for row in rows]
+
+
+async def hold_cursor(conn: Connection, chain_id: ChainId) -> int:
+    """The finalized height; no watcher moves the cursor before the transaction ends. Raises: CursorMoved
+    when the chain is halted.
+    """
+    row = await _sql.maybe(conn, "hold_cursor", chain_id=chain_id)
+    if row is None:
+        raise CursorMoved(chain_id=chain_id)
+    return int(row["finalized_number"])
+
+
 async def unproven(conn: Connection, chain_id: ChainId, most: int) -> list[Read]:
     """The lowest `most` canonical blocks above the finalized one that nothing proves complete yet."""
     rows = await _sql.all(conn, "unproven", chain_id=chain_id, most=most)

@@ -20,6 +20,15 @@ UPDATE blocks SET canonical = false
 SELECT number, hash, parent, extract(epoch FROM block_time)::bigint AS time
   FROM blocks WHERE chain_id = %(chain_id)s AND number = %(number)s AND canonical;
 
+-- name: canonical_between
+-- The canonical blocks from one height to another, with what was read in them.
+SELECT number, hash, parent, extract(epoch FROM block_time)::bigint AS time, verified, transfers_digest
+  FROM blocks WHERE chain_id = %(chain_id)s AND number BETWEEN %(first)s AND %(last)s AND canonical ORDER BY number;
+
+-- name: hold_cursor
+-- Nobody moves this cursor before the transaction ends.
+SELECT finalized_number FROM cursors WHERE chain_id = %(chain_id)s AND halted_reason IS NULL FOR UPDATE;
+
 -- name: canonical_down_to
 -- The canonical blocks from the newest down to a height.
 SELECT number, hash, parent, extract(epoch FROM block_time)::bigint AS time

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from bascule.domain.chain import Address, ChainId, Hash
@@ -122,6 +123,31 @@ async def internal_between(
 async def canonical(conn: Connection, chain_id: ChainId) -> list[Transfer]:
     """All canonical transfers of a chain, in chain order."""
     return [_transfer(row) for row in await _sql.all(conn, "canonical", chain_id=chain_id)]
+
+
+async def of_blocks(conn: Connection, chain_id: ChainId, block_hashes: Sequence[Hash]) -> list[Transfer]:
+    """The canonical transfers of some blocks that touch our addresses, in chain order."""
+    rows = await _sql.all(conn, "of_blocks", chain_id=chain_id, block_hashes=bytes_(block_hashes))
+    return [_transfer(row) for row in rows]
+
+
+async def add_missing(conn: Connection, chain_id: ChainId, told: Sequence[Transfer]) -> list[Transfer]:
+    """Stores as canonical those that touch our addresses and were not stored; returns these."""
+    rows = await _sql.all(
+        conn,
+        "add_missing",
+        chain_id=chain_id,
+        block_hashes=[t.block_hash for t in told],
+        log_indexes=[t.log_index for t in told],
+        heights=[t.block_number for t in told],
+        tx_hashes=[t.tx_hash for t in told],
+        contracts=[t.token for t in told],
+        srcs=[t.src for t in told],
+        dsts=[t.dst for t in told],
+        amounts=[Decimal(t.amount) for t in told],
+        occurrences=[t.occurrence for t in told],
+    )
+    return [_transfer(row) for row in rows]
 
 
 async def of_tx(conn: Connection, chain_id: ChainId, tx_hash: Hash) -> list[Transfer]:

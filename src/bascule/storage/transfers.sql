@@ -48,6 +48,31 @@ WITH told AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM kept) AS ours, (SELECT count(*) FROM seen) AS seen;
 
+-- name: add_missing
+-- Those of a block's transfers that touch an address of ours and are not stored, as canonical; by the rule of `part`.
+INSERT INTO transfers (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
+SELECT %(chain_id)s, n.block_hash, n.log_index, n.number, n.tx_hash, n.token, n.src, n.dst, n.amount, n.occurrence
+  FROM unnest(%(block_hashes)s::bytea[], %(log_indexes)s::integer[], %(heights)s::bigint[], %(tx_hashes)s::bytea[],
+              %(contracts)s::bytea[], %(srcs)s::bytea[], %(dsts)s::bytea[], %(amounts)s::numeric[],
+              %(occurrences)s::integer[])
+       AS n (block_hash, log_index, number, tx_hash, token, src, dst, amount, occurrence)
+  LEFT JOIN tokens k ON k.chain_id = %(chain_id)s AND k.contract = n.token
+ WHERE EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address IN (n.dst, n.src))
+    OR EXISTS (SELECT FROM own_addresses o
+                WHERE o.chain_id = %(chain_id)s AND o.address IN (n.src, n.dst)
+                  AND (k.accepted IS NOT TRUE
+                       OR EXISTS (SELECT FROM openings p
+                                   WHERE p.chain_id = %(chain_id)s AND p.address = o.address
+                                     AND p.token = n.token AND p.block_number < n.number)))
+ON CONFLICT (chain_id, block_hash, log_index) DO NOTHING
+RETURNING block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence;
+
+-- name: of_blocks
+-- The canonical transfers of some blocks that touch our addresses.
+SELECT block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence
+  FROM transfers WHERE chain_id = %(chain_id)s AND block_hash = ANY(%(block_hashes)s::bytea[]) AND canonical
+ ORDER BY block_number, log_index;
+
 -- name: record_late
 -- Canonical transfers that were seen before the address they went to was stored, by a transaction of these or later
 -- ones; and the oldest transaction whose addresses this statement may not see.

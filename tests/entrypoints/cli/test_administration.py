@@ -266,3 +266,30 @@ def test_resume_is_refused_where_nothing_is_halted_and_needs_a_reason(
         audit = "SELECT actor, details FROM audit_log WHERE action = 'chain.resume'"
         [(actor, details)] = conn.execute(audit)
     assert (actor, details["reason"]) == ("cli", "the node is repaired")
+
+
+def test_replay_is_refused_beyond_what_was_read_on_a_halted_chain_and_without_a_node(
+    told: Told, database_url: Url, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before any node is asked, and nothing is written."""
+    monkeypatch.setenv("BASCULE_DATABASE_URL_WATCHER", database_url("watcher"))
+    words = ["watcher", "replay", "--chain", "31337", "--from", "1", "--reason", "drill"]
+    with psycopg.connect(database_url(), autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO networks (chain_id, name, livemode, finality_kind)"
+            " VALUES (31337, 'dev', false, 'finalized')"
+        )
+        conn.execute(
+            "INSERT INTO cursors (chain_id, next_number, last_hash, head_time, finalized_number,"
+            " finalized_hash) VALUES (31337, 8, %s, now(), 0, %s)",
+            (bytes(32), bytes(32)),
+        )
+        assert run(words) != 0
+        assert "BASCULE_CHAINS" in capsys.readouterr().err
+        monkeypatch.setenv("BASCULE_CHAINS", "31337=http://127.0.0.1:9")
+        assert run([*words, "--to", "8"]) == 1
+        assert "read are those up to 7" in capsys.readouterr().err
+        conn.execute("UPDATE cursors SET halted_reason = 'block 0 was final', halts = 1")
+        assert run(words) == 1
+        assert "is halted" in capsys.readouterr().err
+        assert conn.execute("SELECT 1 FROM audit_log WHERE action = 'chain.replay'").fetchall() == []

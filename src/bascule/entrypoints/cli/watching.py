@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+import sys
+from collections import Counter
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
     )
     group.callback()(watcher)
     group.command()(resume)
+    group.command()(replay)
     app.add_typer(group, name="watcher")
 
 
@@ -65,6 +68,80 @@ def resume(chain: Chain, reason: Reason, as_json: AsJson = False) -> None:
 
     required(reason)
     rows([asyncio.run(work())], as_json=as_json)
+
+
+def replay(
+    chain: Chain,
+    reason: Reason,
+    first: Annotated[int, typer.Option("--from", help="The first block.", min=0)],
+    last: Annotated[
+        int | None, typer.Option("--to", help="The last block; else the newest one read.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Reads blocks once more, from their receipts, and adds transfers that are missing. 1 when any differ."""
+    required(reason)
+    found = asyncio.run(_replay(chain, reason, first, last, shown=not as_json and sys.stderr.isatty()))
+    rows(found, as_json=as_json, empty="every block agrees with what is stored")
+    if found:
+        raise typer.Exit(1)
+
+
+async def _replay(
+    chain: str, reason: str, first: int, last: int | None, *, shown: bool
+) -> list[dict[str, Any]]:
+    from bascule.domain.chain import caip2
+    from bascule.entrypoints import wiring
+    from bascule.services.arrivals import Arrivals
+    from bascule.services.replaying import Replay
+    from bascule.storage import audit, blocks
+
+    settings = loaded_settings()
+    seams = wiring.Seams(settings)
+    async with (
+        wiring.database(settings, "watcher") as db,
+        wiring.nodes(settings, db.refuse_open_transaction) as rpcs,
+    ):
+        network = await wiring.network_of(db, chain)
+        settings.chain(network.chain_id)  # a chain without a node cannot be read
+        async with db.read() as conn:
+            cursor = await blocks.cursor(conn, network.chain_id)
+        if cursor is not None and cursor.halted_reason is not None:
+            raise CommandFailed(
+                f"chain {chain} is halted, nothing is added to it: {cursor.halted_reason}",
+                "see docs/operating/halts.md for how a halt ends",
+            )
+        newest = -1 if cursor is None else cursor.last_number
+        upto = newest if last is None else last
+        if not first <= upto <= newest:
+            raise CommandFailed(
+                f"blocks {first} to {upto} of chain {chain} are not all read",
+                f"read are those up to {newest}",
+            )
+        arrivals = Arrivals(network.chain_id, seams.clock, seams.entropy, seams.outbox, Counter())
+        replayed = Replay(db, rpcs[network.chain_id], network.chain_id, arrivals)
+        findings: list[dict[str, Any]] = []
+        with typer.progressbar(
+            length=upto - first + 1, label="blocks", file=sys.stderr, hidden=not shown
+        ) as bar:
+            done = first - 1
+            async for end, found in replayed.between(first, upto):
+                findings += [{"found": each.kind, "block": each.number, "says": each.says} for each in found]
+                bar.update(end - done)
+                done = end
+        async with db.transaction() as conn:
+            kinds = dict(Counter(finding["found"] for finding in findings))
+            details = {
+                "from": first,
+                "to": upto,
+                "blocks": replayed.compared,
+                "found": kinds,
+                "reason": reason,
+            }
+            await audit.append(
+                conn, actor="cli", action="chain.replay", object_id=caip2(network.chain_id), details=details
+            )
+    return findings
 
 
 def required(reason: str) -> None:

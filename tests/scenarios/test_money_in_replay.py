@@ -1,0 +1,91 @@
+"""Stories of blocks read once more: what is missing is added once, what is wrong is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bascule.services.arrivals import Arrivals
+from bascule.services.replaying import Replay
+from bascule.services.seams import SystemEntropy
+from tests.support.money_in import Bridge, OpenAs, bridge
+
+
+@pytest.fixture
+async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
+    async with bridge(db_as) as made:
+        yield made
+
+
+async def replayed(b: Bridge, first: int = 0) -> Counter[str]:
+    """What a replay from `first` to what is read finds."""
+    [(last,)] = await b.rows("SELECT next_number - 1 FROM cursors")
+    arrivals = Arrivals(b.network.chain_id, b.clock, SystemEntropy(), b.outbox, Counter())
+    replay = Replay(b.db, b.rpc(), b.network.chain_id, arrivals)
+    found: Counter[str] = Counter()
+    async for _, findings in replay.between(first, last):
+        found.update(each.kind for each in findings)
+    return found
+
+
+async def lost(b: Bridge) -> None:
+    """Somebody loses the rows of all transfers, and of what was made of them."""
+    async with b.owner.transaction() as conn:
+        for table in ("applications", "deposit_proofs", "deposits", "transfers"):
+            await conn.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
+            await conn.execute(f"DELETE FROM {table}".encode())
+            await conn.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER".encode())
+
+
+@pytest.mark.parametrize("final", [False, True], ids=["above what is final", "below what is final"])
+async def test_a_transfer_that_is_missing_is_added_and_booked_once(b: Bridge, final: bool) -> None:
+    watcher = await b.started()
+    intent = await b.intent("10.00")
+    await b.pay(intent, "10.00")
+    await b.settle_down(watcher)
+    await lost(b)
+    if final:
+        await b.finalize(watcher)
+    assert await b.booked() == {}
+
+    assert await replayed(b) == {"missing": 1}
+    assert await replayed(b) == {}
+    await b.finalize(watcher)
+
+    assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
+    assert (await b.shown(intent))["status"] == "succeeded"
+    await b.require_chain_and_rows_agree()
+
+
+async def test_a_replay_across_a_reorganisation_leaves_one_of_two_rows(b: Bridge) -> None:
+    watcher = await b.started()
+    intent = await b.intent("10.00")
+    await b.pay(intent, "10.00")
+    await b.settle_down(watcher)
+    await b.node.dev.reorg(1)
+
+    assert (await replayed(b))["forked"] >= 1
+    assert len(await b.stored()) == 1
+    await b.settle_down(watcher)
+    assert await replayed(b) == {}
+
+    assert len(await b.deposits()) == 1
+    await b.require_chain_and_rows_agree()
+
+
+async def test_a_stored_transfer_that_the_chain_tells_otherwise_is_told_and_kept(b: Bridge) -> None:
+    watcher = await b.started()
+    intent = await b.intent("10.00")
+    await b.pay(intent, "10.00")
+    await b.finalize(watcher)
+    async with b.owner.transaction() as conn:
+        await conn.execute("ALTER TABLE transfers DISABLE TRIGGER USER")
+        await conn.execute("UPDATE transfers SET amount = amount + 1")
+        await conn.execute("ALTER TABLE transfers ENABLE TRIGGER USER")
+    booked, stored = await b.booked(), await b.stored()
+
+    assert await replayed(b) == {"wrong": 1}
+
+    assert (await b.booked(), await b.stored()) == (booked, stored)
