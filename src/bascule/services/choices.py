@@ -99,8 +99,8 @@ async def _own(conn: Connection, deposit_id: str, account_id: str, livemode: boo
 
 async def _lock_intents(conn: Connection, deposit: Waiting, *more: str) -> dict[str, IntentRow]:
     """The intent the deposit is one of now, and more; in one order for everybody."""
-    ids = {*more, deposit.intent_id} - {None}
-    return {row.id: row for row in await payment_intents.lock_many(conn, sorted(id for id in ids if id))}
+    ids = {id for id in (*more, deposit.intent_id) if id is not None}
+    return {row.id: row for row in await payment_intents.lock_many(conn, sorted(ids))}
 
 
 async def _require(conn: Connection, event: ApplicationEvent, deposit: Waiting) -> Fixed:
