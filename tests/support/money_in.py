@@ -93,13 +93,14 @@ class Bridge:
     use_cases: Intents
     watchers: list[Watcher] = field(default_factory=list)
 
-    def rpc(self, url: str | None = None) -> Rpc:
+    def rpc(self, url: str | None = None, **options: Any) -> Rpc:
         """The true node, or one at another URL; refuses inside a transaction as in production."""
         return Rpc(
             url or self.node.url,
             session=self.session,
             guard=self.db.refuse_open_transaction,
             family=families.of(self.network.chain_id),
+            **options,
         )
 
     def watcher(

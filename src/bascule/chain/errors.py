@@ -90,9 +90,16 @@ class RpcError(Retryable):
         self.retry_after = retry_after
         self.says = read(message)
 
+    @property
+    def reason(self) -> str:
+        """What it means, by name."""
+        return str(self.says)
+
 
 class NodeUnreachable(Retryable):
     """No usable answer came; whether the request had an effect is unknown."""
+
+    reason = "unreachable"
 
     def __init__(self, *, method: str, why: str) -> None:
         super().__init__(f"{method}: no answer from the node: {why[:300]}")
@@ -100,7 +107,9 @@ class NodeUnreachable(Retryable):
 
 
 class WrongShape(Retryable):
-    """The answer is not what the method promises; nothing of it may be used."""
+    """The answer is not what the method promises; nothing of it may be used. reason: to count it by."""
+
+    reason = "wrong_shape"
 
     def __init__(self, *, method: str, why: str) -> None:
         super().__init__(f"{method}: the answer cannot be used: {why[:300]}")
@@ -108,7 +117,14 @@ class WrongShape(Retryable):
 
 
 class Garbled(WrongShape):
-    """No answer in JSON-RPC to what was asked, or a result of another type: a broken node, or none at all."""
+    """No answer in JSON-RPC to what was asked, or a result of another type: a broken node, or none at all.
+
+    reason: not_json_rpc, too_large, wrong_id, no_result or wrong_type.
+    """
+
+    def __init__(self, reason: str, *, method: str, why: str) -> None:
+        super().__init__(method=method, why=why)
+        self.reason = reason
 
 
 class NoQuorum(Retryable):
@@ -126,9 +142,13 @@ class NodesBehind(Retryable):
 class IncompleteAnswer(Retryable):
     """The answer contradicts the block's own header; nothing of it may be used."""
 
+    reason = "contradicts_header"
+
 
 class WrongChain(Halted):
     """The node serves another chain than the one configured."""
+
+    reason = "wrong_chain"
 
     def __init__(self, *, expected: int, found: int) -> None:
         super().__init__(f"the node serves chain {found}, not {expected}; correct its URL or the chain's id")

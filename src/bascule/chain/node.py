@@ -35,7 +35,8 @@ class Node:
     """A node's client with what is known of it. Times are seconds of the pool's clock.
 
     tier: lower is asked first; chain_known: it has said our chain's id since it was last away; until: when
-    its rest is over; heights: what it said under each name and was believed; counters: what it did, by name.
+    its rest is over; heights: what it said under each name and was believed; counters: what it did, by name;
+    reasons: why its answers were refused, by name.
     """
 
     rpc: Rpc
@@ -49,6 +50,7 @@ class Node:
     head: int | None = None
     heights: dict[str, int] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
 
     @property
     def rank(self) -> tuple[int, int]:

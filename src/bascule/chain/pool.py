@@ -303,6 +303,7 @@ class Pool:
             node.chain_known = True
 
     def _failed(self, node: Node, error: BasculeError) -> None:
+        node.reasons[str(getattr(error, "reason", "unknown"))] += 1
         if isinstance(error, WrongChain):
             node.counters["wrong_chain"] += 1
             node.state = NodeState.WRONG_CHAIN

@@ -27,6 +27,8 @@ Timed = Callable[[str, str, float], None]
 # A block of 10,000 logs is about 10 MB of JSON; what is much larger is no answer.
 MAX_BYTES = 128 * 1024 * 1024
 
+# What a decoder says to bytes that are no answer: malformed, of another type, no UTF-8, nested without end.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -97,8 +99,8 @@ class Rpc:
         body = await self._post(method, _encode(_request(number, method, params)))
         try:
             envelope = _one(body)
-        except msgspec.MsgspecError as error:
-            raise Garbled(method=method, why=f"not a JSON-RPC answer: {error}") from None
+        except _UNREADABLE as error:
+            raise Garbled("not_json_rpc", method=method, why=f"not a JSON-RPC answer: {error}") from None
         return _result(shape, method, envelope, number)
 
     async def batch(self, calls: Sequence[Call]) -> list[Any]:
@@ -115,7 +117,7 @@ class Rpc:
         body = await self._post(method, _encode(requests))
         answers = {envelope.id: envelope for envelope in _decode_batch(method, body)}
         if answers.keys() != set(numbers):
-            raise Garbled(method=method, why=f"{len(answers)} answers to {len(calls)} requests")
+            raise Garbled("wrong_id", method=method, why=f"{len(answers)} answers to {len(calls)} requests")
         return [_result(shape, name, answers[n], n) for n, (name, _) in zip(numbers, calls, strict=True)]
 
     def witness(self) -> Rpc:
@@ -174,7 +176,8 @@ class Rpc:
         async for piece in response.content.iter_any():
             body += piece
             if len(body) > self._max_bytes:
-                raise Garbled(method=method, why=f"an answer of more than {self._max_bytes} bytes")
+                why = f"an answer of more than {self._max_bytes} bytes"
+                raise Garbled("too_large", method=method, why=why)
         return bytes(body)
 
 
@@ -186,8 +189,8 @@ def _decode_batch(method: str, body: bytes) -> list[_Envelope]:
     try:
         # A node that refuses the batch as a whole answers with one object.
         return _many(body) if body.lstrip().startswith(b"[") else [_refused_whole(method, _one(body))]
-    except msgspec.MsgspecError as error:
-        raise Garbled(method=method, why=f"not a JSON-RPC answer: {error}") from None
+    except _UNREADABLE as error:
+        raise Garbled("not_json_rpc", method=method, why=f"not a JSON-RPC answer: {error}") from None
 
 
 def _refused_whole(method: str, envelope: _Envelope) -> _Envelope:
@@ -203,10 +206,10 @@ def _result(shape: type[T], method: str, envelope: _Envelope, number: int) -> T:
         error = envelope.error
         raise RpcError(method=method, code=error.code, message=error.message, data=error.data)
     if envelope.jsonrpc != "2.0" or envelope.id != number:
-        raise Garbled(method=method, why=f"answer to request {envelope.id!r}, not to {number}")
+        raise Garbled("wrong_id", method=method, why=f"answer to request {envelope.id!r}, not to {number}")
     if not bytes(envelope.result):
-        raise Garbled(method=method, why="neither a result nor an error")
+        raise Garbled("no_result", method=method, why="neither a result nor an error")
     try:
         return msgspec.json.decode(envelope.result, type=shape)
-    except msgspec.MsgspecError as error:
-        raise Garbled(method=method, why=str(error)) from None
+    except _UNREADABLE as error:
+        raise Garbled("wrong_type", method=method, why=str(error)) from None
