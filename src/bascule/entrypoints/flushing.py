@@ -1,4 +1,4 @@
-"""What an operator said about flushes, in the words of the services that make them."""
+"""What an operator said about lanes and flushes, in the words of the services that work them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bascule.services.flush_planner import GWEI, FlushSettings
+from bascule.services.submitter import SubmitterSettings
 
 if TYPE_CHECKING:
     from bascule.entrypoints.wiring import Settings
+
+
+def submitter_settings(settings: Settings) -> SubmitterSettings:
+    """How a lane is worked, be it payouts or flushes that it carries."""
+    return SubmitterSettings(
+        lease_seconds=settings.lease_s, max_base_fee=int(settings.flush_max_base_fee_gwei * GWEI)
+    )
 
 
 def flush_settings(settings: Settings) -> FlushSettings:

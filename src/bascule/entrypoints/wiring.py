@@ -209,8 +209,9 @@ async def submitter(settings: Settings, lane: str, *, ready: Ready, stop: asynci
 async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[Work]:
     """The submitter of one lane (`CHAIN/NAME`); its lease is given back at the end."""
     from bascule.entrypoints.contracts.start_up import require_contracts
+    from bascule.entrypoints.flushing import submitter_settings
     from bascule.entrypoints.signer_client import SignerClient
-    from bascule.services.submitter import Submitter, SubmitterSettings
+    from bascule.services.submitter import Submitter
 
     chain, _, name = lane.partition("/")
     if not name:
@@ -231,10 +232,7 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
             worker = Submitter(
                 db, rpcs[network.chain_id], signer, network, name, clock=seams.clock, outbox=seams.outbox,
                 holder=seams.entropy.bytes(8).hex(), failpoints=seams.failpoints,
-                settings=SubmitterSettings(
-                    lease_seconds=settings.lease_s,
-                    max_base_fee=int(settings.flush_max_base_fee_gwei * 10**9),
-                ),
+                settings=submitter_settings(settings),
             )  # fmt: skip
             poll_s = configured.poll_interval_ms / 1000
             yield Work(db, {"lane": f"{network.chain_id}/{name}"}, [Loop(worker, poll_s)], meters=meters)
