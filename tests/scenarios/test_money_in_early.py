@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bascule.domain.chain import checksum
 from bascule.domain.early import EarlyPolicy, Tier, read_level
 from bascule.domain.errors import Rejected
 from bascule.domain.finality import FinalityPolicy
@@ -13,6 +14,7 @@ from bascule.services.choices import Choices
 from bascule.services.finalizer import adopt_policy
 from bascule.services.watcher import Watcher
 from bascule.storage import early_policies
+from tests.support.chain import calldata
 from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
 
 UNIT = 10**18
@@ -253,3 +255,17 @@ async def test_an_applied_deposit_is_as_early_as_the_intent_it_counts_for(b: Bri
     await deeper(b, watcher, 8)
     assert (await b.shown(patient))["succeeded_by"] == "finalized"
     assert await b.booked() == {name: 2 * units for name, units in BOOKED.items()}
+
+
+async def test_money_in_a_suspended_token_makes_no_intent_succeed_early(b: Bridge) -> None:
+    watcher = await started(b)
+    intent = await b.intent("10.00", finality="depth:2")
+    await b.pay(intent, "10.00")
+    await b.node.transact(b.account(0), to=checksum(b.token.contract), data=calldata("pause()", []))
+    await deeper(b, watcher, 4)
+    assert (await b.shown(intent))["status"] == "processing"
+
+    await b.node.transact(b.account(0), to=checksum(b.token.contract), data=calldata("unpause()", []))
+    await deeper(b, watcher)
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert await b.booked() == {}

@@ -11,6 +11,7 @@ import pytest
 
 from bascule.domain.errors import Conflict, Halted
 from bascule.services.payouts import APPROVAL_LIFE
+from bascule.services.token_resuming import resume
 from bascule.storage import payouts
 from tests.support.money_out import FLOAT, Crash, Crashing, OpenAs, Treasury, payee, treasury
 
@@ -174,6 +175,25 @@ async def test_vault_that_would_revert_makes_payouts_wait_with_a_reason(
     assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
     await stage.vault_owner("setLimit(address,uint96,uint32)", token, FLOAT, 86_400)
     await stage.vault_owner("setLane(uint32,address)", 0, stage.wallet.address)
+    await stage.run()
+    assert await stage.status(payout) == "paid"
+    await stage.require_truth()
+
+
+async def test_payouts_of_a_suspended_token_wait_with_the_reason_until_it_is_resumed(stage: Treasury) -> None:
+    payout = await stage.approved()
+    await stage.issuer("announceUpgrade(address)", payee(9))
+    await stage.follow(1)
+
+    await stage.run()
+
+    waiting = await stage.read(payout)
+    assert (waiting["status"], waiting["waits_for"]) == ("pending", "token_suspended:upgraded")
+    assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
+    async with stage.owner.transaction() as conn:
+        await resume(
+            conn, stage.token.id, reason="announced", clock=stage.clock, outbox=stage.use_cases.outbox
+        )
     await stage.run()
     assert await stage.status(payout) == "paid"
     await stage.require_truth()

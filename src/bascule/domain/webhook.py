@@ -55,6 +55,8 @@ class EventType(StrEnum):
     RECONCILIATION_COMPLETED = "reconciliation.completed"
     RECONCILIATION_BREAK_OPENED = "reconciliation.break_opened"
     RECONCILIATION_BREAK_RESOLVED = "reconciliation.break_resolved"
+    TOKEN_SUSPENDED = "token.suspended"  # noqa: S105 - an event, not a secret
+    TOKEN_RESUMED = "token.resumed"  # noqa: S105
     NETWORK_DEGRADED = "network.degraded"
     NETWORK_RECOVERED = "network.recovered"
     NETWORK_REORG_DETECTED = "network.reorg_detected"

@@ -117,6 +117,12 @@ async def _require(conn: Connection, event: ApplicationEvent, deposit: Waiting) 
             "deposit_token_unsupported",
             "The deposit's token was not accepted when the deposit became final; it is in no books.",
         )
+    if deposit.suspended:
+        raise Conflict(
+            "deposit_token_suspended",
+            "The deposit's token is suspended; nobody is credited in it meanwhile.",
+            next_step="Ask again once GET /v1/tokens shows it without a cause.",
+        )
     return before
 
 

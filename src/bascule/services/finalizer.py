@@ -13,11 +13,22 @@ from bascule.domain.errors import Retryable
 from bascule.domain.finality import FinalityPolicy, Tags
 from bascule.domain.webhook import EventType
 from bascule.services.arrivals import Arrivals
+from bascule.services.balance_check import BalanceCheck
 from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
 from bascule.services.halts import Halts
 from bascule.services.seams import Clock
-from bascule.storage import addresses, audit, blocks, deposits, leases, ledger, networks, transfers
+from bascule.storage import (
+    addresses,
+    audit,
+    blocks,
+    deposits,
+    leases,
+    ledger,
+    networks,
+    suspensions,
+    transfers,
+)
 from bascule.storage.blocks import Cursor
 from bascule.storage.database import Connection, Database
 from bascule.storage.deposits import Owned
@@ -60,6 +71,7 @@ class Finalizer:
     arrivals: Arrivals
     halts: Halts
     evidence: Evidence
+    balances: BalanceCheck
     failpoints: Failpoints
     counters: Counter[str]
 
@@ -72,10 +84,12 @@ class Finalizer:
         if target is None:
             return 0
         late = await self.evidence.asked_again(target.number)
+        broken = await self.balances.broken(cursor.finalized_number, target.number)
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
             await blocks.finalize(conn, cursor, target)
             await self.evidence.keep(conn, late)
+            await self.balances.hold(conn, broken, target.number)
             owned = await self._book(conn, cursor.finalized_number, target.number)
             self.failpoints.hit("watcher.before_finalize_commit")
         self.failpoints.hit("watcher.after_finalize_commit")
@@ -153,6 +167,7 @@ class Finalizer:
         for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto):
             await ledger.post_internal(conn, chain_id, block_hash, log_index)
         self.counters["deposits_flushed"] += await deposits.mark_flushed(conn, chain_id, after, upto)
+        await suspensions.settle(conn, chain_id)
         if await addresses.own(conn, chain_id) != ours:
             raise AddressesChanged(f"an address of chain {chain_id} became ours meanwhile")
         return owned

@@ -23,7 +23,7 @@ from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.reservation import Choice, Reservation
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import Intent, SignerRefused
-from bascule.storage import blocks, lanes, leases, payouts, slots
+from bascule.storage import blocks, lanes, leases, payouts, slots, tokens
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
 from bascule.storage.leases import Lease
@@ -82,7 +82,7 @@ class Paying:
 
     async def reserve(self, lease: Lease) -> bool:
         """Takes the batch whose turn it is, unless the vault would refuse it; its payouts then say so."""
-        blocked: list[str] = []
+        blocked = await self._suspended(lease)
         while (found := await self._next_choice(blocked)) is not None:
             lane, choice = found
             refusal = await self._simulate(lane, choice) if choice.given else None
@@ -131,6 +131,20 @@ class Paying:
         """Each payout is paid, refused or skipped as vault and token said; or all wait again."""
         lane = await lanes.lock(conn, self._chain_id, self._lane)
         await self._outcome.settle(conn, lane, slot, receipt, block)
+
+    async def _suspended(self, lease: Lease) -> list[str]:
+        """The tokens nothing is paid in now; their payouts say so."""
+        async with self._db.read() as conn:
+            found = [t for t in await tokens.every(conn) if t.chain_id == self._chain_id and t.suspended]
+        if found:
+            async with self._db.transaction() as conn:
+                await leases.hold(conn, lease)
+                lane = await lanes.get(conn, self._chain_id, self._lane)
+                for token in found:
+                    await self._reservation.wait(conn, lane, token, f"token_suspended:{token.suspended}")
+                self._failpoints.hit("submitter.before_wait")
+            self._failpoints.hit("submitter.after_wait")
+        return [token.id for token in found]
 
     async def _next_choice(self, without: Sequence[str]) -> tuple[Lane, Choice] | None:
         """The lane as it stands now and the batch whose turn it is; None while a slot is unfinished."""

@@ -1,8 +1,9 @@
 """Reading: what blocks hold, as far as a node's word and their blooms go; the prover holds it against more.
 
-Nobody is asked about a block whose bloom holds no Transfer. Others are read from the node's logs, which must
-add up to the bloom, or from their receipts where a node was wrong about them. A question that is too much for
-the node is put in smaller ones; a single block that is, is read from its receipts.
+Nobody is asked about a block whose bloom holds neither a Transfer nor a word of an accepted token. Others
+are read from the node's logs, which must add up to the bloom, or from their receipts where a node was wrong
+about them. A question that is too much for the node is put in smaller ones; a single block that is, is read
+from its receipts.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bascule.chain import block_receipts, dialects, erc20
+from bascule.chain import block_receipts, dialects, erc20, token_events
 from bascule.chain import logs as chain_logs
 from bascule.chain.bloom import may_hold
 from bascule.chain.caller import Caller
 from bascule.chain.errors import Garbled, IncompleteAnswer, NodeSays, RpcError, WrongShape
 from bascule.chain.heads import Header
 from bascule.chain.logs import Log
-from bascule.domain.chain import ChainId, Hash
+from bascule.domain.chain import Address, ChainId, Hash
 from bascule.storage.blocks import Read
+from bascule.storage.token_events import TokenEvent
 from bascule.storage.transfers import Transfer
 
 _log = structlog.get_logger()
@@ -58,10 +60,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read: blocks in order, and all transfers in them."""
+    """What was read: blocks in order, all transfers in them, and what accepted tokens said of themselves."""
 
     blocks: list[Read]
     transfers: list[Transfer]
+    events: list[TokenEvent] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Reader:
     """Reads blocks of one chain.
 
     misread: blocks that a node told us wrongly; they are read from their receipts. span: of the next range.
+    tokens: the accepted ones, whose words about themselves are read too.
     """
 
     rpc: Caller
@@ -76,13 +80,14 @@ class Reader:
     counters: Counter[str]
     misread: set[Hash] = field(default_factory=set)
     span: Span = field(default_factory=Span)
+    tokens: set[Address] = field(default_factory=set)
 
     async def read(self, headers: Sequence[Header], *, proven: bool = False) -> Reading:
         """All transfers in these blocks. proven: from receipts wherever a block's header has their root.
 
         Raises: IncompleteAnswer when an answer contradicts the header; WrongShape, RpcError, NodeUnreachable.
         """
-        asked = [header for header in headers if not holds_no_transfer(header)]
+        asked = [header for header in headers if not self._holds_nothing(header)]
         by_receipts = [h for h in asked if provable(h) and (proven or h.hash in self.misread)]
         by_logs = [header for header in asked if header not in by_receipts]
         told = [*zip(by_logs, await self._logs(by_logs, chain_logs.of_blocks), strict=True)]
@@ -94,7 +99,7 @@ class Reader:
 
         Where no node's range answers bear themselves out, the blocks are read from their receipts.
         """
-        asked = [header for header in headers if not holds_no_transfer(header)]
+        asked = [header for header in headers if not self._holds_nothing(header)]
         if not asked:
             self.span.answered(len(headers), 0)
             return self._reading(headers, {})
@@ -120,6 +125,7 @@ class Reader:
             part = await self.read(headers[at : at + _RECEIPTS_AT_ONCE], proven=True)
             whole.blocks.extend(part.blocks)
             whole.transfers.extend(part.transfers)
+            whole.events.extend(part.events)
         return whole
 
     async def _logs(
@@ -152,10 +158,18 @@ class Reader:
             ignored += passed_over
             reading.blocks.append(Read(header.ref, "bloom", erc20.digest(moved)))
             reading.transfers.extend(_row(header, transfer) for transfer in moved)
+            said = token_events.found(told.get(header.hash, []), self.tokens)
+            reading.events.extend(_event(header, each) for each in said)
         if ignored:
             self.counters.update({f"logs_ignored_{reason}": count for reason, count in ignored.items()})
             _log.info("logs passed over", chain_id=self.chain_id, upto=headers[-1].number, **ignored)
         return reading
+
+    def _holds_nothing(self, header: Header) -> bool:
+        """Whether the block's own bloom rules out all that is read of it."""
+        if header.bloom is None or not holds_no_transfer(header):
+            return False
+        return not token_events.may_be_in(header.bloom, self.tokens)
 
 
 def holds_no_transfer(header: Header) -> bool:
@@ -179,4 +193,16 @@ def _row(header: Header, found: erc20.Transfer) -> Transfer:
         dst=found.dst,
         amount=found.amount,
         occurrence=found.occurrence,
+    )
+
+
+def _event(header: Header, said: token_events.Said) -> TokenEvent:
+    return TokenEvent(
+        block_hash=header.hash,
+        log_index=said.log_index,
+        block_number=header.number,
+        tx_hash=said.tx_hash,
+        token=said.token,
+        kind=said.kind,
+        subject=said.subject,
     )

@@ -14,6 +14,7 @@ from bascule.domain.errors import Halted, Retryable
 from bascule.services.arrivals import Arrivals
 from bascule.services.failpoints import Failpoints
 from bascule.services.halts import Halts
+from bascule.services.token_watch import TokenWatch
 from bascule.storage import blocks, leases, transfers
 from bascule.storage.blocks import Cursor
 from bascule.storage.database import Database
@@ -35,6 +36,7 @@ class Reorgs:
     rpc: Caller
     arrivals: Arrivals
     halts: Halts
+    token_watch: TokenWatch
     failpoints: Failpoints
     counters: Counter[str]
     depths: Counter[int]
@@ -93,6 +95,7 @@ class Reorgs:
             await blocks.orphan_above(conn, cursor.chain_id, fork.number)
             await transfers.orphan_above(conn, cursor.chain_id, fork.number)
             await self.arrivals.orphan_above(conn, fork.number)
+            await self.token_watch.orphan_above(conn, fork.number)
             self.failpoints.hit("watcher.before_reorg")
         self.failpoints.hit("watcher.after_reorg")
         depth = cursor.last_number - fork.number

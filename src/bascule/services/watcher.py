@@ -16,6 +16,7 @@ from bascule.chain.errors import IncompleteAnswer, NodesBehind
 from bascule.chain.heads import Header
 from bascule.domain.chain import BlockRef
 from bascule.services.arrivals import Arrivals
+from bascule.services.balance_check import BalanceCheck
 from bascule.services.disagreements import Disagreements
 from bascule.services.early import Early
 from bascule.services.evidence import Evidence
@@ -30,7 +31,9 @@ from bascule.services.reading import FIRST_SPAN, Reader, Reading, Span
 from bascule.services.reorgs import Reorgs
 from bascule.services.seams import Clock, Entropy
 from bascule.services.sightings import Sightings
-from bascule.storage import blocks, leases, transfers
+from bascule.services.suspending import Suspending
+from bascule.services.token_watch import TokenWatch
+from bascule.storage import blocks, leases, tokens, transfers
 from bascule.storage.blocks import Cursor, Read
 from bascule.storage.database import Database
 from bascule.storage.leases import Lease
@@ -83,14 +86,30 @@ class Watcher:
         self._openings = Openings(db, rpc, network, clock, entropy)
         self._sightings = Sightings(db, network.chain_id, clock, failpoints)
         self._halts = Halts(db, rpc, network, outbox, failpoints)
-        self._reorgs = Reorgs(db, rpc, self._arrivals, self._halts, failpoints, self.counters, self.depths)
+        suspending = Suspending(clock, outbox)
+        self._token_watch = TokenWatch(network.chain_id, suspending, self.counters)
+        self._reorgs = Reorgs(
+            db, rpc, self._arrivals, self._halts, self._token_watch, failpoints, self.counters, self.depths
+        )  # fmt: skip
         span = Span(min(FIRST_SPAN, blocks_per_range), most=blocks_per_range, ceiling=blocks_per_range)
         self._reader = Reader(rpc, network.chain_id, self.counters, span=span)
         self._ranges = Ranges(rpc, self._reader)
         evidence = Evidence(db, rpc, network.chain_id, clock)
         self._prover = Prover(db, rpc, self._reader, self._reorgs, evidence, failpoints, self.counters)
+        balances = BalanceCheck(
+            db, rpc, network.chain_id, clock, entropy, outbox, suspending, self.counters
+        )  # fmt: skip
         self._finalizer = Finalizer(
-            db, rpc, network, clock, self._arrivals, self._halts, evidence, failpoints, self.counters
+            db,
+            rpc,
+            network,
+            clock,
+            self._arrivals,
+            self._halts,
+            evidence,
+            balances,
+            failpoints,
+            self.counters,
         )
         self._early = Early(db, rpc, self._finalizer, clock, outbox, failpoints, self.counters)
 
@@ -106,6 +125,7 @@ class Watcher:
         await self._check_chain()
         async with self._db.read() as conn:
             cursor = await blocks.cursor(conn, self._network.chain_id)
+            self._reader.tokens.update(await tokens.accepted(conn, self._network.chain_id))
         if cursor is not None and await self._halts.settled(cursor, lease):
             cursor = await self._cursor()
         blocks.require_running(cursor)
@@ -272,6 +292,7 @@ class Watcher:
             arrived = [block.ref.hash for block in reading.blocks] if recorded.ours else []
             if arrived or late.blocks:
                 await self._arrivals.take(conn, [*late.blocks, *arrived])
+            await self._token_watch.take(conn, reading.events)
             self._failpoints.hit("watcher.before_commit")
         self._failpoints.hit("watcher.after_commit")
         self.counters["blocks_read"] += len(reading.blocks)

@@ -46,7 +46,10 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A deposit somebody decides about. intent_id: whose it is now, if anybody's; booked: in the ledger."""
+    """A deposit somebody decides about. intent_id: whose it is now, if anybody's; booked: in the ledger.
+
+    suspended: its token is, so that nobody is credited in it now.
+    """
 
     id: str
     account_id: str
@@ -58,6 +61,7 @@ class Waiting:
     decimals: int | None
     intent_id: str | None
     booked: bool
+    suspended: bool
 
 
 class Shown(NamedTuple):

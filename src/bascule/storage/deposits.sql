@@ -30,11 +30,12 @@ UPDATE deposits SET state = 'orphaned', early = NULL, version = version + 1
 RETURNING id;
 
 -- name: advance_finalize
--- Deposits up to a height that is final.
+-- Deposits up to a height that is final. Those of suspended tokens wait, and are among the next ones once resumed.
 UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, finality = %(finality)s, version = version + 1
  WHERE chain_id = %(chain_id)s AND block_number <= %(number)s AND state = 'detected'
    AND EXISTS (SELECT FROM transfers t WHERE t.chain_id = d.chain_id AND t.block_hash = d.block_hash
                   AND t.log_index = d.log_index AND t.canonical)
+   AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
 RETURNING id;
 
 -- name: mark_flushed
@@ -65,6 +66,7 @@ UPDATE deposits d SET early = i.finality
   JOIN payment_intents i ON i.finality = n.level AND i.state = 'processing'
   JOIN applications p ON p.intent_id = i.id AND p.state = 'applied'
  WHERE d.id = p.deposit_id AND d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
+   AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
    AND d.block_number <= n.number
 RETURNING d.id, i.id AS intent_id;
 
@@ -77,10 +79,11 @@ UPDATE deposits SET version = version + 1 WHERE id = ANY(%(ids)s::text[]);
 SELECT id FROM deposits WHERE id = %(id)s FOR NO KEY UPDATE;
 
 -- name: waiting
--- One deposit with the intent it is one of; booked: in the ledger.
+-- One deposit with the intent it is one of; booked: in the ledger; suspended: its token is.
 SELECT d.id, d.account_id, d.livemode, d.kind, d.state, d.amount, k.currency, k.decimals,
        CASE WHEN p.chosen THEN p.intent_id ELSE a.intent_id END AS intent_id,
-       EXISTS (SELECT FROM ledger.tx t WHERE t.source = 'deposit' AND t.source_id = d.id) AS booked
+       EXISTS (SELECT FROM ledger.tx t WHERE t.source = 'deposit' AND t.source_id = d.id) AS booked,
+       EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL) AS suspended
   FROM deposits d
   LEFT JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
   LEFT JOIN applications p ON p.deposit_id = d.id

@@ -19,6 +19,7 @@ class Token:
 
     offered: new intents may be paid in it; a token that is not offered any more still counts.
     dust, minimum: base units; an arrival below the first is taken for spam, below the second for too little.
+    suspended: why it is neither offered, credited nor paid out now, None while nothing stands against it.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Token:
     offered: bool = True
     dust: int = 0
     minimum: int = 0
+    suspended: str | None = None
 
     @property
     def asset(self) -> Asset:
@@ -40,7 +42,7 @@ class Token:
     @property
     def payable(self) -> bool:
         """Whether a new intent may accept it."""
-        return self.accepted and self.offered
+        return self.accepted and self.offered and self.suspended is None
 
 
 async def publish(conn: Connection, token: Token) -> Token:
@@ -65,7 +67,9 @@ async def publish(conn: Connection, token: Token) -> Token:
             "token_unexpected_state",
             f"{token.asset} is known with another currency or other decimals; those never change.",
         )
-    return _token(row)
+    found = await get(conn, row["id"])
+    assert found is not None, "it was just published"
+    return found
 
 
 async def get(conn: Connection, token_id: str) -> Token | None:
@@ -87,14 +91,19 @@ async def every(conn: Connection) -> list[Token]:
 
 async def withdraw(conn: Connection, chain_id: ChainId, but: Sequence[Address]) -> list[Token]:
     """Offers the chain's tokens no more, but for these contracts; those that were offered until now."""
-    rows = await _sql.all(conn, "withdraw", chain_id=chain_id, but=list(but))
-    return [_token(row) for row in rows]
+    gone = {row["id"] for row in await _sql.all(conn, "withdraw", chain_id=chain_id, but=list(but))}
+    return [token for token in await every(conn) if token.id in gone]
 
 
 async def set_floors(conn: Connection, token_id: str, dust: int, minimum: int) -> Token | None:
     """Sets from which amounts on, in base units, arrivals count; what was decided before stays."""
-    row = await _sql.maybe(conn, "set_floors", id=token_id, dust=Decimal(dust), minimum=Decimal(minimum))
-    return None if row is None else _token(row)
+    await _sql.run(conn, "set_floors", id=token_id, dust=Decimal(dust), minimum=Decimal(minimum))
+    return await get(conn, token_id)
+
+
+async def accepted(conn: Connection, chain_id: ChainId) -> list[Address]:
+    """The contracts on a chain that count as payment."""
+    return [Address(row["contract"]) for row in await _sql.all(conn, "accepted", chain_id=chain_id)]
 
 
 def _token(row: Row) -> Token:

@@ -185,3 +185,23 @@ def _arrival(row: Row) -> Arrival:
         deposit_id=row["deposit_id"],
         deposit_state=None if state is None else DepositState(state),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What a stretch of blocks logged to and from an address of ours, in one token. logged: in minus out.
+
+    fresh: a deposit address that nothing had come to before.
+    """
+
+    token_id: str
+    token: Address
+    address: Address
+    logged: int
+    fresh: bool
+
+
+async def touched(conn: Connection, chain_id: ChainId, after: int, upto: int) -> list[Touched]:
+    """Every address of ours that accepted tokens moved in blocks after + 1 … upto, by token."""
+    rows = await _sql.all(conn, "touched", chain_id=chain_id, after=after, upto=upto)
+    return [Touched(**{**row, "logged": int(row["logged"])}) for row in rows]

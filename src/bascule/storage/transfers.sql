@@ -129,6 +129,7 @@ SELECT t.*, k.id AS token_id, coalesce(k.accepted, false) AS accepted, a.intent_
 -- name: internal_between
 -- Canonical transfers of booked tokens between two addresses of ours, in blocks after one and up to another. An own
 -- address is ours after its opening: what came before is in its first balance. What is booked already stays so.
+-- Those of suspended tokens wait; once resumed, they count from where the suspension began.
 WITH ours AS (
     SELECT p.address, p.token, p.block_number AS since
       FROM openings p WHERE p.chain_id = %(chain_id)s
@@ -136,7 +137,10 @@ WITH ours AS (
 SELECT t.block_hash, t.log_index
   FROM transfers t
   JOIN tokens k ON k.chain_id = t.chain_id AND k.contract = t.token AND k.accepted
- WHERE t.chain_id = %(chain_id)s AND t.block_number > %(after)s AND t.block_number <= %(upto)s AND t.canonical
+ WHERE t.chain_id = %(chain_id)s AND t.block_number <= %(upto)s AND t.canonical
+   AND t.block_number > least(%(after)s, (SELECT min(s.from_number) FROM token_suspensions s JOIN tokens r ON r.id = s.token_id
+                                           WHERE r.chain_id = %(chain_id)s AND NOT s.settled AND s.ended_at IS NOT NULL))
+   AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id AND s.ended_at IS NULL)
    AND (EXISTS (SELECT FROM ours o WHERE (o.address, o.token) = (t.src, t.token) AND o.since < t.block_number)
         OR EXISTS (SELECT FROM deposit_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.src))
    AND (EXISTS (SELECT FROM ours o WHERE (o.address, o.token) = (t.dst, t.token) AND o.since < t.block_number)
@@ -154,3 +158,22 @@ SELECT block_hash, log_index, block_number, tx_hash, token, src, dst, amount, oc
 -- The canonical transfers of one transaction that touch our addresses.
 SELECT block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence
   FROM transfers WHERE chain_id = %(chain_id)s AND tx_hash = %(tx_hash)s AND canonical ORDER BY log_index;
+
+-- name: touched
+-- What accepted tokens logged to and from each address of ours, in blocks after one and up to another.
+SELECT k.id AS token_id, m.token, m.address, sum(m.amount) AS logged,
+       bool_and(a.address IS NOT NULL) AND NOT EXISTS (
+           SELECT FROM deposits d WHERE d.chain_id = %(chain_id)s AND d.dst = m.address
+              AND d.block_number <= %(after)s AND d.state <> 'orphaned') AS fresh
+  FROM (SELECT t.token, t.dst AS address, t.amount::numeric AS amount FROM transfers t
+         WHERE t.chain_id = %(chain_id)s AND t.canonical AND t.block_number > %(after)s AND t.block_number <= %(upto)s
+         UNION ALL
+        SELECT t.token, t.src, -t.amount::numeric FROM transfers t
+         WHERE t.chain_id = %(chain_id)s AND t.canonical AND t.block_number > %(after)s AND t.block_number <= %(upto)s) m
+  JOIN tokens k ON k.chain_id = %(chain_id)s AND k.contract = m.token AND k.accepted
+  LEFT JOIN deposit_addresses a ON a.chain_id = %(chain_id)s AND a.address = m.address
+ WHERE a.address IS NOT NULL
+    OR EXISTS (SELECT FROM openings o WHERE o.chain_id = %(chain_id)s AND o.address = m.address
+                  AND o.token = m.token AND o.block_number <= %(after)s)
+ GROUP BY k.id, m.token, m.address
+ ORDER BY k.id, m.address;

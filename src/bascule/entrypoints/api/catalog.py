@@ -36,6 +36,7 @@ async def list_tokens(call: Call[TokenList], conn: Connection) -> dict[str, Any]
             "decimals": token.decimals,
             "accepted": token.accepted,
             "offered": token.offered,
+            "suspended": token.suspended,
             "livemode": call.livemode,
         }
         for token in await tokens.every(conn)

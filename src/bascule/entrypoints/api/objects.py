@@ -336,6 +336,7 @@ class Token(Shape):
     decimals: int
     accepted: bool
     offered: bool
+    suspended: str | None
     livemode: bool
 
 

@@ -11,7 +11,7 @@ import typer
 
 from bascule.entrypoints.cli.output import AsJson, line, rows, say
 from bascule.entrypoints.cli.place import loaded_settings
-from bascule.entrypoints.cli.registry import publish_chain, shown_token
+from bascule.entrypoints.cli.registry import publish_chain, resume_token, shown_token
 from bascule.entrypoints.failures import CommandFailed
 
 Account = Annotated[str, typer.Option(help="The account, acct_….")]
@@ -28,7 +28,11 @@ def add_to(app: typer.Typer) -> None:
             {"create": create_key, "list": list_keys, "rotate": rotate_key, "revoke": revoke_key},
         ),
         ("chains", "Networks we serve.", {"publish": publish_chain, "list": list_chains}),
-        ("tokens", "Tokens we know.", {"accept": accept_token, "floors": set_floors, "list": list_tokens}),
+        (
+            "tokens",
+            "Tokens we know.",
+            {"accept": accept_token, "floors": set_floors, "list": list_tokens, "resume": resume_token},
+        ),
     )
     for name, help_text, commands in groups:
         group = typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None)

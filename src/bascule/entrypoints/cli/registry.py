@@ -1,4 +1,4 @@
-"""`chains publish`: what the configuration says of chains and tokens becomes what is served."""
+"""`chains publish`, `tokens resume`: what is served, and what a person takes back into service."""
 
 from __future__ import annotations
 
@@ -48,6 +48,28 @@ def publish_chain(
         say(f"No longer offered, still counted: {token.currency} {token.id}")
 
 
+def resume_token(
+    token: Annotated[str, typer.Argument(help="The token, tok_….")],
+    reason: Annotated[str, typer.Option(help="Why it may be credited and paid out again; kept for ever.")],
+    as_json: AsJson = False,
+) -> None:
+    """Takes a suspended token back. What arrived meanwhile is booked with the next final block."""
+    from bascule.entrypoints import wiring
+    from bascule.services.token_resuming import resume
+
+    async def work() -> list[dict[str, Any]]:
+        settings = loaded_settings()
+        seams = wiring.Seams(settings)
+        async with wiring.owner(settings) as db, db.transaction() as conn:
+            ended = await resume(conn, token, reason=reason, clock=seams.clock, outbox=seams.outbox)
+        return [
+            {"token": token, "cause": each.cause, "since": each.opened_at.isoformat(timespec="seconds")}
+            for each in ended
+        ]
+
+    rows(asyncio.run(work()), as_json=as_json)
+
+
 def shown_token(token: Token) -> dict[str, Any]:
     """A token in tables and lines."""
     from bascule.domain.chain import checksum
@@ -61,6 +83,7 @@ def shown_token(token: Token) -> dict[str, Any]:
         "decimals": token.decimals,
         "accepted": token.accepted,
         "offered": token.offered,
+        "suspended": token.suspended,
         "dust": display_units(token.dust, token.decimals),
         "minimum": display_units(token.minimum, token.decimals),
     }

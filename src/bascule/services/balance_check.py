@@ -1,0 +1,144 @@
+"""Balances against logs: what a token moved to and from our addresses must be what its Transfers say.
+
+Asked for each stretch of blocks as it becomes final. A token that logs otherwise than it moves (a fee on
+transfer, a rebase, a log alone) is suspended before anything of that stretch is credited, and a break opens.
+Both ends of a stretch are final, so a height names one block.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from bascule.chain import erc20
+from bascule.chain.caller import Caller
+from bascule.chain.errors import Garbled, NodeSays, RpcError, WrongShape
+from bascule.domain.chain import Address, ChainId, checksum
+from bascule.domain.errors import Retryable
+from bascule.domain.ids import Prefix
+from bascule.domain.webhook import EventType
+from bascule.services.outbox import Outbox
+from bascule.services.seams import Clock, Entropy, new_id
+from bascule.services.suspending import Suspending
+from bascule.storage import accounts, networks, reconciliations, tokens, transfers
+from bascule.storage.database import Connection, Database
+from bascule.storage.transfers import Touched
+
+_log = structlog.get_logger()
+CAUSE = "balance_mismatch"
+BREAK_TYPE = "balance_delta"
+_AT_ONCE = 500  # balances in one request
+# token id -> its addresses and what they moved; None where the token gives no balance.
+Broken = Mapping[str, Sequence[tuple[Touched, int | None]]]
+
+
+class BalancesDisputed(Retryable):
+    """Two nodes tell other balances of final blocks; nothing becomes final before they agree."""
+
+
+@dataclass(frozen=True)
+class BalanceCheck:
+    """Compares, and holds what does not agree."""
+
+    db: Database
+    rpc: Caller
+    chain_id: ChainId
+    clock: Clock
+    entropy: Entropy
+    outbox: Outbox
+    suspending: Suspending
+    counters: Counter[str]
+
+    async def broken(self, after: int, upto: int) -> Broken:
+        """The tokens whose balances at our addresses moved otherwise than logged in blocks after + 1 … upto.
+
+        What no node has the state of any more is counted, not checked. Raises: BalancesDisputed, as reads do.
+        """
+        async with self.db.read() as conn:
+            touched = await transfers.touched(conn, self.chain_id, after, upto)
+        by_token: dict[str, list[Touched]] = defaultdict(list)
+        for each in touched:
+            by_token[each.token_id].append(each)
+        broken = {}
+        for token_id, places in by_token.items():
+            moved = await self._moved(self.rpc, places, after, upto, whole=False)
+            if moved is None or not _differing(places, moved):
+                continue
+            again = await self._moved(self.rpc.other(), places, after, upto, whole=True)
+            if again is None or not (differing := _differing(places, again)):
+                raise BalancesDisputed(f"nodes differ about balances of {token_id} at block {upto}")
+            broken[token_id] = differing
+        return broken
+
+    async def _moved(
+        self, rpc: Caller, places: Sequence[Touched], after: int, upto: int, *, whole: bool
+    ) -> list[int | None] | None:
+        """What each place has more at the end of `upto` than of `after`; None: the node cannot tell.
+
+        whole: nothing is taken for granted of addresses that held nothing before.
+        """
+        asked = [place for place in places if whole or not place.fresh]
+        try:
+            before = dict(zip(asked, await _balances(rpc, asked, after), strict=True))
+            held = await _balances(rpc, places, upto)
+        except RpcError as error:
+            if error.says is not NodeSays.UNKNOWN_BLOCK:
+                raise
+            self.counters["balances_unchecked"] += len(places)
+            _log.warning("balances not checked", chain_id=self.chain_id, upto=upto, why=str(error))
+            return None
+        found: list[int | None] = []
+        for place, now in zip(places, held, strict=True):
+            then = before.get(place, 0)
+            found.append(None if now is None or then is None else now - then)
+        return found
+
+    async def hold(self, conn: Connection, broken: Broken, upto: int) -> None:
+        """The tokens are suspended and have an open break, in the caller's transaction."""
+        for token_id, places in broken.items():
+            token = await tokens.get(conn, token_id)
+            assert token is not None, "a token of transfers that were read exists"
+            evidence = {"block_number": upto, "addresses": [_shown(*each) for each in places]}
+            await self.suspending.suspend(conn, token, CAUSE, evidence)
+            self.counters["balance_mismatches"] += 1
+            await self._break(conn, token_id, evidence)
+
+    async def _break(self, conn: Connection, token_id: str, evidence: Mapping[str, Any]) -> None:
+        break_id = new_id(Prefix.BREAK, self.clock, self.entropy)
+        opened = await reconciliations.open_break(
+            conn, break_id, type=BREAK_TYPE, subject=token_id, evidence=evidence, at=self.clock.now()
+        )
+        operator = await accounts.operator(conn)
+        network = await networks.get(conn, self.chain_id)
+        if opened and operator is not None and network is not None:
+            shown = {"id": break_id, "object": "break", "type": BREAK_TYPE, "evidence": dict(evidence)}
+            await self.outbox.append(
+                conn, account_id=operator.id, livemode=network.livemode, object_id=break_id, object_version=1,
+                type=EventType.RECONCILIATION_BREAK_OPENED, object=shown,
+            )  # fmt: skip
+
+
+def _differing(places: Sequence[Touched], moved: Sequence[int | None]) -> list[tuple[Touched, int | None]]:
+    return [(place, by) for place, by in zip(places, moved, strict=True) if by != place.logged]
+
+
+def _shown(place: Touched, moved: int | None) -> dict[str, Any]:
+    said = None if moved is None else str(moved)
+    return {"address": checksum(place.address), "logged": str(place.logged), "moved": said}
+
+
+async def _balances(rpc: Caller, places: Sequence[Touched], height: int) -> list[int | None]:
+    """What each place holds; None where the token gives no balance, which is the token's doing."""
+    held: list[int | None] = []
+    for start in range(0, len(places), _AT_ONCE):
+        pairs = [(place.token, Address(place.address)) for place in places[start : start + _AT_ONCE]]
+        try:
+            held += await erc20.balances(rpc, pairs, height)
+        except (WrongShape, RpcError) as error:
+            silent = isinstance(error, WrongShape) and not isinstance(error, Garbled)
+            if not silent and not (isinstance(error, RpcError) and error.says is NodeSays.REVERTED):
+                raise
+            held += [None] * len(pairs)
+    return held

@@ -1,0 +1,61 @@
+"""What accepted tokens said of themselves, in the blocks where they said it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from bascule.domain.chain import Address, ChainId, Hash
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries
+
+_sql = Queries("token_events")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvent:
+    """One event of a token. subject: whom a list names, None where it names nobody."""
+
+    block_hash: Hash
+    log_index: int
+    block_number: int
+    tx_hash: Hash
+    token: Address
+    kind: str
+    subject: Address | None
+
+
+async def record(conn: Connection, chain_id: ChainId, events: Sequence[TokenEvent]) -> None:
+    """Stores the events as canonical; again is harmless."""
+    if not events:
+        return
+    await _sql.run(
+        conn,
+        "record",
+        chain_id=chain_id,
+        block_hashes=[event.block_hash for event in events],
+        log_indexes=[event.log_index for event in events],
+        block_numbers=[event.block_number for event in events],
+        tx_hashes=[event.tx_hash for event in events],
+        tokens=[event.token for event in events],
+        kinds=[event.kind for event in events],
+        subjects=[event.subject for event in events],
+    )
+
+
+async def orphan_above(conn: Connection, chain_id: ChainId, number: int) -> set[Address]:
+    """Marks the events above a height as orphaned; the contracts whose they were."""
+    rows = await _sql.all(conn, "orphan_above", chain_id=chain_id, number=number)
+    return {Address(row["token"]) for row in rows}
+
+
+async def newest_pauses(
+    conn: Connection, chain_id: ChainId, tokens: Collection[Address]
+) -> dict[Address, TokenEvent]:
+    """By contract, the newest canonical `paused` or `unpaused`; a token that said neither is missing."""
+    rows = await _sql.all(conn, "newest_pauses", chain_id=chain_id, tokens=list(tokens))
+    return {Address(row["token"]): TokenEvent(**row) for row in rows}
+
+
+async def ours(conn: Connection, chain_id: ChainId, addresses: Collection[Address]) -> set[Address]:
+    """Those of the addresses that hold money for us."""
+    rows = await _sql.all(conn, "ours", chain_id=chain_id, addresses=list(addresses))
+    return {Address(row["address"]) for row in rows}
