@@ -67,6 +67,33 @@ def test_migrate_brings_an_empty_database_to_the_newest_schema(
         postgres_server.drop("empty")
 
 
+def test_what_a_merchant_may_do_early_is_set_shown_and_taken_back(
+    told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [merchant] = told("merchants", "create", "Coffee shop")
+    account = merchant["id"]
+    early = ["merchants", "early", account]
+    assert told(*early) == [{"account": account, "most": "0.000000", "tiers": ""}]
+
+    tiers = ["--tier", "20.00=depth:2", "--tier", "100.00=safe"]
+    set_ = told(*early, "--most", "100.00", *tiers)
+    assert set_ == told(*early)
+    assert set_[0]["tiers"] == "20.000000=depth:2 100.000000=safe"
+
+    for wrong, said in (
+        (["--most", "10.00", "--tier", "20.00=safe"], "within the largest"),
+        (["--most", "100.00", "--tier", "20.00=latest"], "depth:N"),
+        (["--most", "many"], "amount"),
+    ):
+        assert run([*early, *wrong]) == 1
+        assert said in capsys.readouterr().err
+    assert run([*early, "--tier", "20.00=safe"]) == 2
+    assert run(["merchants", "early", "acct_nobody"]) == 1
+    assert told(*early) == set_
+
+    assert told(*early, "--most", "0.00") == [{"account": account, "most": "0.000000", "tiers": ""}]
+
+
 def test_merchant_and_its_key_are_made_and_recognised(told: Told, database_url: Url) -> None:
     [merchant] = told("merchants", "create", "Shoe shop")
     [key] = told("keys", "create", "--account", merchant["id"], "--name", "till")
