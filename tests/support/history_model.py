@@ -58,6 +58,8 @@ def require_promise_kept(promise: Promise, arrived: Sequence[Arrived], row: Sums
     assert (promise.state == "succeeded") == (row.confirmed >= least and promise.state != "canceled")
     if promise.state == "canceled":
         assert row.received < least, "who is paid is not canceled"
+    if promise.overpay == "hold":
+        assert sum(each.credited for each in arrived if each.applied) <= promise.due
     if promise.state in ("succeeded", "canceled"):
         return
     assert promise.state == ("processing" if row.received >= least else "requires_action")
