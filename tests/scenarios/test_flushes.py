@@ -172,6 +172,21 @@ async def test_request_for_a_token_that_is_accepted_no_more_is_withdrawn(world: 
     assert await slots(world) == []
 
 
+async def test_suspended_token_is_neither_planned_nor_flushed(world: Sweep) -> None:
+    [paid] = await world.request("20.00")
+    later = await world.paid("30.00")
+    await world.stage.rows_change(
+        "INSERT INTO token_suspensions (token_id, cause, evidence, from_number, opened_at)"
+        " VALUES (%s, 'by test', '{}', 0, now())", world.stage.token.id,
+    )  # fmt: skip
+
+    assert await world.planner().run_once() == 0
+    await (await world.sweeper()).run_once()
+
+    assert await world.requests() == [("withdrawn", [(paid, "released")])]
+    assert [await world.balance(each) for each in (paid, *later)] == [20_000_000, 30_000_000]
+
+
 async def test_changed_collector_stops_the_sweeper(world: Sweep) -> None:
     await world.request("20.00")
     following = world.stage.node.accounts[NEXT_COLLECTOR].address

@@ -136,12 +136,16 @@ class FlushPlanner:
     async def _lying(
         self, conn: Connection, network: Network, factory: Address
     ) -> dict[Token, list[Lying]]:  # fmt: skip
-        """What may be flushed of each token we accept on the chain; nothing while the chain is halted."""
+        """What may be flushed of each token that is accepted and not suspended; nothing on a halted chain."""
         cursor = await blocks.cursor(conn, network.chain_id)
         if cursor is None or cursor.halted_reason is not None:
             return {}
         since: datetime = self._clock.now() - self._settings.retry_after
-        accepted = [t for t in await tokens.every(conn) if t.chain_id == network.chain_id and t.accepted]
+        accepted = [
+            t
+            for t in await tokens.every(conn)
+            if t.chain_id == network.chain_id and t.accepted and t.suspended is None
+        ]
         return {
             token: await flushes.lying(conn, network.chain_id, factory, token.id, since) for token in accepted
         }

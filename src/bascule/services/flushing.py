@@ -186,7 +186,7 @@ class Flushing:
         """How many addresses are still to be flushed; the others are decided, with the last the request."""
         token = await tokens.get(conn, flush.token_id)
         assert token is not None, "a flush is of a token that exists"
-        allowed = token.accepted and flush.collector == collector
+        allowed = token.accepted and token.suspended is None and flush.collector == collector
         standing = await flushes.standing(conn, flush.id)
         decided = {at: _over(now) for at, now in standing.items() if not allowed or not now.lies or now.held}
         await flushes.decide(conn, flush.id, decided, self._clock.now())
