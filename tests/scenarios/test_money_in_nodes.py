@@ -15,7 +15,9 @@ from bascule.chain.families import ETHEREUM
 from bascule.chain.pool import Pool, pool
 from bascule.domain.errors import Retryable
 from bascule.domain.finality import FinalBlockDisputed, FinalizedBlockGone
+from bascule.services.pardons import Pardons
 from bascule.services.watcher import Watcher
+from bascule.storage import pardons
 from bascule.storage.blocks import ChainHalted
 from tests.support.chain import local_node
 from tests.support.fault_proxy import FaultProxy, fault_proxy
@@ -210,6 +212,29 @@ async def test_after_all_nodes_were_away_everything_is_caught_up_exactly(b: Brid
         await b.settle_down(t.watcher)
         await require_succeeded(b, intent)
         assert t.states() == ["alive"] * 3
+
+
+async def test_a_liar_that_an_operator_frees_is_asked_again_in_every_process(b: Bridge) -> None:
+    async with AsyncExitStack() as stack:
+        t, other = await three(stack, b), await three(stack, b)
+        processes = [Pardons(b.db, {b.network.chain_id: each.pool}) for each in (t, other)]
+        for process in processes:
+            assert await process.run_once() == 0
+        await b.settle_down(t.watcher)
+        with t.proxies[0].lying({"kind": "empty", "methods": LOGS}):
+            await paid(b)
+            await b.finalize(t.watcher)
+        assert t.states() == ["lying", "alive", "alive"]
+
+        async with b.owner.transaction() as conn:
+            await pardons.record(conn, b.network.chain_id, t.pool.nodes[0].name)
+        assert [await process.run_once() for process in processes] == [1, 0]
+        assert [await process.run_once() for process in processes] == [0, 0]
+
+        assert t.states() == ["alive"] * 3
+        asked = len(t.proxies[0].asked)
+        await b.finalize(t.watcher)
+        assert len(t.proxies[0].asked) > asked
 
 
 @pytest.mark.parametrize("side", ["before", "after"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ import aiohttp
 from bascule.chain import families
 from bascule.chain.pool import PROBE_S, Pool, pool
 from bascule.chain.rpc import Rpc, untimed
+from bascule.entrypoints.schedule import Loop
+from bascule.storage.database import Database
 
 if TYPE_CHECKING:
     from bascule.entrypoints.metrics import Meters
@@ -60,6 +62,13 @@ async def _probe(pools: Sequence[Pool]) -> None:
     while pools:
         await asyncio.gather(*(each.probe() for each in pools))
         await asyncio.sleep(PROBE_S)
+
+
+def pardoning(db: Database, pools: Mapping[int, Pool]) -> Loop:
+    """Looks for the nodes that an operator lets back, as often as nodes are probed."""
+    from bascule.services.pardons import Pardons
+
+    return Loop(Pardons(db, pools), PROBE_S)
 
 
 def measured(settings: Settings) -> Meters | None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiohttp import web
 
 from bascule.domain.errors import BasculeError
 from bascule.entrypoints.metrics import Meters
+from bascule.entrypoints.ports import listen
 from bascule.entrypoints.readiness import readiness
 from bascule.services.seams import Clock
 from bascule.storage import health
 from bascule.storage.database import Database
+
+if TYPE_CHECKING:
+    from bascule.entrypoints.wiring import Settings
 
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,6 +54,19 @@ async def serving(
         yield
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def operated(
+    settings: Settings, db: Database, clock: Clock, meters: Meters | None
+) -> AsyncIterator[dict[str, Any]]:
+    """The process's own port for operators, where one is set; yields what the process says of it."""
+    if meters is None or settings.metrics_port is None:
+        yield {}
+        return
+    with listen(settings.metrics_host, settings.metrics_port) as sock:
+        async with serving(sock, db, clock, meters, settings.ready_lag_s):
+            yield {"metrics_port": sock.getsockname()[1]}
 
 
 def _json(status: int, value: dict[str, Any]) -> web.Response:

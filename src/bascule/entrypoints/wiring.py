@@ -19,7 +19,7 @@ from bascule.chain import families, heads
 from bascule.domain.chain import checksum
 from bascule.domain.errors import Halted, Rejected
 from bascule.entrypoints import schedule
-from bascule.entrypoints.nodes import measured, nodes
+from bascule.entrypoints.nodes import measured, nodes, pardoning
 from bascule.entrypoints.ports import listen
 from bascule.entrypoints.schedule import Due, Loop
 from bascule.services import restore
@@ -123,21 +123,6 @@ async def network_of(db: Database, chain: str) -> Network:
     raise Rejected("chain_unknown", f"there is no chain {chain}", next_step=f"chains here: {served}")
 
 
-@asynccontextmanager
-async def operated(
-    settings: Settings, db: Database, seams: Seams, meters: Meters | None
-) -> AsyncIterator[dict[str, Any]]:
-    """The process's own port for operators, where one is set; yields what the process says of it."""
-    if meters is None or settings.metrics_port is None:
-        yield {}
-        return
-    from bascule.entrypoints.operating import serving
-
-    with listen(settings.metrics_host, settings.metrics_port) as sock:
-        async with serving(sock, db, seams.clock, meters, settings.ready_lag_s):
-            yield {"metrics_port": sock.getsockname()[1]}
-
-
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a process does by turns, ready to be run. facts: what it says of itself when it is ready."""
@@ -150,7 +135,9 @@ class Work:
 
     async def run(self, settings: Settings, seams: Seams, ready: Ready, stop: asyncio.Event) -> None:
         """Takes every turn until `stop`, and serves what operators look at."""
-        async with operated(settings, self.db, seams, self.meters) as said:
+        from bascule.entrypoints.operating import operated
+
+        async with operated(settings, self.db, seams.clock, self.meters) as said:
             ready({**self.facts, **said})
             await schedule.run_all(
                 self.db, seams.clock, loops=self.loops, due=self.due, stop=stop, failpoints=seams.failpoints
@@ -194,7 +181,8 @@ async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterato
         if meters is not None:
             meters.watcher = worker
         loop = Loop(worker, configured.poll_interval_ms / 1000)
-        yield Work(db, {"chain_id": network.chain_id}, [loop], meters=meters)
+        loops = [loop, pardoning(db, rpcs)]
+        yield Work(db, {"chain_id": network.chain_id}, loops, meters=meters)
         await worker.release()
 
 
@@ -235,7 +223,8 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
                 settings=submitter_settings(settings),
             )  # fmt: skip
             poll_s = configured.poll_interval_ms / 1000
-            yield Work(db, {"lane": f"{network.chain_id}/{name}"}, [Loop(worker, poll_s)], meters=meters)
+            loops = [Loop(worker, poll_s), pardoning(db, rpcs)]
+            yield Work(db, {"lane": f"{network.chain_id}/{name}"}, loops, meters=meters)
             await worker.release()
 
 
@@ -321,6 +310,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
         loops = [
             Loop(sequencer, poll_s, channel="bascule_outbox"),
             Loop(dispatcher, poll_s, channel="bascule_deliveries", busy=lambda: dispatcher.in_flight > 0),
+            pardoning(db, rpcs),
         ]
         yield Work(db, {}, loops, due, meters)
 
@@ -337,6 +327,7 @@ async def api(
     from bascule.entrypoints import sandboxing
     from bascule.entrypoints.api.app import create_app
     from bascule.entrypoints.api.deps import ApiDeps
+    from bascule.entrypoints.operating import operated
     from bascule.entrypoints.serving import serve
 
     seams = seams or Seams(settings)
@@ -364,7 +355,7 @@ async def api(
                 sandbox=sandbox,
             )
         )
-        said = await stack.enter_async_context(operated(settings, db, seams, measured(settings)))
+        said = await stack.enter_async_context(operated(settings, db, seams.clock, measured(settings)))
         await serve(app, sock, ready=lambda facts: ready({**facts, **said}), stop=stop)
 
 

@@ -320,3 +320,22 @@ def test_replay_is_refused_beyond_what_was_read_on_a_halted_chain_and_without_a_
         assert run(words) == 1
         assert "is halted" in capsys.readouterr().err
         assert conn.execute("SELECT 1 FROM audit_log WHERE action = 'chain.replay'").fetchall() == []
+
+
+def test_a_node_is_freed_by_the_name_that_its_pool_gives_it(
+    told: Told, database_url: Url, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BASCULE_CHAINS", "31337=http://key@node.example:8545/secret")
+    with psycopg.connect(database_url(), autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO networks (chain_id, name, livemode, finality_kind)"
+            " VALUES (31337, 'dev', false, 'finalized')"
+        )
+        words = ["watcher", "free-node", "--chain", "dev", "--reason", "it was repaired", "--node"]
+        assert run([*words, "other.example"]) == 2
+        assert "its nodes are node.example:8545" in capsys.readouterr().err
+        assert told(*words, "node.example:8545") == [{"network": "eip155:31337", "node": "node.example:8545"}]
+        pardoned = conn.execute("SELECT chain_id, node FROM node_pardons").fetchall()
+        audit = conn.execute("SELECT details FROM audit_log WHERE action = 'node.free'").fetchall()
+    assert pardoned == [(31337, "node.example:8545")]
+    assert audit == [({"node": "node.example:8545", "reason": "it was repaired"},)]
