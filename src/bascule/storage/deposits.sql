@@ -106,11 +106,14 @@ SELECT d.id, d.account_id, d.livemode, d.kind, CASE WHEN p.chosen THEN p.intent_
 -- for; in chain order, with what they count for so far, of which tokens count as payment anywhere. A token that is
 -- accepted no more counts for nothing new; what it counted for before stays.
 WITH theirs AS (
-    SELECT a.intent_id, d.*, p.state AS application_state, p.reason, p.amount_applied, false AS chosen
-      FROM deposits d
-      JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
-      LEFT JOIN applications p ON p.deposit_id = d.id
-     WHERE a.intent_id = ANY(%(intent_ids)s::text[]) AND p.chosen IS NOT TRUE
+    SELECT a.intent_id, d.*
+      FROM deposit_addresses a
+     CROSS JOIN LATERAL (                              -- by address, whatever the statistics say of all the others
+        SELECT e.*, p.state AS application_state, p.reason, p.amount_applied, false AS chosen
+          FROM deposits e LEFT JOIN applications p ON p.deposit_id = e.id
+         WHERE e.chain_id = a.chain_id AND e.dst = a.address AND p.chosen IS NOT TRUE OFFSET 0
+    ) d
+     WHERE a.intent_id = ANY(%(intent_ids)s::text[])
      UNION ALL
     SELECT p.intent_id, d.*, p.state, p.reason, p.amount_applied, true
       FROM applications p
@@ -120,11 +123,10 @@ WITH theirs AS (
 SELECT d.intent_id, d.id, d.chain_id, d.token, d.amount,
        CASE WHEN k.accepted OR d.application_state = 'applied' THEN k.decimals END AS decimals, d.block_time,
        d.block_number, d.log_index, d.state, coalesce(k.dust, 0) AS dust, coalesce(k.minimum, 0) AS minimum,
-       i.livemode <> w.livemode AS other_mode, d.early IS NOT NULL AS early,
-       d.application_state, d.reason, d.amount_applied, d.chosen
+       (SELECT i.livemode <> w.livemode FROM payment_intents i, networks w
+         WHERE i.id = d.intent_id AND w.chain_id = d.chain_id) AS other_mode,
+       d.early IS NOT NULL AS early, d.application_state, d.reason, d.amount_applied, d.chosen
   FROM theirs d
-  JOIN payment_intents i ON i.id = d.intent_id
-  JOIN networks w ON w.chain_id = d.chain_id
   LEFT JOIN tokens k ON k.id = d.token_id
  ORDER BY d.block_time, d.chain_id, d.block_number, d.log_index;
 
