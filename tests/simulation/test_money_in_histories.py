@@ -89,9 +89,10 @@ class MoneyIn(RuleBasedStateMachine):
             self.broken = True
             raise
 
-    @initialize(terms=st.sampled_from(TERMS))
-    def first_intent(self, terms: dict[str, Any]) -> None:
+    @initialize(terms=st.sampled_from(TERMS), payments=PAYMENTS)
+    def first_intent(self, terms: dict[str, Any], payments: list[Payment]) -> None:
         self._do(self.h.create(600, terms))
+        self._pay(payments, 1, 1)
 
     @rule(terms=st.sampled_from(TERMS), life=st.sampled_from((600, 30)))
     def create(self, terms: dict[str, Any], life: int) -> None:
@@ -113,9 +114,9 @@ class MoneyIn(RuleBasedStateMachine):
             self._do(self.h.mine(mine))
         self._do(self.h.watch(turns))
 
-    @rule(count=st.integers(1, 5))
-    def mine(self, count: int) -> None:
-        self._do(self.h.mine(count))
+    @rule(payments=PAYMENTS, count=st.integers(1, 5))
+    def pay_and_go_on(self, payments: list[Payment], count: int) -> None:
+        self._pay(payments[1:], count, 1)
 
     @rule(depth=st.integers(1, 5), drop=st.sets(st.integers(0, 3)))
     def fork(self, depth: int, drop: set[int]) -> None:
@@ -129,9 +130,11 @@ class MoneyIn(RuleBasedStateMachine):
     def move_finality(self, distance: int) -> None:
         self._do(self.h.move_finality(distance))
 
-    @rule(which=st.integers(0, 2))
-    def cancel(self, which: int) -> None:
-        self._do(self.h.cancel(which))
+    @rule(which=st.integers(0, 2), sure=st.integers(0, 3))
+    def cancel(self, which: int, sure: int) -> None:
+        """Seldom: what is canceled tells nothing of payments."""
+        if sure == 3:
+            self._do(self.h.cancel(which))
 
     @rule(of=st.integers(0, 5), to=st.integers(0, 2), accept=st.booleans())
     def decide(self, of: int, to: int, accept: bool) -> None:

@@ -121,7 +121,7 @@ class History:
         """The watcher, a rival and the merchant at the same time."""
         rival = self.b.watcher()
         await asyncio.gather(
-            self._turn(self.watcher), self._turn(rival), self.cancel(0), self.decide(0, 0, False)
+            self._turn(self.watcher), self._turn(rival), self.create(600, {}), self.decide(0, 0, False)
         )
         await rival.release()
 
