@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from bascule.chain.caller import Caller
+from bascule.chain.families import ETHEREUM
+from bascule.chain.pool import Pool, pool
 from bascule.services.arrivals import Arrivals
 from bascule.services.replaying import Replay
 from bascule.services.seams import SystemEntropy
-from tests.support.money_in import Bridge, OpenAs, bridge
+from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
+from tests.support.nodes import lying_node
 
 
 @pytest.fixture
@@ -19,11 +26,11 @@ async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
         yield made
 
 
-async def replayed(b: Bridge, first: int = 0) -> Counter[str]:
+async def replayed(b: Bridge, first: int = 0, node: Caller | None = None) -> Counter[str]:
     """What a replay from `first` to what is read finds."""
     [(last,)] = await b.rows("SELECT next_number - 1 FROM cursors")
     arrivals = Arrivals(b.network.chain_id, b.clock, SystemEntropy(), b.outbox, Counter())
-    replay = Replay(b.db, b.rpc(), b.network.chain_id, arrivals)
+    replay = Replay(b.db, node or b.rpc(), b.network.chain_id, arrivals)
     found: Counter[str] = Counter()
     async for _, findings in replay.between(first, last):
         found.update(each.kind for each in findings)
@@ -89,3 +96,35 @@ async def test_a_stored_transfer_that_the_chain_tells_otherwise_is_told_and_kept
     assert await replayed(b) == {"wrong": 1}
 
     assert (await b.booked(), await b.stored()) == (booked, stored)
+
+
+async def test_one_node_alone_adds_no_money_where_headers_prove_nothing(b: Bridge) -> None:
+    """It tells a stranger's transfer as one to us, in a block that a quorum proved and that is final."""
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(lying_node(b.node.url)) for _ in range(3)]
+
+        def process() -> Pool:
+            clients = [b.rpc(node.url) for node in nodes]
+            for client in clients:
+                client.family = replace(ETHEREUM, elsewhere="baseFeePerGas")
+            return pool([(client, 1) for client in clients], chain_id=b.network.chain_id, quorum=2)
+
+        watcher, operator = b.watcher(process()), process()
+        await b.settle_down(watcher)
+        intent = await b.intent("10.00")
+        await b.send(b.account(8).address, "10.00")
+        await b.finalize(watcher)
+        ours = "0x" + deposit_address(intent)[2:].lower().rjust(64, "0")
+
+        def told(method: str, params: list[Any], result: Any) -> Any:
+            if method != "eth_getLogs":
+                return result
+            return [{**log, "topics": [*log["topics"][:2], ours]} for log in result]
+
+        nodes[0].twist = told
+        assert await replayed(b, node=operator) == {}
+        await b.finalize(watcher)
+
+        assert operator.nodes[0].state == "lying"
+    assert (await b.deposits(), await b.booked()) == ([], {})
+    await b.require_chain_and_rows_agree()

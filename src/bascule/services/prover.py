@@ -6,7 +6,7 @@ misread: the chain goes back behind it and it is read again, from its receipts.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -18,7 +18,7 @@ from bascule.chain.logs import Log
 from bascule.domain.chain import Hash
 from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
-from bascule.services.reading import Reader, holds_no_transfer, provable
+from bascule.services.reading import Reader, digests, holds_no_transfer, provable
 from bascule.services.reorgs import Reorgs
 from bascule.storage import blocks, leases
 from bascule.storage.blocks import Cursor, Read, Verified
@@ -59,9 +59,9 @@ class Prover:
         agreed = [header for header in known if header not in absent and header not in by_receipts]
         other = self.rpc.other()  # not the one that was read
         receipts = dict(zip(by_receipts, await block_receipts.of_blocks(other, by_receipts), strict=True))
-        told = {header.hash: _digest(block_receipts.logs(each)) for header, each in receipts.items()}
-        again = dict(zip(agreed, await logs.agreed_of_blocks(other, agreed, _digests), strict=True))
-        told |= {header.hash: _digest(each) for header, each in again.items()}
+        told = _told({header: block_receipts.logs(each) for header, each in receipts.items()})
+        again = await logs.agreed_of_blocks(other, agreed, digests)
+        told |= _told(dict(zip(agreed, again, strict=True)))
         told |= dict.fromkeys((header.hash for header in absent), erc20.digest([]))
         wrong = next((block for block in waiting if block.digest != told[block.ref.hash]), None)
         if wrong is not None:
@@ -94,9 +94,7 @@ class Prover:
         return await self.reorgs.go_behind(cursor, wrong.ref, lease)
 
 
-def _digest(block_logs: Sequence[Log]) -> Hash:
-    return erc20.digest(erc20.transfers(block_logs)[0])
-
-
-def _digests(blocks_logs: Sequence[Sequence[Log]]) -> list[Hash]:
-    return [_digest(each) for each in blocks_logs]
+def _told(blocks_logs: Mapping[Header, Sequence[Log]]) -> dict[Hash, Hash]:
+    """The digest of each block's transfers."""
+    names = [header.hash for header in blocks_logs]
+    return dict(zip(names, digests([*blocks_logs.values()]), strict=True))

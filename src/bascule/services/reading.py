@@ -83,14 +83,17 @@ class Reader:
     tokens: set[Address] = field(default_factory=set)
 
     async def read(self, headers: Sequence[Header], *, proven: bool = False) -> Reading:
-        """All transfers in these blocks. proven: from receipts wherever a block's header has their root.
+        """All transfers in these blocks. proven: from receipts wherever a block's header has their root, else
+        as a quorum tells: for blocks that are proven already, so that nobody asks for a proof again.
 
-        Raises: IncompleteAnswer when an answer contradicts the header; WrongShape, RpcError, NodeUnreachable.
+        Raises: IncompleteAnswer when an answer contradicts the header; WrongShape, RpcError, NodeUnreachable,
+        NoQuorum.
         """
         asked = [header for header in headers if not self._holds_nothing(header)]
         by_receipts = [h for h in asked if provable(h) and (proven or h.hash in self.misread)]
         by_logs = [header for header in asked if header not in by_receipts]
-        told = [*zip(by_logs, await self._logs(by_logs, chain_logs.of_blocks), strict=True)]
+        ask = _agreed if proven else chain_logs.of_blocks
+        told = [*zip(by_logs, await self._logs(by_logs, ask), strict=True)]
         told += zip(by_receipts, await block_receipts.logs_of(self.rpc, by_receipts), strict=True)
         return self._reading(headers, {header.hash: logs for header, logs in told})
 
@@ -170,6 +173,15 @@ class Reader:
         if header.bloom is None or not holds_no_transfer(header):
             return False
         return not token_events.may_be_in(header.bloom, self.tokens)
+
+
+def digests(blocks_logs: Sequence[Sequence[Log]]) -> list[Hash]:
+    """What is compared of blocks' logs: all their transfers, block by block."""
+    return [erc20.digest(erc20.transfers(block_logs)[0]) for block_logs in blocks_logs]
+
+
+async def _agreed(rpc: Caller, headers: Sequence[Header]) -> Logs:
+    return await chain_logs.agreed_of_blocks(rpc, headers, digests)
 
 
 def holds_no_transfer(header: Header) -> bool:
