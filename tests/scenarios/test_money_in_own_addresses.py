@@ -1,5 +1,6 @@
 """Stories of addresses that become ours: each unit is booked once, from one block on."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -109,3 +110,48 @@ async def test_an_address_registered_just_before_finality_is_not_counted_twice(b
         await b.finalize(watcher)
 
     assert custody_booked(await b.booked()) == await custody_on_chain(b, 4, 5, 6, 7) == 7_000_000
+
+
+async def test_an_address_is_opened_by_small_questions_however_far_finality_trails(db_as: OpenAs) -> None:
+    """Else a node's limit, or our own, would stop the whole chain as long as the address is not open."""
+    async with bridge(db_as, safe=1, finalized=100) as b:
+        await b.mine(60)
+        await b.finalize(b.watcher())
+        await b.send(b.account(7).address, "9.00")
+        await b.mine(40)
+        await b.settle_down(first := b.watchers[-1])
+        await first.release()
+        await register(b, 7)
+
+        async with lying_node(b.node.url) as node:
+            asked: list[int] = []
+
+            async def before(body: str) -> None:
+                asked.append(len(json.loads(body)) if body.startswith("[") else 1)
+
+            node.before = before
+            watcher = b.watcher(node.url)
+            await b.settle_down(watcher)
+            await b.mine(100)
+            await b.finalize(watcher)
+
+        assert max(asked) <= 64
+        assert custody_booked(await b.booked()) == await custody_on_chain(b, 4, 5, 6, 7) == 9_000_000
+        await b.require_chain_and_rows_agree()
+
+
+async def test_a_fork_deeper_than_one_question_is_found(db_as: OpenAs) -> None:
+    async with bridge(db_as, safe=1, finalized=100) as b:
+        watcher = b.watcher()
+        await b.mine(100)
+        await b.settle_down(watcher)
+        intent = await b.intent("10.00")
+        await b.pay(intent, "10.00")
+        await b.mine(70)
+        await b.settle_down(watcher)
+
+        await b.node.dev.reorg(71)
+        await b.settle_down(watcher)
+
+        assert watcher.depths == {71: 1}
+        await b.require_chain_and_rows_agree()

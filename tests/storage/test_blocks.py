@@ -62,14 +62,15 @@ async def test_a_cursor_never_goes_back_behind_what_became_final_meanwhile(conn:
 
 async def test_a_halted_chain_neither_moves_nor_finalizes(conn: Connection) -> None:
     before = await current(conn)
-    await blocks.halt(conn, CHAIN, "first")
-    await blocks.halt(conn, CHAIN, "second")
+    assert await blocks.halt(conn, CHAIN, "first", 12)
+    assert not await blocks.halt(conn, CHAIN, "second", None)
 
     with pytest.raises(CursorMoved):
         await blocks.move_cursor(conn, before, block(14))
     with pytest.raises(CursorMoved):
         await blocks.finalize(conn, before, block(12))
-    assert (await current(conn)).halted_reason == "first"
+    halted = await current(conn)
+    assert (halted.halted_reason, halted.disputed_number, halted.halts) == ("first", 12, 1)
 
 
 async def test_finality_rises_to_a_canonical_verified_block_alone(conn: Connection) -> None:
@@ -118,7 +119,7 @@ async def test_the_database_refuses_another_block_at_the_final_height(conn: Conn
 
 async def test_an_orphaned_block_is_kept_and_may_come_back(conn: Connection) -> None:
     assert await blocks.orphan_above(conn, CHAIN, 11) == 2
-    assert [b.number for b in await blocks.canonical_down_to(conn, CHAIN, 0)] == [11, 10]
+    assert [b.ref.number for b in await blocks.canonical_between(conn, CHAIN, 0, 99)] == [10, 11]
     await blocks.record(conn, CHAIN, [blocks.Read(block(12, fork=1), "bloom")])
     assert await blocks.canonical_at(conn, CHAIN, 12) == block(12, fork=1)
 

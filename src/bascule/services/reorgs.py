@@ -105,10 +105,11 @@ class Reorgs:
 
     async def _fork(self, cursor: Cursor) -> BlockRef | None:
         """The newest block down to the finalized one that a quorum of nodes has too, if there is one."""
-        async with self.db.read() as conn:
-            ours = await blocks.canonical_down_to(conn, cursor.chain_id, cursor.finalized_number)
-        for start in range(0, len(ours), _STEP):
-            part = ours[start : start + _STEP]
+        for last in range(cursor.last_number, cursor.finalized_number - 1, -_STEP):
+            first = max(cursor.finalized_number, last - _STEP + 1)
+            async with self.db.read() as conn:
+                read = await blocks.canonical_between(conn, cursor.chain_id, first, last)
+            part = [block.ref for block in reversed(read)]
             heights = [block.number for block in part]
             headers = await heads.agreed_by_numbers(self.rpc, heights, settled=False)
             theirs: dict[int, Hash | None] = {

@@ -14,7 +14,7 @@ from bascule.chain import heads
 from bascule.chain.caller import Caller
 from bascule.chain.errors import IncompleteAnswer, NodesBehind
 from bascule.chain.heads import Header
-from bascule.domain.chain import BlockRef
+from bascule.domain.chain import Address, BlockRef
 from bascule.services.arrivals import Arrivals
 from bascule.services.balance_check import BalanceCheck
 from bascule.services.disagreements import Disagreements
@@ -38,9 +38,11 @@ from bascule.storage.blocks import Cursor, Read
 from bascule.storage.database import Database
 from bascule.storage.leases import Lease
 from bascule.storage.networks import Network
+from bascule.storage.transfers import Transfer
 
 _log = structlog.get_logger()
 _PROOFS_A_STEP = 16  # rounds
+_READ_AGAIN_AT_ONCE = 32  # blocks
 
 
 class Watcher:
@@ -214,23 +216,41 @@ class Watcher:
         if not pairs:
             return 0
         async with self._db.read() as conn:
-            known = await blocks.canonical_down_to(conn, cursor.chain_id, cursor.finalized_number)
-        final = known[-1]
-        headers = await self._same(list(reversed(known[:-1])))
-        if headers is None:
-            return 0
+            final = await blocks.canonical_at(conn, cursor.chain_id, cursor.finalized_number)
+            last = await blocks.canonical_at(conn, cursor.chain_id, cursor.last_number)
+        assert final is not None, "what is final was read"
+        assert last is not None, "where the cursor stands was read"
         openings = await self._openings.read(pairs, final)
-        reading = await self._reader.read(headers, proven=True)
+        touching = await self._touching({owner for owner, _ in pairs}, cursor)
+        if touching is None:
+            return 0
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
-            await blocks.move_cursor(conn, cursor, known[0])
+            await blocks.move_cursor(conn, cursor, last)
             await self._openings.book(conn, final, openings)
-            await transfers.record(conn, cursor.chain_id, reading.transfers, seen_blocks=self._seen_blocks)
-            await self._arrivals.take(conn, [header.hash for header in headers])
+            await transfers.record(conn, cursor.chain_id, touching, seen_blocks=self._seen_blocks)
+            await self._arrivals.take(conn, list(dict.fromkeys(each.block_hash for each in touching)))
             self._failpoints.hit("watcher.before_opening")
         self._failpoints.hit("watcher.after_opening")
         _log.info("addresses opened late", chain_id=cursor.chain_id, block=final.number, pairs=len(pairs))
         return len(pairs)
+
+    async def _touching(self, owners: set[Address], cursor: Cursor) -> list[Transfer] | None:
+        """The transfers from and to some addresses above the final block, a few blocks at a time.
+
+        None when the node does not show what we have, or another watcher took over meanwhile.
+        """
+        found: list[Transfer] = []
+        for first in range(cursor.finalized_number + 1, cursor.next_number, _READ_AGAIN_AT_ONCE):
+            upto = min(cursor.last_number, first + _READ_AGAIN_AT_ONCE - 1)
+            async with self._db.read() as conn:
+                known = await blocks.canonical_between(conn, cursor.chain_id, first, upto)
+            headers = await self._same([block.ref for block in known])
+            if headers is None or await self._claim() is None:
+                return None
+            reading = await self._reader.read(headers, proven=True)
+            found += [each for each in reading.transfers if each.src in owners or each.dst in owners]
+        return found
 
     async def _same(self, known: Sequence[BlockRef]) -> list[Header] | None:
         """The node's headers of blocks we have; None when it lags behind us or is on another fork."""

@@ -101,13 +101,6 @@ async def canonical_at(conn: Connection, chain_id: ChainId, number: int) -> Bloc
     return None if row is None else BlockRef(**row)
 
 
-async def canonical_down_to(conn: Connection, chain_id: ChainId, number: int) -> list[BlockRef]:
-    """The canonical blocks from the newest down to a height."""
-    return [
-        BlockRef(**row) for row in await _sql.all(conn, "canonical_down_to", chain_id=chain_id, number=number)
-    ]
-
-
 async def canonical_between(conn: Connection, chain_id: ChainId, first: int, last: int) -> list[Read]:
     """The canonical blocks from one height to another, the lowest first, as they were read."""
     rows = await _sql.all(conn, "canonical_between", chain_id=chain_id, first=first, last=last)

@@ -29,12 +29,6 @@ SELECT number, hash, parent, extract(epoch FROM block_time)::bigint AS time, ver
 -- Nobody moves this cursor before the transaction ends.
 SELECT finalized_number FROM cursors WHERE chain_id = %(chain_id)s AND halted_reason IS NULL FOR UPDATE;
 
--- name: canonical_down_to
--- The canonical blocks from the newest down to a height.
-SELECT number, hash, parent, extract(epoch FROM block_time)::bigint AS time
-  FROM blocks WHERE chain_id = %(chain_id)s AND number >= %(number)s AND canonical
- ORDER BY number DESC;
-
 -- name: unproven
 -- The lowest canonical blocks behind the first one that nothing proves complete yet.
 SELECT b.number, b.hash, b.parent, extract(epoch FROM b.block_time)::bigint AS time, b.transfers_digest
