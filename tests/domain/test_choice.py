@@ -43,9 +43,12 @@ def test_what_is_decided_is_not_decided_again(state: ApplicationState, event: Ap
 
 
 @pytest.mark.parametrize("event", choice.CHOICES)
-def test_an_amount_beyond_belief_stays_held(event: ApplicationEvent) -> None:
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in REFUSED])
+def test_an_amount_beyond_belief_is_not_the_merchants_whatever_else_is_wrong_with_it(
+    reason: Reason, event: ApplicationEvent
+) -> None:
     with pytest.raises(Conflict) as refused:
-        choice.require(event, UNAPPLIED, Reason.HELD, MOST_BELIEVED + 1)
+        choice.require(event, UNAPPLIED, reason, MOST_BELIEVED + 1)
 
     assert refused.value.code == "deposit_held"
-    assert choice.next_steps(UNAPPLIED, Reason.HELD, MOST_BELIEVED + 1) == ()
+    assert choice.next_steps(UNAPPLIED, reason, MOST_BELIEVED + 1) == ()

@@ -55,6 +55,6 @@ def next_steps(state: ApplicationState, reason: Reason | None, units: int) -> tu
 
 
 def _refusal(reason: Reason | None, units: int) -> tuple[str, str, str | None] | None:
-    if reason is Reason.HELD and units > MOST_BELIEVED:
-        return _BEYOND_BELIEF
-    return None if reason is None else _REFUSALS.get(reason)
+    if reason is None:
+        return None
+    return _REFUSALS.get(reason) or (_BEYOND_BELIEF if units > MOST_BELIEVED else None)
