@@ -347,6 +347,28 @@ async def test_movement_of_ours_in_a_suspended_token_waits_and_is_booked_after_i
     assert booked["available:operator"] == -11_000_000
 
 
+async def test_movement_of_ours_in_the_stretch_that_suspends_its_token_is_booked_once_it_is_resumed(
+    b: Bridge,
+) -> None:
+    """The stretch becomes final with the suspension; what of it waits is not forgotten behind that height."""
+    quirk = await accept_quirk(b, "Rebases")
+    watcher = await b.started()
+    await b.send(b.account(4).address, "9.00", payer=3)
+    await b.finalize(watcher)
+    assert await b.booked() == {"custody:vault": 9_000_000, "available:operator": -9_000_000}
+    await b.send(b.account(5).address, "4.00", payer=4)
+    await b.node.transact(
+        b.account(ISSUER), to=checksum(quirk.contract), data=calldata("rebase(uint256)", [50])
+    )
+    await b.finalize(watcher)
+    assert await suspended(b) == "balance_mismatch"
+
+    await take_back(b)
+    await b.finalize(watcher)
+    booked = await b.booked()
+    assert (booked["custody:vault"], booked.get("custody:collector")) == (5_000_000, 4_000_000)
+
+
 async def test_token_is_resumed_for_a_reason_and_only_while_it_is_suspended(b: Bridge) -> None:
     await accept_quirk(b, "LogsWithoutMoving")
     with pytest.raises(Conflict, match="is not suspended"):

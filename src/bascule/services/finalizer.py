@@ -87,9 +87,9 @@ class Finalizer:
         broken = await self.balances.broken(cursor.finalized_number, target.number)
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
+            await self.balances.hold(conn, broken, target.number)  # from below the stretch, which waits too
             await blocks.finalize(conn, cursor, target)
             await self.evidence.keep(conn, late)
-            await self.balances.hold(conn, broken, target.number)
             owned = await self._book(conn, cursor.finalized_number, target.number)
             self.failpoints.hit("watcher.before_finalize_commit")
         self.failpoints.hit("watcher.after_finalize_commit")
