@@ -187,6 +187,29 @@ async def test_suspended_token_is_neither_planned_nor_flushed(world: Sweep) -> N
     assert [await world.balance(each) for each in (paid, *later)] == [20_000_000, 30_000_000]
 
 
+async def test_money_that_left_while_its_token_was_suspended_is_not_flushed_for_ever(world: Sweep) -> None:
+    """A stranger empties the address while nothing of it is booked: there is nothing to pay gas for later."""
+    paid = await world.pay(await world.intent("20.00"))
+    await world.stage.node.dev.mine(1)
+    await world.stage.rows_change(
+        "INSERT INTO token_suspensions (token_id, cause, evidence, from_number, opened_at)"
+        " SELECT %s, 'by test', '{}', finalized_number, now() FROM cursors", world.stage.token.id,
+    )  # fmt: skip
+    await world.stage.follow(4)
+    await world.foreign_flush(paid)
+    await world.stage.follow(4)
+    assert await world.stage.rows("SELECT state FROM deposits WHERE kind = 'payment'") == [("detected",)]
+    await world.stage.rows_change(
+        "UPDATE token_suspensions SET ended_at = now(), ended_by = 'test', reason = 'test'"
+    )
+    await world.stage.follow(4)
+
+    assert await world.planner().run_once() == 0
+    [(flushed,)] = await world.stage.rows("SELECT flushed_block FROM deposits WHERE kind = 'payment'")
+    assert flushed is not None
+    await world.require_even()
+
+
 async def test_changed_collector_stops_the_sweeper(world: Sweep) -> None:
     await world.request("20.00")
     following = world.stage.node.accounts[NEXT_COLLECTOR].address

@@ -166,7 +166,7 @@ class Finalizer:
         await ledger.post_deposits(conn, [deposit.id for deposit in owned if deposit.booked])
         for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto):
             await ledger.post_internal(conn, chain_id, block_hash, log_index)
-        self.counters["deposits_flushed"] += await deposits.mark_flushed(conn, chain_id, after, upto)
+        self.counters["deposits_flushed"] += await deposits.mark_flushed(conn, chain_id, after, upto, final)
         await suspensions.settle(conn, chain_id)
         if await addresses.own(conn, chain_id) != ours:
             raise AddressesChanged(f"an address of chain {chain_id} became ours meanwhile")

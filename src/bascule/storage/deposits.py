@@ -150,9 +150,14 @@ async def advance_finalize(
     return [row["id"] for row in rows]
 
 
-async def mark_flushed(conn: Connection, chain_id: ChainId, after: int, upto: int) -> int:
-    """Deposits whose address sent its money on in blocks after + 1 … upto, all final; how many."""
-    return await _sql.run(conn, "mark_flushed", chain_id=chain_id, after=after, upto=upto)
+async def mark_flushed(
+    conn: Connection, chain_id: ChainId, after: int, upto: int, final: Sequence[str]
+) -> int:
+    """Deposits whose address sent its money on in blocks after + 1 … upto, all final; how many.
+
+    final: the deposits that became so just now, whose money may have gone in earlier blocks.
+    """
+    return await _sql.run(conn, "mark_flushed", chain_id=chain_id, after=after, upto=upto, final=texts(final))
 
 
 async def waiting_levels(conn: Connection, chain_id: ChainId) -> list[str]:

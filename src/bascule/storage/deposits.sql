@@ -39,17 +39,30 @@ UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, finality = %(
 RETURNING id;
 
 -- name: mark_flushed
--- Deposits that a final Transfer took from their address; a forwarder sends its whole balance or nothing.
+-- Deposits that a final Transfer took from their address; a forwarder sends its whole balance or nothing. Those that
+-- became final long after their block (their token was suspended, or they were found late) may be gone since before.
 WITH moved AS MATERIALIZED (
     SELECT t.chain_id, t.src, t.token, t.block_number, t.log_index FROM transfers t
      WHERE t.chain_id = %(chain_id)s AND t.block_number > %(after)s AND t.block_number <= %(upto)s AND t.canonical
        AND EXISTS (SELECT FROM deposit_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.src)
+), gone AS MATERIALIZED (
+    SELECT d.id, m.block_number
+      FROM moved m
+      JOIN deposits d ON d.chain_id = m.chain_id AND d.dst = m.src AND d.token = m.token
+                     AND d.state = 'finalized' AND d.kind = 'payment' AND d.flushed_block IS NULL
+                     AND (d.block_number, d.log_index) < (m.block_number, m.log_index)
+     UNION ALL
+    SELECT d.id, t.block_number
+      FROM deposits d
+      JOIN transfers t ON t.chain_id = d.chain_id AND t.src = d.dst AND t.token = d.token AND t.canonical
+                      AND t.block_number >= d.block_number AND t.block_number <= %(after)s
+                      AND (d.block_number, d.log_index) < (t.block_number, t.log_index)
+     WHERE d.id = ANY(%(final)s::text[]) AND d.block_number <= %(after)s
+       AND d.kind = 'payment' AND d.flushed_block IS NULL
 )
-UPDATE deposits d SET flushed_block = m.block_number
-  FROM moved m
- WHERE d.chain_id = m.chain_id AND d.dst = m.src AND d.token = m.token AND d.kind = 'payment'
-   AND d.state = 'finalized' AND d.flushed_block IS NULL
-   AND (d.block_number, d.log_index) < (m.block_number, m.log_index);
+UPDATE deposits d SET flushed_block = g.block_number
+  FROM (SELECT id, min(block_number) AS block_number FROM gone GROUP BY id) g
+ WHERE d.id = g.id;
 
 -- name: waiting_levels
 -- The levels below final at which covered intents wait for deposits of a chain.
