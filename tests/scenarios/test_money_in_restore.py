@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from bascule.domain.chain import checksum
-from bascule.domain.errors import Rejected
+from bascule.domain.errors import Halted
 from bascule.services import restore
 from bascule.services.intents import Intents
 from bascule.services.restore import Restore, RestoreUnchecked
@@ -268,7 +268,7 @@ async def test_another_seed_than_the_one_that_made_the_addresses_is_refused(
 ) -> None:
     await b.intent()
 
-    with pytest.raises(Rejected, match="BASCULE_DEPOSIT_SEED"):
+    with pytest.raises(Halted, match="BASCULE_DEPOSIT_SEED"):
         await Restore(b.owner, b"\x01" * 32).begin(0, GAP)
 
     async with b.owner.read() as conn:

@@ -23,8 +23,10 @@ async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
         "UPDATE payment_intents SET state = 'succeeded', succeeded_at = now() WHERE id = %s",
         "UPDATE payment_intents SET state = 'processing' WHERE id = %s",
         "UPDATE payment_intents SET received = due WHERE id = %s",
-        "UPDATE payment_intents SET confirmed = 0 WHERE id = %s",
-        "UPDATE payment_intents SET flags = '{}' WHERE id = %s",
+        "UPDATE payment_intents SET confirmed = due WHERE id = %s",
+        "UPDATE payment_intents SET flags = '{reversed}' WHERE id = %s",
+        "UPDATE payment_intents SET flags = '{reorged,overpaid}' WHERE id = %s",
+        "UPDATE payment_intents SET succeeded_by = 'finalized' WHERE id = %s",
         "INSERT INTO payment_intents (id, received) SELECT 'pi_x', due FROM payment_intents WHERE id = %s",
     ],
 )

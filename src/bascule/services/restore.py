@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bascule.domain import forwarder
 from bascule.domain.chain import Address, ChainId
-from bascule.domain.errors import Rejected, Retryable
+from bascule.domain.errors import Halted, Retryable
 from bascule.storage import address_epochs, audit, networks, payment_intents
 from bascule.storage.address_epochs import Epoch
 from bascule.storage.database import Connection, Database
@@ -92,7 +92,7 @@ class Restore:
     async def begin(self, configured: int, gap: int) -> Epoch:
         """The epoch to finish: one that a check began and did not end, else a new one. Audited.
 
-        Raises: Rejected when the seed is not the one that made the addresses.
+        Raises: Halted when the seed is not the one that made the addresses.
         """
         async with self.db.transaction() as conn:
             await address_epochs.lock(conn)
@@ -162,10 +162,9 @@ class Restore:
         assert network is not None, "an address has a network"
         salt = forwarder.salt(self.seed, made.epoch, made.n)
         if forwarder.clone_address(made.factory, _implementation(network), salt) != made.address:
-            raise Rejected(
-                "bad_configuration",
-                "BASCULE_DEPOSIT_SEED is not the seed that made the addresses in this database",
-                next_step="use the seed that was backed up with it",
+            raise Halted(
+                "BASCULE_DEPOSIT_SEED is not the seed that made the addresses in this database;"
+                " use the one that was backed up with it"
             )
 
 
