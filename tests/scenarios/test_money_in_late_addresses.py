@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from bascule.domain import forwarder
@@ -121,3 +122,29 @@ async def test_money_between_strangers_is_no_deposit_of_anybody(b: Bridge) -> No
     assert watcher.counters["transfers_seen"] == 3
     assert await b.rows("SELECT count(*) FROM seen_transfers WHERE canonical") == [(3,)]
     assert await b.deposits() == []
+
+
+async def test_a_backup_that_reads_for_hours_holds_no_payment_up(b: Bridge) -> None:
+    """It keeps what it reads from being dropped: that goes once it is done."""
+    watcher = b.watcher(seen_blocks=2)
+    await b.settle_down(watcher)
+    await b.send(b.account(2).address, "1.00")
+    await b.finalize(watcher)
+    intent = await b.intent("10.00")
+    async with await psycopg.AsyncConnection.connect(b.owner.url) as backup:
+        await backup.execute("LOCK TABLE seen_transfers IN ACCESS SHARE MODE")
+        [(first,)] = await b.rows("SELECT min(number) FROM seen_transfers")
+        for _ in range(3):
+            await b.send(b.account(2).address, "1.00")
+            await b.finalize(watcher)
+        await b.pay(intent, "10.00")
+        await b.finalize(watcher)
+
+        assert (await b.shown(intent))["status"] == "succeeded"
+        assert await b.rows("SELECT min(number) FROM seen_transfers") == [(first,)]
+
+    await b.send(b.account(2).address, "1.00")
+    await b.finalize(watcher)
+    [(kept,)] = await b.rows("SELECT min(number) FROM seen_transfers")
+    [(final,)] = await b.rows("SELECT finalized_number FROM cursors")
+    assert final - 10 < kept > first

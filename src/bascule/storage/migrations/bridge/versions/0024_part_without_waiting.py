@@ -1,0 +1,11 @@
+"""Makes and drops partitions of seen transfers without waiting for readers."""
+
+from bascule.storage.migrate import run_sql_beside
+
+revision = "0024"
+down_revision = "0023"
+
+
+def upgrade() -> None:
+    """Runs the statements beside this file."""
+    run_sql_beside(__file__)
