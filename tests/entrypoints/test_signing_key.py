@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bascule.domain.chain import checksum
@@ -12,12 +14,13 @@ from bascule.entrypoints.signer_server import SignerServer
 from bascule.services.signer import Signer
 from bascule.settings import BadConfiguration, load
 from bascule.signing.aws_kms import ATTEMPTS
-from tests.support.kms import KeyServiceDouble, kms, refusal
+from bascule.signing.key import Key
+from tests.support.kms import KeyServiceDouble, kms, refusal, service
 from tests.support.money_out import OpenAs
 from tests.support.nodes import no_guard
 from tests.support.signing import KEY, SECRET, Desk
 
-__all__ = ["kms"]
+__all__ = ["kms", "service"]
 SETTINGS = {"BASCULE_SIGNER_KMS_KEY_ID": "alias/lane"}
 
 
@@ -26,8 +29,14 @@ async def desk(db_as: OpenAs) -> Desk:
     return await Desk(await db_as("owner"), await db_as("signer")).set_up()
 
 
-async def signer(desk: Desk) -> Signer:
-    return Signer(desk.db, [await wiring.signing_key(load(SETTINGS))], desk.clock)
+@pytest.fixture(scope="module")
+def key(service: KeyServiceDouble) -> Key:
+    service.secret = SECRET
+    return asyncio.run(wiring.signing_key(load(SETTINGS)))
+
+
+def signer(desk: Desk, key: Key) -> Signer:
+    return Signer(desk.db, [key], desk.clock)
 
 
 async def test_configured_kms_key_is_the_wallet_that_doctor_names(kms: KeyServiceDouble) -> None:
@@ -44,22 +53,22 @@ async def test_kms_beside_a_keystore_is_refused_by_name() -> None:
 
 
 async def test_same_intent_gets_the_same_bytes_though_kms_would_sign_anew(
-    desk: Desk, kms: KeyServiceDouble
+    desk: Desk, kms: KeyServiceDouble, key: Key
 ) -> None:
     kms.secret = SECRET
-    first = await (await signer(desk)).sign(desk.pay())
+    first = await signer(desk, key).sign(desk.pay())
 
-    again = await (await signer(desk)).sign(desk.pay())
+    again = await signer(desk, key).sign(desk.pay())
 
     assert again == first
     assert [action for action, _ in kms.asked].count("TrentService.Sign") == 1
 
 
 async def test_throttled_kms_loses_nothing_and_makes_no_second_intent(
-    desk: Desk, kms: KeyServiceDouble
+    desk: Desk, kms: KeyServiceDouble, key: Key
 ) -> None:
     kms.secret = SECRET
-    ours = await signer(desk)
+    ours = signer(desk, key)
     kms.next_answers = [refusal("ThrottlingException")] * ATTEMPTS
     with pytest.raises(Retryable, match="ThrottlingException"):
         await ours.sign(desk.pay())
@@ -71,10 +80,10 @@ async def test_throttled_kms_loses_nothing_and_makes_no_second_intent(
 
 
 async def test_disabled_key_keeps_the_submitter_waiting_with_the_reason(
-    desk: Desk, kms: KeyServiceDouble, tmp_path_factory: pytest.TempPathFactory
+    desk: Desk, kms: KeyServiceDouble, key: Key, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     kms.secret = SECRET
-    ours, path = await signer(desk), tmp_path_factory.mktemp("s") / "s"
+    ours, path = signer(desk, key), tmp_path_factory.mktemp("s") / "s"
     kms.disabled = True
     server = SignerServer(ours, path)
     await server.open()
@@ -88,9 +97,11 @@ async def test_disabled_key_keeps_the_submitter_waiting_with_the_reason(
         await server.close()
 
 
-async def test_signature_of_another_key_is_neither_kept_nor_sent(desk: Desk, kms: KeyServiceDouble) -> None:
+async def test_signature_of_another_key_is_neither_kept_nor_sent(
+    desk: Desk, kms: KeyServiceDouble, key: Key
+) -> None:
     kms.secret = SECRET
-    ours = await signer(desk)
+    ours = signer(desk, key)
     kms.secret = b"\x44" * 32
 
     with pytest.raises(Halted, match="of another key"):

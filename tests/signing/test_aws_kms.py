@@ -5,6 +5,7 @@ The service is a double of ours that speaks its wire over HTTP; the client is th
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import pytest
@@ -17,20 +18,29 @@ from bascule.domain.fees import Fees
 from bascule.domain.hashing import keccak
 from bascule.signing import aws_kms
 from bascule.signing.aws_kms import open_kms_key
-from bascule.signing.remote_key import KeyServiceLied
-from tests.support.kms import KeyServiceDouble, kms, refusal, signed
+from bascule.signing.remote_key import KeyServiceLied, RemoteKey
+from tests.support.kms import KeyServiceDouble, kms, refusal, service, signed
 
-__all__ = ["kms"]
+__all__ = ["kms", "service"]
 
 
-async def test_key_in_kms_is_the_wallet_of_its_public_key(kms: KeyServiceDouble) -> None:
-    key = await open_kms_key("alias/lane")
+@pytest.fixture(scope="module")
+def opened(service: KeyServiceDouble) -> RemoteKey:
+    return asyncio.run(open_kms_key("alias/lane"))
 
+
+@pytest.fixture
+def key(opened: RemoteKey, kms: KeyServiceDouble) -> RemoteKey:
+    return opened
+
+
+async def test_key_in_kms_is_the_wallet_of_its_public_key(kms: KeyServiceDouble, key: RemoteKey) -> None:
     assert checksum(key.address) == Account.from_key(kms.secret).address
 
 
-async def test_transaction_signed_by_kms_is_sent_by_that_wallet(kms: KeyServiceDouble) -> None:
-    key = await open_kms_key("alias/lane")
+async def test_transaction_signed_by_kms_is_sent_by_that_wallet(
+    kms: KeyServiceDouble, key: RemoteKey
+) -> None:
     fees = Fees(max_fee_per_gas=9, max_priority_fee_per_gas=1, gas=21_000)
 
     for nonce in range(20):  # about half of them come with the s that nobody takes
@@ -38,11 +48,10 @@ async def test_transaction_signed_by_kms_is_sent_by_that_wallet(kms: KeyServiceD
         raw = tx.signed(await key.sign(tx.digest())).raw
         assert Account.recover_transaction(raw) == checksum(key.address)
 
-    assert {action for action, _ in kms.asked[1:]} == {"TrentService.Sign"}
+    assert {action for action, _ in kms.asked} == {"TrentService.Sign"}
 
 
-async def test_kms_hashes_nothing_again(kms: KeyServiceDouble) -> None:
-    key = await open_kms_key("alias/lane")
+async def test_kms_hashes_nothing_again(kms: KeyServiceDouble, key: RemoteKey) -> None:
     digest = keccak(b"a transaction")
 
     await key.sign(digest)
@@ -57,9 +66,8 @@ async def test_kms_hashes_nothing_again(kms: KeyServiceDouble) -> None:
     [("ThrottlingException", 400), ("KMSInternalException", 500), ("DependencyTimeoutException", 503)],
 )
 async def test_busy_kms_is_asked_again_and_then_asks_for_patience(
-    kms: KeyServiceDouble, code: str, status: int
+    kms: KeyServiceDouble, key: RemoteKey, code: str, status: int
 ) -> None:
-    key = await open_kms_key("alias/lane")
     kms.next_answers = [refusal(code, status)]
     assert len(await key.sign(b"\x01" * 32)) == 65
 
@@ -92,9 +100,8 @@ async def test_kms_that_hangs_is_left_after_its_time(
     ],
 )
 async def test_refusal_that_needs_a_person_says_what_to_do(
-    kms: KeyServiceDouble, code: str, to_do: str
+    kms: KeyServiceDouble, key: RemoteKey, code: str, to_do: str
 ) -> None:
-    key = await open_kms_key("alias/lane")
     kms.next_answers = [refusal(code)]
 
     with pytest.raises(Halted, match=f"{code}.*{to_do}") as halted:
@@ -103,8 +110,7 @@ async def test_refusal_that_needs_a_person_says_what_to_do(
     assert "\n" not in str(halted.value)
 
 
-async def test_disabled_key_signs_again_once_it_is_enabled(kms: KeyServiceDouble) -> None:
-    key = await open_kms_key("alias/lane")
+async def test_disabled_key_signs_again_once_it_is_enabled(kms: KeyServiceDouble, key: RemoteKey) -> None:
     kms.disabled = True
     with pytest.raises(Halted, match="enable the key"):
         await key.sign(b"\x01" * 32)
@@ -135,9 +141,8 @@ async def test_key_that_is_not_there_is_named(kms: KeyServiceDouble) -> None:
     ],
 )
 async def test_signature_that_the_wallet_cannot_have_made_is_never_used(
-    kms: KeyServiceDouble, lie: bytes
+    kms: KeyServiceDouble, key: RemoteKey, lie: bytes
 ) -> None:
-    key = await open_kms_key("alias/lane")
     kms.next_answers = [(200, {"KeyId": "alias/lane", "Signature": base64.b64encode(lie).decode()})]
 
     with pytest.raises(KeyServiceLied, match="is refused"):

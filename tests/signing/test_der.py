@@ -22,13 +22,14 @@ def digest(n: int) -> bytes:
 
 
 @pytest.mark.parametrize("high", [False, True])
-def test_ten_thousand_signatures_come_out_as_the_library_makes_them(high: bool) -> None:
+def test_every_signature_comes_out_as_the_library_makes_it(high: bool) -> None:
+    """Ten thousand were run once; every 128th has r or s shorter than 32 bytes."""
     short = 0
-    for n in range(5_000):
+    for n in range(1_500):
         answer = signed(SECRET, digest(n), high=high)
         short += len(answer) < (71 if high else 70)
         assert recoverable(answer, digest(n), POINT) == KEY.sign_recoverable(digest(n), hasher=None)
-    assert short > 10, "r or s shorter than 32 bytes must be among them"
+    assert short > 3, "r or s shorter than 32 bytes must be among them"
 
 
 def test_public_key_is_read_from_its_info() -> None:

@@ -93,15 +93,22 @@ class KeyServiceDouble:
         return 200, {"KeyId": body["KeyId"], "Signature": base64.b64encode(signature).decode()}
 
 
-@pytest.fixture
-def kms(monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyServiceDouble]:
+@pytest.fixture(scope="module")
+def service() -> Iterator[KeyServiceDouble]:
     """The double, where every AWS client of this process looks for the service."""
-    with key_service() as double:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", double.url)
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with key_service() as double, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL_KMS", double.url)
+        environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        environment.setenv("AWS_ACCESS_KEY_ID", "test")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
         yield double
+
+
+@pytest.fixture
+def kms(service: KeyServiceDouble) -> KeyServiceDouble:
+    """The double as it is at first; a client of it is worth keeping, as making one takes 0.3 s."""
+    vars(service).update(vars(KeyServiceDouble(service.url)))
+    return service
 
 
 @contextmanager
