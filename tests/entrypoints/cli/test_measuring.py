@@ -66,3 +66,17 @@ def test_small_benchmarks_of_the_watcher_run_and_find_every_transfer(
     figures = json.loads(capsys.readouterr().out)["figures"]
     assert figures
     assert all(figure["median"] > 0 for figure in figures)
+
+
+def test_small_detection_benchmark_is_the_same_again_and_nothing_passes_the_receipts_root(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = []
+    for _ in range(2):
+        assert run(["bench", "detection", "--scale", "0.01", "--runs", "1", "--json"]) == 0
+        told.append(json.loads(capsys.readouterr().out)["figures"])
+
+    assert told[0] == told[1]
+    shares = {figure["name"]: figure["median"] for figure in told[0]}
+    assert shares["all of these, by the receipts' root"] == 100
+    assert min(shares.values()) < 50, "indexes and bloom alone miss what other logs cover"
