@@ -159,6 +159,7 @@ class Finalizer:
         ours = await addresses.own(conn, chain_id)
         if await addresses.to_open(conn, chain_id):
             raise AddressesChanged(f"an own address of chain {chain_id} has no opening yet")
+        ended = await suspensions.unsettled(conn, chain_id)  # not those that an operator ends meanwhile
         policy = str(self.network.finality)
         final = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now(), policy)
         await self.evidence.require(conn, final)
@@ -167,7 +168,7 @@ class Finalizer:
         for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto):
             await ledger.post_internal(conn, chain_id, block_hash, log_index)
         self.counters["deposits_flushed"] += await deposits.mark_flushed(conn, chain_id, after, upto, final)
-        await suspensions.settle(conn, chain_id)
+        await suspensions.settle(conn, ended)
         if await addresses.own(conn, chain_id) != ours:
             raise AddressesChanged(f"an address of chain {chain_id} became ours meanwhile")
         return owned

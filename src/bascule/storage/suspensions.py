@@ -1,6 +1,6 @@
 """Suspensions of tokens: while one stands, its token is not offered, credited or paid out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import ChainId
+from bascule.storage.arrays import numbers
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
@@ -50,6 +51,11 @@ async def open_now(conn: Connection) -> list[Suspension]:
     return [Suspension(**row) for row in await _sql.all(conn, "open_now")]
 
 
-async def settle(conn: Connection, chain_id: ChainId) -> None:
-    """Marks what waited for ended suspensions of the chain as booked; the caller has just done that."""
-    await _sql.run(conn, "settle", chain_id=chain_id)
+async def unsettled(conn: Connection, chain_id: ChainId) -> list[int]:
+    """Those of the chain that ended, and of which something may still wait to be booked."""
+    return [int(row["id"]) for row in await _sql.all(conn, "unsettled", chain_id=chain_id)]
+
+
+async def settle(conn: Connection, ids: Sequence[int]) -> None:
+    """Marks what waited for these as booked. They had ended before the caller began to book that."""
+    await _sql.run(conn, "settle", ids=numbers(ids))

@@ -20,9 +20,13 @@ RETURNING id, token_id, cause, evidence, opened_at;
 SELECT id, token_id, cause, evidence, opened_at FROM token_suspensions
  WHERE ended_at IS NULL ORDER BY opened_at, id;
 
+-- name: unsettled
+-- Ended suspensions of a chain's tokens that something may still wait for.
+SELECT s.id FROM token_suspensions s JOIN tokens k ON k.id = s.token_id
+ WHERE k.chain_id = %(chain_id)s AND NOT s.settled AND s.ended_at IS NOT NULL;
+
 -- name: settle
--- Ended suspensions of a chain's tokens that nothing waits for any more: of tokens that are not suspended again.
+-- Of these suspensions nothing waits any more, but for tokens that are suspended again.
 UPDATE token_suspensions s SET settled = true
-  FROM tokens k
- WHERE k.id = s.token_id AND k.chain_id = %(chain_id)s AND NOT s.settled AND s.ended_at IS NOT NULL
+ WHERE s.id = ANY(%(ids)s::bigint[])
    AND NOT EXISTS (SELECT FROM token_suspensions o WHERE o.token_id = s.token_id AND o.ended_at IS NULL);
