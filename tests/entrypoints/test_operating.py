@@ -152,7 +152,9 @@ async def test_metrics_tell_what_the_watcher_did_and_what_its_nodes_are_like(b: 
     assert found["bascule_rpc_node_state"][chain, lying, "lying"] == 1.0
     assert found["bascule_rpc_node_score"][chain, honest] > found["bascule_rpc_node_score"][chain, lying]
     assert found["bascule_rpc_disagreement_total"][chain, "proven", lying] == 1.0
-    assert found["bascule_rpc_refused_total"][chain, lying, "answers_refused"] == 1.0
+    assert found["bascule_rpc_refused_total"][chain, lying, "contradicts_header"] == 1.0
+    assert found["bascule_rpc_refused_total"][chain, honest, "contradicts_header"] == 0.0
+    assert found["bascule_token_total"][chain, "tokens_suspended"] == 0.0
     assert found["bascule_rpc_request_duration_seconds_count"]["eth_getLogs", lying, "answered"] >= 1.0
     assert not re.search("0x[0-9a-f]{40}|http://", text), "a label holds an address, a hash or a URL"
 

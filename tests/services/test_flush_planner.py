@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from bascule.domain.chain import parse_address
+from bascule.entrypoints.metrics import Meters
 from bascule.storage import addresses, networks, tokens
 from tests.support.flushing import NEXT_COLLECTOR, Sweep, sweep
 from tests.support.money_out import OpenAs
+
+CHAIN = 31337
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ async def test_small_money_waits_until_it_is_old_and_the_fee_is_low(world: Sweep
     planner = world.planner(min_amount=Decimal(10), max_age=timedelta(hours=1))
     dear = world.planner(max_age=timedelta(hours=1), max_base_fee=1)
     assert [await planner.run_once(), await dear.run_once()] == [0, 0]
-    assert dear.counters["flush_waits_for_fee"] == 1
+    assert dear.counters[CHAIN, "flush_waits_for_fee"] == 1
 
     world.stage.clock.advance(timedelta(hours=1, seconds=30))
 
@@ -84,12 +87,14 @@ async def test_changed_collector_stops_requests_until_it_is_configured(world: Sw
     planner = world.planner()
     await world.owner_of_factory("setCollector(address)", following)
     assert await planner.run_once() == 1, "what is only scheduled stops nothing"
-    assert planner.counters == {"collector_scheduled": 1, "flushes_requested": 1}
+    assert planner.counters == {(CHAIN, "collector_scheduled"): 1, (CHAIN, "flushes_requested"): 1}
     await world.owner_of_factory("acceptCollector()")
     await world.paid("30.00")
 
     assert [await planner.run_once() for _ in range(2)] == [0, 0]
-    assert planner.counters["collector_changed"] == 2
+    assert planner.counters[CHAIN, "collector_changed"] == 2
+    told = Meters(flushing=planner.counters).text().decode()
+    assert 'bascule_flush_total{chain="eip155:31337",what="collector_changed"} 2.0' in told
 
     await configure_collector(world, following)
     assert await planner.run_once() == 1

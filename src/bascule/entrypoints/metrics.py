@@ -7,7 +7,7 @@ networks, reasons, states and the names of nodes (host and port: the rest of the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from bascule.chain.node import FAILURES, Node, NodeState
+from bascule.chain.errors import IncompleteAnswer, NodeSays, NodeUnreachable, WrongChain, WrongShape
+from bascule.chain.node import Node, NodeState
 from bascule.chain.pool import Pool
 from bascule.chain.rpc import Timed
 from bascule.domain.chain import caip2
@@ -25,6 +26,10 @@ from bascule.storage.health import Followed
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
 SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 NETWORK, PROVIDER = ["chain"], ["chain", "provider"]
+# Counts that are 0 before they are made, so that the first one is seen to rise.
+REFUSALS = (*NodeSays, NodeUnreachable.reason, WrongShape.reason, IncompleteAnswer.reason, WrongChain.reason)
+FLUSHING = ("collector_changed", "collector_scheduled", "flush_waits_for_fee", "flushes_requested")
+TOKENS = ("balance_mismatches", "balances_unchecked", "tokens_suspended")
 
 
 class Watching(Protocol):
@@ -37,10 +42,14 @@ class Watching(Protocol):
 
 @dataclass(eq=False)
 class Meters(Collector):
-    """Everything that one process measures. `followed` is what the database said when it was asked last."""
+    """Everything that one process measures. `followed` is what the database said when it was asked last.
+
+    flushing: what its planner or its lane counted, by chain.
+    """
 
     pools: Mapping[int, Pool] = field(default_factory=dict)
     watcher: Watching | None = None
+    flushing: Counter[tuple[int, str]] | None = None
     followed: Sequence[Followed] = ()
     now: Callable[[], datetime] | None = None
 
@@ -86,6 +95,7 @@ class Meters(Collector):
         yield from _networks(self.followed, self.now() if self.now is not None else None)
         yield from _nodes(self.pools)
         yield from _watcher(self.watcher)
+        yield _flushing(self.flushing, self.pools)
 
 
 def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metric]:
@@ -119,7 +129,7 @@ def _nodes(pools: Mapping[int, Pool]) -> Iterator[Metric]:
     score = _gauge("bascule_rpc_node_score", "Share of questions a node answered, and not wrongly.", PROVIDER)
     refused = _count(
         "bascule_rpc_refused",
-        "Answers that were none or could not be used, by reason.",
+        "Answers that were none, refusals or not to be used, by reason.",
         [*PROVIDER, "reason"],
     )
     disagreed = _count(
@@ -132,8 +142,8 @@ def _nodes(pools: Mapping[int, Pool]) -> Iterator[Metric]:
         for each in NodeState:
             state.add_metric([*name, each.value], node.state is each)
         score.add_metric(name, node.score)
-        for reason in (*FAILURES[:-1], "rate_limited"):
-            refused.add_metric([*name, reason], node.counters[reason])
+        for reason, count in {**dict.fromkeys(REFUSALS, 0), **node.reasons}.items():
+            refused.add_metric([*name, reason], count)
         for kind, count in _disagreements(node).items():
             disagreed.add_metric([*name, kind], count)
     yield from (state, score, refused, disagreed)
@@ -156,6 +166,11 @@ def _watcher(watcher: Watching | None) -> Iterator[Metric]:
         "bascule_match", "What deposits counted for at first sight: applied, or why not.", [*NETWORK, "kind"]
     )
     happened = _count("bascule_watcher", "What the watcher did, passed over and refused.", [*NETWORK, "what"])
+    token = _count(
+        "bascule_token",
+        "Balances not compared, balances that did not follow the logs, tokens suspended by their own word.",
+        [*NETWORK, "what"],
+    )
     depth = HistogramMetricFamily("bascule_reorg_depth_blocks", "Blocks taken back at once.", labels=NETWORK)
     if watcher is not None:
         counts, name = watcher.counters, [caip2(watcher.chain_id)]
@@ -167,13 +182,29 @@ def _watcher(watcher: Watching | None) -> Iterator[Metric]:
             match.add_metric([*name, kind], count)
         for what, count in counts.items():
             happened.add_metric([*name, what], count)
+        for what in TOKENS:
+            token.add_metric([*name, what], counts[what])
         buckets = [
             (str(float(most)), sum(n for d, n in watcher.depths.items() if d <= most)) for most in DEPTHS
         ]
         everything = sum(watcher.depths.values())
         total = sum(d * n for d, n in watcher.depths.items())
         depth.add_metric(name, [*buckets, ("+Inf", everything)], total)
-    yield from (seen, booked, match, happened, depth)
+    yield from (seen, booked, match, happened, token, depth)
+
+
+def _flushing(counted: Counter[tuple[int, str]] | None, chains: Iterable[int]) -> Metric:
+    """What this process's planner or lane did about flushes since it started."""
+    flush = _count(
+        "bascule_flush",
+        "Requests for flushes made, and why there was none: the fee, the factory's collector.",
+        [*NETWORK, "what"],
+    )
+    if counted is not None:
+        none = {(chain_id, what): 0 for chain_id in chains for what in FLUSHING}
+        for (chain_id, what), count in {**none, **counted}.items():
+            flush.add_metric([caip2(chain_id), what], count)
+    return flush
 
 
 _UNAPPLIED = "deposits_unapplied_"

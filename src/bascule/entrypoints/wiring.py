@@ -222,6 +222,8 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
                 holder=seams.entropy.bytes(8).hex(), failpoints=seams.failpoints,
                 settings=submitter_settings(settings),
             )  # fmt: skip
+            if meters is not None:
+                meters.flushing = worker.counters
             poll_s = configured.poll_interval_ms / 1000
             loops = [Loop(worker, poll_s), pardoning(db, rpcs)]
             yield Work(db, {"lane": f"{network.chain_id}/{name}"}, loops, meters=meters)
@@ -294,18 +296,18 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
         stack.push_async_callback(dispatcher.close)
         # closing and expiring derive no address, so the worker is not given the seed
         intents = Intents(seams.clock, seams.entropy, seams.outbox, deposit_seed=b"")
+        planner = FlushPlanner(
+            db, seams.clock, seams.entropy, rpcs, flush_settings(settings), seams.failpoints
+        )
+        if meters is not None:
+            meters.flushing = planner.counters
         due = [
             Due(Expirer(db, seams.clock, intents, seams.failpoints), settings.expire_interval_s),
             Due(
                 Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs, seams.failpoints),
                 settings.reconcile_interval_s,
             ),
-            Due(
-                FlushPlanner(
-                    db, seams.clock, seams.entropy, rpcs, flush_settings(settings), seams.failpoints
-                ),
-                settings.flush_interval_s,
-            ),
+            Due(planner, settings.flush_interval_s),
         ]
         loops = [
             Loop(sequencer, poll_s, channel="bascule_outbox"),

@@ -16,9 +16,9 @@ log = structlog.get_logger()
 
 
 class CollectorWatch:
-    """Asks the factory of a chain. counters: `collector_changed`, `collector_scheduled`."""
+    """Asks the factory of a chain. counters: by chain, `collector_changed`, `collector_scheduled`."""
 
-    def __init__(self, db: Database, counters: Counter[str]) -> None:
+    def __init__(self, db: Database, counters: Counter[tuple[int, str]]) -> None:
         self._db = db
         self._counters = counters
 
@@ -34,12 +34,12 @@ class CollectorWatch:
             return None
         said = await factory.collectors(rpc, network.deposit_factory)
         if said.scheduled is not None:
-            self._counters["collector_scheduled"] += 1
+            self._counters[chain_id, "collector_scheduled"] += 1
             log.warning("another collector is scheduled", chain=chain_id, next=checksum(said.scheduled))
         ours = network.collector
         if ours is not None and said.current == ours and own.get(ours) == "collector":
             return ours
-        self._counters["collector_changed"] += 1
+        self._counters[chain_id, "collector_changed"] += 1
         log.error(
             "flushes stop: the factory's collector is not the configured one",
             chain=chain_id,

@@ -81,7 +81,7 @@ class FlushPlanner:
         self._rpcs = rpcs
         self._settings = settings or FlushSettings()
         self._failpoints = failpoints
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[tuple[int, str]] = Counter()
         self._collectors = CollectorWatch(db, self.counters)
 
     async def run_once(self) -> int:
@@ -99,7 +99,7 @@ class FlushPlanner:
         rpc = self._rpcs[network.chain_id]
         price = await fee_oracle.price(rpc)
         if price.base_fee > self._settings.max_base_fee:
-            self.counters["flush_waits_for_fee"] += 1
+            self.counters[network.chain_id, "flush_waits_for_fee"] += 1
             log.info("flushes wait for the fee", chain=network.chain_id, base_fee=price.base_fee)
             return 0
         collector = await self._collectors.confirmed(rpc, network.chain_id)
@@ -129,7 +129,7 @@ class FlushPlanner:
             )  # fmt: skip
             self._failpoints.hit("planner.before_request")
         self._failpoints.hit("planner.after_request")
-        self.counters["flushes_requested"] += 1
+        self.counters[chain_id, "flushes_requested"] += 1
         log.info("flush requested", flush=flush_id, token=token.id, addresses=len(chosen))
         return 1
 

@@ -38,7 +38,7 @@ WHY_MAX = 400  # characters of a token's refusal that are kept
 class Flushing:
     """Takes requests of one chain. max_base_fee: while a block takes more wei per gas, none gets a nonce.
 
-    counters: `flush_waits_for_fee`, and those of `CollectorWatch`.
+    counters: by chain, `flush_waits_for_fee`, and those of `CollectorWatch`.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Flushing:
         fee_ceiling: int,
         max_base_fee: int,
         failpoints: Failpoints,
+        counters: Counter[tuple[int, str]],
     ) -> None:
         self._db = db
         self._rpc = rpc
@@ -59,8 +60,8 @@ class Flushing:
         self._fee_ceiling = fee_ceiling
         self._max_base_fee = max_base_fee
         self._failpoints = failpoints
-        self.counters: Counter[str] = Counter()
-        self._collectors = CollectorWatch(db, self.counters)
+        self._counters = counters
+        self._collectors = CollectorWatch(db, counters)
 
     async def wallet(self) -> Address | None:
         """The sweeper's wallet; None on a chain that has none."""
@@ -83,7 +84,7 @@ class Flushing:
             return False
         price = await fee_oracle.price(self._rpc)
         if price.base_fee > self._max_base_fee:
-            self.counters["flush_waits_for_fee"] += 1
+            self._counters[self._chain_id, "flush_waits_for_fee"] += 1
             return False
         collector = await self._collectors.confirmed(self._rpc, self._chain_id)
         if collector is None:
@@ -164,7 +165,7 @@ class Flushing:
             if each.token == token:
                 said[each.forwarder] = Decision(ItemOutcome.FLUSHED, moved=each.amount)
                 if each.collector != flush.collector:
-                    self.counters["collector_changed"] += 1
+                    self._counters[self._chain_id, "collector_changed"] += 1
                     log.error(
                         "a flush went to another collector", flush=flush.id, to=checksum(each.collector)
                     )

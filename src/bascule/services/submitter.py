@@ -6,6 +6,7 @@ they are sent; what a node answers moves no nonce and no payout.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -51,7 +52,7 @@ class SubmitterSettings:
 
 
 class Submitter:
-    """Works one lane. holder: unlike any other running submitter's."""
+    """Works one lane. holder: unlike any other running submitter's; counters: those of `Flushing`."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class Submitter:
         self._holder = holder
         self._settings = settings or SubmitterSettings()
         self._failpoints = failpoints
+        self.counters: Counter[tuple[int, str]] = Counter()
         self._work = self._work_of(lane, outbox)
         self._offering = Offering(
             db,
@@ -95,7 +97,7 @@ class Submitter:
             return Flushing(
                 self._db, self._rpc, self._chain_id, clock=self._clock,
                 fee_ceiling=self._settings.fee_ceiling, max_base_fee=self._settings.max_base_fee,
-                failpoints=self._failpoints,
+                failpoints=self._failpoints, counters=self.counters,
             )  # fmt: skip
         return Paying(
             self._db, self._rpc, self._chain_id, lane, clock=self._clock, outbox=outbox,
