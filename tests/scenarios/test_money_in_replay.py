@@ -128,3 +128,27 @@ async def test_one_node_alone_adds_no_money_where_headers_prove_nothing(b: Bridg
         assert operator.nodes[0].state == "lying"
     assert (await b.deposits(), await b.booked()) == ([], {})
     await b.require_chain_and_rows_agree()
+
+
+async def test_money_that_came_and_moved_on_is_added_though_both_are_missing_below_what_is_final(
+    b: Bridge,
+) -> None:
+    watcher = await b.started()
+    await b.send(b.account(4).address, "7.00", payer=3)
+    await b.mine()
+    await b.send(b.account(5).address, "3.00", payer=4)
+    await b.mine()
+    await b.settle_down(watcher)
+    await lost(b)
+    await b.finalize(watcher)
+
+    assert await replayed(b) == {"missing": 2}
+    assert await replayed(b) == {}
+    await b.finalize(watcher)
+
+    assert await b.booked() == {
+        "custody:vault": 4_000_000,
+        "custody:collector": 3_000_000,
+        "available:operator": -7_000_000,
+    }
+    await b.require_chain_and_rows_agree()

@@ -165,7 +165,7 @@ class Finalizer:
         await self.evidence.require(conn, final)
         owned = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED)
         await ledger.post_deposits(conn, [deposit.id for deposit in owned if deposit.booked])
-        for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto):
+        for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto, final):
             await ledger.post_internal(conn, chain_id, block_hash, log_index)
         self.counters["deposits_flushed"] += await deposits.mark_flushed(conn, chain_id, after, upto, final)
         await suspensions.settle(conn, ended)

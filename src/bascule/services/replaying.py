@@ -89,7 +89,10 @@ class Replay:
     async def _compare(
         self, conn: Connection, read: Sequence[Read], told: Sequence[Transfer], final: int
     ) -> list[Finding]:
-        """Adds what is missing; a deposit of it is like any other, booked with the next final block."""
+        """Adds what is missing; a deposit of it is like any other, booked with the next final block.
+
+        So is what moved its money among our addresses; what is covered already is booked here.
+        """
         first, last = read[0].ref.number if read else 0, read[-1].ref.number if read else -1
         now = {block.ref.hash for block in await blocks.canonical_between(conn, self.chain_id, first, last)}
         hashes = [block.ref.hash for block in read if block.ref.hash in now]
@@ -99,9 +102,9 @@ class Replay:
         missing = await transfers.add_missing(conn, self.chain_id, list(by_place.values()))
         if missing:
             await self.arrivals.take(conn, list(dict.fromkeys(each.block_hash for each in missing)))
-            between = first - 1, min(last, final)
-            for block_hash, log_index in await transfers.internal_between(conn, self.chain_id, *between):
-                await ledger.post_internal(conn, self.chain_id, block_hash, log_index)
+        between = first - 1, min(last, final)
+        for block_hash, log_index in await transfers.internal_between(conn, self.chain_id, *between):
+            await ledger.post_internal_if_covered(conn, self.chain_id, block_hash, log_index)
         return [
             *(Finding("wrong", each.block_number, _says(each)) for each in wrong),
             *(Finding("missing", each.block_number, _says(each)) for each in missing),

@@ -6,7 +6,7 @@ that the watcher has not booked yet) it is Retryable; what can never be right is
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -85,6 +85,15 @@ async def post_internal(conn: Connection, chain_id: int, block_hash: bytes, log_
                 conn, "post_internal", chain_id=chain_id, block_hash=block_hash, log_index=log_index
             )
         )
+
+
+async def post_internal_if_covered(
+    conn: Connection, chain_id: int, block_hash: bytes, log_index: int
+) -> None:
+    """As `post_internal`, unless what it moves is not booked yet; the transaction stays usable."""
+    with suppress(_Overdraft):
+        async with conn.transaction():
+            await post_internal(conn, chain_id, block_hash, log_index)
 
 
 async def post_hold(conn: Connection, payout_id: str) -> int:

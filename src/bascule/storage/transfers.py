@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bascule.domain.chain import Address, ChainId, Hash
 from bascule.domain.deposit import DepositState
 from bascule.domain.errors import Halted
-from bascule.storage.arrays import bytes_
+from bascule.storage.arrays import bytes_, texts
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -113,10 +113,15 @@ async def arrivals(conn: Connection, chain_id: ChainId, block_hashes: Sequence[H
 
 
 async def internal_between(
-    conn: Connection, chain_id: ChainId, after: int, upto: int
+    conn: Connection, chain_id: ChainId, after: int, upto: int, final: Sequence[str] = ()
 ) -> list[tuple[Hash, int]]:
-    """(block hash, log index) of transfers of booked tokens among our addresses, blocks after + 1 … upto."""
-    rows = await _sql.all(conn, "internal_between", chain_id=chain_id, after=after, upto=upto)
+    """(block hash, log index) of transfers of booked tokens among our addresses, blocks after + 1 … upto.
+
+    final: deposits that became so just now; what moved since the earliest of them is looked for too.
+    """
+    rows = await _sql.all(
+        conn, "internal_between", chain_id=chain_id, after=after, upto=upto, final=texts(final)
+    )
     return [(row["block_hash"], row["log_index"]) for row in rows]
 
 

@@ -129,7 +129,8 @@ SELECT t.*, k.id AS token_id, coalesce(k.accepted, false) AS accepted, a.intent_
 -- name: internal_between
 -- Canonical transfers of booked tokens between two addresses of ours, in blocks after one and up to another. An own
 -- address is ours after its opening: what came before is in its first balance. What is booked already stays so.
--- Those of suspended tokens wait; once resumed, they count from where the suspension began.
+-- Those of suspended tokens wait; once resumed, they count from where the suspension began. What moved money that was
+-- found late waits for it, in blocks that were final before.
 WITH ours AS (
     SELECT p.address, p.token, p.block_number AS since
       FROM openings p WHERE p.chain_id = %(chain_id)s
@@ -138,7 +139,8 @@ SELECT t.block_hash, t.log_index
   FROM transfers t
   JOIN tokens k ON k.chain_id = t.chain_id AND k.contract = t.token AND k.accepted
  WHERE t.chain_id = %(chain_id)s AND t.block_number <= %(upto)s AND t.canonical
-   AND t.block_number > least(%(after)s, (SELECT min(s.from_number) FROM token_suspensions s JOIN tokens r ON r.id = s.token_id
+   AND t.block_number > least(%(after)s, (SELECT min(d.block_number) - 1 FROM deposits d WHERE d.id = ANY(%(final)s::text[])),
+                             (SELECT min(s.from_number) FROM token_suspensions s JOIN tokens r ON r.id = s.token_id
                                            WHERE r.chain_id = %(chain_id)s AND NOT s.settled AND s.ended_at IS NOT NULL))
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id AND s.ended_at IS NULL)
    AND (EXISTS (SELECT FROM ours o WHERE (o.address, o.token) = (t.src, t.token) AND o.since < t.block_number)
