@@ -46,7 +46,7 @@ REASON_SENTENCES: dict[Reason, str] = {
     Reason.ALREADY_PAID: "The intent was covered in full before this transfer.",
     Reason.WRONG_TOKEN: "A token we know, but not one that this intent accepts.",
     Reason.WRONG_CHAIN: "The intent does not accept payment on this chain.",
-    Reason.UNSUPPORTED_TOKEN: "A token nobody here accepts; it is listed, never booked.",
+    Reason.UNSUPPORTED_TOKEN: "A token nobody here accepts; listed, and booked only if it is accepted later.",
     Reason.DUST: "Less than the token's dust floor, and not the last part that was missing.",
     Reason.BELOW_MINIMUM: "Less than the token's smallest payment, and not the last part that was missing.",
     Reason.HELD: "A rule holds it until a person decides.",

@@ -15,7 +15,7 @@ _REFUSALS = {
     Reason.UNSUPPORTED_TOKEN: (
         "deposit_token_unsupported",
         "Nobody here accepts the deposit's token, so it is in no books.",
-        None,
+        "Ask the operator whether it will be; then the deposit is decided anew with the next final block.",
     ),
     Reason.TEST_MODE: (
         "deposit_mode_mismatch",

@@ -5,7 +5,7 @@ identity of its payment, so nothing is made twice.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bascule.domain.application import ApplicationState, Reason
@@ -82,26 +82,43 @@ class Arrivals:
         self.counters["deposits_orphaned"] += len(ids)
         await self.settle(conn, ids, EventType.DEPOSIT_ORPHANED)
 
-    async def settle(self, conn: Connection, ids: Sequence[str], event: EventType) -> list[Owned]:
-        """Decides anew what the deposits' intents have, tells all of it, and returns the deposits."""
-        owned = await deposits.owners(conn, ids) if ids else []
-        await self._settle(conn, owned, event)
+    async def settle(
+        self, conn: Connection, ids: Sequence[str], event: EventType, named: Collection[str] = ()
+    ) -> list[Owned]:
+        """Decides anew what the deposits' intents have, tells all of it, and returns the deposits.
+
+        named: deposits whose token is accepted only now: what was decided about them binds no more, and those
+        that are not among `ids` have nothing else to tell.
+        """
+        every = list(dict.fromkeys([*ids, *named]))
+        owned = await deposits.owners(conn, every) if every else []
+        quiet = set(named).difference(ids)
+        await self._settle(conn, owned, event, named, quiet)
         return owned
 
-    async def _settle(self, conn: Connection, owned: Sequence[Owned], event: EventType) -> None:
+    async def _settle(
+        self,
+        conn: Connection,
+        owned: Sequence[Owned],
+        event: EventType,
+        named: Collection[str] = (),
+        quiet: Collection[str] = (),
+    ) -> None:
         if not owned:
             return
         by_intent: dict[str, dict[str, EventType]] = defaultdict(dict)
         for deposit in owned:
             if deposit.intent_id is not None:
-                by_intent[deposit.intent_id][deposit.id] = event
-        refused = await matcher.recompute(conn, by_intent, self.outbox, self.clock)
+                happened = by_intent[deposit.intent_id]
+                if deposit.id not in quiet:
+                    happened[deposit.id] = event
+        refused = await matcher.recompute(conn, by_intent, self.outbox, self.clock, asked=named)
         unclaimed = [deposit for deposit in owned if deposit.intent_id is None]
         refused.update(await self._settle_unclaimed(conn, unclaimed, event))
         for reason, count in refused.items():
             self.counters[f"deposits_unapplied_{reason}"] += count
-        told = await deposit_service.happenings(conn, [(deposit.id, event) for deposit in unclaimed])
-        await self.outbox.append_many(conn, told)
+        events = [(d.id, EventType.DEPOSIT_UNAPPLIED if d.id in quiet else event) for d in unclaimed]
+        await self.outbox.append_many(conn, await deposit_service.happenings(conn, events))
 
     async def _store(self, conn: Connection, fresh: dict[str, Arrival], returned: dict[str, Arrival]) -> None:
         new = [

@@ -115,7 +115,7 @@ async def _require(conn: Connection, event: ApplicationEvent, deposit: Waiting) 
     if deposit.state is DepositState.FINALIZED and not deposit.booked:
         raise Conflict(
             "deposit_token_unsupported",
-            "The deposit's token was not accepted when the deposit became final; it is in no books.",
+            "The deposit's token was not accepted when the deposit became final; it is in no books yet.",
         )
     if deposit.suspended:
         raise Conflict(

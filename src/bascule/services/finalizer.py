@@ -9,6 +9,7 @@ from bascule.chain.errors import NodeSays, NodesContradict, RpcError
 from bascule.chain.heads import Header
 from bascule.domain import finality
 from bascule.domain.chain import BlockRef
+from bascule.domain.deposit import DepositState
 from bascule.domain.errors import Retryable
 from bascule.domain.finality import FinalityPolicy, Tags
 from bascule.domain.webhook import EventType
@@ -154,16 +155,23 @@ class Finalizer:
             raise disputed from None
 
     async def _book(self, conn: Connection, after: int, upto: int) -> list[Owned]:
-        """Money comes in before it moves among our addresses, so that no class of custody is overdrawn."""
+        """Money comes in before it moves among our addresses, so that no class of custody is overdrawn.
+
+        Deposits of a token accepted since they came are of it from here on; final ones are booked now.
+        """
         chain_id = self.network.chain_id
         ours = await addresses.own(conn, chain_id)
         if await addresses.to_open(conn, chain_id):
             raise AddressesChanged(f"an own address of chain {chain_id} has no opening yet")
         ended = await suspensions.unsettled(conn, chain_id)  # not those that an operator ends meanwhile
         policy = str(self.network.finality)
+        named = await deposits.name_tokens(conn, chain_id)
         final = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now(), policy)
         await self.evidence.require(conn, final)
-        owned = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED)
+        settled = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED, named)
+        final += [deposit_id for deposit_id, state in named.items() if state is DepositState.FINALIZED]
+        booked_now = set(final)
+        owned = [deposit for deposit in settled if deposit.id in booked_now]
         await ledger.post_deposits(conn, [deposit.id for deposit in owned if deposit.booked])
         for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto, final):
             await ledger.post_internal(conn, chain_id, block_hash, log_index)

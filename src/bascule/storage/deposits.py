@@ -150,6 +150,14 @@ async def advance_finalize(
     return [row["id"] for row in rows]
 
 
+async def name_tokens(conn: Connection, chain_id: ChainId) -> dict[str, DepositState]:
+    """Deposits whose token was unknown when they came and is accepted now; how final they are, by id."""
+    return {
+        row["id"]: DepositState(row["state"])
+        for row in await _sql.all(conn, "name_tokens", chain_id=chain_id)
+    }
+
+
 async def mark_flushed(
     conn: Connection, chain_id: ChainId, after: int, upto: int, final: Sequence[str]
 ) -> int:

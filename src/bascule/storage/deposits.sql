@@ -38,6 +38,32 @@ UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, finality = %(
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
 RETURNING id;
 
+-- name: name_tokens
+-- Deposits of tokens that are accepted since they came: they are of those from now on. Final ones wait while their token
+-- is suspended. What a first balance of ours holds already is not counted again: money that came to that address, or
+-- went on to it, before the balance was taken; so all first balances come first.
+UPDATE deposits d SET token_id = k.id, version = d.version + 1
+  FROM tokens k
+ WHERE k.chain_id = %(chain_id)s AND k.accepted
+   AND d.chain_id = k.chain_id AND d.token = k.contract AND d.token_id IS NULL
+   AND (d.state = 'detected'
+        OR (d.state = 'finalized'
+            AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id AND s.ended_at IS NULL)
+            AND EXISTS (SELECT FROM deposit_proofs e WHERE e.chain_id = d.chain_id AND e.block_hash = d.block_hash
+                           AND d.log_index BETWEEN e.first_log AND e.last_log)))
+   AND NOT EXISTS (SELECT FROM own_addresses o
+                    WHERE o.chain_id = k.chain_id
+                      AND NOT EXISTS (SELECT FROM openings p
+                                       WHERE p.chain_id = o.chain_id AND p.address = o.address AND p.token = k.contract))
+   AND NOT EXISTS (SELECT FROM openings p
+                    WHERE p.chain_id = d.chain_id AND p.token = d.token AND p.block_number >= d.block_number
+                      AND (p.address = d.dst
+                           OR EXISTS (SELECT FROM transfers t
+                                       WHERE t.chain_id = d.chain_id AND t.token = d.token AND t.canonical
+                                         AND t.src = d.dst AND t.dst = p.address AND t.block_number <= p.block_number
+                                         AND (t.block_number, t.log_index) > (d.block_number, d.log_index))))
+RETURNING d.id, d.state;
+
 -- name: mark_flushed
 -- Deposits that a final Transfer took from their address; a forwarder sends its whole balance or nothing. Those that
 -- became final long after their block (their token was suspended, or they were found late) may be gone since before.
