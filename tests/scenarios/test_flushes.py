@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from bascule.chain.families import ETHEREUM
+from bascule.chain.rpc import Rpc
 from bascule.domain.errors import Halted
+from bascule.services.arrivals import Arrivals
+from bascule.services.replaying import Replay
+from bascule.services.seams import SystemEntropy
 from bascule.services.token_resuming import resume
 from bascule.storage import signer_flush_limits, tokens
 from bascule.storage.signer_flush_limits import FlushLimits
@@ -214,6 +220,27 @@ async def test_money_that_left_while_its_token_was_suspended_is_not_flushed_for_
     assert await world.planner().run_once() == 0
     [(flushed,)] = await world.stage.rows("SELECT flushed_block FROM deposits WHERE kind = 'payment'")
     assert flushed is not None
+    await world.require_even()
+
+
+async def test_flush_that_a_replay_finds_is_not_repeated(world: Sweep) -> None:
+    """A stranger's flush was missed; read once more it is booked, and nothing is looked for there again."""
+    [paid] = await world.paid("20.00")
+    await world.foreign_flush(paid)
+    stage = world.stage
+    await stage.follow()
+    await stage.rows_change("DELETE FROM transfers WHERE src IN (SELECT address FROM deposit_addresses)")
+    await stage.follow(4)
+    outbox, chain_id = stage.use_cases.outbox, stage.network.chain_id
+    arrivals = Arrivals(chain_id, stage.clock, SystemEntropy(), outbox, Counter())
+    guard = stage.owner.refuse_open_transaction
+    rpc = Rpc(stage.node.url, session=stage.session, guard=guard, family=ETHEREUM)
+    [(last,)] = await stage.rows("SELECT finalized_number FROM cursors")
+    replay = Replay(stage.owner, rpc, chain_id, arrivals)
+    found = [each.kind async for _, findings in replay.between(1, last) for each in findings]
+
+    assert found == ["missing"]
+    assert await world.planner().run_once() == 0
     await world.require_even()
 
 

@@ -17,7 +17,7 @@ from bascule.chain.heads import Header
 from bascule.domain.chain import ChainId, Hash, hex32
 from bascule.services.arrivals import Arrivals
 from bascule.services.reading import Reader
-from bascule.storage import blocks, ledger, transfers
+from bascule.storage import blocks, deposits, ledger, transfers
 from bascule.storage.blocks import Read
 from bascule.storage.database import Connection, Database
 from bascule.storage.transfers import Transfer
@@ -105,6 +105,7 @@ class Replay:
         between = first - 1, min(last, final)
         for block_hash, log_index in await transfers.internal_between(conn, self.chain_id, *between):
             await ledger.post_internal_if_covered(conn, self.chain_id, block_hash, log_index)
+        await deposits.mark_flushed(conn, self.chain_id, *between, [])
         return [
             *(Finding("wrong", each.block_number, _says(each)) for each in wrong),
             *(Finding("missing", each.block_number, _says(each)) for each in missing),
