@@ -13,6 +13,7 @@ from aiohttp import web
 from bascule.chain.pool import pool
 from bascule.chain.rpc import Rpc
 from bascule.domain.errors import Retryable
+from tests.support.cases import case
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import serve
 
@@ -118,11 +119,8 @@ async def test_an_answer_that_is_none_is_refused_by_name_and_asked_of_another(b:
         bent = b.rpc(url, max_bytes=LIMIT)
         for name, (bend, wanted) in BAD.items():
             if wanted == reason:
-                try:
+                with case(name):
                     await told_badly(b, node, bent, bend, reason)
-                except BaseException as error:
-                    error.add_note(f"while the node answered with: {name}")
-                    raise
 
 
 async def told_badly(b: Bridge, node: Bending, bent: Rpc, bend: Bend, reason: str) -> None:

@@ -17,9 +17,10 @@ from bascule.services.watcher import Watcher
 from bascule.storage.database import Database, Timeouts
 from bascule.storage.embedded import EmbeddedPostgres
 from bascule.storage.migrate import migrate
+from tests.support.cases import case
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 
-COMMITS = ["lease", "start", "commit", "proof", "finalize_commit", "reorg"]
+COMMITS = ["start", "lease", "commit", "proof", "finalize_commit", "reorg"]
 
 
 @pytest.fixture
@@ -44,32 +45,39 @@ class Disconnecting(Failpoints):
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
-@pytest.mark.parametrize("commit", COMMITS)
 async def test_a_connection_lost_at_any_commit_loses_and_repeats_nothing(
-    b: Bridge, database_url: Callable[..., str], commit: str, side: str
+    b: Bridge, database_url: Callable[..., str], side: str
 ) -> None:
-    refusals: list[str] = []
     with psycopg.connect(database_url(), autocommit=True) as admin:
-        nth = 1 if commit in ("start", "reorg") else 2
-        watcher = b.watcher(failpoints=Disconnecting(f"watcher.{side}_{commit}", nth, admin))
-        intent = await b.intent("10.00")
-        await b.mine(3)
-        for amount in ("4.00", "6.00"):
-            await b.pay(intent, amount)
-            for _ in range(12):
-                try:
-                    await watcher.run_once()
-                except Retryable as lost:
-                    refusals.append(str(lost)[:25])
-            await b.node.dev.reorg(1)
-            await b.mine(1)
-        await b.finalize(watcher)
+        for number, commit in enumerate(COMMITS, start=1):
+            with case(commit):
+                await lost_at(b, admin, commit, side)
+                assert len(await b.deposits()) == 2 * number
+                units = 10_000_000 * number
+                assert await b.booked() == {"custody:forwarders": units, "available:merchant": -units}
+
+
+async def lost_at(b: Bridge, admin: psycopg.Connection[tuple[object, ...]], commit: str, side: str) -> None:
+    refusals: list[str] = []
+    nth = 1 if commit in ("start", "reorg") else 2
+    watcher = b.watcher(failpoints=Disconnecting(f"watcher.{side}_{commit}", nth, admin))
+    intent = await b.intent("10.00")
+    await b.mine(3)
+    for amount in ("4.00", "6.00"):
+        await b.pay(intent, amount)
+        for _ in range(12):
+            try:
+                await watcher.run_once()
+            except Retryable as lost:
+                refusals.append(str(lost)[:25])
+        await b.node.dev.reorg(1)
+        await b.mine(1)
+    await b.finalize(watcher)
+    await watcher.release()
 
     # a pool sees by itself that a connection died at rest
     assert refusals == (["the database is not ready"] if side == "before" else [])
     assert (await b.shown(intent))["status"] == "succeeded"
-    assert len(await b.deposits()) == 2
-    assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
 
 
 async def test_a_database_that_others_hold_locked_is_waited_for(

@@ -14,6 +14,7 @@ from bascule.domain.errors import Retryable
 from bascule.entrypoints.devchain.faults.words import WORDS
 from bascule.services.failpoints import Failpoints
 from bascule.services.watcher import Watcher
+from tests.support.cases import case
 from tests.support.fault_proxy import fault_proxy
 from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
 from tests.support.nodes import Refuse, lying_node
@@ -42,7 +43,7 @@ class Counting(Failpoints):
 
 async def left_behind(b: Bridge, blocks: int) -> dict[str, Any]:
     """A chain that was read, and then grew by so many blocks, most with a payment of 1.00 to one intent."""
-    watcher = await b.started()
+    watcher = b.watcher()
     await b.settle_down(watcher)
     await watcher.release()
     intent = await b.intent("10.00")
@@ -111,31 +112,30 @@ async def test_a_gap_of_any_size_is_read_a_few_ranges_at_a_time(b: Bridge) -> No
     await require_at_head(b)
 
 
-@pytest.mark.parametrize(
-    "lie",
-    [
-        {"kind": "empty", "methods": LOGS},
-        {"kind": "truncate", "methods": LOGS},
-        {"kind": "omit", "index": 1, "methods": LOGS},
-        {"kind": "bend", "field": "blockHash", "methods": LOGS},
-    ],
-)
-async def test_a_range_answered_short_is_read_from_receipts_before_anything_is_committed(
-    b: Bridge, lie: dict[str, Any]
-) -> None:
-    await left_behind(b, 14)
-    async with fault_proxy(b.node.url) as proxy:
-        watcher = behind(b, proxy.url)
-        with proxy.lying(lie):
-            for _ in range(2):
-                await watcher.run_once()
-            assert watcher.counters["answers_refused"] == 2
-            assert watcher.counters["blocks_misread"] == 0, "seen before it was committed"
-            assert len(await b.stored()) == 6
-        await b.settle_down(watcher)
+SHORT: list[dict[str, Any]] = [
+    {"kind": "empty"},
+    {"kind": "truncate"},
+    {"kind": "omit", "index": 1},
+    {"kind": "bend", "field": "blockHash"},
+]
 
-    await require_at_head(b)
-    assert len(await b.deposits()) == 9
+
+async def test_a_range_answered_short_is_read_from_receipts_before_anything_is_committed(b: Bridge) -> None:
+    async with fault_proxy(b.node.url) as proxy:
+        for number, lie in enumerate(SHORT):
+            with case(lie):
+                await left_behind(b, 14)
+                watcher = behind(b, proxy.url)
+                with proxy.lying({**lie, "methods": LOGS}):
+                    for _ in range(2):
+                        await watcher.run_once()
+                    assert watcher.counters["answers_refused"] == 2
+                    assert watcher.counters["blocks_misread"] == 0, "seen before it was committed"
+                    assert len(await b.stored()) == 9 * number + 6
+                await b.settle_down(watcher)
+                await watcher.release()
+                await require_at_head(b)
+                assert len(await b.deposits()) == 9 * (number + 1)
 
 
 async def test_a_node_that_answers_a_range_short_is_known_for_it_and_the_next_one_is_asked(b: Bridge) -> None:
@@ -207,34 +207,34 @@ def _width(params: list[Any]) -> int:
     return 1 if "blockHash" in asked else int(asked["toBlock"], 16) - int(asked["fromBlock"], 16) + 1
 
 
-@pytest.mark.parametrize(
-    ("fault", "refusal"),
-    [
-        ({"kind": "page"}, NodeUnreachable),
-        ({"kind": "page", "status": 200}, WrongShape),
-        ({"kind": "page", "status": 413, "text": "Request Entity Too Large"}, NodeUnreachable),
-        ({"kind": "page", "status": 429, "text": "slow down", "retry_after": 1}, RpcError),
-        ({"kind": "hang", "seconds": 0.05}, NodeUnreachable),
-        ({"kind": "cut"}, WrongShape),
-    ],
-)
-async def test_a_range_without_a_usable_answer_leaves_the_cursor_and_the_next_one_is_smaller(
-    b: Bridge, fault: dict[str, Any], refusal: type[Retryable]
-) -> None:
-    await left_behind(b, 12)
-    before = await b.rows("SELECT next_number FROM cursors")
-    async with fault_proxy(b.node.url) as proxy:
-        watcher = behind(b, proxy.url)
-        with proxy.lying({**fault, "methods": LOGS}), pytest.raises(refusal):
-            await watcher.run_once()
-        assert await b.rows("SELECT next_number FROM cursors") == before
-        await watcher.run_once()
-        assert await b.rows("SELECT next_number FROM cursors") == [(before[0][0] + 3,)], (
-            "three instead of six"
-        )
-        await b.settle_down(watcher)
+UNUSABLE: list[tuple[dict[str, Any], type[Retryable]]] = [
+    ({"kind": "page"}, NodeUnreachable),
+    ({"kind": "page", "status": 200}, WrongShape),
+    ({"kind": "page", "status": 413, "text": "Request Entity Too Large"}, NodeUnreachable),
+    ({"kind": "page", "status": 429, "text": "slow down", "retry_after": 1}, RpcError),
+    ({"kind": "hang", "seconds": 0.05}, NodeUnreachable),
+    ({"kind": "cut"}, WrongShape),
+]
 
-    await require_at_head(b)
+
+async def test_a_range_without_a_usable_answer_leaves_the_cursor_and_the_next_one_is_smaller(
+    b: Bridge,
+) -> None:
+    async with fault_proxy(b.node.url) as proxy:
+        for fault, refusal in UNUSABLE:
+            with case(fault):
+                await left_behind(b, 12)
+                [(before,)] = await b.rows("SELECT next_number FROM cursors")
+                watcher = behind(b, proxy.url)
+                with proxy.lying({**fault, "methods": LOGS}), pytest.raises(refusal):
+                    await watcher.run_once()
+                assert await b.rows("SELECT next_number FROM cursors") == [(before,)]
+                await watcher.run_once()
+                smaller = await b.rows("SELECT next_number FROM cursors")
+                assert smaller == [(before + 3,)], "three instead of six"
+                await b.settle_down(watcher)
+                await watcher.release()
+                await require_at_head(b)
 
 
 async def test_a_node_that_answers_a_range_above_its_own_head_is_not_believed(b: Bridge) -> None:
@@ -252,18 +252,21 @@ async def test_a_node_that_answers_a_range_above_its_own_head_is_not_believed(b:
     await require_at_head(b)
 
 
-@pytest.mark.parametrize("side", ["before", "after"])
-async def test_ranges_in_flight_at_a_death_are_read_again(b: Bridge, side: str) -> None:
-    await left_behind(b, 20)
-    dying = behind(b, failpoints=Crashing(f"watcher.{side}_commit", 2))
-    await dying.run_once()
-    with pytest.raises(Crash):
-        await dying.run_once()
-    await dying.release()
+async def test_ranges_in_flight_at_a_death_are_read_again(b: Bridge) -> None:
+    for side in ("before", "after"):
+        with case(side):
+            await left_behind(b, 20)
+            dying = behind(b, failpoints=Crashing(f"watcher.{side}_commit", 2))
+            await dying.run_once()
+            with pytest.raises(Crash):
+                await dying.run_once()
+            await dying.release()
 
-    await b.settle_down(behind(b))
+            next_one = behind(b)
+            await b.settle_down(next_one)
+            await next_one.release()
 
-    await require_at_head(b)
+            await require_at_head(b)
 
 
 async def test_a_reorg_behind_the_seam_drops_the_ranges_in_flight(b: Bridge) -> None:

@@ -253,8 +253,9 @@ async def bridge(
     async with on(**options) as node, aiohttp.ClientSession() as session:
         token = await issue(node)
         clock.advance(60)  # the blocks so far were a second apart
-        network = await publish(await open_as("owner"), node, token, clock)
-        yield await assembled(open_as, node, session, clock, network, token)
+        owner = await open_as("owner")
+        network = await publish(owner, node, token, clock)
+        yield await assembled(open_as, node, session, clock, network, token, owner)
 
 
 async def assembled(
@@ -264,13 +265,14 @@ async def assembled(
     clock: StandingClock,
     network: Network,
     token: Token,
+    owner: Database | None = None,
 ) -> Bridge:
     """A bridge over what is there already: a chain, and a database that knows its network and token."""
     told = Outbox(clock, SystemEntropy())
     return Bridge(
         node=node,
         clock=clock,
-        owner=await open_as("owner"),
+        owner=owner or await open_as("owner"),
         api=await open_as("api"),
         db=await open_as("watcher"),
         session=session,
