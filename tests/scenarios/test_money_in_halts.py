@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from bascule.storage.blocks import ChainHalted
 from tests.support.chain import local_node
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge
+from tests.support.nodes import lying_node, resealed
 
 NOBODY = "http://127.0.0.1:9"
 FORKED_AT = 6  # blocks below the head; 3 of them are final
@@ -205,3 +207,28 @@ async def test_resuming_makes_no_bad_block_good(b: Bridge) -> None:
     assert (await b.booked(), await b.stored()) == (booked, stored)
     actions = [action for _, action in await audited(b)]
     assert actions == ["chain.halt", "chain.resume", "chain.halt"]
+
+
+async def test_a_node_that_still_shows_another_block_below_the_final_one_lifts_no_halt(b: Bridge) -> None:
+    """The final block is shown too, as by a balancer before two nodes; that both stand is impossible."""
+    watcher = await b.started()
+    await b.mine(3)
+    await b.finalize(watcher)
+    await watcher.release()
+    [(final,)] = await b.rows("SELECT finalized_number FROM cursors")
+    async with b.owner.transaction() as conn:
+        assert await blocks.halt(conn, b.network.chain_id, "another block was shown", final - 1)
+
+    def told(method: str, params: list[Any], result: Any) -> Any:
+        asked = method == "eth_getBlockByNumber" and params[0] == hex(final - 1)
+        return resealed(result) if asked else result
+
+    async with lying_node(b.node.url) as node:
+        node.twist = told
+        doubting = b.watcher(node.url)
+        with pytest.raises(ChainHalted):
+            await doubting.run_once()
+
+        node.twist = lambda method, params, result: result
+        await b.settle_down(doubting)
+    assert await halted_reason(b) is None

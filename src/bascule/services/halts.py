@@ -68,8 +68,14 @@ class Halts:
             _log.info("the halt stays", chain_id=halted.chain_id, why=str(error))
             return False
         by_height = dict(zip(heights, theirs, strict=True))
-        final = by_height[halted.finalized_number]
+        async with self.db.read() as conn:
+            ours = await blocks.canonical_at(conn, halted.chain_id, heights[0])
+        final, lowest = by_height[halted.finalized_number], theirs[0]
         if None in theirs or final is None or final.hash != halted.finalized_hash:
+            return False
+        if (
+            lowest is None or ours is None or lowest.hash != ours.hash
+        ):  # it cannot stand below our final block
             return False
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
