@@ -156,6 +156,10 @@ class Settings:
         None, parse.text, unit="text", secret=True,
         meaning="opens the sweeper's keystore", example="the content of a mounted secret",
     )  # fmt: skip
+    sweeper_kms_key_id: str | None = value(
+        None, parse.text, unit="key id, ARN or alias",
+        meaning="the sweeper's key in AWS KMS, instead of a keystore", example="alias/bascule-sweeper",
+    )  # fmt: skip
     webhook_allow_local: bool = value(
         False, parse.boolean, unit="true or false",
         meaning="webhooks may go to loopback and plain http; refused beside a live key", example="false",

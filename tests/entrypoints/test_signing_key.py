@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 
-from bascule.domain.chain import checksum
 from bascule.domain.errors import Halted, Retryable
-from bascule.entrypoints import wiring
+from bascule.entrypoints import signing_keys
 from bascule.entrypoints.signer_client import SignerClient, SignerUnreachable
 from bascule.entrypoints.signer_server import SignerServer
 from bascule.services.signer import Signer
@@ -32,7 +31,7 @@ async def desk(db_as: OpenAs) -> Desk:
 @pytest.fixture(scope="module")
 def key(service: KeyServiceDouble) -> Key:
     service.secret = SECRET
-    return asyncio.run(wiring.signing_key(load(SETTINGS)))
+    return asyncio.run(signing_keys.lane(load(SETTINGS)))
 
 
 def signer(desk: Desk, key: Key) -> Signer:
@@ -42,14 +41,29 @@ def signer(desk: Desk, key: Key) -> Signer:
 async def test_configured_kms_key_is_the_wallet_that_doctor_names(kms: KeyServiceDouble) -> None:
     kms.secret = SECRET
 
-    assert await wiring.open_wallet(load(SETTINGS)) == checksum(KEY.address)
+    assert (await signing_keys.lane(load(SETTINGS))).address == KEY.address
+
+
+async def test_sweepers_key_may_be_in_kms_too_and_none_is_none(kms: KeyServiceDouble) -> None:
+    kms.secret = SECRET
+    configured = load({"BASCULE_SWEEPER_KMS_KEY_ID": "alias/lane"})
+
+    found = await signing_keys.sweeper(configured)
+
+    assert found is not None
+    assert found.address == KEY.address
+    assert await signing_keys.sweeper(load(SETTINGS)) is None
+    with pytest.raises(BadConfiguration, match="BASCULE_SWEEPER_KMS_KEY_ID stands beside"):
+        await signing_keys.sweeper(
+            load({"BASCULE_SWEEPER_KMS_KEY_ID": "a", "BASCULE_SWEEPER_KEYSTORE": "/etc/sweeper.json"})
+        )
 
 
 async def test_kms_beside_a_keystore_is_refused_by_name() -> None:
     with pytest.raises(
         BadConfiguration, match="BASCULE_SIGNER_KMS_KEY_ID stands beside BASCULE_SIGNER_KEYSTORE"
     ):
-        await wiring.signing_key(load({**SETTINGS, "BASCULE_SIGNER_KEYSTORE": "/etc/lane.json"}))
+        await signing_keys.lane(load({**SETTINGS, "BASCULE_SIGNER_KEYSTORE": "/etc/lane.json"}))
 
 
 async def test_same_intent_gets_the_same_bytes_though_kms_would_sign_anew(

@@ -11,10 +11,10 @@ from typing import Any
 from bascule.chain import deployed, heads
 from bascule.chain.caller import Caller
 from bascule.chain.errors import RpcError
-from bascule.domain.chain import Address
+from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import BasculeError
 from bascule.domain.finality import FinalityPolicy
-from bascule.entrypoints import token_checks, wiring
+from bascule.entrypoints import signing_keys, token_checks, wiring
 from bascule.entrypoints.failures import next_step_of
 from bascule.entrypoints.wiring import ChainSettings, Settings
 from bascule.services import restore
@@ -63,6 +63,8 @@ async def examine(settings: Settings) -> list[Finding]:
         )
     else:
         findings.append(await _check("keystore", partial(_keystore, settings)))
+    if settings.sweeper_keystore is not None or settings.sweeper_kms_key_id is not None:
+        findings.append(await _check("sweeper's key", partial(_sweeper, settings)))
     return findings
 
 
@@ -125,4 +127,10 @@ async def _contracts(rpc: Caller, places: dict[Address, str]) -> str:
 
 
 async def _keystore(settings: Settings) -> str:
-    return f"opens, wallet {await wiring.open_wallet(settings)}"
+    return f"opens, wallet {checksum((await signing_keys.lane(settings)).address)}"
+
+
+async def _sweeper(settings: Settings) -> str:
+    key = await signing_keys.sweeper(settings)
+    assert key is not None, "asked only where one is configured"
+    return f"opens, wallet {checksum(key.address)}"

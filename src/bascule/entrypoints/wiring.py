@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bascule.chain import families, heads
-from bascule.domain.chain import checksum
 from bascule.domain.errors import Halted, Rejected
 from bascule.entrypoints import schedule
 from bascule.entrypoints.nodes import measured, nodes, pardoning
@@ -27,7 +26,6 @@ from bascule.services.failpoints import Failpoints
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, SystemClock, SystemEntropy
 from bascule.settings import BadConfiguration, ChainSettings, Settings, load
-from bascule.signing.key import Key
 from bascule.storage import networks, overview, tokens
 from bascule.storage.database import Database
 from bascule.storage.migrate import require_schema
@@ -234,17 +232,16 @@ async def signer(
     settings: Settings, *, ready: Ready, stop: asyncio.Event, seams: Seams | None = None
 ) -> None:
     """Signs what its own rosters and limits allow, until `stop`."""
+    from bascule.entrypoints import signing_keys
     from bascule.entrypoints.signer_server import SignerServer, require_usable
     from bascule.services.signer import Signer
-    from bascule.signing.keystore import open_keystore
 
     seams = seams or Seams(settings)
     path: Path = settings.need("signer_socket")
     require_usable(path)
-    keys = [await signing_key(settings)]
-    if settings.sweeper_keystore is not None:
-        password = settings.need("sweeper_keystore_password")
-        keys.append(await open_keystore(settings.sweeper_keystore, password))
+    keys = [await signing_keys.lane(settings)]
+    if (sweeper := await signing_keys.sweeper(settings)) is not None:
+        keys.append(sweeper)
     async with database(settings, "signer") as db:
         signs = Signer(
             db, keys, seams.clock, deposit_seed=settings.deposit_seed, failpoints=seams.failpoints
@@ -359,27 +356,6 @@ async def api(
         )
         said = await stack.enter_async_context(operated(settings, db, seams.clock, measured(settings)))
         await serve(app, sock, ready=lambda facts: ready({**facts, **said}), stop=stop)
-
-
-async def signing_key(settings: Settings) -> Key:
-    """The lane's key, in AWS KMS or in a keystore. Raises: BadConfiguration, Halted, Retryable."""
-    if (key_id := settings.signer_kms_key_id) is None:
-        from bascule.signing.keystore import open_keystore
-
-        password = settings.need("signer_keystore_password")
-        return await open_keystore(settings.need("signer_keystore"), password)
-    from bascule.signing.aws_kms import open_kms_key
-
-    if settings.signer_keystore is not None:
-        raise BadConfiguration(
-            "BASCULE_SIGNER_KMS_KEY_ID", "stands beside BASCULE_SIGNER_KEYSTORE; keep one of them", key_id
-        )
-    return await open_kms_key(key_id)
-
-
-async def open_wallet(settings: Settings) -> str:
-    """The wallet of the configured key, opened to see that it can be."""
-    return checksum((await signing_key(settings)).address)
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -25,7 +25,7 @@ _PASSING = frozenset(
 _TO_DO = {
     "DisabledException": "enable the key, or point the signer at another one",
     "KMSInvalidStateException": "the key is being deleted or not imported yet",
-    "NotFoundException": "check BASCULE_SIGNER_KMS_KEY_ID and the region",
+    "NotFoundException": "check the configured key id and the region",
     "AccessDeniedException": "allow the signer's role kms:Sign and kms:GetPublicKey on this key",
     "InvalidKeyUsageException": "make a key for SIGN_VERIFY",
 }
