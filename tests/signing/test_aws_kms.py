@@ -127,7 +127,9 @@ async def test_key_of_another_curve_is_no_wallet(kms: KeyServiceDouble) -> None:
 
 
 async def test_key_that_is_not_there_is_named(kms: KeyServiceDouble) -> None:
-    with pytest.raises(Halted, match=r"alias/other \(NotFoundException\): check BASCULE_SIGNER_KMS_KEY_ID"):
+    with pytest.raises(
+        Halted, match=r"alias/other \(NotFoundException\): check the configured key id and the region"
+    ):
         await open_kms_key("alias/other")
 
 
