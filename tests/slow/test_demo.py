@@ -123,7 +123,7 @@ def test_stopped_and_started_again_is_as_before(tmp_path: Path, number: signal.S
     folder = tmp_path / "data"
     with dev(folder) as (process, first):
         tree = children_of(process.pid)
-        assert len(tree) == 7
+        assert len(tree) == 8, "PostgreSQL, the chain and six processes"
         before = require_sound(first)
         process.send_signal(number)
         code = process.wait(timeout=60)
