@@ -92,7 +92,7 @@ def test_demo_checks_every_step_and_ends_by_itself(tmp_path: Path) -> None:
     assert found.deposits_booked >= 6
 
 
-# Each of the five processes dies once in each run of the story. Every place alone: tests/slow/test_kills.py.
+# Five of the six processes die once in each run of the story. Every place alone: tests/slow/test_kills.py.
 KILLS = [
     (
         "api.before_commit=4,watcher.before_commit=3,sequencer.before_commit=4,"

@@ -1,4 +1,4 @@
-"""`bascule dev` as a tree of processes: database, chain, set-up, then the five of a real installation.
+"""`bascule dev` as a tree of processes: database, chain, set-up, then the six of a real installation.
 
 Database and chain start while the parent imports what all others need; the others are forks of it.
 """
