@@ -132,7 +132,7 @@ def test_stopped_and_started_again_is_as_before(tmp_path: Path, number: signal.S
 
     with dev(folder) as (_, second):
         changed = {name for name in first if first[name] != second[name]}
-        assert changed <= {"api_url", "rpc_url"}
+        assert changed <= {"api_url", "rpc_url", "metrics"}, "ports are taken anew"
         after = require_sound(second)
     assert after.custody == before.custody
     assert after.height >= before.height
