@@ -19,6 +19,7 @@ from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import (
     FILL_GAS,
+    CancelIntent,
     FeeOffer,
     FillIntent,
     FlushIntent,
@@ -32,17 +33,23 @@ from bascule.storage import signer_flush_limits, signer_ledger, signer_limits, s
 from bascule.storage.database import Connection, Database
 from bascule.storage.signer_flush_limits import FlushLimits
 from bascule.storage.signer_ledger import Signature, SlotKey
-from bascule.storage.signer_limits import HardLimits
+from bascule.storage.signer_limits import FeeLimits, HardLimits
 from bascule.storage.signer_wallets import Role, SignerWallet
 
 log = structlog.get_logger()
 
-_KINDS: Mapping[type, str] = {PayIntent: "pay", FillIntent: "fill", FlushIntent: "flush"}
-# Whose wallet may sign what: a lane pays, the sweeper flushes, and each fills its own never-signed slots.
+_KINDS: Mapping[type, str] = {
+    PayIntent: "pay",
+    FillIntent: "fill",
+    FlushIntent: "flush",
+    CancelIntent: "cancel",
+}
+# Whose wallet may sign what; each fills its own never-signed slots.
 _ROLES: Mapping[type, frozenset[Role]] = {
     PayIntent: frozenset({"lane"}),
-    FillIntent: frozenset({"lane", "sweeper"}),
+    FillIntent: frozenset({"lane", "canceller", "sweeper"}),
     FlushIntent: frozenset({"sweeper"}),
+    CancelIntent: frozenset({"canceller"}),
 }
 
 
@@ -138,9 +145,11 @@ class Signer:
             highest = await of.highest_fee(conn, intent.chain_id)
             signer_checks.require_fees(fees, max_fee_per_gas=highest or 0, max_gas=FILL_GAS)
             return
-        limits: HardLimits | FlushLimits
+        limits: HardLimits | FlushLimits | FeeLimits
         if isinstance(intent, FlushIntent):
             limits = await signer_checks.flush_limits_of(conn, intent)
+        elif isinstance(intent, CancelIntent):
+            limits = await signer_checks.cancel_limits_of(conn, intent)
         else:
             limits = await signer_checks.limits_of(conn, intent)
         signer_checks.require_fees(fees, max_fee_per_gas=limits.max_fee_per_gas, max_gas=limits.max_gas)
@@ -176,9 +185,11 @@ def _build(intent: Intent, deposit_seed: bytes | None) -> UnsignedTx:
     if isinstance(intent, FlushIntent):
         calldata = signer_checks.flush_calldata(intent, deposit_seed)
         return UnsignedTx(intent.chain_id, intent.nonce, Address(intent.factory), 0, calldata, fees)
-    vault = Address(intent.vault)
-    calldata = signer_checks.batch(intent).calldata()
-    return UnsignedTx(intent.chain_id, intent.nonce, vault, 0, calldata, fees)
+    if isinstance(intent, CancelIntent):
+        calldata = signer_checks.cancel_calldata(intent)
+    else:
+        calldata = signer_checks.batch(intent).calldata()
+    return UnsignedTx(intent.chain_id, intent.nonce, Address(intent.vault), 0, calldata, fees)
 
 
 def _fees(offer: FeeOffer) -> Fees:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from bascule.chain.factory import flush_calldata as flush_call
 from bascule.chain.signatures import recover
+from bascule.chain.vault import cancel_calldata as cancel_call
 from bascule.domain import forwarder
 from bascule.domain import vault as layout
 from bascule.domain.approval import PayoutApproval
@@ -16,6 +17,7 @@ from bascule.domain.fees import Fees
 from bascule.domain.flush import ADDRESSES_MAX
 from bascule.domain.hashing import keccak
 from bascule.services.signing_intents import (
+    CancelIntent,
     FlushIntent,
     Intent,
     OffendingItem,
@@ -28,7 +30,7 @@ from bascule.storage import signer_flush_limits, signer_ledger, signer_limits, s
 from bascule.storage.database import Connection
 from bascule.storage.signer_flush_limits import FlushLimits
 from bascule.storage.signer_ledger import Item
-from bascule.storage.signer_limits import HardLimits
+from bascule.storage.signer_limits import FeeLimits, HardLimits
 from bascule.storage.signer_rosters import Roster
 
 DAY = timedelta(hours=24)
@@ -114,6 +116,25 @@ async def require_flush(conn: Connection, intent: FlushIntent) -> None:
     limits = await flush_limits_of(conn, intent)
     if len(intent.items) > limits.max_addresses:
         raise SignerRefused("too_many_addresses", f"{len(intent.items)}, at most {limits.max_addresses}.")
+
+
+def cancel_calldata(intent: CancelIntent) -> bytes:
+    """The vault call the intent means. Raises: SignerRefused when it means none."""
+    address(intent.vault, "vault")
+    ids = intent.ids
+    if not 1 <= len(ids) <= layout.ITEMS_PER_WORD or list(ids) != sorted(set(ids)):
+        raise SignerRefused("intent_malformed", "A cancel has 1 to 256 ids in rising order.")
+    if ids[0] < 0 or ids[-1] >= 2**256:
+        raise SignerRefused("intent_malformed", "An id is out of range.")
+    return cancel_call(ids)
+
+
+async def cancel_limits_of(conn: Connection, intent: CancelIntent) -> FeeLimits:
+    """The fees a cancel may cost. Raises: SignerRefused for a vault this signer pays nothing from."""
+    limits = await signer_limits.of_vault(conn, intent.chain_id, Address(intent.vault))
+    if limits is None:
+        raise SignerRefused("vault_unknown", "There are no limits for this vault.")
+    return limits
 
 
 async def limits_of(conn: Connection, intent: PayIntent) -> HardLimits:

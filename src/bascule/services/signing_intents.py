@@ -99,7 +99,19 @@ class FlushIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     items: tuple[FlushItem, ...]
 
 
-Intent = PayIntent | FillIntent | FlushIntent
+class CancelIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="cancel"):
+    """Vault ids that shall never be paid, given up on chain by the canceller's wallet. ids: rising."""
+
+    chain_id: int
+    wallet: bytes
+    nonce: int
+    epoch: int
+    fees: FeeOffer
+    vault: bytes
+    ids: tuple[int, ...]
+
+
+Intent = PayIntent | FillIntent | FlushIntent | CancelIntent
 
 
 class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

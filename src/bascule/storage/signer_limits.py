@@ -24,6 +24,14 @@ class HardLimits:
     max_gas: int
 
 
+@dataclass(frozen=True, slots=True)
+class FeeLimits:
+    """The most that current limits of a vault allow: wei per gas, and gas."""
+
+    max_fee_per_gas: int
+    max_gas: int
+
+
 async def set(
     conn: Connection,
     chain_id: int,
@@ -53,6 +61,12 @@ async def current(conn: Connection, chain_id: int, vault: Address, token: Addres
     """The limits that rule now; None: this token is not signed for."""
     row = await Q.maybe(conn, "current", chain_id=chain_id, vault=vault, token=token)
     return None if row is None else HardLimits(**{name: int(value) for name, value in row.items()})
+
+
+async def of_vault(conn: Connection, chain_id: int, vault: Address) -> FeeLimits | None:
+    """The most any current limit of the vault allows; None: nothing is paid from it."""
+    row = await Q.one(conn, "of_vault", chain_id=chain_id, vault=vault)
+    return None if row["max_gas"] is None else FeeLimits(int(row["max_fee_per_gas"]), int(row["max_gas"]))
 
 
 async def highest_fee(conn: Connection, chain_id: int) -> int | None:
