@@ -1,70 +1,16 @@
-"""What nodes say when they refuse, read in this one place.
+"""What goes wrong between us and a node, by reaction.
 
-A node's words are evidence of a reason, never a verdict on money: every refusal is `Retryable`, and
-`says` tells the caller which reaction fits. Words nobody has taught us are `unknown`, not failure.
+Every refusal is `Retryable`, and `says` tells the caller which reaction fits: words are read in
+`node_words`, and those nobody has taught us are `unknown`, not failure.
 """
 
-import re
-from enum import StrEnum
-
+from bascule.chain.node_words import NodeSays, read
 from bascule.domain.errors import Halted, Retryable
 
-
-class NodeSays(StrEnum):
-    """What a refusal most likely means."""
-
-    ALREADY_KNOWN = "already_known"
-    NONCE_TOO_LOW = "nonce_too_low"
-    NONCE_TOO_HIGH = "nonce_too_high"
-    REPLACEMENT_UNDERPRICED = "replacement_underpriced"
-    UNDERPRICED = "underpriced"
-    FEE_BELOW_BASE = "fee_below_base"
-    INSUFFICIENT_FUNDS = "insufficient_funds"
-    GAS_TOO_LOW = "gas_too_low"
-    POOL_FULL = "pool_full"
-    REVERTED = "reverted"
-    TOO_MANY_RESULTS = "too_many_results"
-    RATE_LIMITED = "rate_limited"
-    TIMED_OUT = "timed_out"
-    UNKNOWN_BLOCK = "unknown_block"
-    METHOD_MISSING = "method_missing"
-    UNKNOWN = "unknown"
-
-
-# First match wins. Words of geth core/txpool/errors.go and core/error.go, erigon's pool, nethermind
-# AcceptTxResult, besu RpcErrorType, nitro, reth's pool errors, anvil, eth-tester, and of hosted providers.
-_WORDS: tuple[tuple[re.Pattern[str], NodeSays], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), meaning)
-    for pattern, meaning in (
-        # First, as a contract may put any of the words below into its reason.
-        (r"execution reverted|\breverted?\b|vm exception", NodeSays.REVERTED),
-        (r"already ?known|\bknown transaction|already imported|already in .*pool", NodeSays.ALREADY_KNOWN),
-        (r"existing tx with same hash", NodeSays.ALREADY_KNOWN),
-        (r"replacement.*(underpriced|fee too low)", NodeSays.REPLACEMENT_UNDERPRICED),
-        (r"nonce (is )?too low|old ?nonce|nonce.*already (been )?used", NodeSays.NONCE_TOO_LOW),
-        (r"nonce (is )?too (high|distant)|nonce ?gap|gapped.nonce", NodeSays.NONCE_TOO_HIGH),
-        (r"(max fee per gas|fee cap).*less than.*base ?fee|below.*base ?fee", NodeSays.FEE_BELOW_BASE),
-        (r"underpriced|fee ?too ?low|(tip|gas price).*below.*minimum", NodeSays.UNDERPRICED),
-        (r"insufficient ?(funds|balance)|cost exceeds account balance", NodeSays.INSUFFICIENT_FUNDS),
-        (r"intrinsic gas (too low|exceeds)|out of gas|gas limit.*exceed", NodeSays.GAS_TOO_LOW),
-        (r"exceeds block gas limit|intrinsic gas too high", NodeSays.GAS_TOO_LOW),
-        (r"pool (is )?full|txpool.*full|queue full|account limit exceeded", NodeSays.POOL_FULL),
-        (r"rate limit|too many requests|compute units|capacity exceeded|\b429\b", NodeSays.RATE_LIMITED),
-        (r"(request|\brps) limit", NodeSays.RATE_LIMITED),
-        (r"timed? ?out|took too long|deadline exceeded", NodeSays.TIMED_OUT),
-        (r"query returned more than|too many results|max results|response size", NodeSays.TOO_MANY_RESULTS),
-        (r"block range|too many blocks|limited to .* range", NodeSays.TOO_MANY_RESULTS),
-        (r"range.*exceeds|limit exceeded", NodeSays.TOO_MANY_RESULTS),
-        (r"(unknown|missing) block|(header|block) not found", NodeSays.UNKNOWN_BLOCK),
-        (r"missing trie node|state.*(not |un)available|no state available", NodeSays.UNKNOWN_BLOCK),
-        (r"method.*(not found|not available|not supported|does not exist)", NodeSays.METHOD_MISSING),
-    )
-)  # fmt: skip
-
-
-def read(message: str) -> NodeSays:
-    """What a node's words mean; `unknown` when no line of the table knows them."""
-    return next((meaning for pattern, meaning in _WORDS if pattern.search(message)), NodeSays.UNKNOWN)
+__all__ = [
+    "Garbled", "IncompleteAnswer", "NoQuorum", "NodeSays", "NodeUnreachable", "NodesBehind",
+    "NodesContradict", "RpcError", "WrongChain", "WrongShape", "read",
+]  # fmt: skip
 
 
 class RpcError(Retryable):

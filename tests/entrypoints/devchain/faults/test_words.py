@@ -9,7 +9,6 @@ from bascule.entrypoints.devchain.faults.words import WORDS, Words
 READ_AS = {
     "block_range": NodeSays.TOO_MANY_RESULTS,
     "missing_state": NodeSays.UNKNOWN_BLOCK,
-    "fee_above_cap": NodeSays.UNKNOWN,
     "queue_full": NodeSays.POOL_FULL,
 }
 EVERY = [(client, says, words) for client, known in WORDS.items() for says, words in known.items()]
