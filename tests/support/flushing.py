@@ -18,13 +18,14 @@ from bascule.domain import forwarder
 from bascule.domain.chain import Address, checksum, parse_address
 from bascule.domain.flush import LANE
 from bascule.domain.money import parse_amount
+from bascule.entrypoints import sweeping
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.flush_planner import FlushPlanner, FlushSettings
 from bascule.services.intents import IntentRequest, Intents
 from bascule.services.reconciler import Reconciler
 from bascule.services.seams import SystemEntropy
 from bascule.services.submitter import Submitter
-from bascule.storage import accounts, addresses, lanes, networks, signer_flush_limits, signer_wallets
+from bascule.storage import accounts, addresses, networks
 from bascule.storage.database import Database
 from bascule.storage.signer_flush_limits import FlushLimits
 from tests.support.chain import calldata
@@ -186,12 +187,10 @@ async def add_sweeper(stage: Treasury) -> str:
     async with stage.owner.transaction() as conn:
         await networks.publish(conn, stage.network)
         await addresses.add_own(conn, chain_id, parse_address(collector.address), "collector")
-        await addresses.add_own(conn, chain_id, parse_address(sweeper.address), "wallet")
-        await lanes.add_wallet(conn, chain_id, parse_address(sweeper.address), name=LANE)
-        await signer_wallets.add(conn, chain_id, parse_address(sweeper.address), role="sweeper")
-        await signer_flush_limits.set(
-            conn, chain_id, factory=parse_address(factory), token=Address(stage.token.contract), limits=LIMITS
-        )
+        await sweeping.register(
+            conn, chain_id, parse_address(sweeper.address), factory=parse_address(factory),
+            tokens=[stage.token.contract], limits=LIMITS,
+        )  # fmt: skip
     return factory
 
 

@@ -18,7 +18,7 @@ from bascule.entrypoints import signing_keys, token_checks, wiring
 from bascule.entrypoints.failures import next_step_of
 from bascule.entrypoints.wiring import ChainSettings, Settings
 from bascule.services import restore
-from bascule.storage import overview
+from bascule.storage import overview, signer_flush_limits, signer_wallets
 from bascule.storage.roles import PROCESSES
 
 LAG_S = 120
@@ -65,6 +65,8 @@ async def examine(settings: Settings) -> list[Finding]:
         findings.append(await _check("keystore", partial(_keystore, settings)))
     if settings.sweeper_keystore is not None or settings.sweeper_kms_key_id is not None:
         findings.append(await _check("sweeper's key", partial(_sweeper, settings)))
+        for chain in settings.chains:
+            findings.append(await _check(f"sweeper of {chain.name}", partial(_registered, settings, chain)))
     return findings
 
 
@@ -134,3 +136,27 @@ async def _sweeper(settings: Settings) -> str:
     key = await signing_keys.sweeper(settings)
     assert key is not None, "asked only where one is configured"
     return f"opens, wallet {checksum(key.address)}"
+
+
+async def _registered(settings: Settings, chain: ChainSettings) -> str:
+    """The signer, by its own rows, flushes every token configured there with the key configured here."""
+    key = await signing_keys.sweeper(settings)
+    assert key is not None, "asked only where one is configured"
+    factory = next(
+        (d.address for d in settings.deployments if (d.chain, d.contract) == (chain.id, "DepositFactory")),
+        None,
+    )
+    async with wiring.database(settings, "signer") as db, db.read() as conn:
+        known = await signer_wallets.lock(conn, chain.id, key.address)
+        without = [
+            token.currency
+            for token in chain.tokens
+            if factory is None
+            or await signer_flush_limits.current(conn, chain.id, factory, token.contract) is None
+        ]
+    remedy = f"run: bascule sweeper register --chain {chain.name} --max-fee-gwei …"
+    if known is None or known.role != "sweeper":
+        raise wiring.Unfit(f"the signer does not know {checksum(key.address)} as its sweeper", remedy)
+    if without:
+        raise wiring.Unfit(f"the signer has no limits for {', '.join(without)}", remedy)
+    return f"{checksum(key.address)}, limits for {len(chain.tokens)} tokens"

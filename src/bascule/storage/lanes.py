@@ -73,6 +73,12 @@ async def service_wallet(conn: Connection, chain_id: int, name: str, *, lock: bo
     return None if row is None else Wallet(**row)
 
 
+async def wallet_at(conn: Connection, chain_id: int, address: Address) -> Wallet | None:
+    """The wallet of this address, of whichever lane; None when no lane has it."""
+    row = await Q.maybe(conn, "wallet_by_address", chain_id=chain_id, address=address)
+    return None if row is None else Wallet(**row)
+
+
 async def take_nonce(conn: Connection, lane: Lane | Wallet) -> int:
     """The next nonce of a locked lane or wallet, taken for ever once the transaction commits."""
     address = lane.wallet if isinstance(lane, Lane) else lane.address

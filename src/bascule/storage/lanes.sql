@@ -16,6 +16,10 @@ ON CONFLICT (chain_id, vault, lane) DO NOTHING
 -- One wallet with its next nonce.
 SELECT chain_id, address, name, next_nonce FROM wallets WHERE chain_id = %(chain_id)s AND name = %(name)s
 
+-- name: wallet_by_address
+-- One wallet with its next nonce, whatever its name.
+SELECT chain_id, address, name, next_nonce FROM wallets WHERE chain_id = %(chain_id)s AND address = %(address)s
+
 -- name: lock_wallet
 -- One wallet with its next nonce, locked until the transaction ends.
 SELECT chain_id, address, name, next_nonce FROM wallets

@@ -17,6 +17,7 @@ from bascule.entrypoints.cli import (
     people,
     processes,
     restoring,
+    sweeping,
     watching,
 )
 from bascule.entrypoints.cli.output import Output
@@ -46,6 +47,7 @@ PARTS = (
     processes,
     watching,
     restoring,
+    sweeping,
     administration,
     contracts,
     people,

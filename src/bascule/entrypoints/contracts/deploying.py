@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bascule.chain import deployed, fee_oracle
+from bascule.chain import deployed, fee_oracle, nonces
 from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.hexes import number
@@ -93,7 +93,9 @@ async def require_means(rpc: Caller, sender: Address, plan: Plan) -> None:
 async def settled(rpc: Caller, sender: Address, patience_s: float) -> None:
     """Returns when nothing an earlier run sent waits any more. Raises: CommandFailed after `patience_s`."""
     deadline = _now() + patience_s
-    while (waiting := await _count(rpc, sender, "pending") - await _count(rpc, sender, "latest")) > 0:
+    while (
+        waiting := await nonces.count(rpc, sender, "pending") - await nonces.count(rpc, sender, "latest")
+    ) > 0:
         if _now() > deadline:
             raise CommandFailed(
                 f"{waiting} transactions of {checksum(sender)} were not mined within {patience_s:.0f} s",
@@ -108,7 +110,7 @@ async def carry_out(
 ) -> None:
     """Sends each step once the one before is mined. Raises: Halted, CommandFailed."""
     for step in plan.steps:
-        nonce = await _count(rpc, key.address, "latest")
+        nonce = await nonces.count(rpc, key.address, "latest")
         gas = await _estimate(rpc, step)
         fees = Fees(plan.fees.max_fee_per_gas, plan.fees.max_priority_fee_per_gas, gas)
         unsigned = UnsignedTx(chain_id, nonce, step.to, 0, step.data, fees)
@@ -153,11 +155,6 @@ async def _estimate(rpc: Caller, step: Step) -> int:
     """The node's estimate and a quarter more."""
     call = {"from": "0x" + step.sender.hex(), "to": "0x" + step.to.hex(), "data": "0x" + step.data.hex()}
     return number(await rpc.call_as(str, "eth_estimateGas", call), method="eth_estimateGas") * 5 // 4
-
-
-async def _count(rpc: Caller, account: Address, tag: str) -> int:
-    method = "eth_getTransactionCount"
-    return number(await rpc.call_as(str, method, "0x" + account.hex(), tag), method=method)
 
 
 def _now() -> float:

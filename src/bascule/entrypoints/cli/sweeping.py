@@ -1,0 +1,115 @@
+"""`sweeper`: the wallet that flushes the deposit addresses of a chain."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bascule.domain.flush import ADDRESSES_MAX
+from bascule.entrypoints.cli.output import AsJson, rows
+from bascule.entrypoints.cli.place import loaded_settings
+from bascule.entrypoints.failures import USAGE, CommandFailed
+
+if TYPE_CHECKING:
+    from bascule.domain.chain import Address
+    from bascule.entrypoints.wiring import Settings
+
+GWEI = 10**9
+
+Chain = Annotated[str, typer.Option(help="Chain id or name.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    group = typer.Typer(
+        help="The wallet that flushes deposit addresses.", no_args_is_help=True, rich_markup_mode=None
+    )
+    group.callback()(lambda: None)  # a group, though it has one command yet
+    group.command()(register)
+    app.add_typer(group, name="sweeper")
+
+
+def register(
+    chain: Chain,
+    max_fee_gwei: Annotated[
+        float, typer.Option(help="The signer signs for no more per gas.", min=0.001, max=100_000)
+    ],
+    wallet: Annotated[
+        str | None, typer.Option(help="Its address, 0x…; else that of the sweeper's key configured here.")
+    ] = None,
+    max_addresses: Annotated[
+        int, typer.Option(help="Deposit addresses in one call, at most.", min=1, max=ADDRESSES_MAX)
+    ] = ADDRESSES_MAX,
+    as_json: AsJson = False,
+) -> None:
+    """Makes a wallet the sweeper of a chain, for every token it accepts. Again sets other limits."""
+    limits = {"max_fee_per_gas": round(max_fee_gwei * GWEI), "max_addresses": max_addresses}
+    rows(asyncio.run(_register(loaded_settings(), chain, wallet, limits)), as_json=as_json)
+
+
+async def _register(
+    settings: Settings, chain: str, named: str | None, limits: dict[str, int]
+) -> list[dict[str, Any]]:
+    from bascule.domain.chain import checksum
+    from bascule.entrypoints import sweeping, wiring
+    from bascule.storage import tokens
+    from bascule.storage.migrate import require_schema
+
+    wallet = await _wallet(settings, named)
+    async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
+        await require_schema(db, "signer")
+        network = await wiring.network_of(db, chain)
+        factory = network.deposit_factory
+        async with db.read() as conn:
+            accepted = [t for t in await tokens.every(conn) if t.chain_id == network.chain_id and t.accepted]
+        if factory is None or not accepted:
+            what = "no deposit factory" if factory is None else "no accepted token"
+            raise CommandFailed(
+                f"chain {chain} has {what}, so nothing can be flushed", f"run: bascule chains publish {chain}"
+            )
+        nonce = await sweeping.first_nonce(rpcs[settings.chain(network.chain_id).id], wallet)
+        hard = sweeping.hard_limits(**limits)
+        async with db.transaction() as conn:
+            changed = await sweeping.register(
+                conn, network.chain_id, wallet, factory=factory, tokens=[t.contract for t in accepted],
+                limits=hard, next_nonce=nonce,
+            )  # fmt: skip
+    return [
+        {
+            "lane": f"{network.chain_id}/sweeper",
+            "wallet": checksum(wallet),
+            "factory": checksum(factory),
+            "token": each.currency,
+            "contract": checksum(each.contract),
+            "max_fee_gwei": limits["max_fee_per_gas"] / GWEI,
+            "max_addresses": hard.max_addresses,
+            "limits": "new" if each.contract in changed else "as before",
+        }
+        for each in accepted
+    ]
+
+
+async def _wallet(settings: Settings, named: str | None) -> Address:
+    """The address that was named, which is that of the key where one is configured here."""
+    from bascule.domain.chain import checksum, parse_address
+    from bascule.entrypoints import signing_keys
+
+    address = None if named is None else parse_address(named, param="wallet")
+    key = await signing_keys.sweeper(settings)
+    if key is None and address is None:
+        raise CommandFailed(
+            "there is no sweeper's key here to take the address of",
+            "say --wallet 0x…, or set BASCULE_SWEEPER_KEYSTORE or BASCULE_SWEEPER_KMS_KEY_ID",
+            code=USAGE,
+        )
+    if key is not None and address not in (None, key.address):
+        raise CommandFailed(
+            f"--wallet is not the wallet of the sweeper's key configured here, {checksum(key.address)}",
+            "leave --wallet out, or correct the key",
+            code=USAGE,
+        )
+    found = address if key is None else key.address
+    assert found is not None, "one of the two is there"
+    return found
