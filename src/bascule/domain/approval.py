@@ -1,44 +1,59 @@
-"""What approvers sign: EIP-712 messages, hashed by hand so that a signer needs no library for it.
+"""What approvers sign: one payout with one content, a batch of them, or one version of an account's roster.
 
-The domain binds a signature to one vault on one chain; the message binds it to one payout with
-one content, or to one version of one account's roster.
+Each message is EIP-712 (`domain.typed_data`), whose domain binds the signature to one vault on one chain.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bascule.domain.chain import Address, ChainId, Hash, checksum
+from bascule.domain import typed_data
+from bascule.domain.chain import Address, ChainId, Hash
 from bascule.domain.errors import Rejected
-from bascule.domain.hashing import keccak
+from bascule.domain.typed_data import Struct, Value
 
-NAME = "Bascule"
-VERSION = "1"
+LEAF = 32  # bytes of an item in what is signed
 
-_DOMAIN = (
-    ("name", "string"),
-    ("version", "string"),
-    ("chainId", "uint256"),
-    ("verifyingContract", "address"),
+_PAYOUT = Struct(
+    "PayoutApproval",
+    (
+        ("account", "string"),
+        ("payout", "string"),
+        ("token", "address"),
+        ("to", "address"),
+        ("amount", "uint256"),
+        ("expiry", "uint256"),
+        ("rosterVersion", "uint256"),
+    ),
 )
-_PAYOUT = (
-    ("account", "string"),
-    ("payout", "string"),
-    ("token", "address"),
-    ("to", "address"),
-    ("amount", "uint256"),
-    ("expiry", "uint256"),
-    ("rosterVersion", "uint256"),
+_ITEM = Struct(
+    "Item",
+    (("payout", "string"), ("token", "address"), ("to", "address"), ("amount", "uint256")),
 )
-_ROSTER = (
-    ("account", "string"),
-    ("version", "uint256"),
-    ("threshold", "uint256"),
-    ("approvers", "address[]"),
+_TOTAL = Struct("Total", (("token", "address"), ("amount", "uint256")))
+_BATCH = Struct(
+    "BatchApproval",
+    (
+        ("account", "string"),
+        ("batch", "string"),
+        ("count", "uint256"),
+        ("totals", "Total[]"),
+        ("items", "Item[]"),
+        ("expiry", "uint256"),
+        ("rosterVersion", "uint256"),
+    ),
+    parts=(_ITEM, _TOTAL),
 )
-
-_Fields = tuple[tuple[str, str], ...]
-_Value = str | int | bytes | Sequence[bytes]
+_ROSTER = Struct(
+    "RosterUpdate",
+    (
+        ("account", "string"),
+        ("version", "uint256"),
+        ("threshold", "uint256"),
+        ("approvers", "address[]"),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +70,13 @@ class PayoutApproval:
 
     def digest(self, chain_id: ChainId, vault: Address) -> Hash:
         """The 32 bytes an approver's key signs."""
-        return _digest("PayoutApproval", _PAYOUT, self._values(), chain_id, vault)
+        return typed_data.digest(_PAYOUT.hash(*self._values()), chain_id, vault)
 
     def typed_data(self, chain_id: ChainId, vault: Address) -> dict[str, Any]:
         """The same as JSON for wallets (eth_signTypedData_v4); amounts are decimal strings."""
-        return _typed_data("PayoutApproval", _PAYOUT, self._values(), chain_id, vault)
+        return typed_data.typed_data(_PAYOUT, _PAYOUT.told(*self._values()), chain_id, vault)
 
-    def _values(self) -> tuple[_Value, ...]:
+    def _values(self) -> tuple[Value, ...]:
         return (
             self.account,
             self.payout,
@@ -71,6 +86,87 @@ class PayoutApproval:
             self.expiry,
             self.roster_version,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """A payout as it stands in a batch. amount: base units."""
+
+    payout: str
+    token: Address
+    to: Address
+    amount: int
+
+    def leaf(self) -> Hash:
+        """The 32 bytes of this content; who keeps the leaves of a batch keeps what was signed."""
+        return _ITEM.hash(*self._values())
+
+    def _values(self) -> tuple[Value, ...]:
+        return self.payout, self.token, self.to, self.amount
+
+    def told(self) -> dict[str, Any]:
+        """The item as a wallet shows it."""
+        return _ITEM.told(*self._values())
+
+
+@dataclass(frozen=True, slots=True)
+class BatchApproval:
+    """One approver's word for a whole batch: each item in its place, and the sum of each token.
+
+    leaves: of the items in their order, joined; totals: base units by token; expiry: unix seconds, inclusive.
+    """
+
+    account: str
+    batch: str
+    totals: tuple[tuple[Address, int], ...]
+    leaves: bytes
+    expiry: int
+    roster_version: int
+
+    def __post_init__(self) -> None:
+        assert self.leaves, "a batch has an item"
+        assert len(self.leaves) % LEAF == 0, "a leaf has 32 bytes"
+
+    @classmethod
+    def of(
+        cls, account: str, batch: str, items: Sequence[BatchItem], *, expiry: int, roster_version: int
+    ) -> "BatchApproval":
+        """The text for these items in this order; totals stand in the order of the tokens' addresses."""
+        totals: Counter[Address] = Counter()
+        for item in items:
+            totals[item.token] += item.amount
+        leaves = b"".join([item.leaf() for item in items])
+        return cls(account, batch, tuple(sorted(totals.items())), leaves, expiry, roster_version)
+
+    @property
+    def count(self) -> int:
+        """How many items it has."""
+        return len(self.leaves) // LEAF
+
+    def has(self, position: int, leaf: Hash) -> bool:
+        """Whether exactly this item stands at a position, counted from 0."""
+        return 0 <= position < self.count and self.leaves[position * LEAF : (position + 1) * LEAF] == leaf
+
+    def digest(self, chain_id: ChainId, vault: Address) -> Hash:
+        """The 32 bytes an approver's key signs."""
+        totals = typed_data.list_hash(b"".join([_TOTAL.hash(*total) for total in self.totals]))
+        items = typed_data.list_hash(self.leaves)
+        values = self.account, self.batch, self.count, totals, items, self.expiry, self.roster_version
+        return typed_data.digest(_BATCH.hash(*values), chain_id, vault)
+
+    def typed_data(self, chain_id: ChainId, vault: Address, items: Sequence[BatchItem]) -> dict[str, Any]:
+        """The same as JSON for wallets, with each item in full: the wallet itself hashes what it shows."""
+        assert b"".join([item.leaf() for item in items]) == self.leaves, "the items that stand in the leaves"
+        message = {
+            "account": self.account,
+            "batch": self.batch,
+            "count": str(self.count),
+            "totals": [_TOTAL.told(*total) for total in self.totals],
+            "items": [item.told() for item in items],
+            "expiry": str(self.expiry),
+            "rosterVersion": str(self.roster_version),
+        }
+        return typed_data.typed_data(_BATCH, message, chain_id, vault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,62 +193,11 @@ class RosterUpdate:
 
     def digest(self, chain_id: ChainId, vault: Address) -> Hash:
         """The 32 bytes an approver's key signs."""
-        return _digest("RosterUpdate", _ROSTER, self._values(), chain_id, vault)
+        return typed_data.digest(_ROSTER.hash(*self._values()), chain_id, vault)
 
     def typed_data(self, chain_id: ChainId, vault: Address) -> dict[str, Any]:
         """The same as JSON for wallets."""
-        return _typed_data("RosterUpdate", _ROSTER, self._values(), chain_id, vault)
+        return typed_data.typed_data(_ROSTER, _ROSTER.told(*self._values()), chain_id, vault)
 
-    def _values(self) -> tuple[_Value, ...]:
+    def _values(self) -> tuple[Value, ...]:
         return (self.account, self.version, self.threshold, sorted(self.approvers))
-
-
-def _digest(name: str, fields: _Fields, values: Sequence[_Value], chain_id: ChainId, vault: Address) -> Hash:
-    separator = _struct("EIP712Domain", _DOMAIN, (NAME, VERSION, chain_id, vault))
-    return Hash(keccak(b"\x19\x01" + separator + _struct(name, fields, values)))
-
-
-def _struct(name: str, fields: _Fields, values: Sequence[_Value]) -> bytes:
-    spelled = f"{name}({','.join(f'{kind} {field}' for field, kind in fields)})"
-    words = (_word(value) for value in values)
-    return keccak(keccak(spelled.encode()) + b"".join(words))
-
-
-def _word(value: _Value) -> bytes:
-    """One value as its 32 bytes: numbers and addresses padded, text and lists hashed."""
-    if isinstance(value, str):
-        return keccak(value.encode())
-    if isinstance(value, int):
-        return value.to_bytes(32, "big")
-    if isinstance(value, bytes):
-        return value.rjust(32, b"\0")
-    return keccak(b"".join(_word(item) for item in value))
-
-
-def _typed_data(
-    name: str, fields: _Fields, values: Sequence[_Value], chain_id: ChainId, vault: Address
-) -> dict[str, Any]:
-    return {
-        "types": {
-            "EIP712Domain": [{"name": field, "type": kind} for field, kind in _DOMAIN],
-            name: [{"name": field, "type": kind} for field, kind in fields],
-        },
-        "primaryType": name,
-        "domain": {
-            "name": NAME,
-            "version": VERSION,
-            "chainId": chain_id,
-            "verifyingContract": checksum(vault),
-        },
-        "message": {field: _json(value) for (field, _), value in zip(fields, values, strict=True)},
-    }
-
-
-def _json(value: _Value) -> str | list[str]:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, bytes):
-        return checksum(Address(value))
-    return [checksum(Address(item)) for item in value]

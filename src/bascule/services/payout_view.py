@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bascule.domain.approval import PayoutApproval
+from bascule.domain.approval import BatchApproval, PayoutApproval
 from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
 from bascule.domain.errors import Halted, NotFound
 from bascule.domain.money import TokenAmount
@@ -12,6 +12,7 @@ from bascule.domain.payout import PayoutState
 from bascule.storage import approvals, attempts, payouts, slots, tokens
 from bascule.storage.approvals import Approval
 from bascule.storage.database import Connection
+from bascule.storage.payout_batches import BatchRow
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.tokens import Token
 
@@ -51,7 +52,7 @@ async def describe_row(conn: Connection, payout: PayoutRow) -> dict[str, Any]:
         "approval_expires_at": int(payout.approval_expires_at.timestamp()),
         "policy_decision": dict(payout.policy_decision),
         "next_action": _sign_approval(payout, text) if waits else None,
-        "batch": None,
+        "batch": payout.batch_id,
         "vault": checksum(payout.vault),
         "vault_id": None if payout.vault_id is None else str(payout.vault_id),
         "transactions": await _transactions(conn, payout),
@@ -84,6 +85,29 @@ def approval_text(payout: PayoutRow, token: Token) -> PayoutApproval:
         amount=payout.amount,
         expiry=int(payout.approval_expires_at.timestamp()),
         roster_version=payout.roster_version,
+    )
+
+
+def batch_approval_text(batch: BatchRow) -> BatchApproval:
+    """What approvers sign in the batch's current round. Raises: Halted before its content is settled."""
+    if batch.leaves is None or batch.totals is None:
+        raise Halted(f"it is not settled yet what batch {batch.id} pays")
+    return BatchApproval(
+        account=batch.account_id,
+        batch=batch.id,
+        totals=tuple(sorted(batch.totals.items())),
+        leaves=batch.leaves,
+        expiry=int(batch.approval_expires_at.timestamp()),
+        roster_version=batch.roster_version,
+    )
+
+
+def in_round_of(payout: PayoutRow, batch: BatchRow) -> bool:
+    """Whether the approvals of the batch are the payout's too: one that was asked about anew has its own."""
+    return (payout.batch_id, payout.roster_version, payout.approval_expires_at) == (
+        batch.id,
+        batch.roster_version,
+        batch.approval_expires_at,
     )
 
 

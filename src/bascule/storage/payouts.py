@@ -20,7 +20,11 @@ Q = Queries("payouts")
 
 @dataclass(frozen=True, slots=True)
 class PayoutRow:
-    """One payout as stored. amount: base units of the token; vault_id: lane << 224 | sequence, once given."""
+    """One payout as stored.
+
+    amount: base units of the token; vault_id: lane << 224 | sequence, once given; batch_position: the place
+    of its leaf in the batch it was asked for in, from 0.
+    """
 
     id: str
     account_id: str
@@ -50,11 +54,16 @@ class PayoutRow:
     paid_block_hash: Hash | None
     paid_log_index: int | None
     version: int
+    batch_id: str | None
+    batch_position: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class NewPayout:
-    """What a request fixes for ever, and the first round of approvals."""
+    """What a request fixes for ever, and the first round of approvals.
+
+    batch_position: the place of its leaf in the batch it was asked for in, from 0.
+    """
 
     id: str
     account_id: str
@@ -74,6 +83,8 @@ class NewPayout:
     metadata: Mapping[str, Any]
     requested_by: str
     created_at: datetime
+    batch_id: str | None = None
+    batch_position: int | None = None
 
 
 async def insert(conn: Connection, new: NewPayout) -> PayoutRow | None:

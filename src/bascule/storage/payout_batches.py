@@ -1,0 +1,115 @@
+"""Rows of payout batches: what was asked for together, as it is signed, and who signed it.
+
+What the API believes stands here; the signer counts signatures against its own roster only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.types.json import Jsonb
+
+from bascule.domain.chain import Address, Hash, checksum, parse_address
+from bascule.storage.approvals import Approval
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries, Row
+
+Q = Queries("payout_batches")
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """What a request fixes for ever, and the first round of approvals.
+
+    leaves: 32 bytes an item, in order; totals: base units by token; None until it is settled what is paid.
+    """
+
+    id: str
+    account_id: str
+    livemode: bool
+    chain_id: int
+    vault: Address
+    leaves: bytes | None
+    totals: Mapping[Address, int] | None
+    approvals_required: int
+    approval_expires_at: datetime
+    roster_version: int
+    requested_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow(NewBatch):
+    """One batch as stored."""
+
+    version: int
+
+
+async def insert(conn: Connection, new: NewBatch) -> BatchRow:
+    """The new batch."""
+    values = {name: getattr(new, name) for name in NewBatch.__slots__} | {"totals": _totals(new.totals)}
+    return _batch(await Q.one(conn, "insert", **values))
+
+
+async def get(conn: Connection, batch_id: str) -> BatchRow | None:
+    """The batch, as committed."""
+    row = await Q.maybe(conn, "get", id=batch_id)
+    return _batch(row) if row else None
+
+
+async def lock(conn: Connection, batch_id: str) -> BatchRow | None:
+    """The batch, locked until the transaction ends."""
+    row = await Q.maybe(conn, "lock", id=batch_id)
+    return _batch(row) if row else None
+
+
+async def of_ids(conn: Connection, ids: Iterable[str]) -> dict[str, BatchRow]:
+    """Several batches by id; those that do not exist are missing."""
+    return {row["id"]: _batch(row) for row in await Q.all(conn, "of_ids", ids=list(ids))}
+
+
+async def settle_content(
+    conn: Connection, batch_id: str, *, leaves: bytes, totals: Mapping[Address, int]
+) -> bool:
+    """Says what a batch pays, for ever; False when that was said before."""
+    said = await Q.run(conn, "settle_content", id=batch_id, leaves=leaves, totals=_totals(totals))
+    return said == 1
+
+
+async def insert_approval(
+    conn: Connection, batch_id: str, *, approver: Address, digest: Hash, signature: bytes
+) -> bool:
+    """Keeps a signature; False when this approver has already signed this text."""
+    added = await Q.run(
+        conn, "insert_approval", batch_id=batch_id, approver=approver, digest=digest, signature=signature
+    )
+    return added == 1
+
+
+async def approvals_of_round(conn: Connection, batch_id: str, digest: Hash) -> list[Approval]:
+    """The signatures under one text, in the order they came."""
+    return [
+        Approval(
+            Address(bytes(row["approver"])),
+            Hash(bytes(row["digest"])),
+            bytes(row["signature"]),
+            row["created_at"],
+        )
+        for row in await Q.all(conn, "approvals_of_round", batch_id=batch_id, digest=digest)
+    ]
+
+
+def _totals(totals: Mapping[Address, int] | None) -> Jsonb | None:
+    if totals is None:
+        return None
+    return Jsonb({checksum(token): str(amount) for token, amount in totals.items()})
+
+
+def _batch(row: Row) -> BatchRow:
+    values = dict(row) | {"vault": Address(bytes(row["vault"]))}
+    if row["leaves"] is not None:
+        values["leaves"] = bytes(row["leaves"])
+        values["totals"] = {parse_address(token): int(amount) for token, amount in row["totals"].items()}
+    return BatchRow(**values)

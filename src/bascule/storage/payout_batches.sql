@@ -1,0 +1,45 @@
+-- tables: payout_batches, payout_batch_approvals
+
+-- name: insert
+-- A new batch; leaves and totals may come later, once.
+INSERT INTO payout_batches (id, account_id, livemode, chain_id, vault, leaves, totals, approvals_required,
+                            approval_expires_at, roster_version, requested_by, created_at)
+VALUES (%(id)s, %(account_id)s, %(livemode)s, %(chain_id)s, %(vault)s, %(leaves)s, %(totals)s, %(approvals_required)s,
+        %(approval_expires_at)s, %(roster_version)s, %(requested_by)s, %(created_at)s)
+RETURNING id, account_id, livemode, chain_id, vault, leaves, totals, approvals_required, approval_expires_at,
+          roster_version, requested_by, created_at, version
+
+-- name: get
+-- One batch.
+SELECT id, account_id, livemode, chain_id, vault, leaves, totals, approvals_required, approval_expires_at,
+       roster_version, requested_by, created_at, version
+  FROM payout_batches WHERE id = %(id)s
+
+-- name: lock
+-- One batch, locked until the transaction ends.
+SELECT id, account_id, livemode, chain_id, vault, leaves, totals, approvals_required, approval_expires_at,
+       roster_version, requested_by, created_at, version
+  FROM payout_batches WHERE id = %(id)s FOR UPDATE
+
+-- name: of_ids
+-- Several batches.
+SELECT id, account_id, livemode, chain_id, vault, leaves, totals, approvals_required, approval_expires_at,
+       roster_version, requested_by, created_at, version
+  FROM payout_batches WHERE id = ANY (%(ids)s::text[]) ORDER BY id
+
+-- name: settle_content
+-- What the batch pays, said once and for ever.
+UPDATE payout_batches SET leaves = %(leaves)s, totals = %(totals)s, version = version + 1
+ WHERE id = %(id)s AND leaves IS NULL
+
+-- name: insert_approval
+-- Keeps a signature; a second one of the same approver for the same text changes nothing.
+INSERT INTO payout_batch_approvals (batch_id, approver, digest, signature)
+VALUES (%(batch_id)s, %(approver)s, %(digest)s, %(signature)s)
+ON CONFLICT (batch_id, digest, approver) DO NOTHING
+
+-- name: approvals_of_round
+-- The signatures under one text, in the order they came.
+SELECT approver, digest, signature, created_at FROM payout_batch_approvals
+ WHERE batch_id = %(batch_id)s AND digest = %(digest)s
+ ORDER BY created_at, approver
