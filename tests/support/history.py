@@ -120,9 +120,11 @@ class History:
     async def race(self) -> None:
         """The watcher, a rival and the merchant at the same time."""
         rival = self.b.watcher()
-        await asyncio.gather(
-            self._turn(self.watcher), self._turn(rival), self.create(600, {}), self.decide(0, 0, False)
-        )
+        async with asyncio.TaskGroup() as at_once:  # nothing of it goes on in the next history
+            at_once.create_task(self._turn(self.watcher))
+            at_once.create_task(self._turn(rival))
+            at_once.create_task(self.create(600, {}))
+            at_once.create_task(self.decide(0, 0, False))
         await rival.release()
 
     async def rest(self) -> None:

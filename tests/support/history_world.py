@@ -1,6 +1,7 @@
-"""One chain and one server under many histories: each begins with the same chain and a fresh database.
+"""One chain and one database under many histories: each begins with the same blocks and the same rows.
 
-A history on a chain and a database of its own spends two thirds of its time on setting them up.
+A history on a chain and a database of its own spends two thirds of its time on setting them up, and on plans
+that its connections make for the first time.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any, TypeVar
 
 import aiohttp
@@ -18,22 +18,25 @@ from bascule.storage.database import Database
 from tests.support.chain import calldata, deploy_dollar, local_node
 from tests.support.money_in import FUNDS, Bridge, StandingClock, assembled, issue, publish
 from tests.support.postgres import TestServer
+from tests.support.rows import keep_rows, restore_rows
 
 T = TypeVar("T")
-TEMPLATE = "template_history"
+DATABASE = "histories"
 FINAL = 3  # blocks between the head and finality at first
 
 
 class World:
-    """Started once; `begin` gives a bridge, `end` takes it back. Runs everything in a loop of its own."""
+    """Started once; `begin` gives a bridge, as the first one was. Runs everything in a loop of its own.
+
+    histories: how many began so far.
+    """
 
     def __init__(self, server: TestServer) -> None:
         self._server = server
         self._loop = asyncio.new_event_loop()
-        self._always = AsyncExitStack()
-        self._history = AsyncExitStack()
-        self._numbers = count(1)
-        self._database = ""
+        self._open = AsyncExitStack()
+        self._databases: dict[str, Database] = {}
+        self.histories = 0
         self.run(self._start())
 
     def run(self, step: Coroutine[Any, Any, T]) -> T:
@@ -42,26 +45,19 @@ class World:
 
     def begin(self) -> Bridge:
         """A bridge that has seen nothing yet."""
-        self._database = f"history_{next(self._numbers)}"
-        self._server.create(self._database, TEMPLATE)
         return self.run(self._begin())
-
-    def end(self) -> None:
-        """What a history left is gone."""
-        self.run(self._history.aclose())
-        self._server.drop(self._database)
 
     def close(self) -> None:
         """Stops chain and loop."""
-        self.run(self._always.aclose())
-        self._server.drop(TEMPLATE)
+        self.run(self._open.aclose())
+        self._server.drop(DATABASE)
         self._loop.close()
 
     async def _start(self) -> None:
         self._clock = StandingClock(datetime.now(UTC).replace(microsecond=0))
         options = {"safe": 1, "finalized": FINAL, "clock": lambda: self._clock.now().timestamp()}
-        self._node = await self._always.enter_async_context(local_node(**options))
-        self._session = await self._always.enter_async_context(aiohttp.ClientSession())
+        self._node = await self._open.enter_async_context(local_node(**options))
+        self._session = await self._open.enter_async_context(aiohttp.ClientSession())
         self._token = await issue(self._node)
         self.other_token = await deploy_dollar(self._node, self._node.accounts[0])
         for number in (1, 2, 3):
@@ -69,9 +65,9 @@ class World:
             await self._node.send(self._node.accounts[0], to=self.other_token, data=data)
         await self._node.dev.mine(FINAL + 1)
         self._clock.advance(60)
-        self._server.create(TEMPLATE)
-        async with Database(self._server.url_of(TEMPLATE), pool_size=1) as owner:
-            self._network = await publish(owner, self._node, self._token, self._clock)
+        self._server.create(DATABASE)
+        self._network = await publish(await self._as("owner"), self._node, self._token, self._clock)
+        await keep_rows(await self._as("owner"))
         self._node.dev.chain.snapshot()
 
     async def _begin(self) -> Bridge:
@@ -81,9 +77,13 @@ class World:
         chain.set_finality(safe=1, finalized=FINAL)
         await chain.mine(FINAL)  # so that what a history may replace never includes the block of the snapshot
         await self._node.rpc("bascule_clearFaults")
+        await restore_rows(await self._as("owner"))
+        self.histories += 1
+        return await assembled(self._as, self._node, self._session, self._clock, self._network, self._token)
 
-        async def open_as(role: str) -> Database:
-            url = self._server.url_of(self._database, role)
-            return await self._history.enter_async_context(Database(url, name=role, pool_size=2))
-
-        return await assembled(open_as, self._node, self._session, self._clock, self._network, self._token)
+    async def _as(self, role: str) -> Database:
+        """The database under a process's login, connected for all histories."""
+        if role not in self._databases:
+            opened = Database(self._server.url_of(DATABASE, role), name=role, pool_size=2)
+            self._databases[role] = await self._open.enter_async_context(opened)
+        return self._databases[role]
