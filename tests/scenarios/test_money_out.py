@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bascule.domain.errors import Conflict, Halted
-from bascule.services.payouts import APPROVAL_LIFE
+from bascule.domain.policy import APPROVAL_LIFE
 from bascule.services.token_resuming import resume
 from bascule.storage import payouts
 from tests.support.money_out import FLOAT, Crash, Crashing, OpenAs, Treasury, payee, treasury

@@ -11,9 +11,10 @@ import pytest
 
 from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import Conflict, NotFound, Rejected
+from bascule.domain.policy import APPROVAL_LIFE
 from bascule.services.payouts import describe
-from bascule.storage import policies
 from tests.support.money_out import LIMIT, OpenAs, Treasury, approver, payee, sign_typed, treasury
+from tests.support.money_out_setup import set_policy
 
 
 @pytest.fixture
@@ -113,13 +114,8 @@ async def test_daily_limit_holds_for_requests_made_at_once(stage: Treasury) -> N
 
 async def test_account_pays_only_what_it_has(stage: Treasury) -> None:
     async with stage.owner.transaction() as conn:
-        await policies.set(
-            conn,
-            stage.operator,
-            stage.token.id,
-            approvals_required=1,
-            max_per_payout=20 * LIMIT,
-            max_per_day=40 * LIMIT,
+        await set_policy(
+            conn, stage.operator, stage.token, approvals=1, max_per_payout=20 * LIMIT, max_per_day=40 * LIMIT
         )
     with pytest.raises(Rejected) as refused:
         await stage.request("100000.01")
@@ -174,7 +170,10 @@ async def test_payout_shows_what_must_happen_next(stage: Treasury) -> None:
     assert (shown["amount"], shown["amount_atomic"], shown["currency"]) == ("10.500000", "10500000", "usdt")
     assert (shown["network"], shown["destination"]) == ("eip155:31337", payee(1))
     assert (shown["approvals"], shown["approvals_required"]) == ([], 2)
-    assert shown["policy_decision"] == {"rule": "within_limits", "reasons": []}
+    assert shown["policy_decision"] == {
+        "rule": "within_limits",
+        "reasons": ["10.500000 needs 2 approvals."],
+    }
     message = shown["next_action"]["typed_data"]["message"]
     assert (message["payout"], message["amount"], message["to"]) == (shown["id"], "10500000", payee(1))
     assert (shown["vault_id"], shown["transactions"], shown["paid_at"]) == (None, [], None)
@@ -238,7 +237,7 @@ async def test_same_signature_twice_changes_nothing_even_after_payment(stage: Tr
 
 async def test_approval_after_its_time_is_refused(stage: Treasury) -> None:
     asked = await stage.request()
-    stage.clock.advance(stage.use_cases.approval_life)
+    stage.clock.advance(APPROVAL_LIFE)
 
     with pytest.raises(Conflict) as refused:
         await stage.approve(asked, 1)

@@ -130,7 +130,7 @@ class Shop:
         """How many rows the tables that requests may write have."""
         tables = (
             "payment_intents", "deposit_addresses", "payouts", "payout_approvals", "idempotency_keys",
-            "webhook_endpoints", "deliveries", "outbox", "audit_log", "api_keys",
+            "webhook_endpoints", "deliveries", "outbox", "audit_log", "api_keys", "policies",
         )  # fmt: skip
         found = {}
         async with self.owner.read() as conn:

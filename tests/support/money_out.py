@@ -130,6 +130,7 @@ class Treasury:
         """A payout asked for through the API's login; to an address of its own unless given."""
         self.requests += 1
         key = changes.pop("idempotency_key", f"key-{self.requests}")
+        maker = changes.pop("maker", None)
         asked = PayoutRequest(
             amount=amount,
             currency=changes.pop("currency", "usdt"),
@@ -145,6 +146,7 @@ class Treasury:
                 request=asked,
                 idempotency_key=key,
                 requested_by="key_test",
+                maker=maker,
             )
 
     async def approve(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from eth_account import Account
 
 from bascule.domain.chain import Address, parse_address
 from bascule.domain.finality import FinalityPolicy
 from bascule.domain.hashing import keccak
+from bascule.domain.money import TokenAmount
+from bascule.domain.policy import Rules, Tier
 from bascule.entrypoints.devchain.accounts import DevAccount
+from bascule.services.seams import SystemClock, SystemEntropy, new_id
 from bascule.storage import (
     accounts,
     addresses,
@@ -22,7 +26,7 @@ from bascule.storage import (
     signer_wallets,
     tokens,
 )
-from bascule.storage.database import Database
+from bascule.storage.database import Connection, Database
 from bascule.storage.networks import Network
 from bascule.storage.signer_limits import HardLimits
 from bascule.storage.tokens import Token
@@ -38,6 +42,35 @@ def approver(number: int) -> DevAccount:
     """A person with a key; the roster of the treasury holds 1, 2 and 3."""
     key = "0x" + keccak(b"approver %d" % number).hex()
     return DevAccount(Account.from_key(key).address, key)
+
+
+async def set_policy(
+    conn: Connection,
+    account_id: str,
+    token: Token,
+    *,
+    approvals: int | tuple[Tier, ...] = 2,
+    max_per_payout: int,
+    max_per_day: int,
+    **rules: Any,
+) -> str:
+    """A new version of the account's policy for a test token; limits in base units. Returns its id."""
+    limits = {
+        name: TokenAmount(units, token.asset).to_money().units
+        for name, units in {"max_per_payout": max_per_payout, "max_per_day": max_per_day}.items()
+    }
+    tiers = (Tier(0, approvals),) if isinstance(approvals, int) else approvals
+    made = await policies.add(
+        conn,
+        id=new_id("pol", SystemClock(), SystemEntropy()),
+        account_id=account_id,
+        livemode=False,
+        token_id=token.id,
+        rules=Rules(tiers, **limits, **rules),
+        created_by="cli",
+        created_at=START,
+    )
+    return made.id
 
 
 async def deploy_vault(node: LocalNode) -> tuple[str, str]:
@@ -88,9 +121,7 @@ async def write_rows(
         await lanes.open(conn, chain_id, lane=LANE, name=LANE_NAME, vault=at, wallet=wallet)
         for person in people:
             await approvals.add_approver(conn, account.id, person, roster_version=1)
-        await policies.set(
-            conn, account.id, token.id, approvals_required=2, max_per_payout=LIMIT, max_per_day=5 * LIMIT
-        )
+        await set_policy(conn, account.id, token, max_per_payout=LIMIT, max_per_day=5 * LIMIT)
         await signer_rosters.add(conn, account.id, version=1, threshold=2, members=people)
         limits = HardLimits(LIMIT, 5 * LIMIT, 1_000 * 10**9, 16_000_000)
         await signer_limits.set(conn, chain_id, vault=at, token=contract, limits=limits)

@@ -1,43 +1,276 @@
-"""May this payout be made, and how many people must agree."""
+"""May this payout be made, how many people must agree, and who: rules are data, decisions name the rule."""
 
-from dataclasses import dataclass
-from typing import Literal
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+from bascule.domain.chain import Address, checksum, parse_address
+from bascule.domain.errors import Rejected
+from bascule.domain.money import SCALE, display_units, parse_amount
+
+DAY = timedelta(hours=24)
+APPROVAL_LIFE = timedelta(days=3)
+
+
+class Rule(StrEnum):
+    """Everything that can decide, the gravest first."""
+
+    NO_POLICY = "no_policy"
+    DENYLIST = "denylist"
+    MAX_PER_PAYOUT = "max_per_payout"
+    MAX_PER_DAY = "max_per_day"
+    MAX_PER_DESTINATION = "max_per_destination_per_day"
+    VELOCITY = "velocity"
+    APPROVERS = "approvers"
+    WITHIN_LIMITS = "within_limits"
+
+    @property
+    def code(self) -> str:
+        """The API's word for being denied by it."""
+        return _CODES[self]
+
+    @property
+    def param(self) -> str | None:
+        """The parameter of the request that broke it."""
+        return {Rule.DENYLIST: "to", Rule.VELOCITY: None, Rule.APPROVERS: None}.get(self, "amount")
+
+
+_CODES = {
+    Rule.NO_POLICY: "payout_not_allowed",
+    Rule.DENYLIST: "destination_denylisted",
+    Rule.MAX_PER_PAYOUT: "limit_exceeded",
+    Rule.MAX_PER_DAY: "limit_exceeded",
+    Rule.MAX_PER_DESTINATION: "limit_exceeded",
+    Rule.VELOCITY: "velocity_exceeded",
+    Rule.APPROVERS: "approvers_missing",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What an account allows of one token. Amounts in the token's base units."""
+class Tier:
+    """So many people must agree to more than `above` (10^-18 of the currency)."""
 
-    approvals_required: int
-    max_per_payout: int
-    max_per_day: int
+    above: int
+    required: int
+
+
+@dataclass(frozen=True, slots=True)
+class Velocity:
+    """At most `count` payouts asked for in any `seconds`."""
+
+    count: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One version of a policy. Amounts in 10^-18 of the currency; None: no such limit.
+
+    approvals: tiers by rising `above`, the first above nothing; approvers: who of the roster may sign, all of
+    it when empty; denylist: addresses that are never paid.
+    """
+
+    approvals: tuple[Tier, ...]
+    max_per_payout: int | None = None
+    max_per_day: int | None = None
+    max_per_destination_per_day: int | None = None
+    velocity: Velocity | None = None
+    approval_seconds: int = int(APPROVAL_LIFE.total_seconds())
+    approvers: frozenset[Address] = frozenset()
+    denylist: frozenset[Address] = frozenset()
 
     def __post_init__(self) -> None:
-        assert self.approvals_required >= 1, "no payout without a person"
+        above = [tier.above for tier in self.approvals]
+        if not above or above[0] != 0 or above != sorted(set(above)):
+            raise _wrong("approvals", "Tiers begin above 0.00 and rise, each once.")
+        if any(tier.required < 1 for tier in self.approvals):
+            raise _wrong("approvals", "No payout without a person: at least one approval.")
+
+    def required(self, amount: int) -> int:
+        """How many people must agree to this amount, which is more than nothing."""
+        return max(tier.required for tier in self.approvals if tier.above < amount)
+
+    @property
+    def window(self) -> timedelta:
+        """The time in which velocity counts."""
+        return timedelta(seconds=self.velocity.seconds) if self.velocity else timedelta(0)
+
+    @property
+    def approval_life(self) -> timedelta:
+        """How long a round of approvals is open."""
+        return timedelta(seconds=self.approval_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked for. amount: 10^-18 of the currency."""
+
+    amount: int
+    destination: Address
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the account asked for besides, not called off and not failed, of the same token.
+
+    may_sign: people whose approval counts; spent_today, spent_on_destination: in the last 24 hours, 10^-18 of
+    the currency; asked_in_window: payouts in the velocity's time; denied_by: whose denylist names it.
+    """
+
+    may_sign: int
+    spent_today: int = 0
+    spent_on_destination: int = 0
+    asked_in_window: int = 0
+    denied_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What policy says. rule: the one that decided; reasons: one sentence for each broken limit."""
+    """What policy says. rule: the one that decided; reasons: one sentence for each broken rule."""
 
     outcome: Literal["allow", "deny"]
     approvals_required: int
-    rule: str
-    reasons: tuple[str, ...]
+    rule: Rule
+    reasons: tuple[str, ...] = field(default=())
+
+    def require(self) -> None:
+        """Raises: Rejected with the rule's code when denied."""
+        if self.outcome == "deny":
+            raise Rejected(
+                self.rule.code,
+                " ".join(self.reasons),
+                param=self.rule.param,
+                next_step=f"The rule is {self.rule}; see GET /v1/policies.",
+            )
+
+    def shown(self) -> dict[str, Any]:
+        """As kept beside the payout and shown with it."""
+        return {"rule": self.rule.value, "reasons": list(self.reasons)}
 
 
-def decide(amount: int, spent_today: int, limits: Limits) -> Decision:
-    """Allow a payout that is within every limit, else deny it and name each limit it breaks.
+NOTHING_ALLOWED = Decision(
+    "deny", 1, Rule.NO_POLICY, ("No policy allows this account to pay out this token.",)
+)
 
-    spent_today: base units of the account's other payouts of this token in the last 24 hours that
-    are paid or may still be. A limit itself is allowed, one base unit more is not.
+
+def decide(ask: Ask, facts: Facts, rules: Rules) -> Decision:
+    """Allow what breaks no rule, else deny it and name each rule it breaks, the gravest first.
+
+    A limit itself is allowed, one base unit more is not.
     """
-    broken: list[tuple[str, str]] = []
-    if amount > limits.max_per_payout:
-        broken.append(("max_per_payout", f"{amount} is more than {limits.max_per_payout} per payout."))
-    if spent_today + amount > limits.max_per_day:
-        total = f"{amount} on top of {spent_today}"
-        broken.append(("max_per_day", f"{total} is more than {limits.max_per_day} in 24 hours."))
+    broken = [(rule, why) for rule, why in _checks(ask, facts, rules) if why is not None]
+    required = rules.required(ask.amount)
     if broken:
-        return Decision("deny", limits.approvals_required, broken[0][0], tuple(why for _, why in broken))
-    return Decision("allow", limits.approvals_required, "within_limits", ())
+        return Decision("deny", required, broken[0][0], tuple(why for _, why in broken))
+    needs = f"{spelled(ask.amount)} needs {required} approval{'s' if required > 1 else ''}."
+    return Decision("allow", required, Rule.WITHIN_LIMITS, (needs,))
+
+
+def _checks(ask: Ask, facts: Facts, rules: Rules) -> list[tuple[Rule, str | None]]:
+    day = facts.spent_today + ask.amount
+    to_one = facts.spent_on_destination + ask.amount
+    return [
+        (Rule.DENYLIST, _denied(facts, ask)),
+        (Rule.MAX_PER_PAYOUT, _above(ask.amount, rules.max_per_payout, "in one payout")),
+        (Rule.MAX_PER_DAY, _above(day, rules.max_per_day, "in 24 hours")),
+        (
+            Rule.MAX_PER_DESTINATION,
+            _above(to_one, rules.max_per_destination_per_day, "to one address in 24 hours"),
+        ),
+        (Rule.VELOCITY, _too_many(facts.asked_in_window, rules.velocity)),
+        (Rule.APPROVERS, _too_few(facts.may_sign, rules.required(ask.amount))),
+    ]
+
+
+def _denied(facts: Facts, ask: Ask) -> str | None:
+    if facts.denied_by is None:
+        return None
+    return f"{checksum(ask.destination)} is on {facts.denied_by}'s denylist."
+
+
+def _above(total: int, limit: int | None, where: str) -> str | None:
+    if limit is None or total <= limit:
+        return None
+    return f"{spelled(total)} would be paid {where}; the limit is {spelled(limit)}."
+
+
+def _too_many(asked: int, velocity: Velocity | None) -> str | None:
+    if velocity is None or asked < velocity.count:
+        return None
+    return f"{asked} payouts were asked for in {velocity.seconds} seconds; the limit is {velocity.count}."
+
+
+def _too_few(may_sign: int, required: int) -> str | None:
+    if may_sign >= required:
+        return None
+    return f"{required} people must agree, but {may_sign} may sign; who asked is not among them."
+
+
+def spelled(units: int) -> str:
+    return display_units(units, SCALE)
+
+
+# ── as data ──
+
+
+def write(rules: Rules) -> dict[str, Any]:
+    """The rules as JSON, every one of them by name; amounts with six digits."""
+    return {
+        "approvals": [{"above": spelled(tier.above), "required": tier.required} for tier in rules.approvals],
+        "max_per_payout": _maybe(rules.max_per_payout),
+        "max_per_day": _maybe(rules.max_per_day),
+        "max_per_destination_per_day": _maybe(rules.max_per_destination_per_day),
+        "velocity": None
+        if rules.velocity is None
+        else {"count": rules.velocity.count, "seconds": rules.velocity.seconds},
+        "approval_seconds": rules.approval_seconds,
+        "approvers": [checksum(each) for each in sorted(rules.approvers)],
+        "denylist": [checksum(each) for each in sorted(rules.denylist)],
+    }
+
+
+def read(data: Mapping[str, Any]) -> Rules:
+    """The rules that `data` spells; what is not named is not limited. Raises: Rejected, naming the rule."""
+    velocity = data.get("velocity")
+    return Rules(
+        approvals=tuple(
+            Tier(_amount(tier["above"], f"approvals.{place}.above", zero=True), tier["required"])
+            for place, tier in enumerate(data["approvals"])
+        ),
+        max_per_payout=_limit(data, "max_per_payout"),
+        max_per_day=_limit(data, "max_per_day"),
+        max_per_destination_per_day=_limit(data, "max_per_destination_per_day"),
+        velocity=None if velocity is None else Velocity(velocity["count"], velocity["seconds"]),
+        approval_seconds=data.get("approval_seconds", int(APPROVAL_LIFE.total_seconds())),
+        approvers=_addresses(data, "approvers"),
+        denylist=_addresses(data, "denylist"),
+    )
+
+
+def _maybe(units: int | None) -> str | None:
+    return None if units is None else spelled(units)
+
+
+def _limit(data: Mapping[str, Any], name: str) -> int | None:
+    text = data.get(name)
+    return None if text is None else _amount(text, name)
+
+
+def _amount(text: object, param: str, *, zero: bool = False) -> int:
+    if zero and text in ("0.00", "0.000000"):
+        return 0
+    return parse_amount(text, "", param=param).units
+
+
+def _addresses(data: Mapping[str, Any], name: str) -> frozenset[Address]:
+    found = [parse_address(text, param=f"{name}.{place}") for place, text in enumerate(data.get(name) or ())]
+    return frozenset(found)
+
+
+def _wrong(param: str, message: str) -> Rejected:
+    return Rejected("policy_invalid", message, param=param)

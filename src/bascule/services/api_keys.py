@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from bascule.domain.chain import Address
 from bascule.domain.ids import Prefix
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.storage import api_keys
@@ -45,8 +46,12 @@ async def issue(
     scopes: Sequence[str] = ("*",),
     name: str = "",
     expires_at: datetime | None = None,
+    holder: Address | None = None,
 ) -> IssuedKey:
-    """A new key of an account. scopes: `*` or `<resource>:read|write`; a publishable key has none."""
+    """A new key of an account. scopes: `*` or `<resource>:read|write`; a publishable key has none.
+
+    holder: the person who alone holds it, by the address they approve with.
+    """
     assert len(pepper) >= PEPPER_MIN, f"a pepper of at least {PEPPER_MIN} bytes"
     letters = b32encode(entropy.bytes(SECRET_BYTES)).decode().lower()
     secret = f"{kind}_{'live' if livemode else 'test'}_{letters}"
@@ -61,6 +66,7 @@ async def issue(
         name=name,
         created_at=clock.now(),
         expires_at=expires_at,
+        holder=holder,
     )
     await api_keys.insert(conn, key)
     return IssuedKey(key.id, secret)

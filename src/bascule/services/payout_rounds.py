@@ -1,7 +1,7 @@
-"""Rounds of approvals that are out of date: expired, or given under a roster that is no longer current.
+"""Rounds of approvals that are out of date: expired, or given under a roster or a policy that is not current.
 
 A payout that waits for its first approvals ends with its round; one that was already approved gives its hold
-back and is asked about anew. Runs in the caller's transaction, on one payout.
+back and is asked about anew. What a new policy denies ends. Runs in the caller's transaction, on one payout.
 """
 
 from __future__ import annotations
@@ -10,39 +10,45 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bascule.domain.errors import Halted
-from bascule.domain.payout import PayoutEvent, PayoutState
+from bascule.domain.payout import FailureCode, PayoutEvent, PayoutState
+from bascule.domain.policy import APPROVAL_LIFE, Rule
 from bascule.domain.webhook import EventType
+from bascule.services import policy
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
-from bascule.services.payouts import APPROVAL_LIFE, round_end
+from bascule.services.payouts import round_end
+from bascule.services.policy import Verdict
 from bascule.services.seams import Clock
-from bascule.storage import approvals, ledger, payouts
+from bascule.storage import approvals, ledger, payouts, policies
 from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
 
 
 @dataclass(frozen=True)
 class PayoutRounds:
-    """Ends and renews rounds. approval_life: how long a new round is open."""
+    """Ends and renews rounds."""
 
     clock: Clock
     outbox: Outbox
-    approval_life: timedelta = APPROVAL_LIFE
 
     async def settle(self, conn: Connection, payout_id: str) -> bool:
         """Brings one payout up to date; False when there was nothing to do."""
         payout = await payouts.lock(conn, payout_id)
-        if payout is None:
+        if payout is None or payout.state not in (PayoutState.PENDING, PayoutState.REQUIRES_ACTION):
             return False
         expired = payout.approval_expires_at <= self.clock.now()
         changed = payout.roster_version != await self._roster(conn, payout)
-        if not (expired or changed):
+        review = await policy.review(conn, payout)
+        if not (expired or changed or review):
             return False
+        if review is not None:
+            if review.decision.outcome == "deny":
+                await self._deny(conn, await self._decided_anew(conn, payout, review), review)
+                return True
+            payout = await self._decided_anew(conn, payout, review)
         if payout.state is PayoutState.PENDING:
             await self.lapse(conn, payout)
             return True
-        if payout.state is not PayoutState.REQUIRES_ACTION:
-            return False
         if expired:
             ended = await payouts.advance(conn, payout, PayoutEvent.EXPIRE)
             await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout)
@@ -51,7 +57,7 @@ class PayoutRounds:
             conn,
             payout.id,
             roster_version=await self._roster(conn, payout),
-            approval_expires_at=self._next_end(payout),
+            approval_expires_at=await self._next_end(conn, payout),
         )
         await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, renewed)
         return True
@@ -62,16 +68,39 @@ class PayoutRounds:
             conn,
             payout,
             roster_version=await self._roster(conn, payout),
-            approval_expires_at=self._next_end(payout),
+            approval_expires_at=await self._next_end(conn, payout),
         )
         await ledger.post_release(conn, payout.id)
         await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, lapsed, before=payout)
         return lapsed
 
-    def _next_end(self, payout: PayoutRow) -> datetime:
+    async def _decided_anew(self, conn: Connection, payout: PayoutRow, review: Verdict) -> PayoutRow:
+        assert review.policy_id is not None, "a policy in force reviews"
+        return await payouts.decide_anew(
+            conn,
+            payout.id,
+            policy_id=review.policy_id,
+            approvals_required=review.decision.approvals_required,
+            decision=review.decision.shown(),
+        )
+
+    async def _deny(self, conn: Connection, payout: PayoutRow, review: Verdict) -> None:
+        """A locked payout that the policy does not allow any more ends; what it held is released."""
+        if payout.state is PayoutState.PENDING:
+            denylisted = review.decision.rule is Rule.DENYLIST
+            code = FailureCode.DESTINATION_DENYLISTED if denylisted else FailureCode.LIMIT_EXCEEDED
+            ended = await payouts.advance(conn, payout, PayoutEvent.DENY, failure_code=code)
+            await ledger.post_release(conn, payout.id)
+            await tell(conn, self.outbox, EventType.PAYOUT_FAILED, ended, before=payout)
+        else:
+            ended = await payouts.advance(conn, payout, PayoutEvent.CANCEL)
+            await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout)
+
+    async def _next_end(self, conn: Connection, payout: PayoutRow) -> datetime:
         """Never the end that was signed before: in a new round no old signature counts."""
-        earliest = payout.approval_expires_at + timedelta(seconds=1)
-        return max(round_end(self.clock.now(), self.approval_life), earliest)
+        ruling = None if payout.policy_id is None else await policies.get(conn, payout.policy_id)
+        life = APPROVAL_LIFE if ruling is None else ruling.rules.approval_life
+        return max(round_end(self.clock.now(), life), payout.approval_expires_at + timedelta(seconds=1))
 
     async def _roster(self, conn: Connection, payout: PayoutRow) -> int:
         version = await approvals.roster_version(conn, payout.account_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bascule.domain.approval import BatchApproval, PayoutApproval
@@ -9,6 +10,7 @@ from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
 from bascule.domain.errors import Halted, NotFound
 from bascule.domain.money import TokenAmount
 from bascule.domain.payout import PayoutState
+from bascule.services.signatories import may_sign
 from bascule.storage import approvals, attempts, payouts, slots, tokens
 from bascule.storage.approvals import Approval
 from bascule.storage.database import Connection
@@ -51,7 +53,7 @@ async def describe_row(conn: Connection, payout: PayoutRow) -> dict[str, Any]:
         "approvals_required": payout.approvals_required,
         "approval_expires_at": int(payout.approval_expires_at.timestamp()),
         "policy_decision": dict(payout.policy_decision),
-        "next_action": _sign_approval(payout, text) if waits else None,
+        "next_action": await _sign_approval(conn, payout, text, given) if waits else None,
         "batch": payout.batch_id,
         "vault": checksum(payout.vault),
         "vault_id": None if payout.vault_id is None else str(payout.vault_id),
@@ -111,8 +113,16 @@ def in_round_of(payout: PayoutRow, batch: BatchRow) -> bool:
     )
 
 
-def _sign_approval(payout: PayoutRow, text: PayoutApproval) -> dict[str, Any]:
-    return {"type": "sign_approval", "typed_data": text.typed_data(payout.chain_id, payout.vault)}
+async def _sign_approval(
+    conn: Connection, payout: PayoutRow, text: PayoutApproval, given: Sequence[Approval]
+) -> dict[str, Any]:
+    signed = {each.approver for each in given}
+    return {
+        "type": "sign_approval",
+        "typed_data": text.typed_data(payout.chain_id, payout.vault),
+        "approvers": [checksum(each) for each in sorted(await may_sign(conn, payout) - signed)],
+        "approvals_missing": max(0, payout.approvals_required - len(signed)),
+    }
 
 
 def _approval(given: Approval) -> dict[str, Any]:

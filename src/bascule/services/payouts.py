@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bascule.chain.signatures import recover
-from bascule.domain.chain import checksum, parse_address
+from bascule.domain.chain import Address, checksum, parse_address
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.domain.ids import Prefix
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
@@ -28,24 +28,24 @@ from bascule.services.payout_request import (
 )
 from bascule.services.payout_view import approval_text, describe, describe_row, token_of
 from bascule.services.seams import Clock, Entropy, new_id
+from bascule.services.signatories import may_sign
 from bascule.storage import approvals, ledger, payouts
 from bascule.storage.database import Connection
 from bascule.storage.payouts import NewPayout, PayoutRow
 
-__all__ = ["APPROVAL_LIFE", "PayoutRequest", "Payouts", "describe", "describe_row", "own"]
+__all__ = ["PayoutRequest", "Payouts", "describe", "describe_row", "own"]
 
-APPROVAL_LIFE = timedelta(days=3)
+_SIGN_ANEW = "Read the payout again in a moment and sign its new next_action.typed_data."
 RequestContext = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
 class Payouts:
-    """Use-cases on payouts. approval_life: how long one round of approvals is open."""
+    """Use-cases on payouts."""
 
     clock: Clock
     entropy: Entropy
     outbox: Outbox
-    approval_life: timedelta = APPROVAL_LIFE
 
     async def request(
         self,
@@ -56,12 +56,14 @@ class Payouts:
         request: PayoutRequest,
         idempotency_key: str,
         requested_by: str,
+        maker: Address | None = None,
         context: RequestContext = None,
     ) -> dict[str, Any]:
         """A new payout waiting for approvals, or the one this identity already has, if it is the same.
 
-        Identity, for ever: client_reference_id, else the idempotency key. Raises: Rejected, naming the
-        parameter at fault; Conflict `payout_identity_used` when the identity belongs to other content.
+        Identity, for ever: client_reference_id, else the idempotency key. maker: the person who asks, who
+        may not approve. Raises: Rejected, naming the parameter at fault or by the code of the policy's rule;
+        Conflict `payout_identity_used` when the identity belongs to other content.
         """
         identity = request.client_reference_id or idempotency_key
         if not 1 <= len(identity) <= IDENTITY_MAX:
@@ -72,7 +74,8 @@ class Payouts:
             return await self._same_again(conn, known, terms)
         await require_foreign(conn, terms.network.chain_id, terms.destination)
         now = self.clock.now()
-        new = await self._new(conn, account_id, livemode, identity, request, terms, requested_by, now)
+        asked_by = (requested_by, maker)
+        new = await self._new(conn, account_id, livemode, identity, request, terms, asked_by, now)
         row = await payouts.insert(conn, new)
         if row is None:  # somebody else was faster with the same identity
             known = await payouts.by_identity(conn, account_id, livemode, identity)
@@ -95,8 +98,8 @@ class Payouts:
         """Keeps an approver's EIP-712 signature; with enough of them money is held and the payout pending.
 
         The same signature again changes nothing. Raises: Rejected `signature_invalid`, `signature_mismatch`;
-        Forbidden `approver_unknown`; Conflict by state, `approval_expired`, `roster_changed`,
-        `insufficient_funds`.
+        Forbidden `approver_unknown`, `approver_is_requester`, `approver_not_named`; Conflict by state,
+        `approval_expired`, `roster_changed`, `policy_changed`, `insufficient_funds`.
         """
         who = parse_address(approver, param="approver")
         raw = _signature(signature)
@@ -107,8 +110,7 @@ class Payouts:
             return await describe_row(conn, payout)
         PAYOUT.step(payout.state, PayoutEvent.APPROVE)
         await self._require_open_round(conn, payout)
-        if not await approvals.is_approver(conn, payout.account_id, payout.roster_version, who):
-            raise Forbidden("approver_unknown", f"{checksum(who)} does not approve for this account.")
+        await _require_signatory(conn, payout, who)
         if recover(digest, raw) != who:
             raise Rejected(
                 "signature_mismatch",
@@ -183,18 +185,22 @@ class Payouts:
         identity: str,
         request: PayoutRequest,
         terms: PayoutTerms,
-        requested_by: str,
+        asked_by: tuple[str, Address | None],
         now: datetime,
     ) -> NewPayout:
-        decision = await policy.decide(
-            conn, account_id=account_id, token_id=terms.token.id, amount=terms.amount.units, now=now
+        requested_by, maker = asked_by
+        verdict = await policy.judge(
+            conn,
+            account_id=account_id,
+            livemode=livemode,
+            token=terms.token,
+            amount=terms.amount,
+            destination=terms.destination,
+            maker=maker,
+            now=now,
         )
-        if decision.outcome == "deny":
-            code = "payout_not_allowed" if decision.rule == "no_policy" else "limit_exceeded"
-            raise Rejected(code, " ".join(decision.reasons), param="amount")
-        roster = await approvals.roster_version(conn, account_id)
-        if roster is None:
-            raise Rejected("approvers_missing", "Nobody may approve for this account yet.")
+        verdict.decision.require()
+        assert verdict.rules is not None, "without rules nothing is allowed"
         if await payouts.available(conn, account_id, terms.token.id) < terms.amount.units:
             raise Rejected(
                 "balance_insufficient", "The account has less than that available.", param="amount"
@@ -209,14 +215,16 @@ class Payouts:
             vault=terms.vault,
             destination=terms.destination,
             amount=terms.amount.units,
-            approvals_required=decision.approvals_required,
-            approval_expires_at=round_end(now, self.approval_life),
-            roster_version=roster,
-            policy_decision={"rule": decision.rule, "reasons": list(decision.reasons)},
+            approvals_required=verdict.decision.approvals_required,
+            approval_expires_at=round_end(now, verdict.rules.approval_life),
+            roster_version=verdict.roster_version,
+            policy_decision=verdict.decision.shown(),
+            policy_id=verdict.policy_id,
             client_reference_id=request.client_reference_id,
             description=request.description,
             metadata=dict(request.metadata),
             requested_by=requested_by,
+            maker=maker,
             created_at=now,
         )
 
@@ -227,8 +235,26 @@ class Payouts:
             raise Conflict(
                 "roster_changed",
                 "The account's approvers changed since this payout was asked for.",
-                next_step="Read the payout again in a moment and sign its new next_action.typed_data.",
+                next_step=_SIGN_ANEW,
             )
+        if await policy.review(conn, payout) is not None:
+            raise Conflict(
+                "policy_changed",
+                "The account's policy changed since this payout was asked for; it is decided anew.",
+                next_step=_SIGN_ANEW,
+            )
+
+
+async def _require_signatory(conn: Connection, payout: PayoutRow, who: Address) -> None:
+    """Raises: Forbidden, saying why this person's signature does not count."""
+    if who == payout.maker:
+        raise Forbidden(
+            "approver_is_requester", f"{checksum(who)} asked for this payout; others must approve."
+        )
+    if not await approvals.is_approver(conn, payout.account_id, payout.roster_version, who):
+        raise Forbidden("approver_unknown", f"{checksum(who)} does not approve for this account.")
+    if who not in await may_sign(conn, payout):
+        raise Forbidden("approver_not_named", f"The policy leaves {checksum(who)} out for this token.")
 
 
 def round_end(now: datetime, life: timedelta) -> datetime:

@@ -13,6 +13,7 @@ from bascule.domain.chain import Address
 from bascule.domain.errors import Halted
 from bascule.domain.fees import Fees
 from bascule.domain.webhook import EventType
+from bascule.services import policy
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.seams import Clock
@@ -82,7 +83,7 @@ class Reservation:
         """The batch whose turn it is on the lane, leaving out the tokens of `without`; None: nothing waits.
 
         A choice without items: the oldest payout's token is short of float, or none of its payouts can be
-        taken at this moment, as their approvals are about to end or somebody is just calling them off.
+        taken at this moment: their approvals are void or about to end, or somebody is just calling them off.
         """
         first = await payouts.oldest_waiting(conn, lane.chain_id, lane.vault, lane.lane, without)
         if first is None:
@@ -97,7 +98,8 @@ class Reservation:
             conn, lane.chain_id, lane.vault, first.token_id, word, self.max_items
         )
         soonest = self.clock.now() + SHORTEST_LIFE
-        lasting = [payout for payout in waiting if payout.approval_expires_at >= soonest]
+        void = await policy.voided(conn, waiting)
+        lasting = [p for p in waiting if p.approval_expires_at >= soonest and p.id not in void]
         affordable = await self._affordable(conn, first.token_id, lasting)
         given, next_sequence = _with_ids(lane, word, affordable)
         # nothing is paid after the approvals for it are over, whoever keeps the signed bytes

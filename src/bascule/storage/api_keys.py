@@ -12,7 +12,10 @@ _Q = Queries("api_keys")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key as stored. lookup: its first characters, not secret; hmac: of the whole key, with a pepper."""
+    """One key as stored. lookup: its first characters, not secret; hmac: of the whole key, with a pepper.
+
+    holder: the person who holds it; what is asked for with it, they may not approve.
+    """
 
     id: str
     account_id: str
@@ -25,6 +28,7 @@ class ApiKey:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     hmac: bytes = b""
+    holder: bytes | None = None
 
 
 async def insert(conn: Connection, key: ApiKey) -> None:
@@ -42,6 +46,7 @@ async def insert(conn: Connection, key: ApiKey) -> None:
         name=key.name,
         created_at=key.created_at,
         expires_at=key.expires_at,
+        holder=key.holder,
     )
 
 

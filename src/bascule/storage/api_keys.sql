@@ -2,18 +2,18 @@
 
 -- name: insert
 -- A new key: its HMAC and the part that may be shown, never the key.
-INSERT INTO api_keys (id, account_id, kind, livemode, lookup, hmac, scopes, name, created_at, expires_at)
+INSERT INTO api_keys (id, account_id, kind, livemode, lookup, hmac, scopes, name, created_at, expires_at, holder)
 VALUES (%(id)s, %(account_id)s, %(kind)s, %(livemode)s, %(lookup)s, %(hmac)s, %(scopes)s, %(name)s,
-        %(created_at)s, %(expires_at)s);
+        %(created_at)s, %(expires_at)s, %(holder)s);
 
 -- name: by_lookup
 -- The key whose first characters these are.
-SELECT id, account_id, kind, livemode, lookup, hmac, scopes, name, created_at, expires_at, revoked_at
+SELECT id, account_id, kind, livemode, lookup, hmac, scopes, name, created_at, expires_at, revoked_at, holder
 FROM api_keys WHERE lookup = %(lookup)s;
 
 -- name: of_account
 -- An account's keys, newest first.
-SELECT id, account_id, kind, livemode, lookup, scopes, name, created_at, expires_at, revoked_at
+SELECT id, account_id, kind, livemode, lookup, scopes, name, created_at, expires_at, revoked_at, holder
 FROM api_keys WHERE account_id = %(account_id)s ORDER BY created_at DESC, id DESC;
 
 -- name: revoke

@@ -58,6 +58,10 @@ PAYOUTS = Table(
     Column("state", Text), Column("client_reference_id", Text), Column("destination", LargeBinary),
     Column("chain_id", BigInteger), Column("token_id", Text), _when(),
 )  # fmt: skip
+POLICIES = Table(
+    "policies", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
+    Column("token_id", Text), _when(),
+)  # fmt: skip
 EVENTS = Table(
     "events", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
     Column("account_sequence", BigInteger), Column("type", Text), Column("object_id", Text), _when(),

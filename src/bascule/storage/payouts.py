@@ -43,12 +43,14 @@ class PayoutRow:
     approval_expires_at: datetime
     roster_version: int
     policy_decision: Mapping[str, Any]
+    policy_id: str | None
     holds: int
     vault_id: int | None
     client_reference_id: str | None
     description: str | None
     metadata: Mapping[str, Any]
     requested_by: str
+    maker: Address | None
     created_at: datetime
     paid_at: datetime | None
     paid_block_hash: Hash | None
@@ -78,13 +80,24 @@ class NewPayout:
     approval_expires_at: datetime
     roster_version: int
     policy_decision: Mapping[str, Any]
+    policy_id: str | None
     client_reference_id: str | None
     description: str | None
     metadata: Mapping[str, Any]
     requested_by: str
+    maker: Address | None
     created_at: datetime
     batch_id: str | None = None
     batch_position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an account asked for of a token. spent, on_destination: base units; in_window: payouts."""
+
+    spent: int
+    on_destination: int
+    in_window: int
 
 
 async def insert(conn: Connection, new: NewPayout) -> PayoutRow | None:
@@ -189,6 +202,21 @@ async def advance_to_paid(
     return _payout(row)
 
 
+async def decide_anew(
+    conn: Connection, payout_id: str, *, policy_id: str, approvals_required: int, decision: Mapping[str, Any]
+) -> PayoutRow:
+    """Another version of the policy decided on a locked payout that is in no slot; its state stays."""
+    row = await Q.one(
+        conn,
+        "decide_anew",
+        id=payout_id,
+        policy_id=policy_id,
+        approvals_required=approvals_required,
+        policy_decision=Jsonb(dict(decision)),
+    )
+    return _payout(row)
+
+
 async def renew_round(
     conn: Connection, payout_id: str, *, roster_version: int, approval_expires_at: datetime
 ) -> PayoutRow:
@@ -223,13 +251,30 @@ async def serialize_spending(conn: Connection, account_id: str, token_id: str) -
     await Q.run(conn, "serialize_spending", account_id=account_id, token_id=token_id)
 
 
-async def spent_since(conn: Connection, account_id: str, token_id: str, since: datetime) -> int:
-    """Base units asked for after `since` and not called off."""
-    return int(await Q.scalar(conn, "spent_since", account_id=account_id, token_id=token_id, since=since))
+async def asked_since(
+    conn: Connection,
+    account_id: str,
+    token_id: str,
+    *,
+    destination: Address,
+    day: datetime,
+    window: datetime,
+) -> Asked:
+    """What was asked for after `day` and after `window`, and not called off or failed."""
+    row = await Q.one(
+        conn,
+        "asked_since",
+        account_id=account_id,
+        token_id=token_id,
+        destination=destination,
+        day=day,
+        window=window,
+    )
+    return Asked(**{name: int(value) for name, value in row.items()})
 
 
 async def rounds_over(conn: Connection, chain_id: int, vault: Address, now: datetime) -> list[str]:
-    """Ids of payouts whose approvals are out of date, oldest first, at most 100."""
+    """Ids of payouts whose approvals are out of date or void, oldest first, at most 100."""
     rows = await Q.all(conn, "rounds_over", chain_id=chain_id, vault=vault, now=now)
     return [row["id"] for row in rows]
 
@@ -260,6 +305,8 @@ def _payout(row: Row) -> PayoutRow:
         values[name] = Address(bytes(values[name]))
     if values["paid_block_hash"] is not None:
         values["paid_block_hash"] = Hash(bytes(values["paid_block_hash"]))
+    if values["maker"] is not None:
+        values["maker"] = Address(bytes(values["maker"]))
     for name in ("amount", "vault_id"):
         if isinstance(values[name], Decimal):
             values[name] = int(values[name])

@@ -3,12 +3,13 @@
 -- name: insert
 -- A new payout waiting for approvals; no row comes back when its identity is taken.
 INSERT INTO payouts (id, account_id, livemode, identity, token_id, chain_id, vault, destination, amount, state,
-                     approvals_required, approval_expires_at, roster_version, policy_decision, client_reference_id,
-                     description, metadata, requested_by, created_at, batch_id, batch_position)
+                     approvals_required, approval_expires_at, roster_version, policy_decision, policy_id,
+                     client_reference_id, description, metadata, requested_by, maker, created_at, batch_id,
+                     batch_position)
 VALUES (%(id)s, %(account_id)s, %(livemode)s, %(identity)s, %(token_id)s, %(chain_id)s, %(vault)s, %(destination)s,
         %(amount)s, 'requires_action', %(approvals_required)s, %(approval_expires_at)s, %(roster_version)s,
-        %(policy_decision)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(requested_by)s, %(created_at)s,
-        %(batch_id)s, %(batch_position)s)
+        %(policy_decision)s, %(policy_id)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(requested_by)s,
+        %(maker)s, %(created_at)s, %(batch_id)s, %(batch_position)s)
 ON CONFLICT ON CONSTRAINT one_payout_per_identity DO NOTHING
 RETURNING *
 
@@ -84,6 +85,14 @@ UPDATE payouts
  WHERE id = %(id)s
 RETURNING *
 
+-- name: decide_anew
+-- What another version of the policy says of a payout that is in no slot.
+UPDATE payouts
+   SET policy_id = %(policy_id)s, approvals_required = %(approvals_required)s, policy_decision = %(policy_decision)s,
+       version = version + 1
+ WHERE id = %(id)s AND state IN ('requires_action', 'pending')
+RETURNING *
+
 -- name: mark_waiting
 -- Why pending payouts of a token are not taken yet.
 UPDATE payouts SET waits_for = %(reason)s
@@ -98,18 +107,27 @@ UPDATE payouts SET stuck = %(stuck)s, version = version + 1 WHERE id = %(id)s AN
 -- One count of what an account asked for of a token at a time, until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended('payouts of ' || %(account_id)s::text || ' ' || %(token_id)s::text, 0))
 
--- name: spent_since
--- Base units asked for since a moment and not called off, for the daily limit.
-SELECT coalesce(sum(amount), 0) AS amount FROM payouts
- WHERE account_id = %(account_id)s AND token_id = %(token_id)s AND created_at > %(since)s
-   AND state NOT IN ('canceled', 'failed')
+-- name: asked_since
+-- What was asked for and not called off: base units of a day, of them to one address, and how many in a window.
+SELECT coalesce(sum(amount) FILTER (WHERE created_at > %(day)s), 0) AS spent,
+       coalesce(sum(amount) FILTER (WHERE created_at > %(day)s AND destination = %(destination)s), 0) AS on_destination,
+       count(*) FILTER (WHERE created_at > %(window)s) AS in_window
+  FROM payouts
+ WHERE account_id = %(account_id)s AND token_id = %(token_id)s
+   AND created_at > least(%(day)s::timestamptz, %(window)s::timestamptz) AND state NOT IN ('canceled', 'failed')
 
 -- name: rounds_over
--- Payouts of a vault whose approvals are out of date: expired, or given under a roster that is not current.
+-- Payouts of a vault whose approvals are out of date: expired, given under a roster or policy that is not current, or
+-- to an address that the operator denies meanwhile.
 SELECT p.id FROM payouts AS p
  WHERE p.chain_id = %(chain_id)s AND p.vault = %(vault)s AND p.state IN ('requires_action', 'pending')
    AND (p.approval_expires_at <= %(now)s
-        OR p.roster_version < (SELECT max(a.roster_version) FROM approvers AS a WHERE a.account_id = p.account_id))
+        OR p.roster_version < (SELECT max(a.roster_version) FROM approvers AS a WHERE a.account_id = p.account_id)
+        OR p.policy_id <> (SELECT q.id FROM policies AS q
+                            WHERE q.account_id = p.account_id AND q.livemode = p.livemode
+                              AND (q.token_id = p.token_id OR q.token_id IS NULL)
+                            ORDER BY q.token_id NULLS LAST, q.version DESC LIMIT 1)
+        OR (p.livemode, '0x' || encode(p.destination, 'hex')) IN (SELECT n.livemode, n.address FROM operators_denied AS n))
  ORDER BY p.created_at, p.id LIMIT 100
 
 -- name: available

@@ -1,54 +1,88 @@
-"""Rows of policy: how much of a token an account may pay out, and how many approvals that takes."""
+"""Rows of policy: every version of what an account may pay out, of one token or of all without their own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from bascule.domain.policy import Limits
+from psycopg.types.json import Jsonb
+
+from bascule.domain import policy
+from bascule.domain.chain import Address
+from bascule.domain.policy import Rules
 from bascule.storage.database import Connection
-from bascule.storage.queries import Queries
+from bascule.storage.queries import Queries, Row
 
 Q = Queries("policies")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One version of an account's limits for a token."""
+    """One version. token_id: None for every token without a policy of its own."""
 
+    id: str
+    account_id: str
+    livemode: bool
+    token_id: str | None
     version: int
-    limits: Limits
+    rules: Rules
+    description: str | None
+    created_by: str
+    created_at: datetime
 
 
-async def set(
+async def add(
     conn: Connection,
-    account_id: str,
-    token_id: str,
     *,
-    approvals_required: int,
-    max_per_payout: int,
-    max_per_day: int,
-) -> int:
-    """A new version of the limits, in base units; returns its number."""
-    version = await Q.scalar(
+    id: str,
+    account_id: str,
+    livemode: bool,
+    token_id: str | None,
+    rules: Rules,
+    created_by: str,
+    created_at: datetime,
+    description: str | None = None,
+) -> Policy:
+    """A new version, which rules from now on."""
+    await Q.run(conn, "serialize", account_id=account_id)
+    row = await Q.one(
         conn,
-        "set_version",
+        "insert",
+        id=id,
         account_id=account_id,
+        livemode=livemode,
         token_id=token_id,
-        approvals_required=approvals_required,
-        max_per_payout=max_per_payout,
-        max_per_day=max_per_day,
+        rules=Jsonb(policy.write(rules)),
+        description=description,
+        created_by=created_by,
+        created_at=created_at,
     )
-    return int(version)
+    return _policy(row)
 
 
-async def current(conn: Connection, account_id: str, token_id: str) -> Policy | None:
-    """The limits that rule now; None when the account may not pay out this token."""
-    row = await Q.maybe(conn, "current", account_id=account_id, token_id=token_id)
-    if row is None:
-        return None
-    limits = Limits(
-        approvals_required=row["approvals_required"],
-        max_per_payout=int(row["max_per_payout"]),
-        max_per_day=int(row["max_per_day"]),
-    )
-    return Policy(row["version"], limits)
+async def get(conn: Connection, policy_id: str) -> Policy | None:
+    """One version."""
+    row = await Q.maybe(conn, "get", id=policy_id)
+    return _policy(row) if row else None
+
+
+async def current(conn: Connection, account_id: str, livemode: bool, token_id: str) -> Policy | None:
+    """What rules now; None when the account may not pay out this token."""
+    row = await Q.maybe(conn, "current", account_id=account_id, livemode=livemode, token_id=token_id)
+    return _policy(row) if row else None
+
+
+async def operators_denylist(conn: Connection, livemode: bool) -> frozenset[Address]:
+    """Addresses that nobody's payouts may go to: those of every policy of the operator that rules now."""
+    rows = await Q.all(conn, "operators_denylist", livemode=livemode)
+    return frozenset(Address(bytes.fromhex(row["address"][2:])) for row in rows)
+
+
+async def in_force(conn: Connection, account_id: str, livemode: bool) -> frozenset[str]:
+    """The ids of the versions that rule now."""
+    rows = await Q.all(conn, "newest_ids", account_id=account_id, livemode=livemode)
+    return frozenset(row["id"] for row in rows)
+
+
+def _policy(row: Row) -> Policy:
+    return Policy(**{**row, "rules": policy.read(row["rules"])})

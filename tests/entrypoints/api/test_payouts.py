@@ -10,9 +10,9 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from bascule.domain.chain import parse_address
-from bascule.storage import addresses, approvals, ledger, policies
+from bascule.storage import addresses, approvals, ledger
 from tests.support.api import LOCAL, VAULT, Shop
-from tests.support.money_out_setup import approver
+from tests.support.money_out_setup import approver, set_policy
 
 FLOAT, LIMIT = 1_000 * 10**6, 500 * 10**6
 PAYEE = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -43,9 +43,7 @@ async def treasury(shop: Shop) -> str:
         for number in (1, 2, 3):
             who = parse_address(approver(number).address)
             await approvals.add_approver(conn, shop.operator, who, roster_version=1)
-        await policies.set(
-            conn, shop.operator, token.id, approvals_required=2, max_per_payout=LIMIT, max_per_day=2 * LIMIT
-        )
+        await set_policy(conn, shop.operator, token, max_per_payout=LIMIT, max_per_day=2 * LIMIT)
     return (await shop.key(shop.operator)).secret
 
 

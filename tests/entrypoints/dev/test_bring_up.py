@@ -19,7 +19,7 @@ from bascule.storage.roles import PROCESSES
 from tests.support.postgres import TestServer
 
 TABLES = (
-    *("accounts", "api_keys", "approvers", "networks", "tokens", "payout_policies", "own_addresses"),
+    *("accounts", "api_keys", "approvers", "networks", "tokens", "policies", "own_addresses"),
     *("treasury_sources", "wallets", "lanes", "signer.rosters", "signer.roster_members", "signer.limits"),
     "signer.wallets",
 )

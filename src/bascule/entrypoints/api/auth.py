@@ -9,6 +9,7 @@ from datetime import datetime
 
 from starlette.requests import Request
 
+from bascule.domain.chain import Address
 from bascule.domain.errors import Forbidden
 from bascule.entrypoints.api.problems import Unauthenticated
 from bascule.services import api_keys
@@ -19,12 +20,13 @@ _HOW = "Send the header Authorization: Bearer sk_test_…"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An account, in test or live mode, acting by one key."""
+    """An account, in test or live mode, acting by one key. holder: the person whose key it is, if one."""
 
     account_id: str
     livemode: bool
     key_id: str
     scopes: frozenset[str]
+    holder: Address | None = None
 
     def require(self, scope: str) -> None:
         """Raises: Forbidden `scope_missing`, naming the scope. Writing includes reading."""
@@ -48,7 +50,8 @@ async def authenticate(conn: Connection, request: Request, pepper: bytes, now: d
         raise Unauthenticated("api_key_revoked", "The API key was revoked.", next_step="Make a new key.")
     if key.expires_at is not None and key.expires_at <= now:
         raise Unauthenticated("api_key_expired", "The API key has expired.", next_step="Make a new key.")
-    caller = Caller(key.account_id, key.livemode, key.id, frozenset(key.scopes))
+    holder = None if key.holder is None else Address(bytes(key.holder))
+    caller = Caller(key.account_id, key.livemode, key.id, frozenset(key.scopes), holder)
     for header in ("bascule-account", "stripe-account"):
         if request.headers.get(header, caller.account_id) != caller.account_id:
             raise Forbidden("account_forbidden", "The key does not act for this account.")

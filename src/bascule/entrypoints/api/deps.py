@@ -12,6 +12,7 @@ from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.intents import Intents
 from bascule.services.outbox import Outbox
 from bascule.services.payouts import Payouts
+from bascule.services.policies import Policies
 from bascule.services.sandbox import Sandbox
 from bascule.services.seams import Clock, Entropy
 from bascule.services.webhooks import Webhooks
@@ -65,6 +66,11 @@ class ApiDeps:
     def payouts(self) -> Payouts:
         """Use-cases on payouts."""
         return Payouts(self.clock, self.entropy, self.outbox)
+
+    @cached_property
+    def policies(self) -> Policies:
+        """Use-cases on policies."""
+        return Policies(self.clock, self.entropy)
 
     @cached_property
     def webhooks(self) -> Webhooks:

@@ -231,10 +231,12 @@ class PolicyDecision(Shape):
 
 
 class SignApproval(Shape):
-    """What an approver signs: EIP-712 typed data."""
+    """What an approver signs: EIP-712 typed data; and who must act next."""
 
     type: Literal["sign_approval"]
     typed_data: dict[str, Any]
+    approvers: list[AddressOut] = Field(description="Who may sign and has not.")
+    approvals_missing: int
 
 
 class TransactionFees(Shape):

@@ -43,6 +43,7 @@ async def create(call: Call[PayoutCreate], conn: Connection) -> dict[str, Any]:
         request=request,
         idempotency_key=call.idempotency_key,
         requested_by=call.caller.key_id,
+        maker=call.caller.holder,
         context=call.context,
     )
 

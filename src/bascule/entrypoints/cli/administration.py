@@ -122,13 +122,17 @@ def create_key(
     scope: Annotated[
         list[str] | None, typer.Option(help="RESOURCE:read or RESOURCE:write; again for more.")
     ] = None,
+    holder: Annotated[
+        str | None,
+        typer.Option(help="The approver who alone holds it; they cannot approve what it asks for."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """A new API key. It is shown this once."""
     if kind not in ("sk", "rk", "pk"):
         raise typer.BadParameter("sk, rk or pk", param_hint="--kind")
     _require_scopes(scope or [])
-    shown = asyncio.run(_issue(account, kind, live, name, tuple(scope or ("*",))))
+    shown = asyncio.run(_issue(account, kind, live, name, tuple(scope or ("*",)), holder))
     rows([shown], as_json=as_json)
 
 
@@ -143,7 +147,10 @@ def _require_scopes(given: list[str]) -> None:
         )
 
 
-async def _issue(account: str, kind: Any, live: bool, name: str, scopes: tuple[str, ...]) -> dict[str, Any]:
+async def _issue(
+    account: str, kind: Any, live: bool, name: str, scopes: tuple[str, ...], holder: str | None
+) -> dict[str, Any]:
+    from bascule.domain.chain import parse_address
     from bascule.domain.errors import NotFound
     from bascule.entrypoints import wiring
     from bascule.services import api_keys
@@ -172,6 +179,7 @@ async def _issue(account: str, kind: Any, live: bool, name: str, scopes: tuple[s
             entropy=seams.entropy,
             scopes=scopes,
             name=name,
+            holder=None if holder is None else parse_address(holder, param="holder"),
         )
         await audit.append(
             conn, actor="cli", action="key.create", object_id=issued.id, details={"account": account}
@@ -223,7 +231,8 @@ def rotate_key(
             raise NotFound(
                 "resource_missing", f"{account} has no key {key_id}", next_step="bascule keys list"
             )
-        made = await _issue(account, old.kind, old.livemode, old.name, tuple(old.scopes))
+        holder = None if old.holder is None else "0x" + old.holder.hex()
+        made = await _issue(account, old.kind, old.livemode, old.name, tuple(old.scopes), holder)
         until = wiring.Seams(settings).clock.now() + timedelta(hours=grace_hours)
         async with wiring.owner(settings) as db, db.transaction() as conn:
             await api_keys.expire(conn, account, key_id, until)

@@ -25,6 +25,8 @@ from bascule.domain.chain import ZERO_ADDRESS, Address, caip2, checksum
 from bascule.domain.errors import NotFound, Retryable
 from bascule.domain.finality import FinalityPolicy
 from bascule.domain.ids import Prefix
+from bascule.domain.money import TokenAmount
+from bascule.domain.policy import Rules, Tier
 from bascule.entrypoints import wallet_keys
 from bascule.entrypoints.contracts import recording
 from bascule.entrypoints.dev import contracts, ground, sweeping
@@ -251,14 +253,20 @@ async def _treasury(
         hard = HardLimits(MAX_PER_PAYOUT, MAX_PER_DAY, MAX_FEE_PER_GAS, MAX_GAS)
         await signer_limits.set(conn, laid.chain_id, vault=laid.vault, token=laid.token, limits=hard)
     await signer_wallets.add(conn, laid.chain_id, lane_wallet)
-    if await policies.current(conn, operator, token.id) is None:
-        await policies.set(
+    if await policies.current(conn, operator, False, token.id) is None:
+        await policies.add(
             conn,
-            operator,
-            token.id,
-            approvals_required=APPROVALS_REQUIRED,
-            max_per_payout=MAX_PER_PAYOUT,
-            max_per_day=MAX_PER_DAY,
+            id=new_id(Prefix.POLICY, clock, entropy),
+            account_id=operator,
+            livemode=False,
+            token_id=token.id,
+            rules=Rules(
+                (Tier(0, APPROVALS_REQUIRED),),
+                max_per_payout=TokenAmount(MAX_PER_PAYOUT, token.asset).to_money().units,
+                max_per_day=TokenAmount(MAX_PER_DAY, token.asset).to_money().units,
+            ),
+            created_by="process:dev",
+            created_at=clock.now(),
         )
 
 

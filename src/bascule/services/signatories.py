@@ -1,0 +1,25 @@
+"""Who may approve a payout: of the account's roster those whom the policy names, without who asked for it."""
+
+from __future__ import annotations
+
+from bascule.domain.chain import Address
+from bascule.domain.policy import Rules
+from bascule.storage import approvals, policies
+from bascule.storage.database import Connection
+from bascule.storage.payouts import PayoutRow
+
+
+async def may_sign(conn: Connection, payout: PayoutRow) -> frozenset[Address]:
+    """The addresses whose approval counts for this payout in its current round."""
+    policy = None if payout.policy_id is None else await policies.get(conn, payout.policy_id)
+    rules = None if policy is None else policy.rules
+    return await signatories(conn, payout.account_id, payout.roster_version, rules, payout.maker)
+
+
+async def signatories(
+    conn: Connection, account_id: str, roster_version: int, rules: Rules | None, maker: Address | None
+) -> frozenset[Address]:
+    """The same before there is a payout. rules: None where a payout is older than policies are data."""
+    roster = frozenset(await approvals.roster(conn, account_id, roster_version))
+    named = roster & rules.approvers if rules is not None and rules.approvers else roster
+    return named - {maker}

@@ -1,0 +1,153 @@
+"""Policy over payouts: exact limits, also under haste; makers and checkers; edits that void approvals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bascule.domain.chain import Address, parse_address
+from bascule.domain.errors import Conflict, Forbidden, Rejected
+from bascule.domain.policy import Tier, Velocity
+from tests.support.money_out import LIMIT, OpenAs, Treasury, approver, payee, treasury
+from tests.support.money_out_setup import set_policy
+
+UNIT = 10**18
+
+
+@pytest.fixture
+async def stage(db_as: OpenAs, tmp_path: Path) -> AsyncIterator[Treasury]:
+    async with treasury(db_as, tmp_path) as built:
+        yield built
+
+
+async def rule(stage: Treasury, **rules: Any) -> str:
+    """A new version of the treasury's policy, wide but for what is named."""
+    async with stage.owner.transaction() as conn:
+        wide = {"max_per_payout": LIMIT, "max_per_day": 5 * LIMIT}
+        return await set_policy(conn, stage.operator, stage.token, **wide | rules)
+
+
+async def refusal(stage: Treasury, *asked: Any, **changes: Any) -> tuple[str, str | None]:
+    with pytest.raises(Rejected) as refused:
+        await stage.request(*asked, **changes)
+    return refused.value.code, refused.value.param
+
+
+async def test_a_payees_daily_limit_holds_to_the_unit(stage: Treasury) -> None:
+    await rule(stage, max_per_destination_per_day=100 * UNIT)
+    await stage.request("60.00", payee(1))
+
+    assert await refusal(stage, "40.000001", payee(1)) == ("limit_exceeded", "amount")
+    await stage.request("40.00", payee(1))
+    await stage.request("40.000001", payee(2))
+    assert await refusal(stage, "0.000001", payee(1)) == ("limit_exceeded", "amount")
+
+
+async def test_velocity_counts_requests_in_a_window_that_slides(stage: Treasury) -> None:
+    await rule(stage, velocity=Velocity(2, 60))
+    first = await stage.request("1.00")
+    await stage.request("1.00")
+    assert await refusal(stage, "1.00") == ("velocity_exceeded", None)
+
+    await stage.reject(first)  # what was called off counts for nothing
+    await stage.request("1.00")
+    stage.clock.advance(timedelta(seconds=60))
+
+    assert (await stage.request("1.00"))["status"] == "requires_action"
+
+
+async def test_requests_made_at_once_exceed_no_limit_together(stage: Treasury) -> None:
+    await rule(stage, velocity=Velocity(3, 3_600), max_per_destination_per_day=250 * UNIT)
+
+    asked = await asyncio.gather(
+        *(stage.request("100.00", payee(1)) for _ in range(5)),
+        *(stage.request("1.00", payee(2)) for _ in range(3)),
+        return_exceptions=True,
+    )
+
+    made = [each for each in asked if not isinstance(each, BaseException)]
+    codes = {each.code for each in asked if isinstance(each, Rejected)}
+    assert len(made) == 3
+    assert sum(1 for each in made if each["to"] == payee(1)) <= 2
+    assert codes <= {"limit_exceeded", "velocity_exceeded"}
+    assert await stage.rows("SELECT count(*) FROM payouts") == [(3,)]
+
+
+async def test_larger_amounts_need_more_people(stage: Treasury) -> None:
+    await rule(stage, approvals=(Tier(0, 2), Tier(100 * UNIT, 3)))
+    small = await stage.request("100.00")
+    large = await stage.request("100.000001")
+
+    assert (small["approvals_required"], large["approvals_required"]) == (2, 3)
+    assert (await stage.approve(large, 1, 2))["status"] == "requires_action"
+    assert (await stage.approve(large, 3))["status"] == "pending"
+
+
+async def test_who_asked_cannot_approve_whoever_hands_it_in(stage: Treasury) -> None:
+    asked = await stage.request(maker=parse_address(approver(1).address))
+    waiting = asked["next_action"]
+
+    assert set(waiting["approvers"]) == {approver(2).address, approver(3).address}
+    assert waiting["approvals_missing"] == 2
+    with pytest.raises(Forbidden) as refused:
+        await stage.approve(asked, 1)
+    assert refused.value.code == "approver_is_requester"
+    assert (await stage.approve(asked, 2, 3))["status"] == "pending"
+
+
+async def test_a_request_that_nobody_else_could_approve_is_refused(stage: Treasury) -> None:
+    people = frozenset({parse_address(approver(1).address), parse_address(approver(2).address)})
+    await rule(stage, approvers=people)
+
+    assert await refusal(stage, maker=parse_address(approver(1).address)) == ("approvers_missing", None)
+    asked = await stage.request()
+    with pytest.raises(Forbidden) as refused:
+        await stage.approve(asked, 3)
+    assert refused.value.code == "approver_not_named"
+
+
+async def test_an_edited_policy_voids_approvals_and_is_asked_about_anew(stage: Treasury) -> None:
+    payout = await stage.approved("50.00")
+    waiting = await stage.approve(await stage.request("50.00"), 1)
+
+    await rule(stage, approvals=3)
+    with pytest.raises(Conflict) as refused:
+        await stage.approve(waiting, 2)
+    assert refused.value.code == "policy_changed"
+    await stage.run()
+
+    for each in (payout, waiting):
+        now = await stage.read(each)
+        assert (now["status"], now["approvals"], now["approvals_required"]) == ("requires_action", [], 3)
+        await stage.approve(each, 1, 2, 3)
+    await stage.run()
+    assert await stage.status(payout) == await stage.status(waiting) == "paid"
+    await stage.require_truth()
+
+
+@pytest.mark.parametrize("approved", [False, True])
+async def test_an_address_denied_after_the_request_is_not_paid(stage: Treasury, approved: bool) -> None:
+    payout = await stage.request("50.00", payee(1))
+    if approved:
+        await stage.approve(payout)
+    other = await stage.approved("50.00", payee(2))
+
+    await rule(stage, denylist=frozenset({Address(bytes.fromhex(payee(1)[2:]))}))
+    assert await refusal(stage, "1.00", payee(1)) == ("destination_denylisted", "to")
+    await stage.run()
+    await stage.approve(other)  # the edit voided its approvals too
+    await stage.run()
+
+    ended = await stage.read(payout)
+    assert (ended["status"], ended["failure_code"]) == (
+        ("failed", "destination_denylisted") if approved else ("canceled", None)
+    )
+    assert ended["policy_decision"]["rule"] == "denylist"
+    assert await stage.status(other) == "paid"
+    assert len(await stage.transfers_out()) == 1
+    await stage.require_truth()
