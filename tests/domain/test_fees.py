@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bascule.domain.fees import Fees, bump, suggest
+from bascule.domain.fees import Ceiling, Fees, bump, suggest
 
 wei = st.integers(0, 10**15)
 
@@ -34,6 +34,47 @@ def test_a_bumped_fee_stays_below_its_ceiling_or_is_not_made(
         assert bumped is None
     else:
         assert bumped == Fees(wanted[1], wanted[0], fees.gas)
+
+
+@given(wei, wei, wei, wei, wei)
+def test_a_bump_to_the_market_still_raises_both_fees_by_an_eighth_and_stays_below_the_ceiling(
+    tip: int, more: int, base_fee: int, market_tip: int, ceiling: int
+) -> None:
+    """Whichever moved: the base fee tenfold and the tip not at all, or only the tip."""
+    fees = Fees(tip + more, tip, 21_000)
+    market = suggest(base_fee, market_tip, 10**16, gas=21_000)
+    bumped = fees.bumped(ceiling, market)
+
+    least_tip, least_cap = bump(tip, tip + more)
+    if bumped is None:
+        assert least_cap > ceiling
+        return
+    assert least_cap <= bumped.max_fee_per_gas <= ceiling
+    assert least_tip <= bumped.max_priority_fee_per_gas <= bumped.max_fee_per_gas
+    if ceiling >= market.max_fee_per_gas:
+        assert bumped.max_fee_per_gas == max(least_cap, market.max_fee_per_gas)
+
+
+@given(wei, wei, st.integers(1, 10**9))
+def test_bumps_end_at_the_ceiling_after_a_bounded_number_of_steps(tip: int, more: int, times: int) -> None:
+    fees: Fees | None = Fees(tip + more, tip, 21_000)
+    ceiling, steps = (tip + more) * times, 0
+    while fees is not None and (higher := fees.bumped(ceiling)) is not None:
+        assert higher.max_fee_per_gas > fees.max_fee_per_gas
+        assert higher.max_priority_fee_per_gas > fees.max_priority_fee_per_gas
+        fees, steps = higher, steps + 1
+
+    assert fees is not None
+    assert steps <= 230, "an eighth a step is a factor of a milliard within 177, and single wei before that"
+
+
+@given(wei, wei, st.integers(21_000, 2**24), wei)
+def test_no_transaction_costs_more_than_its_ceiling(per_gas: int, cost: int, gas: int, data_fee: int) -> None:
+    allowed = Ceiling(per_gas, cost).of(gas, data_fee)
+
+    assert 0 <= allowed <= per_gas
+    assert allowed * gas + data_fee <= max(cost, data_fee)
+    assert allowed == per_gas or (allowed + 1) * gas + data_fee > cost
 
 
 @given(wei, wei, st.integers(1, 10**15))

@@ -212,6 +212,5 @@ async def test_gas_spike_makes_a_payout_wait_until_its_fees_are_raised(db_as: Op
         attempts = (await stage.read(payout))["transactions"]
         block = await stage.node.rpc("eth_getBlockByNumber", "latest", False)
         assert int(block["baseFeePerGas"], 16) == int(spike["base_fee"]) == 5 * 10**9
-        assert rounds > 1
-        assert len(attempts) > 1
+        assert (rounds, len(attempts)) == (1, 2), "one bump goes to what the chain asks for"
         await stage.require_truth()

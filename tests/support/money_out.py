@@ -6,7 +6,7 @@ a test mines; each worker works when a test lets it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from bascule.chain.families import ETHEREUM
+from bascule.chain.pool import pool
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, caip2, checksum, parse_address
 from bascule.domain.hashing import keccak
@@ -207,16 +208,20 @@ class Treasury:
         *,
         holder: str = "submitter-1",
         failpoints: Failpoints = NO_FAILPOINTS,
-        url: str | None = None,
+        url: str | Sequence[str] = (),
         lane: str = LANE_NAME,
         **settings: Any,
     ) -> Submitter:
-        """A fresh submitter process of a lane; the same holder finds its lease again."""
+        """A fresh submitter process of a lane, asking one node or several; a holder finds its lease."""
         guard = self.submitters_db.refuse_open_transaction
+        urls = [url] if isinstance(url, str) else [*url] or [self.node.url]
+        rpcs = [Rpc(each, session=self.session, guard=guard, family=ETHEREUM) for each in urls]
+        chain_id = self.network.chain_id
+        caller = rpcs[0] if len(rpcs) == 1 else pool([(rpc, 1) for rpc in rpcs], chain_id=chain_id)
         client = await self.clients.enter_async_context(SignerClient(self.socket, guard=guard))
         return Submitter(
             self.submitters_db,
-            Rpc(url or self.node.url, session=self.session, guard=guard, family=ETHEREUM),
+            caller,
             client,
             self.network,
             lane,

@@ -25,6 +25,8 @@ def is_send(call: ast.Call) -> bool:
     function = call.func
     if any(isinstance(arg, ast.Constant) and arg.value == "eth_sendRawTransaction" for arg in call.args):
         return True
+    if name_of(function) == "offer" and name_of(getattr(function, "value", function)) == "broadcast":
+        return True
     if name_of(function) in WRITES:
         return True
     if not isinstance(function, ast.Attribute):

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from bascule.chain.evidence import Evidence
 from bascule.chain.families import Family
+from bascule.domain.errors import BasculeError
 
 T = TypeVar("T")
 Call = tuple[str, Sequence[object]]
@@ -66,6 +67,9 @@ class Caller(Protocol):
 
         Raises: NoQuorum when they are too few, NodesContradict (a NoQuorum) when they differ.
         """
+
+    async def everyone(self, ask: Ask[T]) -> list[tuple[str, T | BasculeError]]:
+        """What each node that may be asked now answers, by its name, best first; errors are answers too."""
 
     def other(self) -> Caller:
         """The same, asking another node than the one that answered last while there is one."""

@@ -191,6 +191,15 @@ class Pool:
         value: T = ballots[0][1][0].value
         return value
 
+    async def everyone(self, ask: Ask[T]) -> list[tuple[str, T | BasculeError]]:
+        """As `Caller.everyone`: liars, nodes of other chains and those that want a rest are left out."""
+        try:
+            ranked = self._ranked()
+        except (NodeUnreachable, RpcError):
+            return []
+        answers = await asyncio.gather(*(self._ask(node, ask) for node in ranked))
+        return [(each.node.name, each.value if each.error is None else each.error) for each in answers]
+
     def other(self) -> Pool:
         """The same pool, asking whom it asked last only when nobody else can answer."""
         view = copy.copy(self)

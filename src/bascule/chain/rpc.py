@@ -20,6 +20,7 @@ from bascule.chain.caller import Ask, Call, Said
 from bascule.chain.errors import Garbled, NodeUnreachable, RpcError
 from bascule.chain.evidence import Evidence, Exchange
 from bascule.chain.families import Family
+from bascule.domain.errors import BasculeError
 
 T = TypeVar("T")
 # Told of each exchange: method, how it ended (answered, rate_limited, unreachable), seconds.
@@ -141,6 +142,13 @@ class Rpc:
     async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool) -> T:
         """The node's answer."""
         return await ask(self)
+
+    async def everyone(self, ask: Ask[T]) -> list[tuple[str, T | BasculeError]]:
+        """The node's answer, or why there is none."""
+        try:
+            return [(self.names[0], await ask(self))]
+        except BasculeError as error:
+            return [(self.names[0], error)]
 
     def other(self) -> Rpc:
         """Itself: there is no other."""

@@ -19,10 +19,33 @@ class Fees:
         """What a block with this base fee took for the gas (EIP-1559)."""
         return gas_used * min(self.max_fee_per_gas, base_fee + self.max_priority_fee_per_gas)
 
-    def bumped(self, ceiling: int) -> "Fees | None":
-        """The least fees every client accepts as a replacement, or None when the ceiling forbids it."""
+    def bumped(self, ceiling: int, market: "Fees | None" = None) -> "Fees | None":
+        """Fees every client accepts as a replacement, or None when the ceiling forbids even the least such.
+
+        Where the market asks for more than the least, they go there at once, at most to the ceiling.
+        """
         tip, cap = bump(self.max_priority_fee_per_gas, self.max_fee_per_gas)
-        return None if cap > ceiling else Fees(cap, tip, self.gas)
+        if cap > ceiling:
+            return None
+        if market is not None:
+            cap = max(cap, min(market.max_fee_per_gas, ceiling))
+            tip = max(tip, min(market.max_priority_fee_per_gas, cap))
+        return Fees(cap, tip, self.gas)
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most that is ever offered. per_gas: wei for one gas; cost: wei for a whole transaction."""
+
+    per_gas: int
+    cost: int
+
+    def of(self, gas: int, data_fee: int = 0) -> int:
+        """Wei per gas that a transaction with this gas limit may offer and stay below both.
+
+        data_fee: wei a rollup takes for the transaction's data beside its gas; what it leaves is for gas.
+        """
+        return min(self.per_gas, max(0, self.cost - data_fee) // gas)
 
 
 def bump(tip: int, cap: int) -> tuple[int, int]:

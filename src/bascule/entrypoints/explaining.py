@@ -9,8 +9,9 @@ from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
 from bascule.domain.deposit import DEPOSIT, DepositState
 from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
 from bascule.domain.payout import PAYOUT, PayoutState
+from bascule.domain.slot_stuck import REMEDIES
 from bascule.services import deposits, intents, payouts
-from bascule.storage import audit, overview, payment_intents
+from bascule.storage import audit, offers, overview, payment_intents, slots
 from bascule.storage.database import Connection
 
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
@@ -101,10 +102,29 @@ async def _payout(conn: Connection, payout_id: str) -> dict[str, Any]:
         "approvals": shown["approvals"],
         "policy": shown["policy_decision"],
         "transactions": shown["transactions"],
+        "nodes_said": await _said(conn, shown["transactions"]),
         "evidence": shown["evidence"],
         "audit": [row["action"] for row in await audit.of_object(conn, payout_id)],
-        "next": waits.get(state, "nothing: this is its end"),
+        "next": await _remedy(conn, payout_id) or waits.get(state, "nothing: this is its end"),
     }
+
+
+async def _said(conn: Connection, transactions: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """What each node said last to each transaction's bytes."""
+    return {
+        each["hash"]: [
+            f"{told.node}: {told.says}" + (f" ({told.words})" if told.words else "")
+            for told in await offers.of_attempt(conn, Hash(bytes.fromhex(each["hash"][2:])))
+        ]
+        for each in transactions
+    }
+
+
+async def _remedy(conn: Connection, payout_id: str) -> str | None:
+    """What a person can do about the slot the payout stands in, while that does not move by itself."""
+    found = await slots.of_payout(conn, payout_id)
+    why = found[-1].stuck if found else None
+    return None if why is None else f"{why.value}: {REMEDIES[why]}"
 
 
 async def _transaction(conn: Connection, tx_hash: Hash) -> dict[str, Any]:

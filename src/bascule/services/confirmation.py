@@ -16,6 +16,7 @@ from bascule.domain.slot import SlotEvent, SlotKind, SlotState
 from bascule.services.failpoints import Failpoints
 from bascule.services.lane_work import LaneWork
 from bascule.services.seams import Clock
+from bascule.services.stuck import mark
 from bascule.storage import attempts, blocks, leases, ledger, slots
 from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
@@ -88,6 +89,7 @@ class Confirmation:
                 succeeded=receipt.succeeded,
                 fee_paid=receipt.fee_paid,
             )
+            await mark(conn, self._work, slot, None)
             offer = (SlotEvent.OFFER,) if slot.state is SlotState.SIGNED else ()
             await slots.advance(conn, slot, *offer, SlotEvent.INCLUDE)
             return 1

@@ -18,7 +18,7 @@ from bascule.chain.receipts import Receipt
 from bascule.domain import flush as rules
 from bascule.domain.chain import Address, BlockRef, checksum
 from bascule.domain.errors import Halted
-from bascule.domain.fees import Fees, suggest
+from bascule.domain.fees import Ceiling, Fees, suggest
 from bascule.domain.flush import FlushEvent, ItemOutcome
 from bascule.services.collector_watch import CollectorWatch
 from bascule.services.failpoints import Failpoints
@@ -48,7 +48,7 @@ class Flushing:
         chain_id: int,
         *,
         clock: Clock,
-        fee_ceiling: int,
+        ceiling: Ceiling,
         max_base_fee: int,
         failpoints: Failpoints,
         counters: Counter[tuple[int, str]],
@@ -57,7 +57,7 @@ class Flushing:
         self._rpc = rpc
         self._chain_id = chain_id
         self._clock = clock
-        self._fee_ceiling = fee_ceiling
+        self._ceiling = ceiling
         self._max_base_fee = max_base_fee
         self._failpoints = failpoints
         self._counters = counters
@@ -98,7 +98,8 @@ class Flushing:
             flush = await flushes.lock(conn, flush_id)
             left = await self._left(conn, flush, collector)
             if left:
-                fees = suggest(price.base_fee, price.tip, self._fee_ceiling, gas=rules.gas_limit(left))
+                gas = rules.gas_limit(left)
+                fees = suggest(price.base_fee, price.tip, self._ceiling.of(gas), gas=gas)
                 await self._take(conn, flush, lease.epoch, fees)
             self._failpoints.hit("submitter.before_reserve")
         self._failpoints.hit("submitter.after_reserve")
@@ -137,6 +138,9 @@ class Flushing:
                 decisions[item.address] = Decision(outcome, why=code)
         await flushes.decide(conn, flush.id, decisions, self._clock.now())
         await flushes.advance_end(conn, flush, FlushEvent.REFUSE, self._clock.now())
+
+    async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
+        """Nothing: money at deposit addresses is not late; the slot itself says why it waits."""
 
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """What the factory says of each address; the money itself is booked by its Transfers."""

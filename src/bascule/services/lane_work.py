@@ -45,6 +45,10 @@ class LaneWork(Protocol):
         """The signer named what it will not sign in a locked slot; the slot becomes a fill."""
         ...
 
+    async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
+        """The locked slot does not move by itself, or moves again: whoever waits for it is told."""
+        ...
+
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """Writes what the locked slot's call did, which is final, in the caller's transaction."""
         ...

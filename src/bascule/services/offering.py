@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
-from bascule.chain import fee_oracle
+from bascule.chain import broadcast, fee_oracle
+from bascule.chain.broadcast import Offer
 from bascule.chain.caller import Caller
-from bascule.chain.errors import NodeSays, NodeUnreachable, RpcError, WrongShape
+from bascule.chain.node_words import Bytes
 from bascule.domain.attempt import AttemptEvent, AttemptState
 from bascule.domain.chain import Hash
 from bascule.domain.errors import Halted, Retryable
+from bascule.domain.fees import Ceiling, Fees
 from bascule.domain.slot import SlotEvent, SlotKind, SlotState
+from bascule.domain.slot_stuck import Stuck
 from bascule.services.failpoints import Failpoints
 from bascule.services.lane_work import LaneWork
 from bascule.services.seams import Clock
@@ -25,7 +29,8 @@ from bascule.services.signing_intents import (
     SignerPort,
     SignerRefused,
 )
-from bascule.storage import attempts, blocks, leases, slots
+from bascule.services.stuck import mark
+from bascule.storage import attempts, blocks, leases, offers, slots
 from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
@@ -58,7 +63,7 @@ class Offering:
         work: LaneWork,
         *,
         clock: Clock,
-        fee_ceiling: int,
+        ceiling: Ceiling,
         resend_after: timedelta,
         bump_after: timedelta,
         failpoints: Failpoints,
@@ -68,7 +73,7 @@ class Offering:
         self._signer = signer
         self._work = work
         self._clock = clock
-        self._fee_ceiling = fee_ceiling
+        self._ceiling = ceiling
         self._resend_after = resend_after
         self._bump_after = bump_after
         self._failpoints = failpoints
@@ -79,6 +84,7 @@ class Offering:
 
         Raises: ChainHalted, and nothing is signed or sent.
         """
+        market = await self._market_if_late(slot)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             blocks.require_running(await blocks.cursor(conn, slot.chain_id))
@@ -86,7 +92,7 @@ class Offering:
             if slot.state in (SlotState.MINED, SlotState.FINAL):
                 return 0
             asked_before = slot.fees
-            slot = await self._bump_if_late(conn, slot)
+            slot, why = await self._bump_if_late(conn, slot, market)
             known = await attempts.of_slot(conn, slot)
             asked = None
             if not any(attempt.fees == slot.fees for attempt in known):
@@ -97,16 +103,17 @@ class Offering:
         if bumped:
             self._failpoints.hit("submitter.after_bump")
         if asked is None:
-            return await self._send(slot, known[0], lease)
+            return await self._send(slot, known[0], lease, why)
         self._failpoints.hit("submitter.before_sign")
         try:
             signed = await self._signer.sign(asked)
         except (SignerRefused, Retryable) as error:
+            refused = isinstance(error, SignerRefused)
             frozen = isinstance(error, SignerRefused) and error.code == "wallet_frozen"
             if (
                 known and not frozen
             ):  # no dearer bytes: those there are must still reach nodes that forget them
-                await self._send(slot, known[0], lease)
+                await self._send(slot, known[0], lease, Stuck.SIGNER_REFUSES if refused else None)
             if not isinstance(error, SignerRefused):
                 raise
             return await self._refused(slot, error, lease)
@@ -120,23 +127,51 @@ class Offering:
             return FillIntent(slot.chain_id, slot.wallet, slot.nonce, epoch, FeeOffer.of(slot.fees))
         return await self._work.question(conn, slot, epoch)
 
-    async def _bump_if_late(self, conn: Connection, slot: Slot) -> Slot:
-        """The slot with higher fees to ask for, when its dearest bytes were not mined for too long."""
+    async def _market_if_late(self, slot: Slot) -> Fees | None:
+        """What the chain asks for now, when bytes of the slot are due for a bump; None when they are not.
+
+        Where nobody tells what it asks for, the least bump is all there is: no fees at all are the market.
+        """
+        async with self._db.read() as conn:
+            due = await self._late(conn, await slots.get(conn, slot))
+        if due is None:
+            return None
+        try:
+            return await fee_oracle.offer(
+                self._rpc, gas=slot.fees.gas, ceiling=self._ceiling.of(slot.fees.gas)
+            )  # fmt: skip
+        except Retryable as error:
+            log.warning("no price of gas", nonce=slot.nonce, reason=str(error))
+            return Fees(0, 0, slot.fees.gas)
+
+    async def _late(self, conn: Connection, slot: Slot) -> Attempt | None:
+        """The slot's dearest bytes when they were not mined for too long, or no node takes so little."""
         known = await attempts.of_slot(conn, slot)
-        if not known or known[0].fees != slot.fees or known[0].offered_at is None:
-            return slot
-        if self._clock.now() - known[0].offered_at < self._bump_after:
-            return slot
-        fees = slot.fees.bumped(self._fee_ceiling)
+        if slot.state in (SlotState.MINED, SlotState.FINAL) or not known or known[0].fees != slot.fees:
+            return None
+        offered_at = known[0].offered_at
+        if offered_at is None:
+            return None
+        said = await offers.of_attempt(conn, known[0].tx_hash)
+        too_cheap = bool(said) and all(each.bytes == Bytes.TOO_CHEAP for each in said)
+        late = self._clock.now() - offered_at >= self._bump_after
+        return known[0] if late or too_cheap else None
+
+    async def _bump_if_late(
+        self, conn: Connection, slot: Slot, market: Fees | None
+    ) -> tuple[Slot, Stuck | None]:
+        """The slot with higher fees to ask for, when it is due for them; or why it gets none."""
+        if market is None or await self._late(conn, slot) is None:
+            return slot, None
+        fees = slot.fees.bumped(self._ceiling.of(slot.fees.gas), market)
         if fees is None:
-            log.warning("fee ceiling reached", wallet=slot.wallet.hex(), nonce=slot.nonce)
-            return slot
+            return slot, Stuck.FEE_CEILING
         await slots.ask_fees(conn, slot, fees)
-        return await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
+        return await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce), None
 
     async def _quote_anew(self, slot: Slot, lease: Lease) -> None:
         """Fees of now for a slot of which no bytes were ever kept: those of its reservation are too dear."""
-        fees = await fee_oracle.offer(self._rpc, gas=slot.fees.gas, ceiling=self._fee_ceiling)
+        fees = await fee_oracle.offer(self._rpc, gas=slot.fees.gas, ceiling=self._ceiling.of(slot.fees.gas))
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             await slots.quote_anew(conn, slot, fees)
@@ -159,23 +194,21 @@ class Offering:
         self._failpoints.hit("submitter.after_save")
         return attempt
 
-    async def _send(self, slot: Slot, attempt: Attempt, lease: Lease) -> int:
-        """Offers the bytes to the node unless that was done a moment ago; the answer decides nothing."""
+    async def _send(self, slot: Slot, attempt: Attempt, lease: Lease, why: Stuck | None = None) -> int:
+        """Offers the bytes to every node unless that was done a moment ago; the answers decide nothing.
+
+        why: what keeps the slot from better bytes; without it, what the nodes agree on.
+        """
         now = self._clock.now()
         sent = self._sent.get(attempt.tx_hash)
         fresh = sent is not None and attempt.offered_at is not None and sent >= attempt.offered_at
         if fresh and sent is not None and now - sent < self._resend_after:
             return 0
         self._failpoints.hit("submitter.before_send")
-        try:
-            await self._rpc.call("eth_sendRawTransaction", "0x" + attempt.raw.hex())
-        except RpcError as error:
-            if error.says is not NodeSays.ALREADY_KNOWN:
-                log.warning("node refused bytes", tx_hash=attempt.tx_hash.hex(), says=error.says.value)
-        except (NodeUnreachable, WrongShape) as error:
-            log.warning("unknown whether bytes arrived", tx_hash=attempt.tx_hash.hex(), reason=str(error))
+        said = await broadcast.offer(self._rpc, attempt.raw, attempt.tx_hash)
         self._sent[attempt.tx_hash] = now
         self._failpoints.hit("submitter.after_send")
+        _report(attempt, said)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
@@ -184,9 +217,19 @@ class Offering:
                 await attempts.advance_to_offered(conn, attempt, AttemptEvent.OFFER, now)
             if slot.state is SlotState.SIGNED:
                 await slots.advance(conn, slot, SlotEvent.OFFER)
+            await self._keep(conn, attempt, said, now)
+            if slot.stuck is not Stuck.NONCE_USED:  # which the chain alone says, and takes back
+                await mark(conn, self._work, slot, why or _agreed(said))
             self._failpoints.hit("submitter.before_offered")
         self._failpoints.hit("submitter.after_offered")
         return 1
+
+    async def _keep(self, conn: Connection, attempt: Attempt, said: Sequence[Offer], now: datetime) -> None:
+        for each in said:
+            await offers.keep(
+                conn, attempt.tx_hash, node=each.node, says=each.says, bytes=each.bytes, words=each.words,
+                accepted=each.says == broadcast.ACCEPTED, at=now,
+            )  # fmt: skip
 
     async def _refused(self, slot: Slot, refusal: SignerRefused, lease: Lease) -> int:
         """What the slot carried is free again, and its nonce will be filled.
@@ -209,3 +252,21 @@ class Offering:
             self._failpoints.hit("submitter.before_refusal")
         self._failpoints.hit("submitter.after_refusal")
         return 1
+
+
+def _agreed(said: Sequence[Offer]) -> Stuck | None:
+    """What every node that answered agrees to be wrong; None while one took the bytes or left it open."""
+    if broadcast.unanimous(said, Bytes.UNFUNDED):
+        return Stuck.WALLET_UNFUNDED
+    return Stuck.NODES_REFUSE if broadcast.unanimous(said, Bytes.HOPELESS) else None
+
+
+def _report(attempt: Attempt, said: Sequence[Offer]) -> None:
+    tx_hash = attempt.tx_hash.hex()
+    for each in said:
+        if each.says == broadcast.OTHER_HASH:
+            log.error("node names another hash", tx_hash=tx_hash, node=each.node, words=each.words)
+        elif each.bytes is not Bytes.IN_POOL:
+            log.warning("node did not take bytes", tx_hash=tx_hash, node=each.node, says=each.says)
+    if not said:
+        log.warning("no node may be asked", tx_hash=tx_hash)

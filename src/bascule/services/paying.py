@@ -12,6 +12,7 @@ from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
 from bascule.chain.receipts import Receipt
 from bascule.domain.chain import Address, BlockRef
+from bascule.domain.fees import Ceiling
 from bascule.domain.payout import PayoutEvent
 from bascule.domain.webhook import EventType
 from bascule.services import submitted_batch
@@ -44,7 +45,7 @@ class Paying:
         *,
         clock: Clock,
         outbox: Outbox,
-        fee_ceiling: int,
+        ceiling: Ceiling,
         max_items: int,
         batch_life: timedelta,
         failpoints: Failpoints,
@@ -55,7 +56,7 @@ class Paying:
         self._lane = lane
         self._clock = clock
         self._outbox = outbox
-        self._fee_ceiling = fee_ceiling
+        self._ceiling = ceiling
         self._failpoints = failpoints
         self._rounds = PayoutRounds(clock, outbox)
         self._reservation = Reservation(clock, outbox, max_items, batch_life)
@@ -96,7 +97,7 @@ class Paying:
             blocked.append(choice.token.id)
         else:
             return False
-        fees = await fee_oracle.offer(self._rpc, gas=choice.gas, ceiling=self._fee_ceiling)
+        fees = await fee_oracle.offer(self._rpc, gas=choice.gas, ceiling=self._ceiling.of(choice.gas))
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             blocks.require_running(await blocks.cursor(conn, self._chain_id))
@@ -126,6 +127,15 @@ class Paying:
                 continue
             released = await payouts.advance(conn, payout, PayoutEvent.RELEASE)
             await tell(conn, self._outbox, EventType.PAYOUT_UPDATED, released, before=payout)
+
+    async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
+        """The payouts of the batch say that a person should look, or that it is over."""
+        batch = await submitted_batch.load(conn, slot, lock=True)
+        for _, payout in batch.pairs():
+            told = await payouts.mark_stuck(conn, payout.id, stuck)
+            if told is not None:
+                event = EventType.PAYOUT_STUCK if stuck else EventType.PAYOUT_UPDATED
+                await tell(conn, self._outbox, event, told)
 
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """Each payout is paid, refused or skipped as vault and token said; or all wait again."""

@@ -16,6 +16,7 @@ from bascule.chain.caller import Caller
 from bascule.domain import flush
 from bascule.domain.chain import Address
 from bascule.domain.errors import Retryable
+from bascule.domain.fees import Ceiling
 from bascule.domain.slot import SlotState
 from bascule.services.confirmation import Confirmation
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
@@ -36,13 +37,16 @@ __all__ = ["SignerPort", "Submitter", "SubmitterSettings"]
 log = structlog.get_logger()
 
 
+CEILING = Ceiling(per_gas=500 * 10**9, cost=5 * 10**18)
+
+
 @dataclass(frozen=True)
 class SubmitterSettings:
-    """fee_ceiling: the most wei per gas that is ever offered; max_items: payouts per batch, at most 256;
+    """ceiling: the most that is ever offered for gas; max_items: payouts per batch, at most 256;
     max_base_fee: while a block takes more wei per gas, no flush gets a nonce.
     """
 
-    fee_ceiling: int = 500 * 10**9
+    ceiling: Ceiling = CEILING
     max_items: int = 100
     max_base_fee: int = 50 * 10**9
     batch_life: timedelta = timedelta(minutes=30)
@@ -84,7 +88,7 @@ class Submitter:
             signer,
             self._work,
             clock=clock,
-            fee_ceiling=self._settings.fee_ceiling,
+            ceiling=self._settings.ceiling,
             resend_after=self._settings.resend_after,
             bump_after=self._settings.bump_after,
             failpoints=failpoints,
@@ -96,12 +100,12 @@ class Submitter:
         if lane == flush.LANE:
             return Flushing(
                 self._db, self._rpc, self._chain_id, clock=self._clock,
-                fee_ceiling=self._settings.fee_ceiling, max_base_fee=self._settings.max_base_fee,
+                ceiling=self._settings.ceiling, max_base_fee=self._settings.max_base_fee,
                 failpoints=self._failpoints, counters=self.counters,
             )  # fmt: skip
         return Paying(
             self._db, self._rpc, self._chain_id, lane, clock=self._clock, outbox=outbox,
-            fee_ceiling=self._settings.fee_ceiling, max_items=self._settings.max_items,
+            ceiling=self._settings.ceiling, max_items=self._settings.max_items,
             batch_life=self._settings.batch_life, failpoints=self._failpoints,
         )  # fmt: skip
 

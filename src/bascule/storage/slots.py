@@ -11,6 +11,7 @@ from bascule.domain.chain import Address, Hash
 from bascule.domain.errors import Halted
 from bascule.domain.fees import Fees
 from bascule.domain.slot import SLOT, SlotEvent, SlotKind, SlotState
+from bascule.domain.slot_stuck import Stuck
 from bascule.storage.database import Connection
 from bascule.storage.lanes import Lane
 from bascule.storage.queries import Queries, Row
@@ -34,7 +35,10 @@ class BatchTerms:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One nonce. fees: what the signer is asked for next. A fill keeps the terms of the batch it was."""
+    """One nonce. fees: what the signer is asked for next; stuck: why it does not move by itself.
+
+    A fill keeps the terms of the batch it was.
+    """
 
     chain_id: int
     wallet: Address
@@ -45,6 +49,7 @@ class Slot:
     terms: BatchTerms | None
     fees: Fees
     created_at: datetime
+    stuck: Stuck | None = None
 
     @property
     def key(self) -> dict[str, object]:
@@ -181,6 +186,11 @@ async def ask_fees(conn: Connection, slot: Slot, fees: Fees) -> bool:
     return changed == 1
 
 
+async def mark_stuck(conn: Connection, slot: Slot, stuck: Stuck | None) -> bool:
+    """The slot says why it does not move by itself; False when it said so before."""
+    return await Q.run(conn, "mark_stuck", **slot.key, stuck=stuck) == 1
+
+
 async def quote_anew(conn: Connection, slot: Slot, fees: Fees) -> bool:
     """The signer will be asked for these fees, lower or not; False once bytes of the slot are kept."""
     changed = await Q.run(
@@ -215,6 +225,7 @@ def _slot(row: Row) -> Slot:
         terms=None if row["vault"] is None else _terms(row),
         fees=fees,
         created_at=row["created_at"],
+        stuck=None if row["stuck"] is None else Stuck(row["stuck"]),
     )
 
 

@@ -56,6 +56,11 @@ UPDATE slots SET max_fee_per_gas = %(max_fee_per_gas)s, max_priority_fee_per_gas
  WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s
    AND max_fee_per_gas < %(max_fee_per_gas)s
 
+-- name: mark_stuck
+-- Why the slot does not move by itself, or that it moves again.
+UPDATE slots SET stuck = %(stuck)s
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND stuck IS DISTINCT FROM %(stuck)s
+
 -- name: quote_anew
 -- Other fees for a slot of which no bytes were kept, and so none were ever sent.
 UPDATE slots SET max_fee_per_gas = %(max_fee_per_gas)s, max_priority_fee_per_gas = %(max_priority_fee_per_gas)s
