@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from bascule.entrypoints.devchain.faults.words import WORDS
 from bascule.services.failpoints import Failpoints
 from bascule.services.watcher import Watcher
 from tests.support.cases import case
+from tests.support.chain import local_node
 from tests.support.fault_proxy import fault_proxy
 from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
 from tests.support.nodes import Refuse, lying_node
@@ -153,6 +157,38 @@ async def test_a_node_that_answers_a_range_short_is_known_for_it_and_the_next_on
     await require_at_head(b)
 
 
+@pytest.mark.parametrize("paid", [False, True], ids=["an empty fork", "a fork that pays too"])
+async def test_a_node_that_follows_a_fork_between_a_ranges_headers_and_its_logs_is_no_liar(
+    db_as: OpenAs, tmp_path: Path, paid: bool
+) -> None:
+    """It told the truth both times; the other node, which stayed, proves nothing against it."""
+    async with bridge(db_as, data_dir=tmp_path / "chain") as b, AsyncExitStack() as stack:
+        intent = await left_behind(b, 0)
+        shutil.copytree(tmp_path / "chain", tmp_path / "fork")
+        fork = await stack.enter_async_context(local_node(data_dir=tmp_path / "fork"))
+        await fork.dev.chain.mine(1, (await fork.dev.mine()).time + 1_000)
+        for _ in range(12):
+            await b.pay(intent, "1.00")
+            if paid:
+                await replace(b, node=fork).send(deposit_address(intent), "2.00")
+            await fork.dev.mine()
+        first, second = [await stack.enter_async_context(lying_node(b.node.url)) for _ in range(2)]
+
+        async def follows(request: str) -> None:
+            first.target = fork.url if "fromBlock" in request else first.target
+
+        first.before = follows
+        nodes = pool([(b.rpc(node.url), 1) for node in (first, second)], chain_id=b.network.chain_id)
+        watcher = b.watcher(nodes, **FAR)
+        await watcher.run_once()
+
+        assert first.target == fork.url, "it was asked for the logs of a range"
+        assert [node.state.value for node in nodes.nodes] == ["alive", "alive"]
+        first.before, first.target = None, b.node.url
+        await b.settle_down(watcher)
+        await require_at_head(b)
+
+
 REFUSALS = [
     (client, says)
     for client, words in WORDS.items()
@@ -241,7 +277,15 @@ async def test_a_node_that_answers_a_range_above_its_own_head_is_not_believed(b:
     await left_behind(b, 12)
     before = await b.rows("SELECT next_number FROM cursors")
     async with lying_node(b.node.url) as node:
-        node.twist = lambda method, params, result: hex(3) if method == "eth_blockNumber" else result
+        ranges: list[Any] = []
+
+        def behind_itself(method: str, params: list[Any], result: Any) -> Any:
+            """Headers come from the node's leader, logs with what stands beside them from one behind it."""
+            if method == "eth_getLogs":
+                ranges.append(params[0]["toBlock"])
+            return None if "eth_getBlockBy" in method and params[0] in ranges else result
+
+        node.twist = behind_itself
         watcher = behind(b, node.url)
         with pytest.raises(RpcError, match="unknown block"):
             await watcher.run_once()

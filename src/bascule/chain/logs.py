@@ -19,7 +19,7 @@ from bascule.chain.hexes import data, number, quantity
 from bascule.domain.chain import Address, Hash
 
 METHOD = "eth_getLogs"
-_HEAD = "eth_blockNumber"
+_BY_NUMBER = "eth_getBlockByNumber"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,12 @@ class _Log(msgspec.Struct):
     transactionHash: str
     logIndex: str
     removed: bool = False
+
+
+class _Place(msgspec.Struct):
+    """Which block a node has at a height."""
+
+    hash: str
 
 
 async def of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
@@ -78,7 +84,8 @@ async def _of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
 async def of_range(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
     """As `of_blocks`, of blocks that follow each other, by one question about their heights.
 
-    A node whose head is below the last of them is not believed: RpcError (`unknown_block`).
+    A node that has none, or another block, where the last of them stands lags or follows another fork: its
+    word about the heights is not about these blocks, and no lie. RpcError (`unknown_block`).
     """
     if not headers:
         return []
@@ -86,18 +93,23 @@ async def of_range(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
 
 
 async def _of_range(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
-    first, last = headers[0].number, headers[-1].number
-    heights = {"fromBlock": quantity(first), "toBlock": quantity(last)}
-    shape: type[list[_Log] | str] = list[_Log] | str  # type: ignore[assignment]
-    answer, head = await rpc.batch_as(shape, [(METHOD, (heights,)), (_HEAD, ())])
-    if isinstance(answer, str) or not isinstance(head, str):
-        raise WrongShape(method=METHOD, why="no list of logs and a height")
-    if number(head, method=_HEAD) < last:
-        raise RpcError(method=METHOD, code=0, message=f"unknown block {last}: the node's head is {head[:20]}")
+    first, last = headers[0].number, headers[-1]
+    heights = {"fromBlock": quantity(first), "toBlock": quantity(last.number)}
+    shape: type[list[_Log] | _Place | None] = list[_Log] | _Place | None  # type: ignore[assignment]
+    calls = [(METHOD, (heights,)), (_BY_NUMBER, (quantity(last.number), False))]
+    answer, place = await rpc.batch_as(shape, calls)
+    if not isinstance(answer, list) or isinstance(place, list):
+        raise WrongShape(method=METHOD, why="no list of logs and a block")
+    if place is None or place.hash != "0x" + last.hash.hex():
+        shown = "none" if place is None else place.hash[:80]
+        message = f"unknown block 0x{last.hash.hex()}: the node has {shown} at {last.number}"
+        raise RpcError(method=METHOD, code=0, message=message)
     by_hash: dict[str, list[_Log]] = {"0x" + header.hash.hex(): [] for header in headers}
     for log in answer:
         if log.blockHash not in by_hash:
-            raise WrongShape(method=METHOD, why=f"a log of {log.blockHash[:80]!r}, not of {first} to {last}")
+            raise WrongShape(
+                method=METHOD, why=f"a log of {log.blockHash[:80]!r}, not of {first} to {last.number}"
+            )
         by_hash[log.blockHash].append(log)
     return [
         whole(header, logs, families.outside(rpc.family, header.number, header.hash))
