@@ -109,6 +109,24 @@ async def test_what_is_not_read_yet_is_lag_in_block_time(b: Bridge) -> None:
         assert await seen.ready() == (200, network("followed", lag=0.0))
 
 
+async def test_a_node_that_answers_and_stands_still_is_lag(db_as: OpenAs) -> None:
+    """It is asked, it answers, and everything that it shows was read: the clock alone tells. Blocks of this
+    chain come every twelve seconds.
+    """
+    async with bridge(db_as, chain_id=1) as b, looking(b, Meters()) as seen:
+        watcher = await at_the_head(b)
+        await b.mine()
+        for lag, state in ((0.0, "followed"), (0.0, "followed"), (60.0, "followed"), (120.0, "lagging")):
+            await b.settle_down(watcher)
+            _, shown = await seen.ready()
+            assert (shown["state"], shown["lag_seconds"]) == (state, lag)
+            b.clock.advance(60)
+
+        await b.mine()
+        await b.settle_down(watcher)
+        assert (await seen.ready())[0] == 200
+
+
 async def test_a_halted_network_is_named_with_its_reason(b: Bridge) -> None:
     watcher = await at_the_head(b)
     async with b.owner.transaction() as conn:

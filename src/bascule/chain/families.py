@@ -4,7 +4,8 @@ A family says which members of a block's JSON its hash covers and in which order
 Ethereum's four members, which logs stand outside the receipts' root, and when a header's roots speak of other
 blocks. A chain that nobody listed is read as Ethereum's: where a hash comes out right the reading is proven
 right; where it does not, nothing is proven and the chain is taken on the agreement of nodes. And it says at
-which depth its blocks are not taken back any more, for those who count blocks instead of asking for a tag.
+which depth its blocks are not taken back any more, for those who count blocks instead of asking for a tag,
+and how long its silence means nothing.
 """
 
 from collections.abc import Mapping
@@ -48,7 +49,8 @@ class Family:
     receipt_tails: type of a transaction → members behind its receipt's four, covered when the last is there;
     pseudo_receipt: prefix of the name of a receipt that is shown but in no root (see `outside`);
     elsewhere: a member whose presence says that root and bloom speak of other blocks than this one;
-    least_depth: blocks that must stand on a final one where depth is to say what is final.
+    least_depth: blocks that must stand on a final one where depth is to say what is final;
+    quiet_s: seconds without a new block that a sound chain may show; beyond, its nodes stand still.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Family:
     pseudo_receipt: bytes | None = None
     elsewhere: str | None = None
     least_depth: int = 64  # two epochs of 32 slots, after which Ethereum itself calls a block final
+    quiet_s: float = 60.0  # five slots of twelve seconds; quicker chains wait for transactions now and then
 
 
 # The order of a rollup is final when its data is in a final block of Ethereum, some 15 minutes later: 450
@@ -106,6 +109,12 @@ def of(chain_id: ChainId) -> Family | None:
 def least_depth(chain_id: ChainId) -> int:
     """The smallest depth that may make a block final there; what nobody listed is taken for Ethereum."""
     return 0 if chain_id in DEVELOPMENT else (of(chain_id) or ETHEREUM).least_depth
+
+
+def quiet_s(chain_id: ChainId) -> float | None:
+    """How long the chain may be silent; None where blocks come on demand, or nobody knows."""
+    family = of(chain_id)
+    return None if chain_id in DEVELOPMENT or family is None else family.quiet_s
 
 
 def outside(family: Family | None, number: int, block_hash: Hash) -> Hash | None:

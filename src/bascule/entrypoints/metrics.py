@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from bascule.chain import families
 from bascule.chain.errors import IncompleteAnswer, NodeSays, NodeUnreachable, WrongChain, WrongShape
 from bascule.chain.node import Node, NodeState
 from bascule.chain.pool import Pool
@@ -103,12 +104,12 @@ def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metri
     head = _gauge("bascule_chain_head_block", "The newest block that the watcher's nodes showed.")
     final = _gauge("bascule_chain_finalized_block", "The newest block that is final for us.")
     cursor = _gauge("bascule_watcher_cursor_block", "The newest block that was read.")
-    lag = _gauge("bascule_watcher_lag_seconds", "Block time not read yet, and how long nothing was seen.")
+    lag = _gauge("bascule_watcher_lag_seconds", "Block time not read yet, and how long nothing new was seen.")
     halted = _gauge("bascule_chain_halted", "1 while nothing of the chain is credited or paid.")
     led = _gauge("bascule_watcher_leader", "1 while a watcher holds the chain's lease.")
     for each in found:
         name = [caip2(each.chain_id)]
-        lag_s = None if now is None else each.lag_s(now)
+        lag_s = None if now is None else each.lag_s(now, families.quiet_s(each.chain_id))
         told = (
             (head, each.head_number),
             (final, each.finalized_number),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from bascule.chain import families
 from bascule.domain.chain import caip2
 from bascule.domain.errors import BasculeError
 from bascule.services.seams import Clock
@@ -44,7 +45,7 @@ def state_of(each: Followed, lag_s: float | None, most_lag_s: float) -> str:
 
 
 def _shown(each: Followed, now: datetime, most_lag_s: float) -> dict[str, Any]:
-    lag_s = each.lag_s(now)
+    lag_s = each.lag_s(now, families.quiet_s(each.chain_id))
     state = state_of(each, lag_s, most_lag_s)
     shown = {"network": caip2(each.chain_id), "state": state, "reason": each.halted_reason}
     return shown | {"lag_seconds": None if lag_s is None else round(lag_s, 1)}
