@@ -17,7 +17,7 @@ from bascule.domain.webhook import EventType
 from bascule.services import deposits as deposit_service
 from bascule.services import matcher
 from bascule.services.outbox import Outbox
-from bascule.services.seams import Clock, Entropy, new_id
+from bascule.services.seams import Clock, Entropy, new_ids
 from bascule.storage import applications, deposits, transfers
 from bascule.storage.database import Connection
 from bascule.storage.deposits import Kind, NewDeposit, Owned
@@ -57,11 +57,9 @@ class Arrivals:
     async def take(self, conn: Connection, block_hashes: Sequence[Hash]) -> None:
         """Every transfer from outside to us in these blocks is a deposit, detected, when this returns."""
         found = await transfers.arrivals(conn, self.chain_id, block_hashes)
-        fresh = {
-            new_id(Prefix.DEPOSIT, self.clock, self.entropy): arrival
-            for arrival in found
-            if arrival.deposit_id is None
-        }
+        unknown = [arrival for arrival in found if arrival.deposit_id is None]
+        ids = new_ids(Prefix.DEPOSIT, self.clock, self.entropy, len(unknown))
+        fresh = dict(zip(ids, unknown, strict=True))
         returned = {
             arrival.deposit_id: arrival
             for arrival in found

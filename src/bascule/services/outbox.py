@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from bascule.domain.ids import Prefix
 from bascule.domain.webhook import EventType
-from bascule.services.seams import Clock, Entropy, new_id
+from bascule.services.seams import Clock, Entropy, new_ids
 from bascule.storage import outbox
 from bascule.storage.database import Connection
 
@@ -70,19 +70,10 @@ class Outbox:
 
     async def append_many(self, conn: Connection, happenings: Sequence[Happening]) -> list[str]:
         """Tells them in this order; the ids of the events sent when the caller's transaction commits."""
+        event_ids = new_ids(Prefix.EVENT, self.clock, self.entropy, len(happenings))
         new = [
-            outbox.NewRow(
-                event_id=new_id(Prefix.EVENT, self.clock, self.entropy),
-                account_id=happening.account_id,
-                livemode=happening.livemode,
-                type=str(happening.type),
-                object_id=happening.object_id,
-                object_version=happening.object_version,
-                object=happening.object,
-                previous=happening.previous,
-                request=happening.request,
-            )
-            for happening in happenings
+            outbox.NewRow(event_id, *happening)
+            for event_id, happening in zip(event_ids, happenings, strict=True)
         ]
         await outbox.append(conn, new, self.clock.now())
-        return [row["event_id"] for row in new]
+        return event_ids

@@ -40,4 +40,12 @@ class SystemEntropy:
 
 def new_id(prefix: str, clock: Clock, entropy: Entropy) -> str:
     """A fresh id `<prefix>_<26 characters>` that sorts by the clock's time, to the millisecond."""
-    return ids.new(prefix, int(clock.now().timestamp() * 1000), entropy.bytes(10))
+    [fresh] = new_ids(prefix, clock, entropy, 1)
+    return fresh
+
+
+def new_ids(prefix: str, clock: Clock, entropy: Entropy, count: int) -> list[str]:
+    """So many ids as `new_id` makes, of one moment: clock and random source are asked once for all."""
+    now_ms, size = int(clock.now().timestamp() * 1000), ids.ENTROPY_BYTES
+    drawn = entropy.bytes(size * count)
+    return [ids.new(prefix, now_ms, drawn[start : start + size]) for start in range(0, size * count, size)]

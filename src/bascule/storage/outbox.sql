@@ -2,19 +2,8 @@
 
 -- name: append
 -- What happened, in the transaction in which it happened, numbered in the order given.
-INSERT INTO outbox (event_id, account_id, livemode, type, object_id, object_version, object, previous, request,
-    created_at)
-SELECT n.event_id, n.account_id, n.livemode, n.type, n.object_id, n.object_version, n.object, n.previous, n.request,
-       %(created_at)s
-  FROM ROWS FROM (jsonb_to_recordset(%(rows)s::jsonb)
-                  AS (event_id text, account_id text, livemode boolean, type text, object_id text,
-                      object_version integer, object jsonb, previous jsonb, request jsonb)) WITH ORDINALITY
-       AS n (event_id, account_id, livemode, type, object_id, object_version, object, previous, request, place)
- ORDER BY n.place;
-
--- name: wake_sequencer
--- Tells listening sequencers, when the transaction commits, that there is work; polling is the truth.
-SELECT pg_notify('bascule_outbox', '');
+COPY outbox (event_id, account_id, type, object_id, livemode, object_version, object, previous, request, created_at)
+FROM STDIN;
 
 -- name: waiting_accounts
 -- Accounts with rows that have no number yet, the longest waiting first.
