@@ -8,6 +8,7 @@ so that a test can take the turns itself. Heavy modules are imported by the proc
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -135,6 +136,7 @@ class Work:
         """Takes every turn until `stop`, and serves what operators look at."""
         from bascule.entrypoints.operating import operated
 
+        gc.freeze()  # what is loaded by now stays: to look through it again and again takes long
         async with operated(settings, self.db, seams.clock, self.meters) as said:
             ready({**self.facts, **said})
             await schedule.run_all(

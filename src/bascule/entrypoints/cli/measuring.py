@@ -26,9 +26,11 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measures one part of the system; with --json also where and with which versions."""
-    import asyncio
+    import gc
     import importlib
     import os
+
+    import uvloop
 
     names = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py") if path.stem != "harness")
     if name not in names:
@@ -38,7 +40,8 @@ def bench(
     module = importlib.import_module(f"benchmarks.{name}")
     harness = importlib.import_module("benchmarks.harness")
     load, shares = os.getloadavg()[0], "" if scale == 1.0 else f" --scale {scale:g}"
-    figures = asyncio.run(module.run(runs, scale))
+    gc.freeze()  # as our processes do when they are ready, and on their event loop
+    figures = uvloop.run(module.run(runs, scale))
     result = harness.result(name, f"bascule bench {name} --runs {runs}{shares} --json", scale, load, figures)
     if as_json:
         line(result)
