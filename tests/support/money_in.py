@@ -7,7 +7,7 @@ and the watcher works when a test lets it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
@@ -34,7 +34,8 @@ from bascule.storage.database import Database
 from bascule.storage.networks import Network
 from bascule.storage.tokens import Token
 from bascule.storage.transfers import Transfer
-from tests.support.chain import LocalNode, calldata, deploy_dollar, local_node
+from tests.support.chain import LocalNode, calldata, deploy_dollar
+from tests.support.prepared import prepared_node
 from tests.support.stored import assert_stored_equals_chain
 
 OpenAs = Callable[[str], Awaitable[Database]]
@@ -52,6 +53,10 @@ class StandingClock:
 
     def advance(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
+
+    def begin(self, seconds: float) -> None:
+        """The story begins then, at a Unix time."""
+        self._now = datetime.fromtimestamp(seconds, UTC)
 
 
 class Crash(BaseException):
@@ -241,17 +246,23 @@ def tx(tx_hash: str) -> Hash:
 async def bridge(
     open_as: OpenAs,
     *,
-    on: Callable[..., AbstractAsyncContextManager[LocalNode]] = local_node,
+    on: Callable[..., AbstractAsyncContextManager[LocalNode]] | None = None,
     **chain_options: Any,
 ) -> AsyncIterator[Bridge]:
-    """A bridge on a fresh chain: token deployed, payers funded, one merchant, nothing watched yet.
+    """A bridge on a chain of its own: token deployed, payers funded, one merchant, nothing watched yet.
 
-    on: starts the chain, with `chain_options` over ours.
+    on: starts another kind of chain, with `chain_options` over ours.
     """
     clock = StandingClock(datetime.now(UTC).replace(microsecond=0))
     options = {"safe": 1, "finalized": 3, "clock": lambda: clock.now().timestamp(), **chain_options}
-    async with on(**options) as node, aiohttp.ClientSession() as session:
-        token = await issue(node)
+    async with AsyncExitStack() as stack:
+        if on is None:
+            node, token = await stack.enter_async_context(prepared_node(issue, **options))
+            clock.begin(node.dev.chain.index.head.time)
+        else:
+            node = await stack.enter_async_context(on(**options))
+            token = await issue(node)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
         clock.advance(60)  # the blocks so far were a second apart
         owner = await open_as("owner")
         network = await publish(owner, node, token, clock)

@@ -42,8 +42,9 @@ from bascule.storage import (
 from bascule.storage.database import Database
 from bascule.storage.networks import Network
 from bascule.storage.tokens import Token
-from tests.support.chain import LocalNode, calldata, local_node
+from tests.support.chain import LocalNode, calldata
 from tests.support.money_out_setup import FLOAT, LANE_NAME, LIMIT, START, approver, deploy_vault, write_rows
+from tests.support.prepared import prepared_node
 
 __all__ = ["FLOAT", "LANE_NAME", "LIMIT", "START", "Crash", "Crashing", "OpenAs", "Treasury"]
 __all__ += ["approver", "payee", "sign_typed", "treasury"]
@@ -339,12 +340,11 @@ async def treasury(open_as: OpenAs, folder: Path) -> AsyncIterator[Treasury]:
     """A treasury whose float is booked, with a signer listening and nothing paid yet."""
     clock = StageClock()
     async with (
-        local_node(finalized=2, clock=clock.seconds) as node,
+        prepared_node(deploy_vault, finalized=2, clock=clock.seconds) as (node, (vault, dollar)),
         aiohttp.ClientSession() as session,
         AsyncExitStack() as clients,
     ):
         clock.head = lambda: node.dev.chain.tagged("latest").time
-        vault, dollar = await deploy_vault(node)
         owner = await open_as("owner")
         operator, network, token = await write_rows(owner, node, vault, dollar)
         watchers_db = await open_as("watcher")
