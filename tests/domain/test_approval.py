@@ -1,15 +1,13 @@
 import json
 from typing import Any
 
-import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bascule.domain.approval import PayoutApproval, RosterUpdate
+from bascule.domain.approval import PayoutApproval
 from bascule.domain.chain import Address
-from bascule.domain.errors import Rejected
 from bascule.domain.hashing import keccak
 
 addresses = st.binary(min_size=20, max_size=20).map(Address)
@@ -17,11 +15,6 @@ uint256 = st.integers(0, 2**256 - 1)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 chains = st.integers(1, 2**53)
 payouts = st.builds(PayoutApproval, texts, texts, addresses, addresses, uint256, uint256, uint256)
-rosters = st.lists(addresses, min_size=1, max_size=6, unique=True).flatmap(
-    lambda members: st.builds(
-        RosterUpdate, texts, uint256, st.integers(1, len(members)), st.just(tuple(members))
-    )
-)
 VAULT = Address(b"\x77" * 20)
 APPROVAL = PayoutApproval("acct_1", "po_1", Address(b"\x11" * 20), Address(b"\x22" * 20), 5, 9, 1)
 
@@ -38,14 +31,6 @@ def test_a_payout_approval_hashes_as_eth_account_hashes_its_json(
     approval: PayoutApproval, chain_id: int, vault: Address
 ) -> None:
     assert approval.digest(chain_id, vault) == hashed_by_eth_account(approval.typed_data(chain_id, vault))
-
-
-@settings(max_examples=50)
-@given(rosters, chains, addresses)
-def test_a_roster_update_hashes_as_eth_account_hashes_its_json(
-    update: RosterUpdate, chain_id: int, vault: Address
-) -> None:
-    assert update.digest(chain_id, vault) == hashed_by_eth_account(update.typed_data(chain_id, vault))
 
 
 def test_a_wallets_signature_over_the_json_recovers_over_the_digest() -> None:
@@ -77,21 +62,3 @@ def test_numbers_go_to_wallets_as_decimal_strings() -> None:
     message = PayoutApproval("a", "p", VAULT, VAULT, 2**255, 9, 1).typed_data(1, VAULT)["message"]
 
     assert (message["amount"], message["expiry"], message["rosterVersion"]) == (str(2**255), "9", "1")
-
-
-def test_the_order_of_approvers_makes_no_difference() -> None:
-    one, other = Address(b"\x01" * 20), Address(b"\x02" * 20)
-
-    assert RosterUpdate("a", 1, 1, (one, other)).digest(1, VAULT) == RosterUpdate(
-        "a", 1, 1, (other, one)
-    ).digest(1, VAULT)
-
-
-@pytest.mark.parametrize(
-    ("threshold", "approvers"), [(0, (VAULT,)), (2, (VAULT,)), (1, (VAULT, VAULT)), (1, ())]
-)
-def test_a_roster_that_could_never_agree_is_refused(threshold: int, approvers: tuple[Address, ...]) -> None:
-    with pytest.raises(Rejected) as refused:
-        RosterUpdate("acct_1", 1, threshold, approvers)
-
-    assert refused.value.code == "roster_invalid"

@@ -72,6 +72,36 @@ async def test_signer_cannot_write_its_own_authority(desk: Desk, table: str) -> 
             await conn.execute(f"INSERT INTO signer.{table} SELECT * FROM signer.{table}".encode())
 
 
+UNPROVEN = {
+    "a version without signatures": (
+        "INSERT INTO signer.rosters (account_id, version, threshold, signatures)"
+        " SELECT account_id, version + 1, 1, '[]' FROM signer.rosters"
+    ),
+    "limits without signatures": (
+        "INSERT INTO signer.limits (chain_id, vault, token, version, max_per_item, max_per_day,"
+        " max_fee_per_gas, max_gas, signatures)"
+        " SELECT chain_id, vault, token, version + 1, 1, 1, 1, 1, '[]' FROM signer.limits"
+    ),
+    "one more member of a roster that stands": (
+        "INSERT INTO signer.roster_members SELECT account_id, version, decode(repeat('66', 20), 'hex')"
+        " FROM signer.rosters"
+    ),
+}
+
+
+@pytest.mark.parametrize("statement", UNPROVEN.values(), ids=UNPROVEN.keys())
+async def test_signer_writes_no_authority_that_nobody_signed(desk: Desk, statement: str) -> None:
+    async with desk.db.read() as conn:
+        with pytest.raises(errors.InsufficientPrivilege):
+            await conn.execute(statement.encode())
+
+
+async def test_versions_have_no_gaps_whoever_writes_them(desk: Desk) -> None:
+    async with desk.owner.read() as conn:
+        with pytest.raises(errors.CheckViolation):
+            await signer_rosters.add(conn, ACCOUNT, version=3, threshold=1, members=[KEY.address])
+
+
 @pytest.mark.parametrize("role", ["api", "submitter", "watcher", "worker"])
 async def test_other_processes_cannot_read_the_signers_memory(db_as: OpenAs, role: str) -> None:
     db: Database = await db_as(role)

@@ -29,6 +29,7 @@ from bascule.storage import (
 from bascule.storage.database import Connection, Database
 from bascule.storage.networks import Network
 from bascule.storage.signer_limits import HardLimits
+from bascule.storage.signer_rosters import Genesis
 from bascule.storage.tokens import Token
 from tests.support.chain import LocalNode, calldata, deploy_dollar
 
@@ -122,6 +123,7 @@ async def write_rows(
         for person in people:
             await approvals.add_approver(conn, account.id, person, roster_version=1)
         await set_policy(conn, account.id, token, max_per_payout=LIMIT, max_per_day=5 * LIMIT)
+        await signer_rosters.begin(conn, Genesis(account.id, chain_id, at))
         await signer_rosters.add(conn, account.id, version=1, threshold=2, members=people)
         limits = HardLimits(LIMIT, 5 * LIMIT, 1_000 * 10**9, 16_000_000)
         await signer_limits.set(conn, chain_id, vault=at, token=contract, limits=limits)

@@ -19,6 +19,7 @@ from bascule.signing.keystore import LocalKey
 from bascule.storage import signer_limits, signer_rosters, signer_wallets
 from bascule.storage.database import Database
 from bascule.storage.signer_limits import HardLimits
+from bascule.storage.signer_rosters import Genesis
 from tests.support.money_out import StageClock, approver
 from tests.support.money_out_setup import START
 
@@ -45,6 +46,7 @@ class Desk:
     async def set_up(self) -> Desk:
         members = [parse_address(approver(number).address) for number in (1, 2, 3)]
         async with self.owner.transaction() as conn:
+            await signer_rosters.begin(conn, Genesis(ACCOUNT, CHAIN, VAULT))
             await signer_rosters.add(conn, ACCOUNT, version=1, threshold=2, members=members)
             await signer_limits.set(conn, CHAIN, vault=VAULT, token=TOKEN, limits=LIMITS)
             await signer_wallets.add(conn, CHAIN, KEY.address)

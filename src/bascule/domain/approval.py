@@ -1,4 +1,4 @@
-"""What approvers sign: one payout with one content, a batch of them, or one version of an account's roster.
+"""What approvers sign: one payout with one content, or a batch of them.
 
 Each message is EIP-712 (`domain.typed_data`), whose domain binds the signature to one vault on one chain.
 """
@@ -10,7 +10,6 @@ from typing import Any
 
 from bascule.domain import typed_data
 from bascule.domain.chain import Address, ChainId, Hash
-from bascule.domain.errors import Rejected
 from bascule.domain.typed_data import Struct, Value
 
 LEAF = 32  # bytes of an item in what is signed
@@ -44,15 +43,6 @@ _BATCH = Struct(
         ("rosterVersion", "uint256"),
     ),
     parts=(_ITEM, _TOTAL),
-)
-_ROSTER = Struct(
-    "RosterUpdate",
-    (
-        ("account", "string"),
-        ("version", "uint256"),
-        ("threshold", "uint256"),
-        ("approvers", "address[]"),
-    ),
 )
 
 
@@ -167,37 +157,3 @@ class BatchApproval:
             "rosterVersion": str(self.roster_version),
         }
         return typed_data.typed_data(_BATCH, message, chain_id, vault)
-
-
-@dataclass(frozen=True, slots=True)
-class RosterUpdate:
-    """A new version of who approves an account's payouts, and how many of them it takes.
-
-    Raises: Rejected `roster_invalid`. The approvers' order makes no difference to the digest.
-    """
-
-    account: str
-    version: int
-    threshold: int
-    approvers: tuple[Address, ...]
-
-    def __post_init__(self) -> None:
-        if len(set(self.approvers)) != len(self.approvers):
-            raise Rejected("roster_invalid", "An approver is named twice.", param="approvers")
-        if not 1 <= self.threshold <= len(self.approvers):
-            raise Rejected(
-                "roster_invalid",
-                f"{self.threshold} of {len(self.approvers)} approvers can never agree.",
-                param="threshold",
-            )
-
-    def digest(self, chain_id: ChainId, vault: Address) -> Hash:
-        """The 32 bytes an approver's key signs."""
-        return typed_data.digest(_ROSTER.hash(*self._values()), chain_id, vault)
-
-    def typed_data(self, chain_id: ChainId, vault: Address) -> dict[str, Any]:
-        """The same as JSON for wallets."""
-        return typed_data.typed_data(_ROSTER, _ROSTER.told(*self._values()), chain_id, vault)
-
-    def _values(self) -> tuple[Value, ...]:
-        return (self.account, self.version, self.threshold, sorted(self.approvers))

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
 
 from bascule.domain.errors import Halted, Retryable
 from bascule.entrypoints.signer_server import Refusal
+from bascule.services.signer_authority import Applied, Change
 from bascule.services.signing_intents import Intent, Signed, SignerRefused
 
 _encode = msgspec.json.Encoder().encode
+_Answer = TypeVar("_Answer")
 
 
 class SignerUnreachable(Retryable):
@@ -52,18 +54,25 @@ class SignerClient:
 
     async def sign(self, intent: Intent) -> Signed:
         """Bytes the signer has committed. Raises: SignerRefused, SignerUnreachable, Halted."""
+        return await self._ask("/sign", intent, Signed)
+
+    async def apply(self, change: Change) -> Applied:
+        """Hands in a signed change of rosters or limits. Raises: as `sign`."""
+        return await self._ask("/authority", change, Applied)
+
+    async def _ask(self, path: str, asked: Intent | Change, answer: type[_Answer]) -> _Answer:
         self._guard()
         assert self._session is not None, "the client is used inside `async with`"
         try:
             async with self._session.post(
-                "http://signer/sign", data=_encode(intent), headers={"content-type": "application/json"}
+                "http://signer" + path, data=_encode(asked), headers={"content-type": "application/json"}
             ) as response:
                 body, status = await response.read(), response.status
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise SignerUnreachable(self._path, f"{type(error).__name__} {error}".strip()) from None
         try:
             if status == 200:
-                return msgspec.json.decode(body, type=Signed)
+                return msgspec.json.decode(body, type=answer)
             refusal = msgspec.json.decode(body, type=Refusal)
         except msgspec.MsgspecError:
             raise SignerUnreachable(self._path, f"an answer that cannot be read, status {status}") from None

@@ -1,6 +1,7 @@
 """The signer behind a Unix socket: POST /sign with a typed intent, answered with signed bytes or a refusal.
 
-The socket belongs to the signer's user alone (mode 0600). Nothing else is served but GET /healthz.
+The socket belongs to the signer's user alone (mode 0600). POST /authority takes a signed change of rosters or
+limits; nothing else is served but GET /healthz.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -17,6 +20,7 @@ from aiohttp import web
 
 from bascule.domain.errors import Halted, Retryable
 from bascule.services.signer import Signer
+from bascule.services.signer_authority import Change
 from bascule.services.signing_intents import Intent, OffendingItem, SignerRefused
 
 log = structlog.get_logger()
@@ -24,8 +28,10 @@ log = structlog.get_logger()
 # struct sockaddr_un: 108 bytes with the closing zero on Linux, 104 on macOS; the smaller holds everywhere.
 SOCKET_PATH_MAX = 103
 BODY_MAX = 1 << 20
-_decoder = msgspec.json.Decoder(Intent)
+_intents: msgspec.json.Decoder[Intent] = msgspec.json.Decoder(Intent)
+_changes = msgspec.json.Decoder(Change)
 _encode = msgspec.json.Encoder().encode
+_Asked = TypeVar("_Asked")
 
 
 class Refusal(msgspec.Struct):
@@ -48,7 +54,13 @@ class SignerServer:
         """Listens. Raises: Halted in one line when the path is too long, taken or not ours to write."""
         require_usable(self._path)
         app = web.Application(client_max_size=BODY_MAX)
-        app.add_routes([web.post("/sign", self._sign), web.get("/healthz", _healthz)])
+        app.add_routes(
+            [
+                web.post("/sign", self._sign),
+                web.post("/authority", self._apply),
+                web.get("/healthz", _healthz),
+            ]
+        )
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         try:
@@ -70,19 +82,30 @@ class SignerServer:
                 self._path.unlink()
 
     async def _sign(self, request: web.Request) -> web.Response:
-        try:
-            intent = _decoder.decode(await request.read())
-        except msgspec.MsgspecError as error:
-            return _answer(400, Refusal("intent_malformed", str(error)))
-        try:
-            return _answer(200, await self._signer.sign(intent))
-        except SignerRefused as refusal:
-            return _answer(409, Refusal(refusal.code, refusal.message, refusal.items))
-        except Retryable as error:
-            return _answer(503, Refusal("not_ready", str(error)))
-        except Halted as error:  # nothing was signed, and nothing will be until a person has looked
-            log.error("the signer cannot use its key", why=str(error))
-            return _answer(503, Refusal("key_unusable", str(error)))
+        return await _answered(request, _intents, self._signer.sign)
+
+    async def _apply(self, request: web.Request) -> web.Response:
+        return await _answered(request, _changes, self._signer.apply)
+
+
+async def _answered(
+    request: web.Request,
+    decoder: msgspec.json.Decoder[_Asked],
+    act: Callable[[_Asked], Awaitable[msgspec.Struct]],
+) -> web.Response:
+    try:
+        asked = decoder.decode(await request.read())
+    except msgspec.MsgspecError as error:
+        return _answer(400, Refusal("intent_malformed", str(error)))
+    try:
+        return _answer(200, await act(asked))
+    except SignerRefused as refusal:
+        return _answer(409, Refusal(refusal.code, refusal.message, refusal.items))
+    except Retryable as error:
+        return _answer(503, Refusal("not_ready", str(error)))
+    except Halted as error:  # nothing was signed, and nothing will be until a person has looked
+        log.error("the signer cannot use its key", why=str(error))
+        return _answer(503, Refusal("key_unusable", str(error)))
 
 
 def require_usable(path: Path) -> None:

@@ -14,9 +14,10 @@ import structlog
 from bascule.chain.tx import UnsignedTx
 from bascule.domain.chain import Address
 from bascule.domain.fees import Fees
-from bascule.services import signer_checks
+from bascule.services import signer_authority, signer_checks
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.seams import Clock
+from bascule.services.signer_authority import Applied, Change
 from bascule.services.signing_intents import (
     FILL_GAS,
     CancelIntent,
@@ -80,14 +81,27 @@ class Signer:
         try:
             return await self._sign(intent)
         except SignerRefused as refusal:
-            async with self._db.transaction() as conn:
-                await signer_ledger.insert_refusal(
-                    conn, at=self._clock.now(), code=refusal.code, request=_as_json(intent)
-                )
-                self._failpoints.hit("signer.before_refusal")
-            self._failpoints.hit("signer.after_refusal")
-            log.warning("signer refused", code=refusal.code, items=[i.name for i in refusal.items])
+            await self._keep_refusal(refusal, _as_json(intent))
             raise
+
+    async def apply(self, change: Change) -> Applied:
+        """A new version of a roster or of hard limits, signed by those who are obeyed already.
+
+        Raises: SignerRefused, kept as a row; Retryable when the database is not ready.
+        """
+        try:
+            async with self._db.transaction() as conn:
+                return await signer_authority.apply(conn, change)
+        except SignerRefused as refusal:
+            await self._keep_refusal(refusal, {"kind": "change", "asked": _text(change)})
+            raise
+
+    async def _keep_refusal(self, refusal: SignerRefused, asked: Mapping[str, Any]) -> None:
+        async with self._db.transaction() as conn:
+            await signer_ledger.insert_refusal(conn, at=self._clock.now(), code=refusal.code, request=asked)
+            self._failpoints.hit("signer.before_refusal")
+        self._failpoints.hit("signer.after_refusal")
+        log.warning("signer refused", code=refusal.code, items=[i.name for i in refusal.items])
 
     async def _sign(self, intent: Intent) -> Signed:
         tx = _build(intent, self._deposit_seed)
@@ -198,6 +212,11 @@ def _fees(offer: FeeOffer) -> Fees:
     if not 21_000 <= offer.gas < 2**63:
         raise SignerRefused("intent_malformed", "The gas limit is out of range.")
     return Fees(offer.max_fee_per_gas, offer.max_priority_fee_per_gas, offer.gas)
+
+
+def _text(change: Change) -> str:
+    """As one text: what somebody puts into typed data may be JSON that the database does not keep."""
+    return msgspec.json.encode(change).decode()
 
 
 def _as_json(intent: Intent) -> dict[str, Any]:

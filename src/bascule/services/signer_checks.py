@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from bascule.chain.factory import flush_calldata as flush_call
-from bascule.chain.signatures import recover
 from bascule.chain.vault import cancel_calldata as cancel_call
 from bascule.domain import forwarder
 from bascule.domain import vault as layout
@@ -16,6 +15,7 @@ from bascule.domain.errors import Rejected
 from bascule.domain.fees import Fees
 from bascule.domain.flush import ADDRESSES_MAX
 from bascule.domain.hashing import keccak
+from bascule.services import quorum
 from bascule.services.signing_intents import (
     CancelIntent,
     FlushIntent,
@@ -215,13 +215,7 @@ def _why_not_approved(intent: PayIntent, item: PayItem, roster: Roster | None, n
         expiry=item.expiry,
         roster_version=item.roster_version,
     ).digest(intent.chain_id, Address(intent.vault))
-    try:
-        signers = {recover(digest, signature) for signature in item.approvals}
-    except Rejected:
-        return "signature_invalid"
-    if not signers <= roster.members:
-        return "approver_unknown"
-    return None if len(signers) >= roster.threshold else "approvals_missing"
+    return quorum.why_not(digest, item.approvals, roster)
 
 
 def _packed(item: PayItem) -> int:

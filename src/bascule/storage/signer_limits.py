@@ -41,7 +41,7 @@ async def set(
     limits: HardLimits,
     signatures: Sequence[str] = (),
 ) -> int:
-    """A new version (the owner's login alone may); returns its number."""
+    """The next version, and its number; only the owner's login may without signatures."""
     version = await Q.scalar(
         conn,
         "set_version",
@@ -59,8 +59,19 @@ async def set(
 
 async def current(conn: Connection, chain_id: int, vault: Address, token: Address) -> HardLimits | None:
     """The limits that rule now; None: this token is not signed for."""
+    found = await ruling(conn, chain_id, vault=vault, token=token)
+    return None if found is None else found[1]
+
+
+async def ruling(
+    conn: Connection, chain_id: int, *, vault: Address, token: Address
+) -> tuple[int, HardLimits] | None:
+    """The limits that rule now and their version; None: this token is not signed for."""
     row = await Q.maybe(conn, "current", chain_id=chain_id, vault=vault, token=token)
-    return None if row is None else HardLimits(**{name: int(value) for name, value in row.items()})
+    if row is None:
+        return None
+    values = {name: int(value) for name, value in row.items()}
+    return values.pop("version"), HardLimits(**values)
 
 
 async def of_vault(conn: Connection, chain_id: int, vault: Address) -> FeeLimits | None:

@@ -11,7 +11,7 @@ RETURNING version
 
 -- name: current
 -- The limits that rule now; nothing: this token is not signed for.
-SELECT max_per_item, max_per_day, max_fee_per_gas, max_gas FROM signer.limits
+SELECT version, max_per_item, max_per_day, max_fee_per_gas, max_gas FROM signer.limits
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s
  ORDER BY version DESC LIMIT 1
 

@@ -23,6 +23,31 @@ class Roster:
     members: frozenset[Address]
 
 
+@dataclass(frozen=True, slots=True)
+class Genesis:
+    """Whose approvers are obeyed first, and the vault in whose domain rosters are signed."""
+
+    account_id: str
+    chain_id: int
+    vault: Address
+
+
+async def serialize(conn: Connection) -> None:
+    """Every other change of rosters and limits waits until the transaction ends."""
+    await Q.run(conn, "serialize")
+
+
+async def begin(conn: Connection, genesis: Genesis) -> None:
+    """Who is first (the owner's login alone may); once it stands, another one changes nothing."""
+    await Q.run(conn, "begin", account_id=genesis.account_id, chain_id=genesis.chain_id, vault=genesis.vault)
+
+
+async def genesis(conn: Connection) -> Genesis | None:
+    """Who is first; None before `begin`."""
+    row = await Q.maybe(conn, "genesis")
+    return None if row is None else Genesis(row["account_id"], row["chain_id"], Address(bytes(row["vault"])))
+
+
 async def add(
     conn: Connection,
     account_id: str,
@@ -32,7 +57,10 @@ async def add(
     members: Collection[Address],
     signatures: Sequence[str] = (),
 ) -> None:
-    """Writes a version (the owner's login alone may); a threshold that cannot be met is our own mistake."""
+    """Writes the next version; only the owner's login may without signatures.
+
+    A threshold that cannot be met, or a version that is not the next, is our own mistake.
+    """
     assert 1 <= threshold <= len(set(members)), "a threshold that can be met"
     await Q.run(
         conn,

@@ -1,4 +1,17 @@
--- tables: signer.rosters, signer.roster_members
+-- tables: signer.rosters, signer.roster_members, signer.genesis
+
+-- name: serialize
+-- One change of what the signer obeys at a time, until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('signer authority', 0))
+
+-- name: begin
+-- Names the operator's account and the vault in whose domain rosters are signed; only the first one counts.
+INSERT INTO signer.genesis (account_id, chain_id, vault) VALUES (%(account_id)s, %(chain_id)s, %(vault)s)
+ON CONFLICT DO NOTHING
+
+-- name: genesis
+-- The operator's account and the vault in whose domain rosters are signed.
+SELECT account_id, chain_id, vault FROM signer.genesis
 
 -- name: add
 -- A version of who approves for an account, and how many of them it takes.

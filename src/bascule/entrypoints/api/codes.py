@@ -61,6 +61,8 @@ CODES: dict[str, str] = {
     "policy_invalid": "The policy's rules contradict each other; the message says how.",
     "resource_missing": "There is no such object, or it is not this account's.",
     "roster_changed": "The account's approvers changed since the payout was asked for.",
+    "update_malformed": "The typed data is no change of a roster or of limits, as a wallet would show it.",
+    "limits_invalid": "A limit is more than any block could hold.",
     "roster_invalid": "A roster needs approvers, each once, and a threshold they can reach.",
     "route_unknown": "There is nothing at this path.",
     "sandbox_beside_live_key": "An installation with a live key has no sandbox.",

@@ -8,6 +8,7 @@ import typer
 
 from bascule.entrypoints.cli import (
     administration,
+    authority,
     contracts,
     development,
     documents,
@@ -49,6 +50,7 @@ PARTS = (
     restoring,
     sweeping,
     administration,
+    authority,
     contracts,
     people,
     inspection,

@@ -91,17 +91,7 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Signs a payout's approval (EIP-712) and hands it in."""
-    if (keystore is None) == (approver is None):
-        raise CommandFailed(
-            "whose approval is it?", "--keystore FILE, or --approver N in development", code=USAGE
-        )
-    if keystore is not None:
-        private_key = _open(keystore)
-    else:
-        approvers = remembered("ready")["treasury"]["approvers"]
-        if approver is None or approver > len(approvers):
-            raise CommandFailed(f"there is no approver {approver}", f"1 to {len(approvers)}", code=USAGE)
-        private_key = approvers[approver - 1]["private_key"]
+    private_key = approvers_key(keystore, approver)
     url = api_url or remembered("ready")["api_url"]
     key = api_key or remembered("ready")["treasury"]["secret_key"]
     payout = asyncio.run(_approve(url, key, payout_id, private_key))
@@ -111,6 +101,20 @@ def approve(
         given, needed = len(payout["approvals"]), payout["approvals_required"]
         what = f"{payout['amount']} {payout['currency']}"
         say(f"{payout_id} ({what}) is {payout['status']}: {given} of {needed} approvals.")
+
+
+def approvers_key(keystore: Path | None, approver: int | None) -> str:
+    """The key of whoever approves, in hex. Raises: CommandFailed."""
+    if (keystore is None) == (approver is None):
+        raise CommandFailed(
+            "whose approval is it?", "--keystore FILE, or --approver N in development", code=USAGE
+        )
+    if keystore is not None:
+        return _open(keystore)
+    approvers = remembered("ready")["treasury"]["approvers"]
+    if approver is None or approver > len(approvers):
+        raise CommandFailed(f"there is no approver {approver}", f"1 to {len(approvers)}", code=USAGE)
+    return str(approvers[approver - 1]["private_key"])
 
 
 async def _approve(url: str, key: str, payout_id: str, private_key: str) -> dict[str, Any]:

@@ -50,6 +50,7 @@ from bascule.storage.migrate import current, migrate
 from bascule.storage.networks import Network
 from bascule.storage.roles import ensure_logins
 from bascule.storage.signer_limits import HardLimits
+from bascule.storage.signer_rosters import Genesis
 from bascule.storage.tokens import Token
 
 CHAIN_NAME = "dev"
@@ -247,6 +248,7 @@ async def _treasury(
     approvers = [wallet_keys.wallet_of(key) for key in secrets.approver_keys]
     for number, approver in enumerate(approvers, 1):
         await approvals.add_approver(conn, operator, approver, roster_version=1, name=f"Approver {number}")
+    await signer_rosters.begin(conn, Genesis(operator, laid.chain_id, laid.vault))
     if operator not in await signer_rosters.current(conn, [operator]):
         await signer_rosters.add(conn, operator, version=1, threshold=APPROVALS_REQUIRED, members=approvers)
     if await signer_limits.current(conn, laid.chain_id, laid.vault, laid.token) is None:
