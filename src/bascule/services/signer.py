@@ -14,7 +14,7 @@ import structlog
 from bascule.chain.tx import UnsignedTx
 from bascule.domain.chain import Address
 from bascule.domain.fees import Fees
-from bascule.services import signer_authority, signer_checks
+from bascule.services import signer_authority, signer_checks, signer_items
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.seams import Clock
 from bascule.services.signer_authority import Applied, Change
@@ -178,8 +178,7 @@ class Signer:
             )
         if isinstance(intent, PayIntent):
             now = self._clock.now()
-            for item in await signer_checks.allowed_items(conn, intent, now):
-                await signer_ledger.insert_item(conn, item, now)
+            await signer_ledger.insert_items(conn, await signer_items.allowed(conn, intent, now), now)
         if isinstance(intent, FlushIntent):
             await signer_checks.require_flush(conn, intent)
         await signer_ledger.insert_slot(conn, slot, kind=_KINDS[type(intent)], content=tx.content())

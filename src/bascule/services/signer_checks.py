@@ -1,21 +1,15 @@
-"""What the signer holds an intent against: its own limits, its own rosters, and what it signed before."""
+"""What the signer holds an intent against, whatever it pays: that it means a call, and the hard limits."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from datetime import datetime, timedelta
 
 from bascule.chain.factory import flush_calldata as flush_call
 from bascule.chain.vault import cancel_calldata as cancel_call
 from bascule.domain import forwarder
 from bascule.domain import vault as layout
-from bascule.domain.approval import PayoutApproval
 from bascule.domain.chain import Address, Hash
 from bascule.domain.errors import Rejected
 from bascule.domain.fees import Fees
 from bascule.domain.flush import ADDRESSES_MAX
-from bascule.domain.hashing import keccak
-from bascule.services import quorum
 from bascule.services.signing_intents import (
     CancelIntent,
     FlushIntent,
@@ -26,14 +20,10 @@ from bascule.services.signing_intents import (
     SignerRefused,
     address,
 )
-from bascule.storage import signer_flush_limits, signer_ledger, signer_limits, signer_rosters
+from bascule.storage import signer_flush_limits, signer_limits
 from bascule.storage.database import Connection
 from bascule.storage.signer_flush_limits import FlushLimits
-from bascule.storage.signer_ledger import Item
 from bascule.storage.signer_limits import FeeLimits, HardLimits
-from bascule.storage.signer_rosters import Roster
-
-DAY = timedelta(hours=24)
 
 
 def wallet_of(intent: Intent) -> Address:
@@ -52,6 +42,10 @@ def batch(intent: PayIntent) -> layout.Batch:
         raise SignerRefused("intent_malformed", "The word is of another lane.")
     if len({item.payout_id for item in intent.items}) != len(intent.items):
         raise SignerRefused("intent_malformed", "A payout stands twice in the batch.")
+    if not all(0 <= item.batch.batch < len(intent.batches) for item in intent.items if item.batch):
+        raise SignerRefused("intent_malformed", "An item stands in a batch that is not told.")
+    if len({each.batch_id for each in intent.batches}) != len(intent.batches):
+        raise SignerRefused("intent_malformed", "A batch of approvals is told twice.")
     if len(intent.expected_head) != 32 or not 0 <= intent.deadline < 2**64:
         raise SignerRefused("intent_malformed", "The head or the deadline is out of range.")
     address(intent.vault, "vault")
@@ -147,103 +141,5 @@ async def limits_of(conn: Connection, intent: PayIntent) -> HardLimits:
     return limits
 
 
-async def allowed_items(conn: Connection, intent: PayIntent, now: datetime) -> list[Item]:
-    """The batch's items, each approved, within limits and the same as ever before.
-
-    Raises: SignerRefused naming every item at fault.
-    """
-    vault, token = Address(intent.vault), Address(intent.token)
-    await signer_ledger.serialize_spending(conn, intent.chain_id, vault, token)
-    limits = await signer_limits.current(conn, intent.chain_id, vault, token)
-    rosters = await signer_rosters.current(conn, {item.account_id for item in intent.items})
-    items = [_item(intent, item) for item in intent.items]
-    known = await signer_ledger.known_items(conn, items)
-    spent = await signer_ledger.spent_since(conn, intent.chain_id, vault, token, now - DAY)
-    faults: list[OffendingItem] = []
-    for asked, item in zip(intent.items, items, strict=True):
-        fresh = item.payout_id not in known
-        spent += item.amount if fresh else 0
-        code = (
-            _why_not_the_same(item, known)
-            or _why_not_approved(intent, asked, rosters.get(asked.account_id), now)
-            or _why_too_much(item, limits, spent if fresh else 0)
-        )
-        if code is not None:
-            faults.append(OffendingItem(item.payout_id, code))
-            spent -= item.amount if fresh else 0
-    if faults:
-        raise SignerRefused(
-            "items_refused", f"{len(faults)} of {len(items)} items are refused.", tuple(faults)
-        )
-    return items
-
-
-def _why_too_much(item: Item, limits: HardLimits | None, spent: int) -> str | None:
-    """spent: base units of the day with this item; 0 when it was counted before."""
-    if limits is None:
-        return "token_not_allowed"
-    if item.amount > limits.max_per_item:
-        return "item_limit_exceeded"
-    return "day_limit_exceeded" if spent > limits.max_per_day else None
-
-
-def _why_not_the_same(item: Item, known: Mapping[str | int, tuple[str, Hash]]) -> str | None:
-    """A payout id and a vault id belong to each other and to one content, for ever."""
-    same = (item.payout_id, item.digest)
-    for name in (item.payout_id, item.vault_id):
-        if known.get(name, same) != same:
-            return "content_changed"
-    return None
-
-
-def _why_not_approved(intent: PayIntent, item: PayItem, roster: Roster | None, now: datetime) -> str | None:
-    """Enough different members of our own current roster signed exactly this, and not too long ago."""
-    if roster is None:
-        return "roster_unknown"
-    if item.roster_version != roster.version:
-        return "roster_not_current"
-    if not now.timestamp() <= item.expiry < 2**64:
-        return "approval_expired"
-    if intent.deadline > item.expiry:  # bytes kept back could be sent after the approval is over
-        return "deadline_after_approval"
-    digest = PayoutApproval(
-        account=item.account_id,
-        payout=item.payout_id,
-        token=Address(intent.token),
-        to=Address(item.to),
-        amount=item.amount,
-        expiry=item.expiry,
-        roster_version=item.roster_version,
-    ).digest(intent.chain_id, Address(intent.vault))
-    return quorum.why_not(digest, item.approvals, roster)
-
-
 def _packed(item: PayItem) -> int:
     return layout.pack_item(item.position, item.amount, address(item.to, "to"))
-
-
-def _item(intent: PayIntent, item: PayItem) -> Item:
-    """The item with the digest of its content; approvals and fees are not content, they may be given anew."""
-    vault_id = layout.id_at(intent.word, item.position)
-    content = b"".join(
-        (
-            keccak(item.account_id.encode()),
-            keccak(item.payout_id.encode()),
-            intent.chain_id.to_bytes(32, "big"),
-            intent.vault,
-            vault_id.to_bytes(32, "big"),
-            intent.token,
-            item.to,
-            item.amount.to_bytes(32, "big"),
-        )
-    )
-    return Item(
-        payout_id=item.payout_id,
-        account_id=item.account_id,
-        chain_id=intent.chain_id,
-        vault=Address(intent.vault),
-        vault_id=vault_id,
-        token=Address(intent.token),
-        amount=item.amount,
-        digest=Hash(keccak(content)),
-    )

@@ -33,11 +33,18 @@ class FeeOffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return cls(fees.max_fee_per_gas, fees.max_priority_fee_per_gas, fees.gas)
 
 
-class PayItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One payout of a batch, with the approvals people gave for exactly this content.
+class BatchPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
+    """Where a payout stands: in which of the question's batches, and at which place of its leaves, from 0."""
+
+    batch: int
+    place: int
+
+
+class PayItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One payout, with the approvals people gave for exactly this content, or its place in a batch of theirs.
 
     reference: the payout's everlasting identity, only for its tag; position: bit in the word; amount: base
-    units; expiry: unix seconds; approvals: 65-byte EIP-712 signatures.
+    units; expiry: unix seconds; approvals: 65-byte EIP-712 signatures, in a batch the batch's.
     """
 
     payout_id: Text
@@ -46,13 +53,32 @@ class PayItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     position: int
     to: bytes
     amount: int
+    expiry: int = 0
+    roster_version: int = 0
+    approvals: tuple[bytes, ...] = ()
+    batch: BatchPlace | None = None
+
+
+class ApprovedBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A batch that people approved as a whole (`domain.approval.BatchApproval`), once for all its payouts.
+
+    totals: (token, base units); leaves: 32 bytes a payout, in order; expiry: unix seconds; approvals: 65-byte
+    EIP-712 signatures.
+    """
+
+    batch_id: Text
+    account_id: Text
+    totals: tuple[tuple[bytes, int], ...]
+    leaves: bytes
     expiry: int
     roster_version: int
     approvals: tuple[bytes, ...]
 
 
-class PayIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="pay"):
-    """A batch of payouts in a lane's next slot. deadline: unix seconds."""
+class PayIntent(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="pay"
+):
+    """A vault batch of payouts in a lane's next slot. deadline: unix seconds."""
 
     chain_id: int
     wallet: bytes
@@ -66,6 +92,7 @@ class PayIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     word: int
     deadline: int
     items: tuple[PayItem, ...]
+    batches: tuple[ApprovedBatch, ...] = ()
 
 
 class FillIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="fill"):

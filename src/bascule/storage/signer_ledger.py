@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address, Hash
 from bascule.domain.fees import Fees
+from bascule.storage import arrays
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
@@ -33,7 +33,10 @@ class SlotKey:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A payout as it may be signed, for ever. digest: of its whole content; amount: base units."""
+    """A payout as it may be signed, for ever.
+
+    digest: of its whole content; amount: base units; batch_id: the batch it was approved in, if in one.
+    """
 
     payout_id: str
     account_id: str
@@ -43,6 +46,7 @@ class Item:
     token: Address
     amount: int
     digest: Hash
+    batch_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +79,10 @@ async def known_items(conn: Connection, items: Sequence[Item]) -> dict[str | int
     rows = await Q.all(
         conn,
         "known_items",
-        payout_ids=[item.payout_id for item in items],
+        payout_ids=arrays.texts(item.payout_id for item in items),
         chain_id=items[0].chain_id,
         vault=items[0].vault,
-        vault_ids=[Decimal(item.vault_id) for item in items],
+        vault_ids=arrays.numbers(item.vault_id for item in items),
     )
     found: dict[str | int, tuple[str, Hash]] = {}
     for row in rows:
@@ -86,21 +90,33 @@ async def known_items(conn: Connection, items: Sequence[Item]) -> dict[str | int
     return found
 
 
-async def insert_item(conn: Connection, item: Item, signed_at: datetime) -> None:
-    """The payout is this item, for ever."""
+async def insert_items(conn: Connection, items: Sequence[Item], signed_at: datetime) -> None:
+    """The payouts, all of one chain, vault and token, are these items, for ever."""
+    first = items[0]
     await Q.run(
         conn,
-        "insert_item",
-        payout_id=item.payout_id,
-        account_id=item.account_id,
-        chain_id=item.chain_id,
-        vault=item.vault,
-        vault_id=item.vault_id,
-        token=item.token,
-        amount=item.amount,
-        digest=item.digest,
+        "insert_items",
+        payout_ids=arrays.texts(item.payout_id for item in items),
+        account_ids=arrays.texts(item.account_id for item in items),
+        vault_ids=arrays.numbers(item.vault_id for item in items),
+        amounts=arrays.numbers(item.amount for item in items),
+        digests=arrays.bytes_(item.digest for item in items),
+        batch_ids=arrays.texts(item.batch_id for item in items),
+        chain_id=first.chain_id,
+        vault=first.vault,
+        token=first.token,
         signed_at=signed_at,
     )
+
+
+async def spent_in_batches(
+    conn: Connection, chain_id: int, vault: Address, token: Address, batch_ids: Sequence[str]
+) -> dict[str, int]:
+    """Base units of the token signed for in each batch; those of which nothing was signed are missing."""
+    rows = await Q.all(
+        conn, "spent_in_batches", chain_id=chain_id, vault=vault, token=token, batch_ids=list(batch_ids)
+    )
+    return {row["batch_id"]: int(row["amount"]) for row in rows}
 
 
 async def spent_since(

@@ -21,12 +21,21 @@ SELECT payout_id, vault_id, digest FROM signer.items
  WHERE payout_id = ANY (%(payout_ids)s::text[])
     OR (chain_id = %(chain_id)s AND vault = %(vault)s AND vault_id = ANY (%(vault_ids)s::numeric[]))
 
--- name: insert_item
--- The payout is this item, for ever; the same item again changes nothing.
-INSERT INTO signer.items (payout_id, account_id, chain_id, vault, vault_id, token, amount, digest, signed_at)
-VALUES (%(payout_id)s, %(account_id)s, %(chain_id)s, %(vault)s, %(vault_id)s, %(token)s, %(amount)s, %(digest)s,
-        %(signed_at)s)
+-- name: insert_items
+-- The payouts are these items, for ever; the same items again change nothing.
+INSERT INTO signer.items (payout_id, account_id, chain_id, vault, vault_id, token, amount, digest, batch_id, signed_at)
+SELECT n.payout_id, n.account_id, %(chain_id)s, %(vault)s, n.vault_id, %(token)s, n.amount, n.digest, n.batch_id,
+       %(signed_at)s
+  FROM unnest(%(payout_ids)s::text[], %(account_ids)s::text[], %(vault_ids)s::numeric[], %(amounts)s::numeric[],
+              %(digests)s::bytea[], %(batch_ids)s::text[])
+       AS n (payout_id, account_id, vault_id, amount, digest, batch_id)
 ON CONFLICT (payout_id) DO NOTHING
+
+-- name: spent_in_batches
+-- Base units of a token signed for in some batches.
+SELECT batch_id, sum(amount) AS amount FROM signer.items
+ WHERE batch_id = ANY (%(batch_ids)s::text[]) AND chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s
+ GROUP BY batch_id
 
 -- name: spent_since
 -- Base units of a token signed for since a moment.
