@@ -12,7 +12,7 @@ from psycopg import errors
 from bascule.domain.chain import Address, checksum, parse_address
 from bascule.domain.errors import Conflict, Forbidden, Rejected
 from bascule.services import payouts as payout_services
-from bascule.services.payout_view import approval_text, token_of
+from bascule.services.approval_rounds import approval_text, token_of
 from bascule.storage import approvals, ledger, payouts, signer_limits
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.signer_limits import HardLimits

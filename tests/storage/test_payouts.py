@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from psycopg import errors
 
-from bascule.domain.errors import Conflict
+from bascule.domain.errors import Conflict, Halted
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
 from bascule.storage import payouts
 from bascule.storage.payouts import PayoutRow
@@ -27,6 +27,11 @@ async def locked(stage: Treasury, conn: Any, payout: dict[str, Any]) -> PayoutRo
     row = await payouts.lock(conn, payout["id"])
     assert row is not None
     return row
+
+
+async def in_transit(conn: Any, payout: PayoutRow, vault_id: int) -> PayoutRow:
+    [taken] = await payouts.advance_to_in_transit(conn, [(vault_id, payout)])
+    return taken
 
 
 @pytest.mark.parametrize("event", [e for e in PayoutEvent if not PAYOUT.may(PayoutState.REQUIRES_ACTION, e)])
@@ -52,23 +57,23 @@ async def test_row_that_was_read_before_another_change_does_not_move(stage: Trea
 async def test_payout_keeps_the_vault_id_it_was_given(stage: Treasury) -> None:
     first, second = await stage.approved("1.00"), await stage.approved("2.00")
     async with stage.submitters_db.transaction() as conn:
-        taken = await payouts.advance_to_in_transit(conn, await locked(stage, conn, first), 7)
+        taken = await in_transit(conn, await locked(stage, conn, first), 7)
         released = await payouts.advance(conn, taken, PayoutEvent.RELEASE)
         assert released.vault_id == 7
-        with pytest.raises(QueryError):
-            await payouts.advance_to_in_transit(conn, released, 8)
-        again = await payouts.advance_to_in_transit(conn, released, 7)
+        with pytest.raises(Halted, match="another id"):
+            await in_transit(conn, released, 8)
+        again = await in_transit(conn, released, 7)
         assert (again.state, again.version) == (PayoutState.IN_TRANSIT, taken.version + 2)
     with pytest.raises(errors.UniqueViolation, match="one_payout_per_vault_id"):
         async with stage.submitters_db.transaction() as conn:
-            await payouts.advance_to_in_transit(conn, await locked(stage, conn, second), 7)
+            await in_transit(conn, await locked(stage, conn, second), 7)
 
 
 async def test_released_id_binds_a_payout_to_its_own_lane_and_word(stage: Treasury) -> None:
     payout = await stage.approved()
     own_id = (3 << 224) | 300
     async with stage.submitters_db.transaction() as conn:
-        taken = await payouts.advance_to_in_transit(conn, await locked(stage, conn, payout), own_id)
+        taken = await in_transit(conn, await locked(stage, conn, payout), own_id)
         await payouts.advance(conn, taken, PayoutEvent.RELEASE)
         at = (taken.chain_id, taken.vault)
 

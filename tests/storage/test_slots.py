@@ -47,6 +47,7 @@ async def reserve(stage: Treasury, conn: Connection, *payout_ids: str) -> Slot:
         deadline=START + timedelta(hours=1),
         fees=FEES,
         items=dict(enumerate(payout_ids)),
+        total=len(payout_ids),
     )
     return await slots.lock(conn, lane.chain_id, lane.wallet, nonce)
 

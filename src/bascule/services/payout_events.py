@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bascule.domain.payout import PayoutState
 from bascule.domain.webhook import EventType
-from bascule.services.outbox import Outbox
-from bascule.services.payout_view import describe_row
+from bascule.services.outbox import Happening, Outbox
+from bascule.services.payout_view import describe_rows
 from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
 
@@ -22,17 +23,37 @@ async def tell(
     request: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Appends the event with the payout as it stands; returns the payout as the API shows it."""
-    shown = await describe_row(conn, now)
-    changed = before is not None and before.state is not now.state
-    await outbox.append(
+    [shown] = await tell_all(
+        conn, outbox, type, [now], before=before.state if before is not None else None, request=request
+    )
+    return shown
+
+
+async def tell_all(
+    conn: Connection,
+    outbox: Outbox,
+    type: EventType,
+    now: Sequence[PayoutRow],
+    *,
+    before: PayoutState | None = None,
+    request: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """The same of several payouts to which the same happened, in this order."""
+    shown = await describe_rows(conn, now)
+    await outbox.append_many(
         conn,
-        account_id=now.account_id,
-        livemode=now.livemode,
-        type=type,
-        object_id=now.id,
-        object_version=now.version,
-        object=shown,
-        previous={"status": before.state.value} if changed and before is not None else None,
-        request=request,
+        [
+            Happening(
+                account_id=row.account_id,
+                livemode=row.livemode,
+                type=type,
+                object_id=row.id,
+                object_version=row.version,
+                object=told,
+                previous={"status": before.value} if before is not None and before is not row.state else None,
+                request=request,
+            )
+            for row, told in zip(now, shown, strict=True)
+        ],
     )
     return shown

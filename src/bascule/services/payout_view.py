@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bascule.domain.approval import BatchApproval, PayoutApproval
 from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
-from bascule.domain.errors import Halted, NotFound
+from bascule.domain.errors import NotFound
 from bascule.domain.money import TokenAmount
 from bascule.domain.payout import PayoutState
+from bascule.services import approval_rounds
+from bascule.services.approval_rounds import Round, tokens_of
 from bascule.services.signatories import may_sign
-from bascule.storage import approvals, attempts, payouts, slots, tokens
+from bascule.storage import attempts, payouts
 from bascule.storage.approvals import Approval
+from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection
-from bascule.storage.payout_batches import BatchRow
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.tokens import Token
 
@@ -29,11 +30,38 @@ async def describe(conn: Connection, payout_id: str) -> dict[str, Any]:
 
 async def describe_row(conn: Connection, payout: PayoutRow) -> dict[str, Any]:
     """The same for a row already read in this transaction."""
-    token = await token_of(conn, payout)
-    text = approval_text(payout, token)
-    given = await approvals.of_round(conn, payout.id, text.digest(payout.chain_id, payout.vault))
+    [shown] = await describe_rows(conn, [payout])
+    return shown
+
+
+async def describe_rows(conn: Connection, rows: Sequence[PayoutRow]) -> list[dict[str, Any]]:
+    """The same for several; statements do not grow in number with them."""
+    of_token = await tokens_of(conn, rows)
+    rounds = await approval_rounds.of_payouts(conn, rows, of_token)
+    tried = await attempts.of_payouts(conn, [payout.id for payout in rows])
+    waits = [payout for payout in rows if payout.state is PayoutState.REQUIRES_ACTION]
+    signers = {payout.id: await may_sign(conn, payout) for payout in waits}
+    return [
+        _shown(
+            payout,
+            of_token[payout.token_id],
+            rounds[payout.id],
+            tried.get(payout.id, ()),
+            signers.get(payout.id),
+        )
+        for payout in rows
+    ]
+
+
+def _shown(
+    payout: PayoutRow,
+    token: Token,
+    round: Round,
+    tried: Sequence[Attempt],
+    signers: frozenset[Address] | None,
+) -> dict[str, Any]:
+    """signers: whose approvals it waits for; None when it waits for none."""
     amount = TokenAmount(payout.amount, token.asset)
-    waits = payout.state is PayoutState.REQUIRES_ACTION
     return {
         "id": payout.id,
         "object": "payout",
@@ -49,15 +77,15 @@ async def describe_row(conn: Connection, payout: PayoutRow) -> dict[str, Any]:
         "stuck": payout.stuck,
         "waits_for": payout.waits_for,
         "failure_code": payout.failure_code,
-        "approvals": [_approval(each) for each in given],
+        "approvals": [_approval(each) for each in round.counts(payout.approvals_required)],
         "approvals_required": payout.approvals_required,
         "approval_expires_at": int(payout.approval_expires_at.timestamp()),
         "policy_decision": dict(payout.policy_decision),
-        "next_action": await _sign_approval(conn, payout, text, given) if waits else None,
+        "next_action": None if signers is None else _sign_approval(payout, round, signers),
         "batch": payout.batch_id,
         "vault": checksum(payout.vault),
         "vault_id": None if payout.vault_id is None else str(payout.vault_id),
-        "transactions": await _transactions(conn, payout),
+        "transactions": [_transaction(attempt) for attempt in tried],
         "client_reference_id": payout.client_reference_id,
         "description": payout.description,
         "metadata": dict(payout.metadata),
@@ -69,58 +97,12 @@ async def describe_row(conn: Connection, payout: PayoutRow) -> dict[str, Any]:
     }
 
 
-async def token_of(conn: Connection, payout: PayoutRow) -> Token:
-    """The payout's token."""
-    token = await tokens.get(conn, payout.token_id)
-    if token is None:
-        raise Halted(f"payout {payout.id} is of token {payout.token_id}, which does not exist")
-    return token
-
-
-def approval_text(payout: PayoutRow, token: Token) -> PayoutApproval:
-    """What approvers sign in the payout's current round; any change of it voids what was signed before."""
-    return PayoutApproval(
-        account=payout.account_id,
-        payout=payout.id,
-        token=Address(token.contract),
-        to=payout.destination,
-        amount=payout.amount,
-        expiry=int(payout.approval_expires_at.timestamp()),
-        roster_version=payout.roster_version,
-    )
-
-
-def batch_approval_text(batch: BatchRow) -> BatchApproval:
-    """What approvers sign in the batch's current round. Raises: Halted before its content is settled."""
-    if batch.leaves is None or batch.totals is None:
-        raise Halted(f"it is not settled yet what batch {batch.id} pays")
-    return BatchApproval(
-        account=batch.account_id,
-        batch=batch.id,
-        totals=tuple(sorted(batch.totals.items())),
-        leaves=batch.leaves,
-        expiry=int(batch.approval_expires_at.timestamp()),
-        roster_version=batch.roster_version,
-    )
-
-
-def in_round_of(payout: PayoutRow, batch: BatchRow) -> bool:
-    """Whether the approvals of the batch are the payout's too: one that was asked about anew has its own."""
-    return (payout.batch_id, payout.roster_version, payout.approval_expires_at) == (
-        batch.id,
-        batch.roster_version,
-        batch.approval_expires_at,
-    )
-
-
-async def _sign_approval(
-    conn: Connection, payout: PayoutRow, text: PayoutApproval, given: Sequence[Approval]
-) -> dict[str, Any]:
-    signed = {each.approver for each in given}
+def _sign_approval(payout: PayoutRow, round: Round, signers: frozenset[Address]) -> dict[str, Any]:
+    signed = {each.approver for each in round.counts(payout.approvals_required)}
     return {
         "type": "sign_approval",
-        "typed_data": text.typed_data(payout.chain_id, payout.vault),
-        "approvers": [checksum(each) for each in sorted(await may_sign(conn, payout) - signed)],
+        "typed_data": round.text.typed_data(payout.chain_id, payout.vault),
+        "approvers": [checksum(each) for each in sorted(signers - signed)],
         "approvals_missing": max(0, payout.approvals_required - len(signed)),
     }
 
@@ -135,21 +117,16 @@ def _evidence(payout: PayoutRow) -> dict[str, Any] | None:
     return {"block_hash": hex32(payout.paid_block_hash), "log_index": payout.paid_log_index}
 
 
-async def _transactions(conn: Connection, payout: PayoutRow) -> list[dict[str, Any]]:
-    """Oldest slot first; within one slot the dearest attempt first."""
-    return [
-        {
-            "hash": hex32(Hash(attempt.tx_hash)),
-            "nonce": attempt.nonce,
-            "status": attempt.state.value,
-            "succeeded": attempt.succeeded,
-            "block_number": attempt.block_number,
-            "fees": {
-                "max_fee_per_gas": str(attempt.fees.max_fee_per_gas),
-                "max_priority_fee_per_gas": str(attempt.fees.max_priority_fee_per_gas),
-                "paid": None if attempt.fee_paid is None else str(attempt.fee_paid),
-            },
-        }
-        for slot in await slots.of_payout(conn, payout.id)
-        for attempt in await attempts.of_slot(conn, slot)
-    ]
+def _transaction(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "hash": hex32(Hash(attempt.tx_hash)),
+        "nonce": attempt.nonce,
+        "status": attempt.state.value,
+        "succeeded": attempt.succeeded,
+        "block_number": attempt.block_number,
+        "fees": {
+            "max_fee_per_gas": str(attempt.fees.max_fee_per_gas),
+            "max_priority_fee_per_gas": str(attempt.fees.max_priority_fee_per_gas),
+            "paid": None if attempt.fee_paid is None else str(attempt.fee_paid),
+        },
+    }

@@ -17,6 +17,7 @@ from bascule.domain.ids import Prefix
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import policy
+from bascule.services.approval_rounds import approval_text, token_of
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.payout_request import (
@@ -26,7 +27,7 @@ from bascule.services.payout_request import (
     read_terms,
     require_foreign,
 )
-from bascule.services.payout_view import approval_text, describe, describe_row, token_of
+from bascule.services.payout_view import describe, describe_row
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.services.signatories import may_sign
 from bascule.storage import approvals, ledger, payouts

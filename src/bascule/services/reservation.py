@@ -12,13 +12,14 @@ from bascule.domain import vault as layout
 from bascule.domain.chain import Address
 from bascule.domain.errors import Halted
 from bascule.domain.fees import Fees
+from bascule.domain.payout import PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import policy
 from bascule.services.outbox import Outbox
-from bascule.services.payout_events import tell
+from bascule.services.payout_events import tell_all
 from bascule.services.seams import Clock
 from bascule.services.submitted_batch import reference_of
-from bascule.storage import lanes, payouts, slots, tokens
+from bascule.storage import lanes, payout_batches, payouts, slots, tokens
 from bascule.storage.database import Connection
 from bascule.storage.lanes import Lane
 from bascule.storage.payouts import PayoutRow
@@ -35,6 +36,9 @@ GAS_OF_ITEM = 60_000
 SHORTEST_LIFE = timedelta(minutes=5)
 
 FLOAT_SHORT = "float_short"
+
+# 32 bytes each, in base64: with 256 items a question stays below the signer's megabyte.
+LEAVES_MAX = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Reservation:
         soonest = self.clock.now() + SHORTEST_LIFE
         void = await policy.voided(conn, waiting)
         lasting = [p for p in waiting if p.approval_expires_at >= soonest and p.id not in void]
-        affordable = await self._affordable(conn, first.token_id, lasting)
+        affordable = await self._affordable(conn, lane, token, await _tellable(conn, lasting))
         given, next_sequence = _with_ids(lane, word, affordable)
         # nothing is paid after the approvals for it are over, whoever keeps the signed bytes
         ends = [self.clock.now() + self.batch_life, *(payout.approval_expires_at for _, payout in given)]
@@ -115,6 +119,7 @@ class Reservation:
         Runs in the caller's transaction, which holds the lease. fees: per gas; the gas limit is set here.
         """
         lane = await lanes.lock(conn, lane.chain_id, lane.name)
+        await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
         if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
             return False
         left_out = list(without)
@@ -134,10 +139,11 @@ class Reservation:
             log.warning("payouts wait", token=token.id, reason=reason, payouts=told)
 
     async def _affordable(
-        self, conn: Connection, token_id: str, waiting: Sequence[PayoutRow]
+        self, conn: Connection, lane: Lane, token: Token, waiting: Sequence[PayoutRow]
     ) -> list[PayoutRow]:
-        """The oldest payouts the vault's journal float covers."""
-        left = await payouts.vault_float(conn, token_id)
+        """The oldest payouts the vault's journal float covers, beside what the lanes are paying now."""
+        left = await payouts.vault_float(conn, token.id)
+        left -= await slots.in_transit(conn, lane.chain_id, lane.vault, Address(token.contract))
         affordable: list[PayoutRow] = []
         for payout in waiting:
             if payout.amount > left:
@@ -159,10 +165,25 @@ class Reservation:
             deadline=choice.deadline,
             fees=Fees(fees.max_fee_per_gas, fees.max_priority_fee_per_gas, choice.gas),
             items={layout.index_of(vault_id): payout.id for vault_id, payout in choice.given},
+            total=sum(payout.amount for _, payout in choice.given),
         )
-        for vault_id, payout in choice.given:
-            taken = await payouts.advance_to_in_transit(conn, payout, vault_id)
-            await tell(conn, self.outbox, EventType.PAYOUT_IN_TRANSIT, taken, before=payout)
+        taken = await payouts.advance_to_in_transit(conn, choice.given)
+        await tell_all(conn, self.outbox, EventType.PAYOUT_IN_TRANSIT, taken, before=PayoutState.PENDING)
+
+
+async def _tellable(conn: Connection, waiting: Sequence[PayoutRow]) -> list[PayoutRow]:
+    """The oldest payouts whose batches fit into one question to the signer, leaves and all."""
+    ids = {payout.batch_id for payout in waiting if payout.batch_id is not None}
+    sizes = await payout_batches.sizes(conn, ids) if ids else {}
+    told: set[str] = set()
+    tellable: list[PayoutRow] = []
+    for payout in waiting:
+        if payout.batch_id is not None and payout.batch_id not in told:
+            told.add(payout.batch_id)
+            if sum(sizes.get(id, 0) for id in told) > LEAVES_MAX and tellable:
+                break
+        tellable.append(payout)
+    return tellable
 
 
 def _by_id(pair: tuple[int, PayoutRow]) -> int:

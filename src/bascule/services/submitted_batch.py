@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from bascule.domain import vault as layout
 from bascule.domain.errors import Halted
-from bascule.services.payout_view import approval_text, token_of
-from bascule.services.signing_intents import FeeOffer, PayIntent, PayItem
-from bascule.storage import approvals, payouts, slots
+from bascule.services import approval_rounds
+from bascule.services.approval_rounds import Round, batch_approval_text, tokens_of
+from bascule.services.signing_intents import ApprovedBatch, BatchPlace, FeeOffer, PayIntent, PayItem
+from bascule.storage import payouts, slots
+from bascule.storage.approvals import Approval
 from bascule.storage.database import Connection
+from bascule.storage.payout_batches import BatchRow
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.slots import Slot, SlotItem
 
@@ -51,18 +56,22 @@ def reference_of(payout: PayoutRow) -> str:
 async def load(conn: Connection, slot: Slot, *, lock: bool = False) -> SubmittedBatch:
     """The batch of a slot; with `lock` its payouts are locked, in the order of their ids."""
     items = await slots.items(conn, slot)
-    found: dict[str, PayoutRow] = {}
-    for payout_id in sorted(item.payout_id for item in items):
-        row = await (payouts.lock(conn, payout_id) if lock else payouts.get(conn, payout_id))
-        if row is None:
-            raise Halted(f"slot {slot.nonce} of 0x{slot.wallet.hex()} pays {payout_id}, which does not exist")
-        found[payout_id] = row
+    found = await payouts.of_ids(conn, [item.payout_id for item in items], lock=lock)
+    for item in items:
+        if item.payout_id not in found:
+            raise Halted(
+                f"slot {slot.nonce} of 0x{slot.wallet.hex()} pays {item.payout_id}, which does not exist"
+            )
     return SubmittedBatch(slot, tuple(items), found)
 
 
 async def question(conn: Connection, slot: Slot, epoch: int) -> PayIntent:
     """What the signer is asked for a batch, with the fees its slot asks for now."""
-    batch = await load(conn, slot)
+    pairs = (await load(conn, slot)).pairs()
+    rows = [payout for _, payout in pairs]
+    rounds = await approval_rounds.of_payouts(conn, rows, await tokens_of(conn, rows))
+    batches: dict[str, ApprovedBatch] = {}
+    items = tuple([_item(item, payout, rounds[payout.id], batches) for item, payout in pairs])
     return PayIntent(
         chain_id=slot.chain_id,
         wallet=slot.wallet,
@@ -75,21 +84,43 @@ async def question(conn: Connection, slot: Slot, epoch: int) -> PayIntent:
         token=slot.batch.token,
         word=slot.batch.word,
         deadline=int(slot.batch.deadline.timestamp()),
-        items=tuple([await _item(conn, item, payout) for item, payout in batch.pairs()]),
+        items=items,
+        batches=tuple(batches.values()),
     )
 
 
-async def _item(conn: Connection, item: SlotItem, payout: PayoutRow) -> PayItem:
-    text = approval_text(payout, await token_of(conn, payout))
-    given = await approvals.of_round(conn, payout.id, text.digest(payout.chain_id, payout.vault))
-    return PayItem(
+def _item(
+    item: SlotItem, payout: PayoutRow, round: Round, batches: dict[str, ApprovedBatch]
+) -> PayItem:  # fmt: skip
+    """The item with its approvals, or with its place in one of `batches`, which grows by its own."""
+    plain = PayItem(
         payout_id=payout.id,
         account_id=payout.account_id,
         reference=reference_of(payout),
         position=item.position,
         to=payout.destination,
         amount=payout.amount,
+    )
+    if round.batch is None or payout.batch_position is None or len(round.own) >= payout.approvals_required:
+        return msgspec.structs.replace(
+            plain,
+            expiry=round.text.expiry,
+            roster_version=payout.roster_version,
+            approvals=tuple(each.signature for each in round.own),
+        )
+    batches.setdefault(round.batch.id, _approved(round.batch, round.whole))
+    place = BatchPlace(list(batches).index(round.batch.id), payout.batch_position)
+    return msgspec.structs.replace(plain, batch=place)
+
+
+def _approved(batch: BatchRow, given: Sequence[Approval]) -> ApprovedBatch:
+    text = batch_approval_text(batch)
+    return ApprovedBatch(
+        batch_id=text.batch,
+        account_id=text.account,
+        totals=text.totals,
+        leaves=text.leaves,
         expiry=text.expiry,
-        roster_version=payout.roster_version,
+        roster_version=text.roster_version,
         approvals=tuple(each.signature for each in given),
     )

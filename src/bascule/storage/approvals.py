@@ -5,12 +5,14 @@ What the API believes stands here; the signer trusts its own roster only (`stora
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from bascule.domain.chain import Address, Hash
+from bascule.storage import arrays
 from bascule.storage.database import Connection
-from bascule.storage.queries import Queries
+from bascule.storage.queries import Queries, Row
 
 Q = Queries("approvals")
 
@@ -72,12 +74,21 @@ async def insert(
 async def of_round(conn: Connection, payout_id: str, digest: Hash) -> list[Approval]:
     """The signatures under one text, in the order they came."""
     rows = await Q.all(conn, "of_round", payout_id=payout_id, digest=digest)
-    return [
-        Approval(
-            Address(bytes(row["approver"])),
-            Hash(bytes(row["digest"])),
-            bytes(row["signature"]),
-            row["created_at"],
-        )
-        for row in rows
-    ]
+    return [_approval(row) for row in rows]
+
+
+async def of_payouts(conn: Connection, payout_ids: Iterable[str]) -> dict[str, list[Approval]]:
+    """Every signature ever given for some payouts, in the order they came; those without are missing."""
+    given: dict[str, list[Approval]] = {}
+    for row in await Q.all(conn, "of_payouts", payout_ids=arrays.texts(payout_ids)):
+        given.setdefault(row["payout_id"], []).append(_approval(row))
+    return given
+
+
+def _approval(row: Row) -> Approval:
+    return Approval(
+        Address(bytes(row["approver"])),
+        Hash(bytes(row["digest"])),
+        bytes(row["signature"]),
+        row["created_at"],
+    )

@@ -33,3 +33,9 @@ ON CONFLICT (payout_id, digest, approver) DO NOTHING
 SELECT approver, digest, signature, created_at FROM payout_approvals
  WHERE payout_id = %(payout_id)s AND digest = %(digest)s
  ORDER BY created_at, approver
+
+-- name: of_payouts
+-- Every signature given for some payouts, under whatever text, in the order they came.
+SELECT payout_id, approver, digest, signature, created_at FROM payout_approvals
+ WHERE payout_id = ANY (%(payout_ids)s::text[])
+ ORDER BY payout_id, created_at, approver

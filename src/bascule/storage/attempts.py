@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from bascule.domain.attempt import ATTEMPT, AttemptEvent, AttemptState
 from bascule.domain.chain import Address, Hash
 from bascule.domain.errors import Halted
 from bascule.domain.fees import Fees
+from bascule.storage import arrays
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 from bascule.storage.slots import Slot
@@ -59,6 +61,14 @@ async def insert(
 async def of_slot(conn: Connection, slot: Slot) -> list[Attempt]:
     """Every attempt of the slot, dearest first."""
     return [_attempt(row) for row in await Q.all(conn, "of_slot", **slot.key)]
+
+
+async def of_payouts(conn: Connection, payout_ids: Iterable[str]) -> dict[str, list[Attempt]]:
+    """Every attempt to pay some payouts: oldest slot first, within a slot the dearest first."""
+    found: dict[str, list[Attempt]] = {}
+    for row in await Q.all(conn, "of_payouts", payout_ids=arrays.texts(payout_ids)):
+        found.setdefault(row["payout_id"], []).append(_attempt(row))
+    return found
 
 
 async def lock(conn: Connection, tx_hash: Hash) -> Attempt:

@@ -13,6 +13,15 @@ ON CONFLICT (tx_hash) DO NOTHING
 SELECT * FROM attempts WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s
  ORDER BY max_fee_per_gas DESC
 
+-- name: of_payouts
+-- Every attempt to pay some payouts, oldest slot first, within a slot the dearest first.
+SELECT i.payout_id, a.*
+  FROM slot_items AS i
+  JOIN slots AS s USING (chain_id, wallet, nonce)
+  JOIN attempts AS a USING (chain_id, wallet, nonce)
+ WHERE i.payout_id = ANY (%(payout_ids)s::text[])
+ ORDER BY s.created_at, s.nonce, a.max_fee_per_gas DESC
+
 -- name: lock
 -- One attempt, locked until the transaction ends.
 SELECT * FROM attempts WHERE tx_hash = %(tx_hash)s FOR UPDATE

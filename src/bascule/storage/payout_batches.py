@@ -70,6 +70,11 @@ async def of_ids(conn: Connection, ids: Iterable[str]) -> dict[str, BatchRow]:
     return {row["id"]: _batch(row) for row in await Q.all(conn, "of_ids", ids=list(ids))}
 
 
+async def sizes(conn: Connection, ids: Iterable[str]) -> dict[str, int]:
+    """How many payouts each of several batches has."""
+    return {row["id"]: row["leaves"] for row in await Q.all(conn, "sizes", ids=list(ids))}
+
+
 async def settle_content(
     conn: Connection, batch_id: str, *, leaves: bytes, totals: Mapping[Address, int]
 ) -> bool:

@@ -27,6 +27,11 @@ SELECT id, account_id, livemode, chain_id, vault, leaves, totals, approvals_requ
        roster_version, requested_by, created_at, version
   FROM payout_batches WHERE id = ANY (%(ids)s::text[]) ORDER BY id
 
+-- name: sizes
+-- How many leaves each of several batches has.
+SELECT id, octet_length(leaves) / 32 AS leaves FROM payout_batches
+ WHERE id = ANY (%(ids)s::text[]) AND leaves IS NOT NULL
+
 -- name: settle_content
 -- What the batch pays, said once and for ever.
 UPDATE payout_batches SET leaves = %(leaves)s, totals = %(totals)s, version = version + 1

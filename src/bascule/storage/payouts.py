@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,9 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address, Hash
+from bascule.domain.errors import Halted
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
+from bascule.storage import arrays
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -132,6 +134,12 @@ async def lock(conn: Connection, payout_id: str) -> PayoutRow | None:
     return _payout(row) if row else None
 
 
+async def of_ids(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, PayoutRow]:
+    """Several payouts by id; with `lock` in the order of their ids, until the transaction ends."""
+    rows = await Q.all(conn, "lock_all" if lock else "of_ids", ids=arrays.texts(ids))
+    return {row["id"]: _payout(row) for row in rows}
+
+
 async def oldest_waiting(
     conn: Connection, chain_id: int, vault: Address, lane: int, without: Sequence[str] = ()
 ) -> PayoutRow | None:
@@ -169,10 +177,27 @@ async def advance_to_pending(conn: Connection, payout: PayoutRow) -> PayoutRow:
     return _payout(await Q.one(conn, "advance_to_pending", id=payout.id))
 
 
-async def advance_to_in_transit(conn: Connection, payout: PayoutRow, vault_id: int) -> PayoutRow:
-    """Reserved under a vault id; a payout that has one keeps it."""
-    PAYOUT.step(payout.state, PayoutEvent.RESERVE)
-    return _payout(await Q.one(conn, "advance_to_in_transit", id=payout.id, vault_id=vault_id))
+async def advance_to_in_transit(
+    conn: Connection, given: Sequence[tuple[int, PayoutRow]]
+) -> list[PayoutRow]:  # fmt: skip
+    """Locked payouts reserved under vault ids, in this order; one that has an id keeps it.
+
+    Raises: Halted when one of them is not pending, or has another id.
+    """
+    for _, payout in given:
+        PAYOUT.step(payout.state, PayoutEvent.RESERVE)
+    rows = await Q.all(
+        conn,
+        "advance_to_in_transit",
+        ids=arrays.texts(payout.id for _, payout in given),
+        vault_ids=arrays.numbers(vault_id for vault_id, _ in given),
+    )
+    taken = {row["id"]: _payout(row) for row in rows}
+    if len(taken) != len(given):
+        raise Halted(
+            f"{len(given) - len(taken)} payouts are not pending, or have another id, under their lock"
+        )
+    return [taken[payout.id] for _, payout in given]
 
 
 async def advance_to_requires_action(
@@ -244,6 +269,11 @@ async def mark_stuck(conn: Connection, payout_id: str, stuck: bool) -> PayoutRow
     """The payout after its flag changed; None when it already stood so."""
     row = await Q.maybe(conn, "mark_stuck", id=payout_id, stuck=stuck)
     return _payout(row) if row else None
+
+
+async def serialize_reserving(conn: Connection, chain_id: int, vault: Address) -> None:
+    """No other lane of the vault counts its float until the transaction ends."""
+    await Q.run(conn, "serialize_reserving", chain_id=chain_id, vault=vault)
 
 
 async def serialize_spending(conn: Connection, account_id: str, token_id: str) -> None:

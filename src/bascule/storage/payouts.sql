@@ -25,6 +25,14 @@ SELECT * FROM payouts WHERE account_id = %(account_id)s AND livemode = %(livemod
 -- One payout, locked until the transaction ends.
 SELECT * FROM payouts WHERE id = %(id)s FOR UPDATE
 
+-- name: of_ids
+-- Several payouts.
+SELECT * FROM payouts WHERE id = ANY (%(ids)s::text[]) ORDER BY id
+
+-- name: lock_all
+-- Several payouts, locked in one order until the transaction ends.
+SELECT * FROM payouts WHERE id = ANY (%(ids)s::text[]) ORDER BY id FOR UPDATE
+
 -- name: oldest_waiting
 -- The pending payout a lane should take next: its own released ids first come in turn with new ones.
 SELECT * FROM payouts
@@ -49,11 +57,12 @@ UPDATE payouts
 RETURNING *
 
 -- name: advance_to_in_transit
--- A pending payout gets its vault id, which it keeps for ever.
-UPDATE payouts
-   SET state = 'in_transit', vault_id = %(vault_id)s, waits_for = NULL, version = version + 1
- WHERE id = %(id)s AND state = 'pending' AND (vault_id IS NULL OR vault_id = %(vault_id)s)
-RETURNING *
+-- Pending payouts get their vault ids, which they keep for ever.
+UPDATE payouts AS p
+   SET state = 'in_transit', vault_id = n.vault_id, waits_for = NULL, version = p.version + 1
+  FROM unnest(%(ids)s::text[], %(vault_ids)s::numeric[]) AS n (id, vault_id)
+ WHERE p.id = n.id AND p.state = 'pending' AND (p.vault_id IS NULL OR p.vault_id = n.vault_id)
+RETURNING p.*
 
 -- name: advance_to_pending
 -- The approvals are complete: one more hold will stand for it.
@@ -102,6 +111,10 @@ UPDATE payouts SET waits_for = %(reason)s
 -- name: mark_stuck
 -- Raises or lowers the flag that a person should look at a payout.
 UPDATE payouts SET stuck = %(stuck)s, version = version + 1 WHERE id = %(id)s AND stuck <> %(stuck)s RETURNING *
+
+-- name: serialize_reserving
+-- One count of a vault's float at a time, until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('float of ' || %(chain_id)s::text || ' ' || %(vault)s::bytea::text, 0))
 
 -- name: serialize_spending
 -- One count of what an account asked for of a token at a time, until the transaction ends.

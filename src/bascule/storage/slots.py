@@ -12,6 +12,7 @@ from bascule.domain.errors import Halted
 from bascule.domain.fees import Fees
 from bascule.domain.slot import SLOT, SlotEvent, SlotKind, SlotState
 from bascule.domain.slot_stuck import Stuck
+from bascule.storage import arrays
 from bascule.storage.database import Connection
 from bascule.storage.lanes import Lane
 from bascule.storage.queries import Queries, Row
@@ -84,8 +85,12 @@ async def insert_pay(
     deadline: datetime,
     fees: Fees,
     items: Mapping[int, str],
+    total: int,
 ) -> None:
-    """A batch of payouts by bit owns a nonce of the lane's wallet, built on the lane's head."""
+    """A batch of payouts by bit owns a nonce of the lane's wallet, built on the lane's head.
+
+    total: base units of all its items.
+    """
     await Q.run(
         conn,
         "insert_pay",
@@ -102,17 +107,17 @@ async def insert_pay(
         max_fee_per_gas=fees.max_fee_per_gas,
         max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
         gas=fees.gas,
+        total=total,
     )
-    for position, payout_id in sorted(items.items()):
-        await Q.run(
-            conn,
-            "insert_item",
-            chain_id=lane.chain_id,
-            wallet=lane.wallet,
-            nonce=nonce,
-            position=position,
-            payout_id=payout_id,
-        )
+    await Q.run(
+        conn,
+        "insert_items",
+        chain_id=lane.chain_id,
+        wallet=lane.wallet,
+        nonce=nonce,
+        positions=arrays.numbers(items.keys()),
+        payout_ids=arrays.texts(items.values()),
+    )
 
 
 async def insert_service(
@@ -135,6 +140,11 @@ async def insert_service(
 async def unfinished(conn: Connection, chain_id: int, wallet: Address) -> list[Slot]:
     """The wallet's slots that are not final, lowest nonce first."""
     return [_slot(row) for row in await Q.all(conn, "unfinished", chain_id=chain_id, wallet=wallet)]
+
+
+async def in_transit(conn: Connection, chain_id: int, vault: Address, token: Address) -> int:
+    """Base units of the token that batches of the vault will pay which are not final yet."""
+    return int(await Q.scalar(conn, "in_transit", chain_id=chain_id, vault=vault, token=token))
 
 
 async def lock(conn: Connection, chain_id: int, wallet: Address, nonce: int) -> Slot:

@@ -3,9 +3,9 @@
 -- name: insert_pay
 -- A batch owns a nonce from now on.
 INSERT INTO slots (chain_id, wallet, nonce, kind, state, epoch, vault, lane, token, word, expected_head, deadline,
-                   max_fee_per_gas, max_priority_fee_per_gas, gas)
+                   max_fee_per_gas, max_priority_fee_per_gas, gas, total)
 VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, 'pay', 'reserved', %(epoch)s, %(vault)s, %(lane)s, %(token)s, %(word)s,
-        %(expected_head)s, %(deadline)s, %(max_fee_per_gas)s, %(max_priority_fee_per_gas)s, %(gas)s)
+        %(expected_head)s, %(deadline)s, %(max_fee_per_gas)s, %(max_priority_fee_per_gas)s, %(gas)s, %(total)s)
 
 -- name: insert_service
 -- A call of a service wallet owns a nonce from now on.
@@ -13,14 +13,20 @@ INSERT INTO slots (chain_id, wallet, nonce, kind, state, epoch, max_fee_per_gas,
 VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, 'service', 'reserved', %(epoch)s, %(max_fee_per_gas)s,
         %(max_priority_fee_per_gas)s, %(gas)s)
 
--- name: insert_item
--- A payout stands in a slot at its bit.
+-- name: insert_items
+-- Payouts stand in a slot, each at its bit.
 INSERT INTO slot_items (chain_id, wallet, nonce, position, payout_id)
-VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, %(position)s, %(payout_id)s)
+SELECT %(chain_id)s, %(wallet)s, %(nonce)s, n.position, n.payout_id
+  FROM unnest(%(positions)s::integer[], %(payout_ids)s::text[]) AS n (position, payout_id)
 
 -- name: unfinished
 -- The slots of a wallet whose nonce is not consumed for ever, lowest first.
 SELECT * FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND state <> 'final' ORDER BY nonce
+
+-- name: in_transit
+-- Base units of a token that unfinished batches of a vault will pay.
+SELECT coalesce(sum(total), 0) AS amount FROM slots
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s AND kind = 'pay' AND state <> 'final'
 
 -- name: lock
 -- One slot, locked until the transaction ends.

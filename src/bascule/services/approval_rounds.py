@@ -1,0 +1,111 @@
+"""Rounds of approvals: what approvers sign now, and the signatures given for exactly that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bascule.domain.approval import BatchApproval, PayoutApproval
+from bascule.domain.chain import Address
+from bascule.domain.errors import Halted
+from bascule.storage import approvals, payout_batches, tokens
+from bascule.storage.approvals import Approval
+from bascule.storage.database import Connection
+from bascule.storage.payout_batches import BatchRow
+from bascule.storage.payouts import PayoutRow
+from bascule.storage.tokens import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A payout's round as it stands. batch: the one it stands in, while that one's approvals are its own too.
+
+    own, whole: the signatures for the payout alone, and for that batch.
+    """
+
+    text: PayoutApproval
+    own: Sequence[Approval]
+    batch: BatchRow | None
+    whole: Sequence[Approval]
+
+    def counts(self, required: int) -> Sequence[Approval]:
+        """The signatures that approve it: its own when there are enough of them, else those of its batch."""
+        return self.own if self.batch is None or len(self.own) >= required else self.whole
+
+
+async def token_of(conn: Connection, payout: PayoutRow) -> Token:
+    """The payout's token."""
+    token = await tokens.get(conn, payout.token_id)
+    if token is None:
+        raise Halted(f"payout {payout.id} is of token {payout.token_id}, which does not exist")
+    return token
+
+
+async def tokens_of(conn: Connection, payouts: Sequence[PayoutRow]) -> dict[str, Token]:
+    """The payouts' tokens by id."""
+    one_of_each = {payout.token_id: payout for payout in payouts}
+    return {token_id: await token_of(conn, payout) for token_id, payout in one_of_each.items()}
+
+
+async def of_payouts(
+    conn: Connection, payouts: Sequence[PayoutRow], of_token: dict[str, Token]
+) -> dict[str, Round]:  # fmt: skip
+    """The rounds of several payouts by id; statements do not grow in number with them."""
+    given = await approvals.of_payouts(conn, [payout.id for payout in payouts])
+    ids = {payout.batch_id for payout in payouts if payout.batch_id is not None}
+    batches = await payout_batches.of_ids(conn, ids) if ids else {}
+    settled = {id: batch for id, batch in batches.items() if batch.leaves is not None}
+    whole = {id: await _given_for(conn, batch) for id, batch in settled.items()}
+    rounds: dict[str, Round] = {}
+    for payout in payouts:
+        text = approval_text(payout, of_token[payout.token_id])
+        own: Sequence[Approval] = given.get(payout.id, ())
+        if own:
+            digest = text.digest(payout.chain_id, payout.vault)
+            own = [each for each in own if each.digest == digest]
+        batch = settled.get(payout.batch_id) if payout.batch_id is not None else None
+        if batch is not None and not in_round_of(payout, batch):
+            batch = None
+        rounds[payout.id] = Round(text, own, batch, whole[batch.id] if batch is not None else ())
+    return rounds
+
+
+def approval_text(payout: PayoutRow, token: Token) -> PayoutApproval:
+    """What approvers sign in the payout's current round; any change of it voids what was signed before."""
+    return PayoutApproval(
+        account=payout.account_id,
+        payout=payout.id,
+        token=Address(token.contract),
+        to=payout.destination,
+        amount=payout.amount,
+        expiry=int(payout.approval_expires_at.timestamp()),
+        roster_version=payout.roster_version,
+    )
+
+
+def batch_approval_text(batch: BatchRow) -> BatchApproval:
+    """What approvers sign in the batch's current round. Raises: Halted before its content is settled."""
+    if batch.leaves is None or batch.totals is None:
+        raise Halted(f"it is not settled yet what batch {batch.id} pays")
+    return BatchApproval(
+        account=batch.account_id,
+        batch=batch.id,
+        totals=tuple(sorted(batch.totals.items())),
+        leaves=batch.leaves,
+        expiry=int(batch.approval_expires_at.timestamp()),
+        roster_version=batch.roster_version,
+    )
+
+
+def in_round_of(payout: PayoutRow, batch: BatchRow) -> bool:
+    """Whether the approvals of the batch are the payout's too: one that was asked about anew has its own."""
+    return (payout.batch_id, payout.roster_version, payout.approval_expires_at) == (
+        batch.id,
+        batch.roster_version,
+        batch.approval_expires_at,
+    )
+
+
+async def _given_for(conn: Connection, batch: BatchRow) -> list[Approval]:
+    digest = batch_approval_text(batch).digest(batch.chain_id, batch.vault)
+    return await payout_batches.approvals_of_round(conn, batch.id, digest)
