@@ -114,5 +114,9 @@ async def test_spending_of_a_day_leaves_out_what_was_called_off(stage: Treasury)
     async with stage.api.read() as conn:
         row = await payouts.get(conn, kept["id"])
         assert row is not None
-        assert await payouts.spent_since(conn, row.account_id, row.token_id, START) == 3_000_000
-        assert await payouts.spent_since(conn, row.account_id, row.token_id, row.created_at) == 0
+        of = (conn, row.account_id, row.token_id)
+        whole = await payouts.asked_since(*of, destination=row.destination, day=START, window=START)
+        assert (whole.spent, whole.on_destination, whole.in_window) == (3_000_000, 3_000_000, 1)
+        later = row.created_at
+        none = await payouts.asked_since(*of, destination=row.destination, day=later, window=later)
+        assert (none.spent, none.on_destination, none.in_window) == (0, 0, 0)
