@@ -38,11 +38,13 @@ from bascule.storage.slots import Slot
 
 log = structlog.get_logger()
 
+# The kill switch: bytes that are due for dearer ones are not sent again while it is on.
+FROZEN = frozenset({"wallet_frozen", "frozen"})
 # Refusals that time or an operator's hand heals; by any other, rows and signer contradict each other.
 _WAITS = frozenset(
     {
         "epoch_stale",
-        "wallet_frozen",
+        *FROZEN,
         "fee_above_cap",
         "gas_above_cap",
         "token_not_allowed",
@@ -109,7 +111,7 @@ class Offering:
             signed = await self._signer.sign(asked)
         except (SignerRefused, Retryable) as error:
             refused = isinstance(error, SignerRefused)
-            frozen = isinstance(error, SignerRefused) and error.code == "wallet_frozen"
+            frozen = isinstance(error, SignerRefused) and error.code in FROZEN
             if (
                 known and not frozen
             ):  # no dearer bytes: those there are must still reach nodes that forget them

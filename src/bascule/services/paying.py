@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import structlog
@@ -11,6 +11,7 @@ from bascule.chain import fee_oracle
 from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
 from bascule.chain.receipts import Receipt
+from bascule.domain import stops
 from bascule.domain.chain import Address, BlockRef
 from bascule.domain.fees import Ceiling
 from bascule.domain.payout import PayoutEvent
@@ -24,11 +25,12 @@ from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.reservation import Choice, Reservation
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import Intent, SignerRefused
-from bascule.storage import blocks, lanes, leases, payouts, slots, tokens
+from bascule.storage import blocks, freezes, lanes, leases, payouts, slots, tokens
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
 from bascule.storage.leases import Lease
 from bascule.storage.slots import Slot
+from bascule.storage.tokens import Token
 
 log = structlog.get_logger()
 
@@ -143,15 +145,17 @@ class Paying:
         await self._outcome.settle(conn, lane, slot, receipt, block)
 
     async def _suspended(self, lease: Lease) -> list[str]:
-        """The tokens nothing is paid in now; their payouts say so."""
+        """The tokens nothing is paid in now, suspended or frozen; their payouts say so."""
         async with self._db.read() as conn:
-            found = [t for t in await tokens.every(conn) if t.chain_id == self._chain_id and t.suspended]
+            every = [token for token in await tokens.every(conn) if token.chain_id == self._chain_id]
+            frozen = {row["scope"] for row in await freezes.standing(conn)}
+            lane = await lanes.get(conn, self._chain_id, self._lane)
+        found = {token: why for token in every if (why := _why_held(token, lane.wallet, frozen))}
         if found:
             async with self._db.transaction() as conn:
                 await leases.hold(conn, lease)
-                lane = await lanes.get(conn, self._chain_id, self._lane)
-                for token in found:
-                    await self._reservation.wait(conn, lane, token, f"token_suspended:{token.suspended}")
+                for token, why in found.items():
+                    await self._reservation.wait(conn, lane, token, why)
                 self._failpoints.hit("submitter.before_wait")
             self._failpoints.hit("submitter.after_wait")
         return [token.id for token in found]
@@ -173,3 +177,11 @@ class Paying:
         return await vault_calls.refusal(
             self._rpc, sender=lane.wallet, vault=lane.vault, calldata=choice.calldata(lane), gas=choice.gas
         )
+
+
+def _why_held(token: Token, wallet: Address, frozen: Collection[str]) -> str | None:
+    """Why nothing is reserved of the token on this wallet now."""
+    scopes = (*stops.money(token.chain_id, token.contract), stops.wallet(wallet))
+    if held := next((scope for scope in scopes if scope in frozen), None):
+        return f"frozen:{held}"
+    return f"token_suspended:{token.suspended}" if token.suspended else None

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from bascule.chain.tx import UnsignedTx
+from bascule.domain import stops
 from bascule.domain.chain import Address
 from bascule.domain.fees import Fees
 from bascule.services import signer_authority, signer_checks, signer_items
@@ -30,7 +31,13 @@ from bascule.services.signing_intents import (
     SignerRefused,
 )
 from bascule.signing.key import Key
-from bascule.storage import signer_flush_limits, signer_ledger, signer_limits, signer_wallets
+from bascule.storage import (
+    signer_flush_limits,
+    signer_ledger,
+    signer_limits,
+    signer_stops,
+    signer_wallets,
+)
 from bascule.storage.database import Connection, Database
 from bascule.storage.signer_flush_limits import FlushLimits
 from bascule.storage.signer_ledger import Signature, SlotKey
@@ -143,12 +150,21 @@ class Signer:
             for signature in await signer_ledger.signatures(conn, slot):
                 if signature.fees == tx.fees:
                     return signature
-        if wallet.frozen and not isinstance(intent, FillIntent):
-            raise SignerRefused("wallet_frozen", "The kill switch of this wallet is on.")
+        if not isinstance(intent, FillIntent):
+            await self._require_running(conn, intent, wallet)
         if bound is None:
             await self._bind(conn, intent, tx, slot, wallet)
         await self._require_fees(conn, intent, tx.fees, wallet)
         return None
+
+    async def _require_running(self, conn: Connection, intent: Intent, wallet: SignerWallet) -> None:
+        """Raises: SignerRefused when the kill switch is on. A cancel moves no money: its wallet's counts."""
+        own = stops.wallet(signer_checks.wallet_of(intent))
+        stopped = await signer_stops.among(conn, (own, *signer_checks.money_of(intent)))
+        if wallet.frozen or own in stopped:
+            raise SignerRefused("wallet_frozen", "The kill switch of this wallet is on.")
+        if stopped:
+            raise SignerRefused("frozen", f"An operator froze {', '.join(sorted(stopped))}.")
 
     async def _require_fees(
         self, conn: Connection, intent: Intent, fees: Fees, wallet: SignerWallet

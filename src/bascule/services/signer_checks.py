@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bascule.chain.factory import flush_calldata as flush_call
 from bascule.chain.vault import cancel_calldata as cancel_call
-from bascule.domain import forwarder
+from bascule.domain import forwarder, stops
 from bascule.domain import vault as layout
 from bascule.domain.chain import Address, Hash
 from bascule.domain.errors import Rejected
@@ -29,6 +29,13 @@ from bascule.storage.signer_limits import FeeLimits, HardLimits
 def wallet_of(intent: Intent) -> Address:
     """The wallet the intent is for. Raises: SignerRefused."""
     return address(intent.wallet, "wallet")
+
+
+def money_of(intent: Intent) -> tuple[str, ...]:
+    """The scopes under which an operator may have frozen what the intent moves."""
+    if isinstance(intent, PayIntent | FlushIntent):
+        return stops.money(intent.chain_id, Address(intent.token))
+    return ()
 
 
 def batch(intent: PayIntent) -> layout.Batch:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from bascule.domain import stops
 from bascule.domain import vault as layout
 from bascule.domain.approval import LEAF, BatchApproval, BatchItem, PayoutApproval
 from bascule.domain.chain import Address, Hash
@@ -20,7 +21,7 @@ from bascule.services.signing_intents import (
     PayItem,
     SignerRefused,
 )
-from bascule.storage import signer_ledger, signer_limits, signer_rosters
+from bascule.storage import signer_ledger, signer_limits, signer_rosters, signer_stops
 from bascule.storage.database import Connection
 from bascule.storage.signer_ledger import Item
 from bascule.storage.signer_limits import HardLimits
@@ -48,12 +49,14 @@ async def allowed(conn: Connection, intent: PayIntent, now: datetime) -> list[It
     items = [_item(intent, item) for item in intent.items]
     known = await signer_ledger.known_items(conn, items)
     spent = await signer_ledger.spent_since(conn, intent.chain_id, vault, token, now - DAY)
+    denied = await signer_stops.among(conn, {stops.destination(Address(item.to)) for item in intent.items})
     faults: list[OffendingItem] = []
     for asked, item in zip(intent.items, items, strict=True):
         fresh = item.payout_id not in known
         amount = item.amount if fresh else 0  # what was signed before was counted before
         code = (
             _why_not_the_same(item, known)
+            or ("destination_denied" if stops.destination(Address(asked.to)) in denied else None)
             or (
                 batches[asked.batch.batch].why_not(asked, amount)
                 if asked.batch

@@ -1,0 +1,11 @@
+"""What an operator froze, as the bridge knows it: nothing of it is reserved."""
+
+from bascule.storage.migrate import run_sql_beside
+
+revision = "0033"
+down_revision = "0032"
+
+
+def upgrade() -> None:
+    """Runs the statements beside this file."""
+    run_sql_beside(__file__)
