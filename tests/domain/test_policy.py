@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -70,6 +70,27 @@ def test_each_broken_rule_is_told_and_the_gravest_decides() -> None:
     with pytest.raises(Rejected) as refused:
         decision.require()
     assert (refused.value.code, refused.value.param) == ("destination_denylisted", "to")
+
+
+@pytest.mark.parametrize(
+    ("mode", "seconds", "known", "rule"),
+    [
+        ("any", 0, {}, Rule.WITHIN_LIMITS),
+        ("allowlist", 0, {}, Rule.DESTINATIONS),
+        ("allowlist", 0, {"known_since": NOW}, Rule.WITHIN_LIMITS),
+        ("verified", 0, {"known_since": NOW}, Rule.DESTINATIONS),
+        ("verified", 0, {"known_since": NOW, "verified": True}, Rule.WITHIN_LIMITS),
+        ("any", 60, {}, Rule.COOL_OFF),
+        ("any", 60, {"known_since": NOW - timedelta(seconds=59)}, Rule.COOL_OFF),
+        ("any", 60, {"known_since": NOW - timedelta(seconds=60)}, Rule.WITHIN_LIMITS),
+    ],
+)
+def test_an_address_is_paid_once_the_book_knows_it_well_enough(
+    mode: Any, seconds: int, known: dict[str, Any], rule: Rule
+) -> None:
+    rules = Rules(ONE, destinations=mode, cool_off_seconds=seconds)
+
+    assert decide(ask(1), facts(**known), rules).rule is rule
 
 
 @given(units, units, limits, limits)

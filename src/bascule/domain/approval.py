@@ -1,4 +1,4 @@
-"""What approvers sign: one payout with one content, or a batch of them.
+"""What approvers sign: one payout with one content, a batch of them, or whose an address is.
 
 Each message is EIP-712 (`domain.typed_data`), whose domain binds the signature to one vault on one chain.
 """
@@ -43,6 +43,16 @@ _BATCH = Struct(
         ("rosterVersion", "uint256"),
     ),
     parts=(_ITEM, _TOTAL),
+)
+_DESTINATION = Struct(
+    "DestinationApproval",
+    (
+        ("account", "string"),
+        ("destination", "string"),
+        ("to", "address"),
+        ("label", "string"),
+        ("rosterVersion", "uint256"),
+    ),
 )
 
 
@@ -157,3 +167,25 @@ class BatchApproval:
             "rosterVersion": str(self.roster_version),
         }
         return typed_data.typed_data(_BATCH, message, chain_id, vault)
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationApproval:
+    """One approver's word that this address is whom the label says."""
+
+    account: str
+    destination: str
+    to: Address
+    label: str
+    roster_version: int
+
+    def digest(self, chain_id: ChainId, vault: Address) -> Hash:
+        """The 32 bytes an approver's key signs."""
+        return typed_data.digest(_DESTINATION.hash(*self._values()), chain_id, vault)
+
+    def typed_data(self, chain_id: ChainId, vault: Address) -> dict[str, Any]:
+        """The same as JSON for wallets."""
+        return typed_data.typed_data(_DESTINATION, _DESTINATION.told(*self._values()), chain_id, vault)
+
+    def _values(self) -> tuple[Value, ...]:
+        return self.account, self.destination, self.to, self.label, self.roster_version

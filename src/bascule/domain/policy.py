@@ -16,11 +16,16 @@ DAY = timedelta(hours=24)
 APPROVAL_LIFE = timedelta(days=3)
 
 
+Allowed = Literal["any", "allowlist", "verified"]
+
+
 class Rule(StrEnum):
     """Everything that can decide, the gravest first."""
 
     NO_POLICY = "no_policy"
     DENYLIST = "denylist"
+    DESTINATIONS = "destinations"
+    COOL_OFF = "cool_off_seconds"
     MAX_PER_PAYOUT = "max_per_payout"
     MAX_PER_DAY = "max_per_day"
     MAX_PER_DESTINATION = "max_per_destination_per_day"
@@ -36,12 +41,16 @@ class Rule(StrEnum):
     @property
     def param(self) -> str | None:
         """The parameter of the request that broke it."""
-        return {Rule.DENYLIST: "to", Rule.VELOCITY: None, Rule.APPROVERS: None}.get(self, "amount")
+        if self in (Rule.DENYLIST, Rule.DESTINATIONS, Rule.COOL_OFF):
+            return "to"
+        return None if self in (Rule.VELOCITY, Rule.APPROVERS) else "amount"
 
 
 _CODES = {
     Rule.NO_POLICY: "payout_not_allowed",
     Rule.DENYLIST: "destination_denylisted",
+    Rule.DESTINATIONS: "destination_not_allowed",
+    Rule.COOL_OFF: "destination_in_cooloff",
     Rule.MAX_PER_PAYOUT: "limit_exceeded",
     Rule.MAX_PER_DAY: "limit_exceeded",
     Rule.MAX_PER_DESTINATION: "limit_exceeded",
@@ -71,7 +80,8 @@ class Rules:
     """One version of a policy. Amounts in 10^-18 of the currency; None: no such limit.
 
     approvals: tiers by rising `above`, the first above nothing; approvers: who of the roster may sign, all of
-    it when empty; denylist: addresses that are never paid.
+    it when empty; denylist: addresses that are never paid; destinations: whether an address must be in the
+    address book, and verified there; cool_off_seconds: for how long before the first payout.
     """
 
     approvals: tuple[Tier, ...]
@@ -82,6 +92,8 @@ class Rules:
     approval_seconds: int = int(APPROVAL_LIFE.total_seconds())
     approvers: frozenset[Address] = frozenset()
     denylist: frozenset[Address] = frozenset()
+    destinations: Allowed = "any"
+    cool_off_seconds: int = 0
 
     def __post_init__(self) -> None:
         above = [tier.above for tier in self.approvals]
@@ -119,7 +131,8 @@ class Facts:
     """What the account asked for besides, not called off and not failed, of the same token.
 
     may_sign: people whose approval counts; spent_today, spent_on_destination: in the last 24 hours, 10^-18 of
-    the currency; asked_in_window: payouts in the velocity's time; denied_by: whose denylist names it.
+    the currency; asked_in_window: payouts in the velocity's time; denied_by: whose denylist names
+    it; known_since, verified: what the address book says of it, None where it is not there.
     """
 
     may_sign: int
@@ -127,6 +140,8 @@ class Facts:
     spent_on_destination: int = 0
     asked_in_window: int = 0
     denied_by: str | None = None
+    known_since: datetime | None = None
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +191,8 @@ def _checks(ask: Ask, facts: Facts, rules: Rules) -> list[tuple[Rule, str | None
     to_one = facts.spent_on_destination + ask.amount
     return [
         (Rule.DENYLIST, _denied(facts, ask)),
+        (Rule.DESTINATIONS, _not_listed(ask, facts, rules.destinations)),
+        (Rule.COOL_OFF, _too_new(ask, facts, rules.cool_off_seconds)),
         (Rule.MAX_PER_PAYOUT, _above(ask.amount, rules.max_per_payout, "in one payout")),
         (Rule.MAX_PER_DAY, _above(day, rules.max_per_day, "in 24 hours")),
         (
@@ -191,6 +208,24 @@ def _denied(facts: Facts, ask: Ask) -> str | None:
     if facts.denied_by is None:
         return None
     return f"{checksum(ask.destination)} is on {facts.denied_by}'s denylist."
+
+
+def _not_listed(ask: Ask, facts: Facts, mode: Allowed) -> str | None:
+    if mode == "any" or (facts.known_since is not None and (mode == "allowlist" or facts.verified)):
+        return None
+    lacks = "is not in the address book" if facts.known_since is None else "is in the address book unverified"
+    return f"{checksum(ask.destination)} {lacks}."
+
+
+def _too_new(ask: Ask, facts: Facts, seconds: int) -> str | None:
+    if seconds == 0:
+        return None
+    if facts.known_since is None:
+        return f"{checksum(ask.destination)} is not in the address book; it must be for {seconds} seconds."
+    ready = facts.known_since + timedelta(seconds=seconds)
+    if ask.at >= ready:
+        return None
+    return f"{checksum(ask.destination)} is too new; it may be paid from {ready:%Y-%m-%dT%H:%M:%SZ} on."
 
 
 def _above(total: int, limit: int | None, where: str) -> str | None:
@@ -231,6 +266,8 @@ def write(rules: Rules) -> dict[str, Any]:
         "approval_seconds": rules.approval_seconds,
         "approvers": [checksum(each) for each in sorted(rules.approvers)],
         "denylist": [checksum(each) for each in sorted(rules.denylist)],
+        "destinations": rules.destinations,
+        "cool_off_seconds": rules.cool_off_seconds,
     }
 
 
@@ -249,6 +286,8 @@ def read(data: Mapping[str, Any]) -> Rules:
         approval_seconds=data.get("approval_seconds", int(APPROVAL_LIFE.total_seconds())),
         approvers=_addresses(data, "approvers"),
         denylist=_addresses(data, "denylist"),
+        destinations=data.get("destinations", "any"),
+        cool_off_seconds=data.get("cool_off_seconds", 0),
     )
 
 

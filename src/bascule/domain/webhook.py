@@ -51,6 +51,8 @@ class EventType(StrEnum):
     PAYOUT_FAILED = "payout.failed"
     PAYOUT_CANCELED = "payout.canceled"
     PAYOUT_STUCK = "payout.stuck"
+    DESTINATION_CREATED = "destination.created"
+    DESTINATION_VERIFIED = "destination.verified"
     BALANCE_AVAILABLE = "balance.available"
     RECONCILIATION_COMPLETED = "reconciliation.completed"
     RECONCILIATION_BREAK_OPENED = "reconciliation.break_opened"

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bascule.domain import vault as layout
-from bascule.domain.chain import Address, parse_address, parse_network
+from bascule.domain.chain import Address, caip2, parse_address, parse_network
 from bascule.domain.errors import Rejected
+from bascule.domain.ids import Prefix
 from bascule.domain.money import TokenAmount, parse_amount
-from bascule.storage import networks, payouts, tokens
+from bascule.storage import destinations, networks, payouts, tokens
 from bascule.storage.database import Connection
 from bascule.storage.networks import Network
 from bascule.storage.tokens import Token
@@ -19,7 +20,10 @@ IDENTITY_MAX = 255
 
 @dataclass(frozen=True, slots=True)
 class PayoutRequest:
-    """The parameters as they came, of the right types. network: CAIP-2; token: tok_…, where needed."""
+    """The parameters as they came, of the right types.
+
+    network: CAIP-2; destination: an address, or wal_… of the address book; token: tok_…, where needed.
+    """
 
     amount: object
     currency: str
@@ -40,41 +44,71 @@ class PayoutTerms:
     token: Token
     amount: TokenAmount
     destination: Address
+    destination_id: str | None
 
 
-async def read_terms(conn: Connection, request: PayoutRequest, *, livemode: bool) -> PayoutTerms:
-    """Raises: Rejected, naming the parameter at fault; nothing of it depends on the account."""
-    network = await _network(conn, request.network, livemode)
+async def read_terms(
+    conn: Connection, request: PayoutRequest, *, account_id: str, livemode: bool
+) -> PayoutTerms:
+    """Raises: Rejected, naming the parameter at fault; of the account only its address book is looked at."""
+    network = await read_network(conn, request.network, livemode)
     token = await _token(conn, request, network)
     amount = parse_amount(request.amount, token.currency).to_token(token.asset)
     layout.require_payable(amount.units)
-    assert network.vault is not None, "_network lets none without a vault through"
-    return PayoutTerms(
-        network,
-        Address(network.vault),
-        token,
-        amount,
-        parse_address(request.destination, param="to"),
-    )
+    assert network.vault is not None, "read_network lets none without a vault through"
+    to, entry = await _payee(conn, request.destination, network.chain_id, account_id, livemode)
+    return PayoutTerms(network, Address(network.vault), token, amount, to, entry)
 
 
-async def require_foreign(conn: Connection, chain_id: int, destination: Address) -> None:
+async def _payee(
+    conn: Connection, named: object, chain_id: int, account_id: str, livemode: bool
+) -> tuple[Address, str | None]:
+    """An address, or an entry of the address book by its id."""
+    if not (isinstance(named, str) and named.startswith(f"{Prefix.DESTINATION}_")):
+        return parse_address(named, param="to"), None
+    entry = await destinations.get(conn, named)
+    if entry is None or (entry.account_id, entry.livemode) != (account_id, livemode) or entry.archived_at:
+        raise Rejected("destination_unknown", f"The address book has no {named!r:.70}.", param="to")
+    if entry.chain_id != chain_id:
+        raise Rejected(
+            "destination_network_mismatch", f"{named} is on {caip2(entry.chain_id)}.", param="network"
+        )
+    return entry.address, entry.id
+
+
+def read_signature(text: object) -> bytes:
+    """65 bytes of 0x hex, v as 27 or 28, so that one approval has one spelling. Raises: Rejected."""
+    try:
+        raw = bytes.fromhex(text[2:]) if isinstance(text, str) and text[:2] == "0x" else b""
+    except ValueError:
+        raw = b""
+    if len(raw) != 65:
+        raise Rejected(
+            "signature_invalid", "A signature is 0x and 130 hexadecimal digits.", param="signature"
+        )
+    return raw[:64] + bytes([raw[64] + 27 if raw[64] < 2 else raw[64]])
+
+
+async def require_foreign(
+    conn: Connection, chain_id: int, destination: Address, *, param: str = "to"
+) -> None:
     """Raises: Rejected when money sent there would come back to us, or be lost in a token contract."""
     if await payouts.is_token(conn, chain_id, destination):
         raise Rejected(
             "destination_is_token_contract",
             "The destination is a token contract; what it receives is lost.",
-            param="to",
+            param=param,
         )
     if await payouts.is_ours(conn, chain_id, destination):
         raise Rejected(
             "destination_is_ours",
             "The destination is one of our own addresses: a vault, a wallet or a deposit address.",
-            param="to",
+            param=param,
         )
 
 
-async def _network(conn: Connection, name: object, livemode: bool) -> Network:
+async def read_network(conn: Connection, name: object, livemode: bool) -> Network:
+    """The network, which has a vault to pay from. Raises: Rejected `network_unsupported`."""
     network = await networks.get(conn, parse_network(name))
     if network is None or network.livemode != livemode or network.vault is None:
         raise Rejected("network_unsupported", f"No payouts are made on {name!r:.60}.", param="network")

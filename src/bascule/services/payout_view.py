@@ -71,7 +71,7 @@ def _shown(
         "decimals": token.decimals,
         "token": token.id,
         "network": caip2(payout.chain_id),
-        "destination": checksum(payout.destination),
+        "destination": payout.destination_id or checksum(payout.destination),
         "to": checksum(payout.destination),
         "status": payout.state.value,
         "stuck": payout.stuck,

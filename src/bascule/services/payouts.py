@@ -24,6 +24,7 @@ from bascule.services.payout_request import (
     IDENTITY_MAX,
     PayoutRequest,
     PayoutTerms,
+    read_signature,
     read_terms,
     require_foreign,
 )
@@ -69,7 +70,7 @@ class Payouts:
         identity = request.client_reference_id or idempotency_key
         if not 1 <= len(identity) <= IDENTITY_MAX:
             raise Rejected("parameter_invalid", "1 to 255 characters.", param="client_reference_id")
-        terms = await read_terms(conn, request, livemode=livemode)
+        terms = await read_terms(conn, request, account_id=account_id, livemode=livemode)
         known = await payouts.by_identity(conn, account_id, livemode, identity)
         if known is not None:
             return await self._same_again(conn, known, terms)
@@ -103,7 +104,7 @@ class Payouts:
         `approval_expired`, `roster_changed`, `policy_changed`, `insufficient_funds`.
         """
         who = parse_address(approver, param="approver")
-        raw = _signature(signature)
+        raw = read_signature(signature)
         payout = await own(conn, payout_id, account_id, livemode, lock=True)
         digest = approval_text(payout, await token_of(conn, payout)).digest(payout.chain_id, payout.vault)
         given = await approvals.of_round(conn, payout.id, digest)
@@ -215,6 +216,7 @@ class Payouts:
             chain_id=terms.network.chain_id,
             vault=terms.vault,
             destination=terms.destination,
+            destination_id=terms.destination_id,
             amount=terms.amount.units,
             approvals_required=verdict.decision.approvals_required,
             approval_expires_at=round_end(now, verdict.rules.approval_life),
@@ -271,16 +273,3 @@ async def own(
     if row is None or (row.account_id, row.livemode) != (account_id, livemode):
         raise NotFound("resource_missing", f"No such payout: {payout_id!r:.70}.", param="id")
     return row
-
-
-def _signature(text: object) -> bytes:
-    """65 bytes of 0x hex, v normalised to 27 or 28, so that one approval has one spelling."""
-    try:
-        raw = bytes.fromhex(text[2:]) if isinstance(text, str) and text[:2] == "0x" else b""
-    except ValueError:
-        raw = b""
-    if len(raw) != 65:
-        raise Rejected(
-            "signature_invalid", "A signature is 0x and 130 hexadecimal digits.", param="signature"
-        )
-    return raw[:64] + bytes([raw[64] + 27 if raw[64] < 2 else raw[64]])

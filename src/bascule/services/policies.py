@@ -81,7 +81,7 @@ class Policies:
 
         Raises: Rejected where the payout could not even be judged, as when it is asked for.
         """
-        terms = await read_terms(conn, request, livemode=livemode)
+        terms = await read_terms(conn, request, account_id=account_id, livemode=livemode)
         await require_foreign(conn, terms.network.chain_id, terms.destination)
         verdict = await policy.judge(
             conn,

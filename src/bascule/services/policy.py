@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bascule.domain import policy as rulebook
 from bascule.domain.chain import Address
 from bascule.domain.money import TokenAmount
 from bascule.domain.policy import DAY, Ask, Decision, Facts, Rules
 from bascule.services.signatories import signatories
-from bascule.storage import approvals, payouts, policies, tokens
+from bascule.storage import approvals, destinations, payouts, policies, tokens
 from bascule.storage.database import Connection
+from bascule.storage.destinations import Destination
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.tokens import Token
 
@@ -75,7 +77,10 @@ async def review(conn: Connection, payout: PayoutRow) -> Verdict | None:
     assert token is not None, "a payout's token is for ever"
     roster = await approvals.roster_version(conn, payout.account_id) or 0
     people = await signatories(conn, payout.account_id, roster, policy.rules, payout.maker)
-    facts = Facts(may_sign=len(people), denied_by=denied_by)
+    book = await destinations.of_addresses(
+        conn, payout.account_id, payout.livemode, token.chain_id, [payout.destination]
+    )
+    facts = Facts(may_sign=len(people), denied_by=denied_by, **_known(book.get(payout.destination)))
     units = TokenAmount(payout.amount, token.asset).to_money().units
     decision = rulebook.decide(Ask(units, payout.destination, payout.created_at), facts, policy.rules)
     return Verdict(decision, policy.id, policy.rules, facts, roster, people)
@@ -99,6 +104,9 @@ async def voided(conn: Connection, rows: Sequence[PayoutRow]) -> frozenset[str]:
 async def _facts(
     conn: Connection, account_id: str, livemode: bool, token: Token, ask: Ask, rules: Rules, may_sign: int
 ) -> Facts:
+    book = await destinations.of_addresses(
+        conn, account_id, livemode, token.chain_id, [ask.destination]
+    )  # fmt: skip
     counted = await payouts.asked_since(
         conn,
         account_id,
@@ -113,10 +121,28 @@ async def _facts(
         spent_on_destination=TokenAmount(counted.on_destination, token.asset).to_money().units,
         asked_in_window=counted.in_window,
         denied_by=await _denied_by(conn, livemode, ask.destination, rules),
+        **_known(book.get(ask.destination)),
     )
+
+
+def _known(entry: Destination | None) -> dict[str, Any]:
+    if entry is None:
+        return {}
+    return {"known_since": entry.created_at, "verified": entry.verified_by is not None}
 
 
 async def _denied_by(conn: Connection, livemode: bool, destination: Address, rules: Rules) -> str | None:
     if destination in rules.denylist:
         return "the account"
+    return "the operator" if destination in await policies.operators_denylist(conn, livemode) else None
+
+
+async def denied_by_any(
+    conn: Connection, account_id: str, livemode: bool, destination: Address
+) -> str | None:
+    """Whose denylist names an address, of any token: the account's, the operator's, or None."""
+    for policy_id in await policies.in_force(conn, account_id, livemode):
+        policy = await policies.get(conn, policy_id)
+        if policy is not None and destination in policy.rules.denylist:
+            return "the account"
     return "the operator" if destination in await policies.operators_denylist(conn, livemode) else None

@@ -60,6 +60,7 @@ class PayoutRow:
     version: int
     batch_id: str | None
     batch_position: int | None
+    destination_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ class NewPayout:
     created_at: datetime
     batch_id: str | None = None
     batch_position: int | None = None
+    destination_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,42 +9,11 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
-from bascule.domain.chain import parse_address
-from bascule.storage import addresses, approvals, ledger
-from tests.support.api import LOCAL, VAULT, Shop
-from tests.support.money_out_setup import approver, set_policy
+from tests.support.api import VAULT, Shop
+from tests.support.money_out_setup import approver
 
-FLOAT, LIMIT = 1_000 * 10**6, 500 * 10**6
 PAYEE = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 BODY = {"amount": "100.00", "currency": "usdc", "network": "eip155:31337", "to": PAYEE}
-
-
-@pytest.fixture
-async def treasury(shop: Shop) -> str:
-    """The operator's key; its account has a booked float, a limit, and two of three approvers to ask."""
-    token, block = shop.tokens["local"], bytes(31) + b"\x05"
-    await shop.run(
-        "INSERT INTO blocks (chain_id, hash, number, parent, block_time) VALUES (%s, %s, 5, %s, now())",
-        *(LOCAL, block, bytes(32)),
-    )
-    await shop.run(
-        "INSERT INTO cursors (chain_id, next_number, last_hash, head_time, finalized_number, finalized_hash)"
-        " VALUES (%s, 6, %s, now(), 5, %s)",
-        *(LOCAL, block, block),
-    )
-    async with shop.owner.transaction() as conn:
-        await addresses.add_own(conn, LOCAL, VAULT, "vault")
-        await conn.execute(
-            "INSERT INTO openings (id, chain_id, address, token, block_number, block_hash, amount)"
-            " VALUES ('opn_1', %s, %s, %s, 5, %s, %s)",
-            [LOCAL, VAULT, token.contract, block, FLOAT],
-        )
-        await ledger.post_opening(conn, "opn_1")
-        for number in (1, 2, 3):
-            who = parse_address(approver(number).address)
-            await approvals.add_approver(conn, shop.operator, who, roster_version=1)
-        await set_policy(conn, shop.operator, token, max_per_payout=LIMIT, max_per_day=2 * LIMIT)
-    return (await shop.key(shop.operator)).secret
 
 
 async def ask(client: httpx.AsyncClient, key: str = "k1", **changes: Any) -> httpx.Response:

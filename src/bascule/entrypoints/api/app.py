@@ -17,6 +17,7 @@ from bascule.domain.webhook import API_VERSION
 from bascule.entrypoints.api import (
     catalog,
     deposits,
+    destinations,
     events,
     health,
     payment_intents,
@@ -37,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *deposits.OPERATIONS,
     *payouts.OPERATIONS,
     *policies.OPERATIONS,
+    *destinations.OPERATIONS,
     *catalog.OPERATIONS,
     *events.OPERATIONS,
     *webhook_endpoints.OPERATIONS,

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from bascule.services.api_keys import PEPPER_MIN
 from bascule.services.choices import Choices
+from bascule.services.destinations import Destinations
 from bascule.services.egress import EgressRules
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.intents import Intents
@@ -66,6 +67,11 @@ class ApiDeps:
     def payouts(self) -> Payouts:
         """Use-cases on payouts."""
         return Payouts(self.clock, self.entropy, self.outbox)
+
+    @cached_property
+    def destinations(self) -> Destinations:
+        """Use-cases on the address book."""
+        return Destinations(self.clock, self.entropy, self.outbox)
 
     @cached_property
     def policies(self) -> Policies:

@@ -278,7 +278,7 @@ class Payout(Shape):
     decimals: int
     token: str
     network: Caip2
-    destination: AddressOut
+    destination: str = Field(description="The entry of the address book that was named, else the address.")
     to: AddressOut
     status: PayoutStatus
     stuck: bool

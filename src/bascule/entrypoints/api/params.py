@@ -51,6 +51,16 @@ AddressText = Annotated[
     Any,
     WithJsonSchema({"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$", "description": "EIP-55 address."}),
 ]
+Payee = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^(0x[0-9a-fA-F]{40}|wal_[0-9a-z]{26})$",
+            "description": "EIP-55 address, or an entry of the address book.",
+        }
+    ),
+]
 # The payee of a payout: `to`; `destination` is read as the same.
 PAYEE = AliasChoices("to", "destination")
 Expand = Annotated[list[Text200], FormList, Field(max_length=4)]
@@ -198,7 +208,7 @@ class PayoutCreate(Params):
     amount: Amount
     currency: Currency
     network: Text200
-    to: AddressText = Field(validation_alias=PAYEE)
+    to: Payee = Field(validation_alias=PAYEE)
     token: Id | None = None
     client_reference_id: Text200 | None = None
     description: Text1000 | None = None
@@ -217,7 +227,7 @@ class PayoutList(Listed):
 
     status: PayoutStatus | None = None
     client_reference_id: Text200 | None = None
-    to: AddressText = Field(default=None, validation_alias=PAYEE)
+    to: Payee = Field(default=None, validation_alias=PAYEE)
 
 
 class EventList(Listed):

@@ -98,9 +98,15 @@ async def list_all(call: Call[PayoutList], conn: Connection) -> dict[str, Any]:
         PAYOUTS,
         state=params.status,
         client_reference_id=params.client_reference_id,
-        destination=None if params.to is None else parse_address(params.to, param="to"),
+        **_payee(params.to),
     )
     return await lists.answer(call, conn, PAYOUTS, _describe, filters=filters)
+
+
+def _payee(named: object) -> dict[str, object]:
+    if isinstance(named, str) and named.startswith("wal_"):
+        return {"destination_id": named}
+    return {"destination": None if named is None else parse_address(named, param="to")}
 
 
 async def _describe(conn: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from bascule.entrypoints.api.params import (
     Id,
     Listed,
     Params,
+    Payee,
     Text200,
     Text1000,
 )
@@ -51,6 +52,8 @@ class RulesParams(Params):
     approval_seconds: Annotated[int, Field(ge=600, le=30 * DAY_S)] = 3 * DAY_S
     approvers: Annotated[list[AddressText], FormList, Field(max_length=PEOPLE_MAX)] = []
     denylist: Annotated[list[AddressText], FormList, Field(max_length=DENYLIST_MAX)] = []
+    destinations: Literal["any", "allowlist", "verified"] = "any"
+    cool_off_seconds: Annotated[int, Field(ge=0, le=30 * DAY_S)] = 0
 
 
 class PolicyCreate(RulesParams):
@@ -72,7 +75,7 @@ class PolicySimulate(Params):
     amount: Amount
     currency: Currency
     network: Text200
-    to: AddressText = Field(validation_alias=PAYEE)
+    to: Payee = Field(validation_alias=PAYEE)
     token: Id | None = None
     rules: RulesParams | None = None
 
@@ -107,6 +110,8 @@ class Policy(Shape):
     approval_seconds: int
     approvers: list[AddressOut] = Field(description="Empty: everybody on the account's roster.")
     denylist: list[AddressOut]
+    destinations: Literal["any", "allowlist", "verified"]
+    cool_off_seconds: int = Field(description="How long an address must be in the address book first.")
     description: str | None
     created_by: str
     livemode: bool
