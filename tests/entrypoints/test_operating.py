@@ -92,7 +92,7 @@ async def at_the_head(b: Bridge, **options: Any) -> Watcher:
 
 
 def network(state: str, *, lag: float | None, reason: str | None = None) -> dict[str, Any]:
-    return {"network": "eip155:31337", "state": state, "reason": reason, "lag_seconds": lag}
+    return {"network": "eip155:31337", "state": state, "reason": reason, "lag_seconds": lag, "flushes": None}
 
 
 async def test_what_is_not_read_yet_is_lag_in_block_time(b: Bridge) -> None:

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bascule.domain.chain import parse_address
+from bascule.chain import factory
+from bascule.domain.chain import checksum, parse_address
+from bascule.domain.errors import Rejected
+from bascule.entrypoints.explaining import explain
 from bascule.entrypoints.metrics import Meters
-from bascule.storage import addresses, networks, tokens
+from bascule.services import collector_watch
+from bascule.storage import health, networks, tokens
 from tests.support.flushing import NEXT_COLLECTOR, Sweep, sweep
 from tests.support.money_out import OpenAs
 
@@ -81,23 +85,75 @@ async def test_halted_chain_refused_token_and_missing_sweeper_plan_nothing(world
     assert await world.planner().run_once() == 0
 
 
-async def test_changed_collector_stops_requests_until_it_is_configured(world: Sweep) -> None:
+async def test_announced_and_changed_collectors_stop_requests_until_an_operator_confirms_each(
+    world: Sweep,
+) -> None:
     await world.paid("20.00")
     following = world.stage.node.accounts[NEXT_COLLECTOR].address
     planner = world.planner()
     await world.owner_of_factory("setCollector(address)", following)
-    assert await planner.run_once() == 1, "what is only scheduled stops nothing"
-    assert planner.counters == {(CHAIN, "collector_scheduled"): 1, (CHAIN, "flushes_requested"): 1}
+    assert await planner.run_once() == 0, "the factory says so, before the watcher saw it"
+    await world.stage.follow()
+    assert [await planner.run_once() for _ in range(2)] == [0, 0]
+    assert planner.counters == {(CHAIN, "collector_scheduled"): 3}
+
+    assert await confirm(world, following) is True
+    assert await planner.run_once() == 1, "to the one that is still in place"
+
     await world.owner_of_factory("acceptCollector()")
     await world.paid("30.00")
+    assert await planner.run_once() == 0
+    assert planner.counters[CHAIN, "collector_changed"] == 1
+    counted = Meters(flushing=planner.counters).text().decode()
+    assert 'bascule_flush_total{chain="eip155:31337",what="collector_changed"} 1.0' in counted
 
-    assert [await planner.run_once() for _ in range(2)] == [0, 0]
-    assert planner.counters[CHAIN, "collector_changed"] == 2
-    told = Meters(flushing=planner.counters).text().decode()
-    assert 'bascule_flush_total{chain="eip155:31337",what="collector_changed"} 2.0' in told
-
-    await configure_collector(world, following)
+    assert await confirm(world, following) is False
     assert await planner.run_once() == 1
+    [(flush_id,)] = await world.stage.rows("SELECT id FROM flushes ORDER BY created_at DESC LIMIT 1")
+    async with world.workers_db.read() as conn:
+        told = await explain(conn, flush_id)
+    assert told is not None
+    assert (told["collector"], told["addresses"]) == (following, {"open": 1})
+    assert told["next"] == "the sweeper takes it up"
+
+
+async def test_announced_collector_that_is_dropped_or_reorganised_away_stops_nothing_more(
+    world: Sweep,
+) -> None:
+    await world.paid("20.00")
+    following = world.stage.node.accounts[NEXT_COLLECTOR].address
+    announced = await world.owner_of_factory("setCollector(address)", following)
+    await world.stage.follow()
+    assert await stops(world) == [("scheduled", parse_address(following))]
+    async with world.workers_db.read() as conn:
+        assert [each.collector_alarm for each in await health.followed(conn)] == ["scheduled"]
+        told = await explain(conn, announced)
+    assert told is not None
+    assert [each["says"] for each in told["factory"]] == [f"collector {following} scheduled"]
+    assert "bascule sweeper confirm-collector" in told["next"]
+    await world.owner_of_factory("unscheduleCollector()")
+    await world.stage.follow()
+    assert await stops(world) == []
+    announced = await world.owner_of_factory("setCollector(address)", following)
+    await world.stage.follow()
+    assert len(await stops(world)) == 1
+
+    await world.stage.node.dev.reorg(1, drop=[announced])
+    await world.stage.follow(1)
+
+    assert await stops(world) == []
+    assert await world.planner().run_once() == 1
+
+
+async def test_what_a_factory_does_not_say_is_not_confirmed(world: Sweep) -> None:
+    following = world.stage.node.accounts[NEXT_COLLECTOR].address
+    with pytest.raises(Rejected, match=r"does not name 0x.*: in place is 0x.*, scheduled is none"):
+        await confirm(world, following)
+    await world.owner_of_factory("setCollector(address)", checksum(world.stage.token.contract))
+    with pytest.raises(Rejected, match="is a deposit address or a token"):
+        await confirm(world, checksum(world.stage.token.contract))
+
+    assert await world.stage.rows("SELECT 1 FROM audit_log WHERE action = 'collector.confirm'") == []
 
 
 async def test_foreign_flush_leaves_nothing_to_plan_until_new_money_comes(world: Sweep) -> None:
@@ -117,9 +173,18 @@ async def test_foreign_flush_leaves_nothing_to_plan_until_new_money_comes(world:
     assert await world.stage.rows("SELECT amount FROM flush_items") == [(3_000_000,)]
 
 
-async def configure_collector(world: Sweep, to: str) -> None:
-    """What an operator does after looking: the network names the new collector, and it is ours."""
-    world.stage.network = replace(world.stage.network, collector=parse_address(to))
+async def confirm(world: Sweep, collector: str) -> bool:
+    """What an operator says after looking."""
+    async with world.stage.owner.read() as conn:
+        network = await networks.get(conn, CHAIN)
+    assert network is not None
+    assert network.deposit_factory is not None
+    said = await factory.collectors(world.rpc(), network.deposit_factory)
     async with world.stage.owner.transaction() as conn:
-        await networks.publish(conn, world.stage.network)
-        await addresses.add_own(conn, world.stage.network.chain_id, parse_address(to), "collector")
+        return await collector_watch.confirm(conn, network, parse_address(collector), said, reason="a test")
+
+
+async def stops(world: Sweep) -> list[tuple[str, bytes]]:
+    """What stops flushes, as every process sees it."""
+    rows = await world.stage.rows("SELECT kind, collector FROM stopped_flushes")
+    return [(kind, bytes(collector)) for kind, collector in rows]

@@ -88,7 +88,7 @@ class Sweep:
             self.workers_db,
             self.stage.clock,
             SystemEntropy(),
-            {self.stage.network.chain_id: self._rpc()},
+            {self.stage.network.chain_id: self.rpc()},
             replace(settings, **changes),
             failpoints,
         )
@@ -103,7 +103,7 @@ class Sweep:
         assert await self.planner().run_once() == 1
         return paid
 
-    def _rpc(self) -> Rpc:
+    def rpc(self) -> Rpc:
         guard = self.workers_db.refuse_open_transaction
         return Rpc(self.stage.node.url, session=self.stage.session, guard=guard, family=ETHEREUM)
 
@@ -133,11 +133,13 @@ class Sweep:
             maxFeePerGas=20 * 10**9, maxPriorityFeePerGas=tip,
         )  # fmt: skip
 
-    async def owner_of_factory(self, signature: str, *args: Any) -> None:
+    async def owner_of_factory(self, signature: str, *args: Any) -> str:
+        """The hash of a transaction of the factory's owner, mined."""
         receipt = await self.stage.node.transact(
             self.stage.node.accounts[0], to=self.factory, data=calldata(signature, list(args))
         )
         assert receipt["status"] == "0x1", signature
+        return str(receipt["transactionHash"])
 
     # ── what there is ──
 
@@ -165,7 +167,7 @@ class Sweep:
         """The books and the chain differ by nothing."""
         reconciler = Reconciler(
             self.workers_db, self.stage.clock, SystemEntropy(), self.stage.use_cases.outbox,
-            {self.stage.network.chain_id: self._rpc()},
+            {self.stage.network.chain_id: self.rpc()},
         )  # fmt: skip
         assert {found.residual for _, found in await reconciler.reconcile()} == {0}
         await self.stage.require_truth()

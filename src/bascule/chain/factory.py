@@ -5,24 +5,34 @@ Layouts: contracts/src/DepositFactory.sol. Logs of other contracts are passed ov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
 from bascule.chain.abi import artifact
+from bascule.chain.bloom import may_hold
 from bascule.chain.caller import Caller
 from bascule.chain.errors import WrongShape
 from bascule.chain.hexes import data
 from bascule.chain.logs import Log
-from bascule.domain.chain import ZERO_ADDRESS, Address
+from bascule.domain.chain import ZERO_ADDRESS, Address, Hash
 from bascule.domain.errors import Halted
 from bascule.domain.hashing import keccak
 
 FLUSHED = keccak(b"Flushed(bytes32,address,address,address,uint256)")
 FLUSH_FAILED = keccak(b"FlushFailed(bytes32,address,address,bytes)")
 _CALL = "eth_call"
+CollectorWord = Literal["scheduled", "changed", "unscheduled"]
+
+# What it says of its collector; which topic names the one it is about.
+_ANNOUNCED: Final[dict[bytes, tuple[CollectorWord, int]]] = {
+    keccak(b"CollectorScheduled(address,address,uint48)"): ("scheduled", 2),
+    keccak(b"CollectorChanged(address,address)"): ("changed", 2),
+    keccak(b"CollectorUnscheduled(address)"): ("unscheduled", 1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,34 @@ class Collectors:
 
     current: Address | None
     scheduled: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What a factory said of its collector. kind: scheduled, changed or unscheduled; collector: which one."""
+
+    log_index: int
+    tx_hash: Hash
+    factory: Address
+    kind: CollectorWord
+    collector: Address
+
+
+def may_announce(bloom: bytes, factories: Collection[Address]) -> bool:
+    """Whether one of these may have said something of its collector in a block; False is certain."""
+    if not any(may_hold(bloom, factory) for factory in factories):
+        return False
+    return any(may_hold(bloom, topic) for topic in _ANNOUNCED)
+
+
+def announced(logs: Sequence[Log], factories: Collection[Address]) -> list[Announced]:
+    """What these said of their collectors, in the block's order."""
+    said = []
+    for log in logs:
+        if log.address in factories and log.topics and log.topics[0] in _ANNOUNCED:
+            kind, at = _ANNOUNCED[log.topics[0]]
+            said.append(Announced(log.index, log.tx_hash, log.address, kind, Address(log.topics[at][12:])))
+    return said
 
 
 def flush_calldata(salts: Sequence[bytes], token: Address) -> bytes:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
 from bascule.domain.deposit import DEPOSIT, DepositState
+from bascule.domain.errors import NotFound
+from bascule.domain.flush import FLUSH, FlushState
 from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
 from bascule.domain.payout import PAYOUT, PayoutState
 from bascule.domain.slot_stuck import REMEDIES
 from bascule.services import deposits, intents, payouts
-from bascule.storage import audit, offers, overview, payment_intents, slots
+from bascule.storage import audit, collector_events, flushes, offers, overview, payment_intents, slots
 from bascule.storage.database import Connection
 
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
@@ -25,6 +28,8 @@ async def explain(conn: Connection, what: str) -> dict[str, Any] | None:
         return await _deposit(conn, what)
     if what.startswith("po_"):
         return await _payout(conn, what)
+    if what.startswith("fl_"):
+        return await _flush(conn, what)
     if _HASH.fullmatch(what):
         return await _transaction(conn, Hash(bytes.fromhex(what[2:])))
     return None
@@ -127,6 +132,32 @@ async def _remedy(conn: Connection, payout_id: str) -> str | None:
     return None if why is None else f"{why.value}: {REMEDIES[why]}"
 
 
+async def _flush(conn: Connection, flush_id: str) -> dict[str, Any]:
+    row = await flushes.get(conn, flush_id)
+    if row is None:
+        raise NotFound("resource_missing", f"No such flush: {flush_id}.", next_step="copy the id whole")
+    outcomes = Counter(str(item.outcome) for item in await flushes.items(conn, flush_id))
+    stop = await collector_events.stop(conn, row.chain_id)
+    waits = {
+        FlushState.REQUESTED: "the sweeper takes it up",
+        FlushState.IN_TRANSIT: "the chain makes its call final",
+    }
+    if stop is not None and row.state is FlushState.REQUESTED:
+        waits[row.state] = (
+            f"flushes are stopped: collector {checksum(stop.collector)} was {stop.kind} in block"
+            f" {stop.block_number}; see `bascule sweeper confirm-collector --help`"
+        )
+    return {
+        "object": f"flush {flush_id}",
+        "state": f"{row.state}: {FLUSH.sentences[row.state]}",
+        "network": caip2(row.chain_id),
+        "collector": checksum(row.collector),
+        "slot": None if row.wallet is None else f"nonce {row.nonce} of {checksum(row.wallet)}",
+        "addresses": dict(outcomes),
+        "next": waits.get(row.state, "nothing: this is its end"),
+    }
+
+
 async def _transaction(conn: Connection, tx_hash: Hash) -> dict[str, Any]:
     ours = await overview.attempt(conn, tx_hash)
     moved = await overview.transfers_in_transaction(conn, tx_hash)
@@ -157,8 +188,22 @@ async def _transaction(conn: Connection, tx_hash: Hash) -> dict[str, Any]:
     found["deposits"] = {
         row["id"]: row["state"] for row in await overview.deposits_in_transaction(conn, tx_hash)
     }
-    known = ours is not None or moved
+    said = await collector_events.of_tx(conn, tx_hash)
+    if said:
+        found["factory"] = [
+            {
+                "network": caip2(row["chain_id"]),
+                "block": row["block_number"],
+                "says": f"collector {checksum(row['collector'])} {row['kind']}",
+                "canonical": row["canonical"],
+            }
+            for row in said
+        ]
     found["next"] = (
-        "explain the deposits or payouts above" if known else "nothing: it touches no address of ours"
+        "explain the deposits or payouts above"
+        if ours is not None or moved
+        else "if the collector is yours: bascule sweeper confirm-collector"
+        if said
+        else "nothing: it touches no address of ours"
     )
     return found

@@ -107,6 +107,7 @@ def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metri
     lag = _gauge("bascule_watcher_lag_seconds", "Block time not read yet, and how long nothing new was seen.")
     halted = _gauge("bascule_chain_halted", "1 while nothing of the chain is credited or paid.")
     led = _gauge("bascule_watcher_leader", "1 while a watcher holds the chain's lease.")
+    stopped = _gauge("bascule_flushes_stopped", "1 while a collector that nobody confirmed stops flushes.")
     for each in found:
         name = [caip2(each.chain_id)]
         lag_s = None if now is None else each.lag_s(now, families.quiet_s(each.chain_id))
@@ -121,7 +122,8 @@ def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metri
                 family.add_metric(name, value)
         halted.add_metric(name, each.halted_reason is not None)
         led.add_metric(name, each.led)
-    yield from (head, final, cursor, lag, halted, led)
+        stopped.add_metric(name, each.collector_alarm is not None)
+    yield from (head, final, cursor, lag, halted, led, stopped)
 
 
 def _nodes(pools: Mapping[int, Pool]) -> Iterator[Metric]:

@@ -48,4 +48,5 @@ def _shown(each: Followed, now: datetime, most_lag_s: float) -> dict[str, Any]:
     lag_s = each.lag_s(now, families.quiet_s(each.chain_id))
     state = state_of(each, lag_s, most_lag_s)
     shown = {"network": caip2(each.chain_id), "state": state, "reason": each.halted_reason}
-    return shown | {"lag_seconds": None if lag_s is None else round(lag_s, 1)}
+    stopped = None if each.collector_alarm is None else f"stopped: collector {each.collector_alarm}"
+    return shown | {"lag_seconds": None if lag_s is None else round(lag_s, 1), "flushes": stopped}

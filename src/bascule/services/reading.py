@@ -1,9 +1,9 @@
 """Reading: what blocks hold, as far as a node's word and their blooms go; the prover holds it against more.
 
-Nobody is asked about a block whose bloom holds neither a Transfer nor a word of an accepted token. Others
-are read from the node's logs, which must add up to the bloom, or from their receipts where a node was wrong
-about them. A question that is too much for the node is put in smaller ones; a single block that is, is read
-from its receipts.
+Nobody is asked about a block whose bloom holds neither a Transfer nor a word of an accepted token or of the
+factory. Others are read from the node's logs, which must add up to the bloom, or from their receipts where a
+node was wrong about them. A question that is too much for the node is put in smaller ones; a single block
+that is, is read from its receipts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bascule.chain import block_receipts, dialects, erc20, token_events
+from bascule.chain import block_receipts, dialects, erc20, factory, token_events
 from bascule.chain import logs as chain_logs
 from bascule.chain.bloom import may_hold
 from bascule.chain.caller import Caller
@@ -23,6 +23,7 @@ from bascule.chain.heads import Header
 from bascule.chain.logs import Log
 from bascule.domain.chain import Address, ChainId, Hash
 from bascule.storage.blocks import Read
+from bascule.storage.collector_events import CollectorEvent
 from bascule.storage.token_events import TokenEvent
 from bascule.storage.transfers import Transfer
 
@@ -60,11 +61,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read: blocks in order, all transfers in them, and what accepted tokens said of themselves."""
+    """What was read: blocks in order, all transfers in them, what accepted tokens and the factory said."""
 
     blocks: list[Read]
     transfers: list[Transfer]
     events: list[TokenEvent] = field(default_factory=list)
+    collectors: list[CollectorEvent] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Reader:
     """Reads blocks of one chain.
 
     misread: blocks that a node told us wrongly; they are read from their receipts. span: of the next range.
-    tokens: the accepted ones, whose words about themselves are read too.
+    tokens: the accepted ones, whose words about themselves are read too, as those of `factories`.
     """
 
     rpc: Caller
@@ -81,6 +83,7 @@ class Reader:
     misread: set[Hash] = field(default_factory=set)
     span: Span = field(default_factory=Span)
     tokens: set[Address] = field(default_factory=set)
+    factories: set[Address] = field(default_factory=set)
 
     async def read(self, headers: Sequence[Header], *, proven: bool = False) -> Reading:
         """All transfers in these blocks. proven: from receipts wherever a block's header has their root, else
@@ -129,6 +132,7 @@ class Reader:
             whole.blocks.extend(part.blocks)
             whole.transfers.extend(part.transfers)
             whole.events.extend(part.events)
+            whole.collectors.extend(part.collectors)
         return whole
 
     async def _logs(
@@ -163,6 +167,8 @@ class Reader:
             reading.transfers.extend(_row(header, transfer) for transfer in moved)
             said = token_events.found(told.get(header.hash, []), self.tokens)
             reading.events.extend(_event(header, each) for each in said)
+            announced = factory.announced(told.get(header.hash, []), self.factories)
+            reading.collectors.extend(_announced(header, each) for each in announced)
         if ignored:
             self.counters.update({f"logs_ignored_{reason}": count for reason, count in ignored.items()})
             _log.info("logs passed over", chain_id=self.chain_id, upto=headers[-1].number, **ignored)
@@ -171,6 +177,8 @@ class Reader:
     def _holds_nothing(self, header: Header) -> bool:
         """Whether the block's own bloom rules out all that is read of it."""
         if header.bloom is None or not holds_no_transfer(header):
+            return False
+        if factory.may_announce(header.bloom, self.factories):
             return False
         return not token_events.may_be_in(header.bloom, self.tokens)
 
@@ -217,4 +225,16 @@ def _event(header: Header, said: token_events.Said) -> TokenEvent:
         token=said.token,
         kind=said.kind,
         subject=said.subject,
+    )
+
+
+def _announced(header: Header, said: factory.Announced) -> CollectorEvent:
+    return CollectorEvent(
+        block_hash=header.hash,
+        log_index=said.log_index,
+        block_number=header.number,
+        tx_hash=said.tx_hash,
+        factory=said.factory,
+        kind=said.kind,
+        collector=said.collector,
     )

@@ -15,6 +15,7 @@ from bascule.chain.caller import Caller
 from bascule.chain.errors import IncompleteAnswer, NodesBehind
 from bascule.chain.heads import Header
 from bascule.domain.chain import Address, BlockRef
+from bascule.services import collector_watch
 from bascule.services.arrivals import Arrivals
 from bascule.services.balance_check import BalanceCheck
 from bascule.services.disagreements import Disagreements
@@ -33,7 +34,7 @@ from bascule.services.seams import Clock, Entropy
 from bascule.services.sightings import Sightings
 from bascule.services.suspending import Suspending
 from bascule.services.token_watch import TokenWatch
-from bascule.storage import blocks, leases, tokens, transfers
+from bascule.storage import blocks, collector_events, leases, networks, tokens, transfers
 from bascule.storage.blocks import Cursor, Read
 from bascule.storage.database import Database
 from bascule.storage.leases import Lease
@@ -128,6 +129,7 @@ class Watcher:
         async with self._db.read() as conn:
             cursor = await blocks.cursor(conn, self._network.chain_id)
             self._reader.tokens.update(await tokens.accepted(conn, self._network.chain_id))
+            self._reader.factories.update(await networks.deposit_factories(conn, self._network.chain_id))
         if cursor is not None and await self._halts.settled(cursor, lease):
             cursor = await self._cursor()
         blocks.require_running(cursor)
@@ -313,8 +315,10 @@ class Watcher:
             if arrived or late.blocks:
                 await self._arrivals.take(conn, [*late.blocks, *arrived])
             await self._token_watch.take(conn, reading.events)
+            await collector_events.record(conn, cursor.chain_id, reading.collectors)
             self._failpoints.hit("watcher.before_commit")
         self._failpoints.hit("watcher.after_commit")
+        collector_watch.tell(cursor.chain_id, reading.collectors, self.counters)
         self.counters["blocks_read"] += len(reading.blocks)
         self._addresses_since = late.since
         self.counters["transfers_recorded"] += recorded.ours

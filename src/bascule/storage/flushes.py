@@ -109,6 +109,12 @@ async def oldest_requested(conn: Connection, chain_id: ChainId) -> str | None:
     return found
 
 
+async def get(conn: Connection, id: str) -> Flush | None:
+    """One flush, if there is one of that id."""
+    row = await Q.maybe(conn, "get", id=id)
+    return None if row is None else _flush(row)
+
+
 async def lock(conn: Connection, id: str) -> Flush:
     """One flush, locked until the transaction ends."""
     return _flush(await Q.one(conn, "lock", id=id))

@@ -39,6 +39,10 @@ SELECT %(flush_id)s, %(chain_id)s, %(token_id)s, n.address, n.amount
 -- The request whose turn it is on a chain.
 SELECT id FROM flushes WHERE chain_id = %(chain_id)s AND state = 'requested' ORDER BY created_at, id LIMIT 1
 
+-- name: get
+-- One flush.
+SELECT * FROM flushes WHERE id = %(id)s
+
 -- name: lock
 -- One flush, locked until the transaction ends.
 SELECT * FROM flushes WHERE id = %(id)s FOR UPDATE

@@ -15,7 +15,8 @@ class Followed:
     """How a network is followed. last_number: the newest block read, None before the first one; head_number,
     head_time, seen_at: the newest block that its nodes showed, its own time, and when it was shown last;
     behind: seconds of block time between the two; led: a watcher holds its lease; halted_reason: set while
-    nothing is credited and nothing is paid.
+    nothing is credited and nothing is paid; collector_alarm: set while nothing is flushed, by what the
+    deposit factory said last.
     """
 
     chain_id: ChainId
@@ -27,6 +28,7 @@ class Followed:
     seen_at: datetime | None
     behind: float | None
     led: bool
+    collector_alarm: str | None
 
     def lag_s(self, now: datetime, quiet_s: float | None) -> float | None:
         """Seconds behind the chain: block time that is not read yet, and how long nothing new was seen of it.

@@ -15,7 +15,8 @@ _sql = Queries("networks")
 class Network:
     """One chain. start_block: the first block whose state we take over; 0: the finalized one at first sight.
 
-    forwarder: the implementation the deposit addresses point at; collector: where flushes go.
+    forwarder: the implementation the deposit addresses point at; collector: where flushes go; collector_next:
+    where they will go, confirmed by an operator while it is scheduled (never published).
     """
 
     chain_id: ChainId
@@ -28,6 +29,7 @@ class Network:
     collector: Address | None
     start_block: int = 0
     explorer_url: str = ""
+    collector_next: Address | None = None
 
 
 async def publish(conn: Connection, network: Network) -> None:
@@ -55,10 +57,24 @@ async def set_finality(conn: Connection, chain_id: ChainId, policy: FinalityPoli
     await _sql.run(conn, "set_finality", chain_id=chain_id, kind=policy.kind, depth=policy.depth)
 
 
+async def confirm_collector(
+    conn: Connection, chain_id: ChainId, collector: Address, *, scheduled: bool
+) -> None:
+    """The operator's word for a collector: it is in place, or scheduled and known of."""
+    query = "confirm_next_collector" if scheduled else "confirm_collector"
+    await _sql.run(conn, query, chain_id=chain_id, collector=collector)
+
+
 async def get(conn: Connection, chain_id: ChainId) -> Network | None:
     """The network with this chain id, if we serve it."""
     row = await _sql.maybe(conn, "get", chain_id=chain_id)
     return None if row is None else _network(row)
+
+
+async def deposit_factories(conn: Connection, chain_id: ChainId) -> list[Address]:
+    """The factory of the network's deposit addresses; none where there is none."""
+    rows = await _sql.all(conn, "deposit_factories", chain_id=chain_id)
+    return [Address(row["deposit_factory"]) for row in rows]
 
 
 async def every(conn: Connection) -> list[Network]:
@@ -78,4 +94,5 @@ def _network(row: Row) -> Network:
         collector=row["collector"],
         start_block=row["start_block"],
         explorer_url=row["explorer_url"],
+        collector_next=row["collector_next"],
     )

@@ -17,6 +17,18 @@ ON CONFLICT (chain_id) DO UPDATE
 -- What makes a block of the network final from now on.
 UPDATE networks SET finality_kind = %(kind)s, finality_depth = %(depth)s WHERE chain_id = %(chain_id)s;
 
+-- name: confirm_collector
+-- The collector that an operator confirmed is in place; none is awaited any more.
+UPDATE networks SET collector = %(collector)s, collector_next = NULL WHERE chain_id = %(chain_id)s;
+
+-- name: confirm_next_collector
+-- An operator knows of the collector that is scheduled.
+UPDATE networks SET collector_next = %(collector)s WHERE chain_id = %(chain_id)s;
+
+-- name: deposit_factories
+-- The factory of a network's deposit addresses, if it has one.
+SELECT deposit_factory FROM networks WHERE chain_id = %(chain_id)s AND deposit_factory IS NOT NULL;
+
 -- name: get
 -- The network with this chain id.
 SELECT * FROM networks WHERE chain_id = %(chain_id)s;

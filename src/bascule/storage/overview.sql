@@ -29,8 +29,8 @@ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s ORDE
 -- How far each chain has been read.
 SELECT n.chain_id, n.name, n.finality_kind || CASE n.finality_kind WHEN 'depth' THEN ' ' || n.finality_depth ELSE '' END
        AS finality, c.next_number - 1 AS last_number, c.finalized_number, c.head_time, c.halted_reason,
-       now() - c.updated_at AS silent_for
-FROM networks AS n LEFT JOIN cursors AS c USING (chain_id) ORDER BY n.chain_id;
+       now() - c.updated_at AS silent_for, 'collector ' || f.kind AS flushes_stopped
+FROM networks AS n LEFT JOIN cursors AS c USING (chain_id) LEFT JOIN stopped_flushes AS f USING (chain_id) ORDER BY n.chain_id;
 
 -- name: now
 -- The database's clock.

@@ -193,6 +193,24 @@ def test_watcher_does_not_start_on_a_token_that_is_not_as_published(desk: Desk) 
     assert "has the symbol 'USDC', the configuration says 'USDT'" in desk.refused(*watch)
 
 
+def test_collector_is_confirmed_only_as_the_factory_names_it_and_with_a_reason(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.say(token(DOLLAR))
+    desk.publish()
+    words = ("sweeper", "confirm-collector", "--chain", str(CHAIN), "--collector")
+
+    said = desk.refused(*words, DEPLOYER.address, "--reason", "ours")
+    assert f"does not name {DEPLOYER.address}: in place is {COLLECTOR.address}, scheduled is none" in said
+    assert "say why" in desk.refused(*words, COLLECTOR.address, "--reason", " ", code=2)
+
+    assert run([*words, COLLECTOR.address, "--reason", "looked at it", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["collector"], told["state"]) == (COLLECTOR.address, "in place")
+    _, _, lines = desk.state()[0]
+    assert lines[-1]["action"] == "collector.confirm"
+
+
 def vault_of(desk: Desk) -> str:
     """A contract of ours that is no token."""
     written = desk.site.file.read_text()

@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def explain(what: str, as_json: AsJson = False) -> None:
-    """States, evidence and next action of an intent, a deposit, a payout or a transaction."""
+    """States, evidence and next action of an intent, a deposit, a payout, a flush or a transaction."""
     found = asyncio.run(_explain(what))
     if as_json:
         line(found)
@@ -38,7 +38,9 @@ async def _explain(what: str) -> dict[str, Any]:
         found = await ask(conn, what)
     if found is None:
         raise CommandFailed(
-            f"{what} is neither an id (pi_, dep_, po_) nor a transaction hash", "copy it whole", code=USAGE
+            f"{what} is neither an id (pi_, dep_, po_, fl_) nor a transaction hash",
+            "copy it whole",
+            code=USAGE,
         )
     return found
 

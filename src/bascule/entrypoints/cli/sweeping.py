@@ -10,6 +10,7 @@ import typer
 from bascule.domain.flush import ADDRESSES_MAX
 from bascule.entrypoints.cli.output import AsJson, rows
 from bascule.entrypoints.cli.place import loaded_settings
+from bascule.entrypoints.cli.watching import required
 from bascule.entrypoints.failures import USAGE, CommandFailed
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(
         help="The wallet that flushes deposit addresses.", no_args_is_help=True, rich_markup_mode=None
     )
-    group.callback()(lambda: None)  # a group, though it has one command yet
     group.command()(register)
+    group.command("confirm-collector")(confirm_collector)
     app.add_typer(group, name="sweeper")
 
 
@@ -47,6 +48,43 @@ def register(
     """Makes a wallet the sweeper of a chain, for every token it accepts. Again sets other limits."""
     limits = {"max_fee_per_gas": round(max_fee_gwei * GWEI), "max_addresses": max_addresses}
     rows(asyncio.run(_register(loaded_settings(), chain, wallet, limits)), as_json=as_json)
+
+
+def confirm_collector(
+    chain: Chain,
+    collector: Annotated[str, typer.Option(help="Where flushes go, or will go: 0x…, as you expect it.")],
+    reason: Annotated[str, typer.Option(help="Why it is ours; it is kept in the audit log.")],
+    as_json: AsJson = False,
+) -> None:
+    """Takes a collector for ours that the factory names, so that flushes go on. Asks the factory first."""
+    required(reason)
+    rows([asyncio.run(_confirm(loaded_settings(), chain, collector, reason))], as_json=as_json)
+
+
+async def _confirm(settings: Settings, chain: str, named: str, reason: str) -> dict[str, Any]:
+    from bascule.chain import factory
+    from bascule.domain.chain import checksum, parse_address
+    from bascule.entrypoints import wiring
+    from bascule.services.collector_watch import confirm
+
+    collector = parse_address(named, param="collector")
+    async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
+        network = await wiring.network_of(db, chain)
+        if network.deposit_factory is None:
+            raise CommandFailed(
+                f"chain {chain} has no deposit factory", f"run: bascule chains publish {chain}"
+            )
+        rpc = rpcs[settings.chain(network.chain_id).id]
+        said = await factory.collectors(rpc, network.deposit_factory)
+        async with db.transaction() as conn:
+            scheduled = await confirm(conn, network, collector, said, reason=reason)
+    then = "when it is in place, run this again" if scheduled else "set it in [chains.contracts] too"
+    return {
+        "chain": network.chain_id,
+        "collector": checksum(collector),
+        "state": "scheduled" if scheduled else "in place",
+        "next": then,
+    }
 
 
 async def _register(
