@@ -135,7 +135,7 @@ class Settings:
         None,
         parse.path,
         unit="path",
-        meaning="file with the encrypted key of the lane wallet",
+        meaning="file with the encrypted key of the lane wallet, or a folder of them, one *.json a lane",
         example="/etc/bascule/lane.json",
     )
     signer_keystore_password: str | None = value(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from bascule.services.signer import Signer
 from bascule.settings import BadConfiguration, load
 from bascule.signing.aws_kms import ATTEMPTS
 from bascule.signing.key import Key
+from bascule.signing.keystore import create_keystore
 from tests.support.kms import KeyServiceDouble, kms, refusal, service
 from tests.support.money_out import OpenAs
 from tests.support.nodes import no_guard
@@ -31,7 +33,8 @@ async def desk(db_as: OpenAs) -> Desk:
 @pytest.fixture(scope="module")
 def key(service: KeyServiceDouble) -> Key:
     service.secret = SECRET
-    return asyncio.run(signing_keys.lane(load(SETTINGS)))
+    [key] = asyncio.run(signing_keys.lanes(load(SETTINGS)))
+    return key
 
 
 def signer(desk: Desk, key: Key) -> Signer:
@@ -41,7 +44,22 @@ def signer(desk: Desk, key: Key) -> Signer:
 async def test_configured_kms_key_is_the_wallet_that_doctor_names(kms: KeyServiceDouble) -> None:
     kms.secret = SECRET
 
-    assert (await signing_keys.lane(load(SETTINGS))).address == KEY.address
+    [key] = await signing_keys.lanes(load(SETTINGS))
+    assert key.address == KEY.address
+
+
+async def test_folder_of_keystores_has_a_key_for_each_lane(tmp_path: Path) -> None:
+    made = {create_keystore(tmp_path / f"lane-{n}.json", "secret", rounds=2) for n in range(3)}
+    configured = load(
+        {"BASCULE_SIGNER_KEYSTORE": str(tmp_path), "BASCULE_SIGNER_KEYSTORE_PASSWORD": "secret"}
+    )
+
+    assert {key.address for key in await signing_keys.lanes(configured)} == made
+
+
+async def test_folder_without_a_keystore_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(BadConfiguration, match="BASCULE_SIGNER_KEYSTORE is a folder without"):
+        await signing_keys.lanes(load({"BASCULE_SIGNER_KEYSTORE": str(tmp_path)}))
 
 
 async def test_sweepers_key_may_be_in_kms_too_and_none_is_none(kms: KeyServiceDouble) -> None:
@@ -63,7 +81,7 @@ async def test_kms_beside_a_keystore_is_refused_by_name() -> None:
     with pytest.raises(
         BadConfiguration, match="BASCULE_SIGNER_KMS_KEY_ID stands beside BASCULE_SIGNER_KEYSTORE"
     ):
-        await signing_keys.lane(load({**SETTINGS, "BASCULE_SIGNER_KEYSTORE": "/etc/lane.json"}))
+        await signing_keys.lanes(load({**SETTINGS, "BASCULE_SIGNER_KEYSTORE": "/etc/lane.json"}))
 
 
 async def test_same_intent_gets_the_same_bytes_though_kms_would_sign_anew(

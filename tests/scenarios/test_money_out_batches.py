@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.money_out import LIMIT, OpenAs, Treasury, treasury
+from bascule.domain.chain import checksum, parse_address
+from bascule.storage import addresses
+from tests.support.chain import calldata
+from tests.support.money_out import FLOAT, LIMIT, OpenAs, Treasury, treasury
 from tests.support.payout_batches import batch_of
+
+MILLION = 1_000_000
 
 
 @pytest.fixture
@@ -56,3 +61,51 @@ async def test_batch_with_one_signature_too_few_pays_nothing(stage: Treasury) ->
     assert {await stage.status({"id": id}) for id in ids} == {"requires_action"}
     assert await stage.transfers_out() == []
     await stage.require_truth()
+
+
+async def leave_in_the_vault(stage: Treasury, units: int) -> None:
+    """The owner withdraws all but so much to the treasury's wallet, which is ours too."""
+    treasury_wallet = parse_address(stage.node.accounts[2].address)
+    async with stage.owner.transaction() as conn:
+        await addresses.add_own(conn, stage.network.chain_id, treasury_wallet, "wallet")
+    await stage.vault_owner("withdraw(address,uint256)", checksum(stage.token.contract), FLOAT - units)
+    await stage.follow(3)
+
+
+async def top_up(stage: Treasury, units: int) -> None:
+    sent = await stage.node.transact(
+        stage.node.accounts[2],
+        to=checksum(stage.token.contract),
+        data=calldata("transfer(address,uint256)", [stage.vault, units]),
+    )
+    assert sent["status"] == "0x1"
+    await stage.follow(3)
+
+
+async def test_payout_approved_while_the_float_is_short_waits_and_is_paid_after_the_top_up(
+    stage: Treasury,
+) -> None:
+    await leave_in_the_vault(stage, 5 * MILLION)
+    payout = await stage.approved("10.00")
+    assert payout["status"] == "pending"
+
+    await stage.run()
+    assert (await stage.read(payout))["waits_for"] == "float_short"
+
+    await top_up(stage, 5 * MILLION)
+    await stage.run()
+    assert await stage.status(payout) == "paid"
+    assert await stage.rows("SELECT kind FROM slots") == [("pay",)]
+
+
+async def test_lanes_do_not_spend_the_same_float_twice(stage: Treasury) -> None:
+    await leave_in_the_vault(stage, 50 * MILLION)
+    ids = await batch_of(stage, [20 * MILLION, 20 * MILLION, 20 * MILLION])
+    first = await stage.submitter(max_items=2)
+    second = await stage.submitter(lane=await stage.open_lane(1, 5), holder="other", max_items=2)
+
+    await asyncio.gather(first.run_once(), second.run_once())
+
+    assert await stage.rows("SELECT sum(total) FROM slots WHERE kind = 'pay'") == [(40 * MILLION,)]
+    left = await stage.rows("SELECT id, waits_for FROM payouts WHERE state = 'pending'")
+    assert left == [(ids[2], "float_short")]

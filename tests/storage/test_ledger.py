@@ -195,14 +195,17 @@ async def test_second_hold_beyond_what_is_available_is_refused(db: Database, boo
     assert await posted(db) == {"custody:vault": 100, f"available:{OPERATOR}": -100}
 
 
-async def test_hold_beyond_what_the_vault_has_is_refused(db: Database, books: Books) -> None:
+async def test_hold_is_on_whose_money_it_is_wherever_that_money_lies(db: Database, books: Books) -> None:
     await in_transaction(db, ledger.post_opening, await books.opening(COLLECTOR, 100))
-    payout = await books.payout(60)
+    first, second = await books.payout(60), await books.payout(60)
+
+    await in_transaction(db, ledger.post_hold, first)  # the vault has nothing of it yet
 
     async with db.transaction() as conn:
         with pytest.raises(InsufficientFunds) as refused:
-            await ledger.post_hold(conn, payout)
-    assert refused.value.ledger_account == "custody:vault"
+            await ledger.post_hold(conn, second)
+    assert refused.value.ledger_account == f"available:{OPERATOR}"
+    await books.move(second, "canceled")
 
 
 @pytest.mark.parametrize("state", ["requires_action", "failed", "canceled"])

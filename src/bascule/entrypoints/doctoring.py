@@ -129,7 +129,8 @@ async def _contracts(rpc: Caller, places: dict[Address, str]) -> str:
 
 
 async def _keystore(settings: Settings) -> str:
-    return f"opens, wallet {checksum((await signing_keys.lane(settings)).address)}"
+    wallets = [checksum(key.address) for key in await signing_keys.lanes(settings)]
+    return f"opens, wallet {', '.join(wallets)}"
 
 
 async def _sweeper(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""The signer's keys, each in AWS KMS or in a keystore."""
+"""The signer's keys, each in AWS KMS or in a keystore; each lane has one of its own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ from bascule.entrypoints.wiring import BadConfiguration, Settings
 from bascule.signing.key import Key
 
 
-async def lane(settings: Settings) -> Key:
-    """The lane's key. Raises: BadConfiguration, Halted, Retryable."""
-    return await _open(settings, "signer")
+async def lanes(settings: Settings) -> list[Key]:
+    """The lanes' keys: the one that is set, or those of a folder.
+
+    Raises: BadConfiguration, Halted, Retryable.
+    """
+    folder = settings.signer_keystore
+    if folder is None or not folder.is_dir() or settings.signer_kms_key_id is not None:
+        return [await _open(settings, "signer")]
+    from bascule.signing.keystore import open_keystore
+
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise BadConfiguration("BASCULE_SIGNER_KEYSTORE", "is a folder without a *.json file", str(folder))
+    password: str = settings.need("signer_keystore_password")
+    return [await open_keystore(file, password) for file in files]
 
 
 async def sweeper(settings: Settings) -> Key | None:

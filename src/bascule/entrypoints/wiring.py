@@ -225,7 +225,7 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
             if meters is not None:
                 meters.flushing = worker.counters
             poll_s = configured.poll_interval_ms / 1000
-            loops = [Loop(worker, poll_s), pardoning(db, rpcs)]
+            loops = [Loop(worker, poll_s, channel="bascule_payouts"), pardoning(db, rpcs)]
             yield Work(db, {"lane": f"{network.chain_id}/{name}"}, loops, meters=meters)
             await worker.release()
 
@@ -241,7 +241,7 @@ async def signer(
     seams = seams or Seams(settings)
     path: Path = settings.need("signer_socket")
     require_usable(path)
-    keys = [await signing_keys.lane(settings)]
+    keys = await signing_keys.lanes(settings)
     if (sweeper := await signing_keys.sweeper(settings)) is not None:
         keys.append(sweeper)
     async with database(settings, "signer") as db:

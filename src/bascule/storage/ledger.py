@@ -22,11 +22,10 @@ _AT_ONCE = 1_000  # deposits in one statement
 
 
 class InsufficientFunds(Conflict):
-    """An account, or the vault, has less than is to be held; `ledger_account` says which."""
+    """An account has less than is to be held; `ledger_account` is its code."""
 
     def __init__(self, ledger_account: str) -> None:
-        short = "the vault" if ledger_account.startswith("custody:") else "the account"
-        super().__init__("insufficient_funds", f"{short} does not have that much available")
+        super().__init__("insufficient_funds", "the account does not have that much available")
         self.ledger_account = ledger_account
 
 
