@@ -2,8 +2,8 @@
 
 from bascule.storage.migrate import run_sql_beside
 
-revision = "0034"
-down_revision = "0033"
+revision = "0035"
+down_revision = "0034"
 
 
 def upgrade() -> None:

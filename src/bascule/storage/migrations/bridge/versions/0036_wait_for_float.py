@@ -2,8 +2,8 @@
 
 from bascule.storage.migrate import run_sql_beside
 
-revision = "0033"
-down_revision = "0032"
+revision = "0036"
+down_revision = "0035"
 
 
 def upgrade() -> None:
