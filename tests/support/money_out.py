@@ -177,7 +177,11 @@ class Treasury:
     async def cancel(self, payout: dict[str, Any]) -> dict[str, Any]:
         async with self.api.transaction() as conn:
             return await self.use_cases.cancel(
-                conn, account_id=self.operator, livemode=False, payout_id=payout["id"]
+                conn,
+                account_id=self.operator,
+                livemode=False,
+                payout_id=payout["id"],
+                requested_by="key_test",
             )
 
     async def reject(self, payout: dict[str, Any]) -> dict[str, Any]:
@@ -245,6 +249,16 @@ class Treasury:
         await self.vault_owner("setLane(uint32,address)", number, self.node.accounts[account].address)
         await self.follow(3)
         return name
+
+    async def open_canceller(self) -> str:
+        """The vault's canceller gets its lane; returns its name."""
+        chain_id, wallet = self.network.chain_id, parse_address(self.node.accounts[4].address)
+        async with self.owner.transaction() as conn:
+            await addresses.add_own(conn, chain_id, wallet, "wallet")
+            await lanes.add_wallet(conn, chain_id, wallet, name="canceller")
+            await signer_wallets.add(conn, chain_id, wallet, role="canceller")
+        await self.follow(3)
+        return "canceller"
 
     async def follow(self, blocks: int = 0) -> None:
         """Mines, and lets the watcher read to the head."""

@@ -16,13 +16,15 @@ from bascule.chain.receipts import Receipt
 from bascule.domain import vault as layout
 from bascule.domain.chain import BlockRef
 from bascule.domain.errors import Halted
-from bascule.domain.payout import FailureCode, PayoutEvent
+from bascule.domain.payout import FailureCode, PayoutEvent, PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import submitted_batch
+from bascule.services.calling_off import CallingOff
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
+from bascule.services.seams import Clock
 from bascule.services.submitted_batch import SubmittedBatch
-from bascule.storage import lanes, ledger, payouts, slots
+from bascule.storage import cancels, lanes, ledger, payouts, slots
 from bascule.storage.blocks import moment
 from bascule.storage.database import Connection
 from bascule.storage.lanes import Lane
@@ -36,7 +38,12 @@ log = structlog.get_logger()
 class BatchOutcome:
     """Writes the outcome of final batches."""
 
+    clock: Clock
     outbox: Outbox
+
+    @property
+    def _calling_off(self) -> CallingOff:
+        return CallingOff(self.clock, self.outbox)
 
     async def settle(
         self, conn: Connection, lane: Lane, slot: Slot, receipt: Receipt, block: BlockRef
@@ -71,6 +78,7 @@ class BatchOutcome:
         )
         await slots.decide_item(conn, slot, position, "paid")
         await ledger.post_payout(conn, payout.id)
+        await self._calling_off.too_late(conn, payout.id)
         await tell(conn, self.outbox, EventType.PAYOUT_PAID, done, before=payout)
 
     async def _refused(self, conn: Connection, slot: Slot, position: int, payout: PayoutRow) -> None:
@@ -79,11 +87,14 @@ class BatchOutcome:
         )
         await slots.decide_item(conn, slot, position, "refused")
         await ledger.post_release(conn, payout.id)
+        await self._calling_off.too_late(conn, payout.id)
         await tell(conn, self.outbox, EventType.PAYOUT_FAILED, failed, before=payout)
 
     async def _skipped(self, conn: Connection, slot: Slot, position: int, payout: PayoutRow) -> None:
-        """Its bit was set before this batch: by whom is for a person to find out; its hold stays."""
+        """Its bit was set before this batch: by a cancel, or a person finds out; its hold stays."""
         await slots.decide_item(conn, slot, position, "skipped")
+        if payout.state is PayoutState.CANCELED or await cancels.is_open(conn, payout.id):
+            return  # it was called off, or the canceller's own finality says whether it was
         stuck = await payouts.mark_stuck(conn, payout.id, True)
         log.error("vault id was used before", payout=payout.id, vault_id=str(payout.vault_id))
         if stuck is not None:
@@ -94,8 +105,7 @@ class BatchOutcome:
         log.warning("batch reverted", nonce=batch.slot.nonce, items=len(batch.items))
         for item, payout in batch.pairs():
             await slots.decide_item(conn, batch.slot, item.position, "released")
-            released = await payouts.advance(conn, payout, PayoutEvent.RELEASE)
-            await tell(conn, self.outbox, EventType.PAYOUT_UPDATED, released, before=payout)
+            await self._calling_off.release(conn, payout)
 
 
 def _event_of(batch: SubmittedBatch, receipt: Receipt) -> vault_events.BatchPaid:

@@ -14,10 +14,11 @@ from bascule.chain.receipts import Receipt
 from bascule.domain import stops
 from bascule.domain.chain import Address, BlockRef
 from bascule.domain.fees import Ceiling
-from bascule.domain.payout import PayoutEvent
+from bascule.domain.payout import PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import submitted_batch
 from bascule.services.batch_outcome import BatchOutcome
+from bascule.services.calling_off import CallingOff
 from bascule.services.failpoints import Failpoints
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
@@ -25,7 +26,7 @@ from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.reservation import Choice, Reservation
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import Intent, SignerRefused
-from bascule.storage import blocks, freezes, lanes, leases, payouts, slots, tokens
+from bascule.storage import blocks, cancels, freezes, lanes, leases, payouts, slots, tokens
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
 from bascule.storage.leases import Lease
@@ -62,7 +63,8 @@ class Paying:
         self._failpoints = failpoints
         self._rounds = PayoutRounds(clock, outbox)
         self._reservation = Reservation(clock, outbox, max_items, batch_life)
-        self._outcome = BatchOutcome(outbox)
+        self._outcome = BatchOutcome(clock, outbox)
+        self._calling_off = CallingOff(clock, outbox)
 
     async def wallet(self) -> Address | None:
         """The lane's wallet. Raises: NotFound when there is no such lane."""
@@ -124,16 +126,17 @@ class Paying:
         batch = await submitted_batch.load(conn, slot, lock=True)
         for item, payout in batch.pairs():
             await slots.decide_item(conn, slot, item.position, "released")
-            if payout.id in named:
+            if payout.id in named and not await cancels.is_open(conn, payout.id):
                 await self._rounds.lapse(conn, payout)
-                continue
-            released = await payouts.advance(conn, payout, PayoutEvent.RELEASE)
-            await tell(conn, self._outbox, EventType.PAYOUT_UPDATED, released, before=payout)
+            else:
+                await self._calling_off.release(conn, payout)
 
     async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
         """The payouts of the batch say that a person should look, or that it is over."""
         batch = await submitted_batch.load(conn, slot, lock=True)
         for _, payout in batch.pairs():
+            if stuck and payout.state is not PayoutState.IN_TRANSIT:
+                continue  # canceled at the vault: it waits for nothing
             told = await payouts.mark_stuck(conn, payout.id, stuck)
             if told is not None:
                 event = EventType.PAYOUT_STUCK if stuck else EventType.PAYOUT_UPDATED

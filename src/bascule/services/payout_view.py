@@ -12,9 +12,10 @@ from bascule.domain.payout import PayoutState
 from bascule.services import approval_rounds
 from bascule.services.approval_rounds import Round, tokens_of
 from bascule.services.signatories import may_sign
-from bascule.storage import attempts, payouts
+from bascule.storage import attempts, cancels, payouts
 from bascule.storage.approvals import Approval
 from bascule.storage.attempts import Attempt
+from bascule.storage.cancels import Request
 from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.tokens import Token
@@ -39,6 +40,7 @@ async def describe_rows(conn: Connection, rows: Sequence[PayoutRow]) -> list[dic
     of_token = await tokens_of(conn, rows)
     rounds = await approval_rounds.of_payouts(conn, rows, of_token)
     tried = await attempts.of_payouts(conn, [payout.id for payout in rows])
+    called_off = await cancels.of_payouts(conn, [payout.id for payout in rows])
     waits = [payout for payout in rows if payout.state is PayoutState.REQUIRES_ACTION]
     signers = {payout.id: await may_sign(conn, payout) for payout in waits}
     return [
@@ -47,6 +49,7 @@ async def describe_rows(conn: Connection, rows: Sequence[PayoutRow]) -> list[dic
             of_token[payout.token_id],
             rounds[payout.id],
             tried.get(payout.id, ()),
+            called_off.get(payout.id),
             signers.get(payout.id),
         )
         for payout in rows
@@ -58,6 +61,7 @@ def _shown(
     token: Token,
     round: Round,
     tried: Sequence[Attempt],
+    called_off: Request | None,
     signers: frozenset[Address] | None,
 ) -> dict[str, Any]:
     """signers: whose approvals it waits for; None when it waits for none."""
@@ -85,6 +89,7 @@ def _shown(
         "batch": payout.batch_id,
         "vault": checksum(payout.vault),
         "vault_id": None if payout.vault_id is None else str(payout.vault_id),
+        "cancellation": None if called_off is None else _cancellation(called_off),
         "transactions": [_transaction(attempt) for attempt in tried],
         "client_reference_id": payout.client_reference_id,
         "description": payout.description,
@@ -115,6 +120,10 @@ def _evidence(payout: PayoutRow) -> dict[str, Any] | None:
     if payout.paid_block_hash is None:
         return None
     return {"block_hash": hex32(payout.paid_block_hash), "log_index": payout.paid_log_index}
+
+
+def _cancellation(request: Request) -> dict[str, Any]:
+    return {"status": request.outcome, "requested_at": int(request.requested_at.timestamp())}
 
 
 def _transaction(attempt: Attempt) -> dict[str, Any]:

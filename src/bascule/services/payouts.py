@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bascule.chain.signatures import recover
+from bascule.domain import call_off
 from bascule.domain.chain import Address, checksum, parse_address
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.domain.ids import Prefix
@@ -31,7 +32,7 @@ from bascule.services.payout_request import (
 from bascule.services.payout_view import describe, describe_row
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.services.signatories import may_sign
-from bascule.storage import approvals, ledger, payouts
+from bascule.storage import approvals, cancels, lanes, ledger, payouts
 from bascule.storage.database import Connection
 from bascule.storage.payouts import NewPayout, PayoutRow
 
@@ -152,21 +153,38 @@ class Payouts:
         account_id: str,
         livemode: bool,
         payout_id: str,
+        requested_by: str,
         context: RequestContext = None,
     ) -> dict[str, Any]:
-        """Calls off a payout that is in no batch; its hold is released. Raises: Conflict by state."""
+        """Calls off a payout; its hold is released. One that is on its way is called off at the vault: the
+
+        chain says later whether that came in time (`cancellation`). Raises: Conflict by state.
+        """
         payout = await own(conn, payout_id, account_id, livemode, lock=True)
         if payout.state is PayoutState.IN_TRANSIT:
-            raise Conflict(
-                "payout_unexpected_state",
-                "The payout is in_transit: it stands in a signed batch, and only the chain decides now.",
-            )
+            return await self._call_off(conn, payout, requested_by, context)
         ended = await payouts.advance(conn, payout, PayoutEvent.CANCEL)
         if payout.state is PayoutState.PENDING:
             await ledger.post_release(conn, payout.id)
         return await tell(
             conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout, request=context
         )  # fmt: skip
+
+    async def _call_off(
+        self, conn: Connection, payout: PayoutRow, requested_by: str, context: RequestContext
+    ) -> dict[str, Any]:
+        if await lanes.service_wallet(conn, payout.chain_id, call_off.LANE) is None:
+            raise Conflict(
+                "payout_unexpected_state",
+                "The payout is in_transit: it stands in a signed batch, and this chain has no canceller.",
+                next_step="Only the chain decides now; read the payout again later.",
+            )
+        asked = await cancels.request(
+            conn, payout.id, chain_id=payout.chain_id, requested_by=requested_by, at=self.clock.now()
+        )
+        if not asked:
+            return await describe_row(conn, payout)
+        return await tell(conn, self.outbox, EventType.PAYOUT_UPDATED, payout, request=context)
 
     async def _same_again(self, conn: Connection, known: PayoutRow, terms: PayoutTerms) -> dict[str, Any]:
         asked = (terms.token.id, terms.destination, terms.amount.units)

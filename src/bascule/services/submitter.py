@@ -13,11 +13,12 @@ from datetime import timedelta
 import structlog
 
 from bascule.chain.caller import Caller
-from bascule.domain import flush
+from bascule.domain import call_off, flush
 from bascule.domain.chain import Address
 from bascule.domain.errors import Retryable
 from bascule.domain.fees import Ceiling
 from bascule.domain.slot import SlotState
+from bascule.services.cancelling import Cancelling
 from bascule.services.confirmation import Confirmation
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.flushing import Flushing
@@ -102,6 +103,11 @@ class Submitter:
                 self._db, self._rpc, self._chain_id, clock=self._clock,
                 ceiling=self._settings.ceiling, max_base_fee=self._settings.max_base_fee,
                 failpoints=self._failpoints, counters=self.counters,
+            )  # fmt: skip
+        if lane == call_off.LANE:
+            return Cancelling(
+                self._db, self._rpc, self._chain_id, clock=self._clock, outbox=outbox,
+                ceiling=self._settings.ceiling, failpoints=self._failpoints,
             )  # fmt: skip
         return Paying(
             self._db, self._rpc, self._chain_id, lane, clock=self._clock, outbox=outbox,

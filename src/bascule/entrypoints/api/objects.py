@@ -265,6 +265,13 @@ class PayoutEvidence(Shape):
     log_index: int
 
 
+class PayoutCancellation(Shape):
+    """A payout on its way that was called off at the vault: whether the vault was told in time."""
+
+    status: Literal["open", "canceled", "too_late"]
+    requested_at: Seconds
+
+
 class Payout(Shape):
     """Money asked to go out."""
 
@@ -292,6 +299,7 @@ class Payout(Shape):
     batch: str | None
     vault: AddressOut
     vault_id: Atomic | None
+    cancellation: PayoutCancellation | None
     transactions: list[PayoutTransaction]
     client_reference_id: str | None
     description: str | None

@@ -73,12 +73,13 @@ async def reject(call: Call[Nothing], conn: Connection) -> dict[str, Any]:
 
 
 async def cancel(call: Call[Nothing], conn: Connection) -> dict[str, Any]:
-    """Calls a payout off while that is possible."""
+    """Calls a payout off: at once, or at the vault while it is on its way."""
     return await call.deps.payouts.cancel(
         conn,
         account_id=call.account_id,
         livemode=call.livemode,
         payout_id=call.id("po"),
+        requested_by=call.caller.key_id,
         context=call.context,
     )
 

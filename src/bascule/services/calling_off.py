@@ -1,0 +1,53 @@
+"""What becomes of a payout that leaves its batch while somebody asked to call it off.
+
+Runs in the caller's transaction, on a locked payout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bascule.domain.payout import PayoutEvent, PayoutState
+from bascule.domain.webhook import EventType
+from bascule.services.outbox import Outbox
+from bascule.services.payout_events import tell
+from bascule.services.seams import Clock
+from bascule.storage import cancels, ledger, payouts
+from bascule.storage.database import Connection
+from bascule.storage.payouts import PayoutRow
+
+
+@dataclass(frozen=True)
+class CallingOff:
+    """Ends payouts that were called off, and requests that came too late."""
+
+    clock: Clock
+    outbox: Outbox
+
+    async def release(self, conn: Connection, payout: PayoutRow) -> None:
+        """It waits again under the same id, or is canceled if that was asked for: nothing can pay it now.
+
+        One that was canceled at the vault meanwhile stays so.
+        """
+        if payout.state is PayoutState.CANCELED:
+            return
+        if await cancels.is_open(conn, payout.id):
+            await self.cancel(conn, payout)
+            return
+        released = await payouts.advance(conn, payout, PayoutEvent.RELEASE)
+        await tell(conn, self.outbox, EventType.PAYOUT_UPDATED, released, before=payout)
+
+    async def cancel(self, conn: Connection, payout: PayoutRow) -> None:
+        """It can never be paid: its hold ends, and the request is done."""
+        held = payout.state is not PayoutState.REQUIRES_ACTION
+        ended = await payouts.advance(conn, payout, PayoutEvent.CANCEL)
+        if held:
+            await ledger.post_release(conn, payout.id)
+        if ended.stuck:
+            ended = await payouts.mark_stuck(conn, payout.id, False) or ended
+        await cancels.decide(conn, payout.id, "canceled", self.clock.now())
+        await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout)
+
+    async def too_late(self, conn: Connection, payout_id: str) -> None:
+        """The batch was first: whatever was asked, the payout has another end."""
+        await cancels.decide(conn, payout_id, "too_late", self.clock.now())

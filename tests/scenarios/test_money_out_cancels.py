@@ -1,0 +1,165 @@
+"""Money out, called off on its way: the chain's order decides between the batch and the cancel, for ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bascule.services.submitter import Submitter
+from tests.support.money_out import Crash, Crashing, OpenAs, Treasury, payee, treasury
+
+
+@pytest.fixture
+async def stage(db_as: OpenAs, tmp_path: Path) -> AsyncIterator[Treasury]:
+    async with treasury(db_as, tmp_path) as built:
+        await built.open_canceller()
+        yield built
+
+
+async def sent(stage: Treasury, lane: Submitter, payout: dict[str, Any]) -> str:
+    """The payout's batch waits in the pool; returns its hash."""
+    await lane.run_once()
+    [waiting] = (await stage.read(payout))["transactions"]
+    return str(waiting["hash"])
+
+
+async def require_canceled(stage: Treasury, payout: dict[str, Any]) -> None:
+    found = await stage.read(payout)
+    assert (found["status"], found["cancellation"]["status"]) == ("canceled", "canceled")
+    assert not found["stuck"]
+    assert (await stage.events(payout)).count("canceled") == 1
+    assert payout["to"] not in [to for to, _ in await stage.transfers_out()]
+    used = await stage.node.read(stage.vault, "used(uint256)", [int(found["vault_id"])], "bool")
+    assert used or not await stage.rows("SELECT 1 FROM slots WHERE kind = 'service'")
+    await stage.require_truth()
+
+
+async def test_cancel_that_is_mined_first_ends_the_payout_and_the_batch_skips_it(stage: Treasury) -> None:
+    off, other = await stage.approved("5.00", payee(1)), await stage.approved("6.00", payee(2))
+    lane, canceller = await stage.submitter(), await stage.submitter(holder="c", lane="canceller")
+    await stage.node.rpc("bascule_dropTransaction", await sent(stage, lane, off))
+
+    asked = await stage.cancel(off)
+    assert (asked["status"], asked["cancellation"]["status"]) == ("in_transit", "open")
+    await canceller.run_once()
+    await stage.follow(1)
+    await canceller.run_once()
+    assert await stage.status(off) == "in_transit"  # mined, not final
+    await stage.follow(2)
+    await canceller.run_once()
+    await require_canceled(stage, off)
+
+    stage.clock.advance(timedelta(seconds=16))
+    await stage.run(lane)
+    assert await stage.status(other) == "paid"
+    outcomes = dict(await stage.rows("SELECT payout_id, outcome FROM slot_items"))
+    assert outcomes == {off["id"]: "skipped", other["id"]: "paid"}
+    await require_canceled(stage, off)
+
+
+async def test_batch_that_is_mined_first_pays_and_the_cancel_came_too_late(stage: Treasury) -> None:
+    payout = await stage.approved()
+    lane, canceller = await stage.submitter(), await stage.submitter(holder="c", lane="canceller")
+    await lane.run_once()
+    await stage.cancel(payout)
+    await stage.node.dev.mine()
+    await canceller.run_once()
+
+    await stage.follow(3)
+    await canceller.run_once()
+    late = await stage.read(payout)
+    assert (late["status"], late["cancellation"]["status"]) == ("in_transit", "too_late")
+    await stage.run(lane)
+    paid = await stage.read(payout)
+    assert (paid["status"], paid["cancellation"]["status"], paid["stuck"]) == ("paid", "too_late", False)
+    await stage.require_truth()
+
+
+async def test_payout_that_was_paid_before_anybody_told_the_vault_costs_no_nonce(stage: Treasury) -> None:
+    payout = await stage.approved()
+    lane, canceller = await stage.submitter(), await stage.submitter(holder="c", lane="canceller")
+    await lane.run_once()
+    await stage.cancel(payout)
+    await stage.run(lane)
+    await canceller.run_once()
+
+    paid = await stage.read(payout)
+    assert (paid["status"], paid["cancellation"]["status"]) == ("paid", "too_late")
+    assert await stage.rows("SELECT count(*) FROM slots WHERE kind = 'service'") == [(0,)]
+
+
+async def test_reverted_batch_is_not_tried_again_for_a_payout_that_was_called_off(stage: Treasury) -> None:
+    off, other = await stage.approved("5.00", payee(1)), await stage.approved("6.00", payee(2))
+    lane = await stage.submitter(bump_after=timedelta(days=1))
+    await lane.run_once()
+    await stage.cancel(off)
+    stage.clock.advance(timedelta(minutes=31))  # past the batch's deadline
+    await stage.run(lane, rounds=2)
+
+    await require_canceled(stage, off)
+    assert await stage.status(other) == "paid"
+
+
+async def test_asking_twice_changes_nothing(stage: Treasury) -> None:
+    payout = await stage.approved()
+    await (await stage.submitter()).run_once()
+    first = await stage.cancel(payout)
+
+    assert await stage.cancel(payout) == first
+    assert (await stage.events(payout)).count("updated") == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "submitter.after_reserve",
+        "submitter.after_sign",
+        "submitter.after_save",
+        "submitter.after_send",
+        "submitter.before_final_commit",
+        "submitter.after_final_commit",
+    ],
+)
+async def test_crashed_canceller_ends_the_payout_once_after_it_returns(stage: Treasury, name: str) -> None:
+    payout = await stage.approved()
+    lane = await stage.submitter()
+    await stage.node.rpc("bascule_dropTransaction", await sent(stage, lane, payout))
+    await stage.cancel(payout)
+    dying = await stage.submitter(holder="c", lane="canceller", failpoints=Crashing(name))
+    with pytest.raises(Crash):
+        await stage.run(dying)
+
+    await stage.run(await stage.submitter(holder="c", lane="canceller"), rounds=2)
+    await require_canceled(stage, payout)
+    assert await stage.rows(
+        "SELECT count(*) FROM attempts WHERE wallet NOT IN (SELECT wallet FROM lanes)"
+    ) == [(1,)]
+
+
+async def test_cancel_in_a_block_that_is_replaced_is_mined_again_or_too_late(stage: Treasury) -> None:
+    """The reorganisation puts the batch before the cancel that had been mined alone."""
+    payout = await stage.approved()
+    lane, canceller = await stage.submitter(), await stage.submitter(holder="c", lane="canceller")
+    await stage.node.rpc("bascule_dropTransaction", await sent(stage, lane, payout))
+    await stage.cancel(payout)
+    await canceller.run_once()
+    await stage.follow(1)
+    await canceller.run_once()
+    [(cancel,)] = await stage.rows("SELECT tx_hash FROM attempts WHERE state = 'mined'")
+    await stage.node.dev.reorg(1, drop=["0x" + cancel.hex()])
+    await stage.follow()
+    stage.clock.advance(timedelta(seconds=16))
+    await lane.run_once()
+    await stage.follow(1)
+    await canceller.run_once()
+    await stage.follow(3)
+    await canceller.run_once()
+    await stage.run(lane)
+
+    paid = await stage.read(payout)
+    assert (paid["status"], paid["cancellation"]["status"]) == ("paid", "too_late")
+    await stage.require_truth()
