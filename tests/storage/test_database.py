@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import psycopg
 import pytest
@@ -136,6 +137,24 @@ async def test_lock_that_is_not_given_is_retryable(db: Database, database_url: U
 async def test_absent_server_is_one_retryable_line() -> None:
     with pytest.raises(Retryable, match=r"^the database does not answer: [^\n]+$"):
         await Database("postgresql://nobody:secret@/none?host=/nowhere").open()
+
+
+async def test_opening_and_the_first_read_share_one_connection(
+    database_url: Url, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = 0
+    connect = psycopg.AsyncConnection.connect.__func__
+
+    async def counted(cls: type[Any], *args: Any, **options: Any) -> Any:
+        nonlocal made
+        made += 1
+        return await connect(cls, *args, **options)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", classmethod(counted))
+    async with Database(database_url("api")) as opened, opened.read() as conn:
+        await conn.execute("SELECT 1")
+
+    assert made == 1
 
 
 async def test_wrong_password_is_one_retryable_line(database_url: Url) -> None:

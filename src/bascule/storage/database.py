@@ -25,6 +25,16 @@ set_json_loads(msgspec.json.decode)  # several times quicker, and exact for inte
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
+class _Pooled(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """What the pool holds. It takes over what was connected before it was opened, then connects by itself."""
+
+    @classmethod
+    async def connect(  # type: ignore[override]  # the pool's options, not all of psycopg's
+        cls, conninfo: str = "", *, connected: "list[_Pooled]", **options: Any
+    ) -> "_Pooled":
+        return connected.pop() if connected else await super().connect(conninfo, **options)
+
+
 class TransactionOpen(RuntimeError):
     """Our own mistake: the world was called, or a second transaction begun, while one was open."""
 
@@ -64,9 +74,16 @@ class Database:
         self.url = url
         self._name = name
         self._timeouts = timeouts or Timeouts()
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self._connected: list[_Pooled] = []
+        self._options: dict[str, Any] = {
+            "connected": self._connected,
+            "autocommit": True,
+            "application_name": name,
+        }
+        self._pool: AsyncConnectionPool[_Pooled] = AsyncConnectionPool(
             url,
-            kwargs={"autocommit": True, "application_name": name},
+            connection_class=_Pooled,
+            kwargs=self._options,
             min_size=1,
             max_size=pool_size,
             timeout=10.0,
@@ -77,15 +94,16 @@ class Database:
         self._wakeups = Wakeups(url, name)
 
     async def open(self) -> Self:
-        """Connects once to see that the database answers: Retryable says in one line what it said instead."""
+        """Connects before the pool does: Retryable says in one line what the database said instead."""
         try:
-            probe = await psycopg.AsyncConnection.connect(self.url, connect_timeout=5)
-            await probe.close()
+            first = await _Pooled.connect(self.url, connect_timeout=5, **self._options)
         except psycopg.OperationalError as error:
             raise Retryable(f"the database does not answer: {_one_line(error)}") from None
         except psycopg.ProgrammingError as error:
             raise Halted(f"the database URL cannot be used: {_one_line(error)}") from None
-        await self._pool.open()
+        self._connected.append(first)
+        with _as_retryable():
+            await self._pool.open(wait=True, timeout=10.0)  # or its first user makes it connect again
         return self
 
     async def close(self) -> None:
