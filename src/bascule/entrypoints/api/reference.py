@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import orjson
 from fastapi import FastAPI
@@ -17,16 +19,20 @@ from bascule.entrypoints.web.pages import page
 
 
 def mount(app: FastAPI, deps: ApiDeps, operations: Sequence[Operation]) -> None:
-    """Adds /openapi.json, /docs and /docs/errors."""
-    described = document(operations, deps.public_url)
-    openapi = orjson.dumps(described, option=orjson.OPT_INDENT_2)
-    app.openapi = lambda: described  # type: ignore[method-assign]
+    """Adds /openapi.json, /docs and /docs/errors. The document is made when it is first asked for (0.1 s)."""
+
+    @cache
+    def described() -> dict[str, Any]:
+        return document(operations, deps.public_url)
+
+    app.openapi = described  # type: ignore[method-assign]
 
     async def serve_openapi(request: Request) -> Response:
-        return Response(openapi, media_type="application/json", headers={"access-control-allow-origin": "*"})
+        written = orjson.dumps(described(), option=orjson.OPT_INDENT_2)
+        return Response(written, media_type="application/json", headers={"access-control-allow-origin": "*"})
 
     async def serve_docs(request: Request) -> Response:
-        return page("reference.html", document=described)
+        return page("reference.html", document=described())
 
     async def serve_errors(request: Request) -> Response:
         return page("errors.html", codes=CODES)
