@@ -19,8 +19,9 @@ from bascule.services.seams import SystemEntropy
 from bascule.services.token_resuming import resume
 from bascule.storage import signer_flush_limits, tokens
 from bascule.storage.signer_flush_limits import FlushLimits
+from tests.support.crashing import Crash, Crashing
 from tests.support.flushing import NEXT_COLLECTOR, Sweep, sweep
-from tests.support.money_out import Crash, Crashing, OpenAs, payee
+from tests.support.money_out import OpenAs, payee
 
 
 @pytest.fixture

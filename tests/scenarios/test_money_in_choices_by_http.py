@@ -13,7 +13,8 @@ from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.seams import SystemEntropy
 from tests.scenarios.test_money_in_choices import CREDITED, paid_twice
 from tests.support.api import PEPPER, SEED, conforms
-from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge
+from tests.support.crashing import Crash, Crashing
+from tests.support.money_in import Bridge, OpenAs, bridge
 
 KEY = {"idempotency-key": "decide-1"}
 

@@ -15,7 +15,8 @@ from bascule.services.finalizer import adopt_policy
 from bascule.services.watcher import Watcher
 from bascule.storage import early_policies
 from tests.support.chain import calldata
-from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
+from tests.support.crashing import Crash, Crashing
+from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 
 UNIT = 10**18
 BOOKED = {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}

@@ -13,8 +13,9 @@ from bascule.domain.errors import Retryable
 from bascule.storage import tokens
 from bascule.storage.leases import LeaseLost
 from tests.support.chain import calldata
+from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import fault_proxy
-from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
+from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import lying_node, resealed
 
 

@@ -19,8 +19,9 @@ from bascule.services.failpoints import Failpoints
 from bascule.services.watcher import Watcher
 from tests.support.cases import case
 from tests.support.chain import local_node
+from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import fault_proxy
-from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
+from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import Refuse, lying_node
 
 FAR: dict[str, Any] = {"far_distance": 4, "blocks_per_range": 6}

@@ -18,8 +18,9 @@ from bascule.services.watcher import Watcher
 from bascule.storage import blocks
 from bascule.storage.blocks import ChainHalted
 from tests.support.chain import local_node
+from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import FaultProxy, fault_proxy
-from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge
+from tests.support.money_in import Bridge, OpenAs, bridge
 from tests.support.nodes import lying_node, resealed
 
 NOBODY = "http://127.0.0.1:9"

@@ -8,7 +8,8 @@ import pytest
 
 from bascule.domain import forwarder
 from bascule.domain.chain import checksum
-from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
+from tests.support.crashing import Crash, Crashing
+from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 
 
 @pytest.fixture

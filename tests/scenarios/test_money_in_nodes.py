@@ -20,8 +20,9 @@ from bascule.services.watcher import Watcher
 from bascule.storage import pardons
 from bascule.storage.blocks import ChainHalted
 from tests.support.chain import local_node
+from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import FaultProxy, fault_proxy
-from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
+from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 
 Fault = dict[str, Any]
 LOGS = ["eth_getLogs"]

@@ -8,7 +8,8 @@ from bascule.domain.errors import Halted
 from bascule.domain.finality import FinalizedBlockGone
 from bascule.services.reorgs import NodeBehind
 from bascule.storage.blocks import ChainHalted
-from tests.support.money_in import Bridge, Crash, Crashing, OpenAs, bridge, deposit_address
+from tests.support.crashing import Crash, Crashing
+from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import lying_node, resealed
 
 

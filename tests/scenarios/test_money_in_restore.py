@@ -13,7 +13,8 @@ from bascule.services.seams import SystemEntropy
 from bascule.storage import address_epochs, reconciliations
 from bascule.storage.address_epochs import Epoch
 from bascule.storage.database import Database
-from tests.support.money_in import Bridge, Crash, bridge, deposit_address
+from tests.support.crashing import Crash
+from tests.support.money_in import Bridge, bridge, deposit_address
 from tests.support.postgres import TestServer
 
 SEED = bytes(32)

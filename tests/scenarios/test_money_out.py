@@ -13,7 +13,8 @@ from bascule.domain.errors import Conflict, Halted
 from bascule.domain.policy import APPROVAL_LIFE
 from bascule.services.token_resuming import resume
 from bascule.storage import payouts
-from tests.support.money_out import FLOAT, Crash, Crashing, OpenAs, Treasury, payee, treasury
+from tests.support.crashing import Crash, Crashing
+from tests.support.money_out import FLOAT, OpenAs, Treasury, payee, treasury
 
 
 @pytest.fixture

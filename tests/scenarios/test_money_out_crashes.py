@@ -12,8 +12,9 @@ from bascule.domain.chain import Address, parse_address
 from bascule.domain.errors import Retryable
 from bascule.storage import signer_limits, signer_wallets
 from bascule.storage.signer_limits import HardLimits
+from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import fault_proxy
-from tests.support.money_out import LIMIT, Crash, Crashing, OpenAs, Treasury, payee, treasury
+from tests.support.money_out import LIMIT, OpenAs, Treasury, payee, treasury
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import pytest
 
 from bascule.domain.fees import Ceiling
 from bascule.entrypoints.explaining import explain
+from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import fault_proxy
-from tests.support.money_out import Crash, Crashing, OpenAs, Treasury, treasury
+from tests.support.money_out import OpenAs, Treasury, treasury
 from tests.support.nodes import lying_node
 
 SEND = ["eth_sendRawTransaction"]

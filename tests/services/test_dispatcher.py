@@ -14,7 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from bascule.domain.webhook import DELAYS_S
 from bascule.services.http_sender import HttpSender
 from tests.support.api import Shop
-from tests.support.money_in import Crash, Crashing
+from tests.support.crashing import Crash, Crashing
 from tests.support.receiver import Receiver, local_sender, receiver
 
 

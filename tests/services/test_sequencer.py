@@ -13,7 +13,7 @@ from bascule.storage import events
 from bascule.storage.events import Event
 from bascule.storage.webhooks import Listener
 from tests.support.api import ENTROPY, START, Shop
-from tests.support.money_in import Crash, Crashing
+from tests.support.crashing import Crash, Crashing
 
 
 async def happen(shop: Shop, account: str, n: int, *, fail: bool = False) -> None:

@@ -20,7 +20,8 @@ from bascule.domain.chain import Address, checksum, parse_address
 from bascule.services.signer import Signer
 from bascule.services.signing_intents import FeeOffer, Intent, SignerRefused
 from bascule.storage import signer_limits, signer_rosters, signer_wallets
-from tests.support.money_out import Crash, Crashing, OpenAs, approver
+from tests.support.crashing import Crash, Crashing
+from tests.support.money_out import OpenAs, approver
 from tests.support.signing import (
     ACCOUNT,
     CHAIN,

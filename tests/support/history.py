@@ -11,10 +11,11 @@ from bascule.services.choices import Choices
 from bascule.services.failpoints import NO_FAILPOINTS
 from bascule.services.watcher import Watcher
 from bascule.storage.ledger import verify
+from tests.support.crashing import Crash, Crashing
 from tests.support.history_model import Arrived, Promise, Sums, require_promise_kept
 from tests.support.history_world import FINAL
 from tests.support.lies import Fault
-from tests.support.money_in import Bridge, Crash, Crashing, deposit_address
+from tests.support.money_in import Bridge, deposit_address
 from tests.support.stored import transfers_to_us
 
 SCALE = 10**12  # units of the currency in a base unit of the token

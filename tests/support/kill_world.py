@@ -44,8 +44,8 @@ from bascule.storage import accounts
 from bascule.storage.database import Database
 from tests.support.api import PEPPER, SEED
 from tests.support.chain import calldata
+from tests.support.crashing import Crash
 from tests.support.flushing import EAGER, SWEEPER, add_sweeper
-from tests.support.money_in import Crash
 from tests.support.money_out import LANE_NAME, OpenAs, Treasury, approver, sign_typed, treasury
 from tests.support.oracle import Chain, Sound, judge, require_events_told
 from tests.support.receiver import Receiver, local_sender, receiver

@@ -59,23 +59,6 @@ class StandingClock:
         self._now = datetime.fromtimestamp(seconds, UTC)
 
 
-class Crash(BaseException):
-    """The process dies here; nothing may catch it."""
-
-
-class Crashing(Failpoints):
-    """Raises Crash at the n-th hit of a failpoint, instead of killing the process of the test."""
-
-    def __init__(self, name: str, nth: int = 1) -> None:
-        super().__init__({name: nth})
-
-    def hit(self, name: str) -> None:
-        if self._left.get(name):
-            self._left[name] -= 1
-            if not self._left[name]:
-                raise Crash(name)
-
-
 @dataclass
 class Bridge:
     """Everything a story needs. Own addresses are keys of the chain's accounts, so that they can pay too.

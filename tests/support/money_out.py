@@ -46,29 +46,12 @@ from tests.support.chain import LocalNode, calldata
 from tests.support.money_out_setup import FLOAT, LANE_NAME, LIMIT, START, approver, deploy_vault, write_rows
 from tests.support.prepared import prepared_node
 
-__all__ = ["FLOAT", "LANE_NAME", "LIMIT", "START", "Crash", "Crashing", "OpenAs", "Treasury"]
+__all__ = ["FLOAT", "LANE_NAME", "LIMIT", "START", "OpenAs", "Treasury"]
 __all__ += ["approver", "payee", "sign_typed", "treasury"]
 
 OpenAs = Callable[[str], Awaitable[Database]]
 SEED = bytes(range(32))
 TRANSFER = "0x" + keccak(b"Transfer(address,address,uint256)").hex()
-
-
-class Crash(Exception):
-    """The process dies here."""
-
-
-class Crashing(Failpoints):
-    """Raises Crash at the n-th hit of a failpoint, instead of killing the process of the test."""
-
-    def __init__(self, name: str, nth: int = 1) -> None:
-        super().__init__({name: nth})
-
-    def hit(self, name: str) -> None:
-        if self._left.get(name):
-            self._left[name] -= 1
-            if not self._left[name]:
-                raise Crash(name)
 
 
 class StageClock:

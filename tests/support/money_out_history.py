@@ -18,8 +18,9 @@ from bascule.domain.chain import checksum
 from bascule.domain.errors import Rejected, Retryable
 from bascule.services.failpoints import FAILPOINTS, NO_FAILPOINTS, Failpoints
 from bascule.services.submitter import Submitter
+from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import FaultProxy, fault_proxy
-from tests.support.money_out import FLOAT, Crash, Crashing, Treasury, payee
+from tests.support.money_out import FLOAT, Treasury, payee
 from tests.support.money_out_setup import LANE_NAME
 
 SUBMITTER_DIES = [name for name in FAILPOINTS if name.startswith("submitter.")]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.support.api import Shop
-from tests.support.money_in import Crash, Crashing
+from tests.support.crashing import Crash, Crashing
 
 PATH = "/v1/payment_intents"
 BODY = {"amount": "25.00", "currency": "usdc"}

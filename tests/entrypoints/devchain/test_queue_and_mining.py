@@ -12,7 +12,7 @@ from bascule.entrypoints.devchain.pool import Limits
 from bascule.entrypoints.devchain.reads import Reads
 from bascule.entrypoints.devchain.state import StateReads
 from tests.support.chain import LocalNode, RpcFailure, local_node
-from tests.support.money_in import Crash, Crashing
+from tests.support.crashing import Crash, Crashing
 
 
 async def refusal(node: LocalNode, raw: str) -> str:
