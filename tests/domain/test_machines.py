@@ -47,6 +47,7 @@ slot            offer      signed                         broadcast
 slot            include    broadcast                      mined
 slot            orphan     mined                          broadcast
 slot            finalize   mined                          final
+slot            lose       signed,broadcast               final
 attempt         offer      signed                         offered
 attempt         include    offered                        mined
 attempt         orphan     mined                          offered

@@ -20,6 +20,7 @@ class SlotEvent(StrEnum):
     INCLUDE = "include"
     ORPHAN = "orphan"
     FINALIZE = "finalize"
+    LOSE = "lose"
 
 
 class SlotKind(StrEnum):
@@ -42,6 +43,8 @@ SLOT = Machine(
         (S.RESERVED, E.REFUSE): S.RESERVED,
         (S.SIGNED, E.OFFER): S.BROADCAST,
         (S.BROADCAST, E.INCLUDE): S.MINED,
+        (S.SIGNED, E.LOSE): S.FINAL,
+        (S.BROADCAST, E.LOSE): S.FINAL,
         (S.MINED, E.ORPHAN): S.BROADCAST,
         (S.MINED, E.FINALIZE): S.FINAL,
     },
@@ -50,6 +53,6 @@ SLOT = Machine(
         S.SIGNED: "The signer has committed its content; only its fee may change from here.",
         S.BROADCAST: "At least one node was offered its bytes; what the node answered decides nothing.",
         S.MINED: "One of its attempts is in a canonical block.",
-        S.FINAL: "That block is finalised; the nonce is consumed for ever.",
+        S.FINAL: "Its block is final, or one in which a stranger used the nonce: that is gone for ever.",
     },
 )

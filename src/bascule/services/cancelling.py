@@ -112,6 +112,11 @@ class Cancelling:
     async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
         """Nothing: the payouts stand in their batches; the slot itself says why it waits."""
 
+    async def lost(self, conn: Connection, slot: Slot) -> None:
+        """What it was to call off waits for another call."""
+        for each in await cancels.of_slot(conn, slot):
+            await cancels.put_back(conn, each.payout_id)
+
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """Each id that the vault says this call used up is canceled; the others were used before."""
         wanted = await cancels.of_slot(conn, slot)

@@ -8,16 +8,20 @@ import structlog
 
 from bascule.chain import block_receipts, receipts
 from bascule.chain.caller import Caller
+from bascule.chain.node_words import Bytes
 from bascule.chain.receipts import Receipt
 from bascule.domain.attempt import AttemptEvent, AttemptState
 from bascule.domain.chain import BlockRef
 from bascule.domain.errors import Retryable
 from bascule.domain.slot import SlotEvent, SlotKind, SlotState
+from bascule.domain.slot_stuck import Stuck
+from bascule.services import nonce_loss
 from bascule.services.failpoints import Failpoints
 from bascule.services.lane_work import LaneWork
+from bascule.services.nonce_loss import Loss
 from bascule.services.seams import Clock
 from bascule.services.stuck import mark
-from bascule.storage import attempts, blocks, leases, ledger, slots
+from bascule.storage import attempts, blocks, leases, ledger, offers, slots
 from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
@@ -53,10 +57,12 @@ class Confirmation:
             for attempt, receipt in zip(known, found, strict=True)
             if receipt is not None
         ]
+        loss = Loss.NONE if seen else await self._loss(slot, known)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             done = await self._reopen_if_orphaned(conn, slot)
             done += await self._include(conn, slot, seen)
+            done += await self._face_loss(conn, slot, loss)
             if done:
                 self._failpoints.hit("submitter.before_observe")
         if done:
@@ -94,6 +100,38 @@ class Confirmation:
             await slots.advance(conn, slot, *offer, SlotEvent.INCLUDE)
             return 1
         return 0
+
+    async def _loss(self, slot: Slot, known: Sequence[Attempt]) -> Loss:
+        """Whether the nonce is gone, at our final block; asked only once a node has said that it is used."""
+        async with self._db.read() as conn:
+            said = [told for each in known for told in await offers.of_attempt(conn, each.tx_hash)]
+            cursor = await blocks.cursor(conn, slot.chain_id)
+            if cursor is None or not any(told.bytes == Bytes.NONCE_USED for told in said):
+                return Loss.NONE
+            final = await blocks.canonical_at(conn, slot.chain_id, cursor.finalized_number)
+        if final is None:
+            return Loss.NONE
+        hashes = [each.tx_hash for each in known]
+        return await nonce_loss.look(self._rpc, slot.wallet, slot.nonce, hashes, final)
+
+    async def _face_loss(self, conn: Connection, slot: Slot, loss: Loss) -> int:
+        """A nonce that is gone ends its slot without a winner; one that may be gone is told."""
+        slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
+        if slot.state not in (SlotState.SIGNED, SlotState.BROADCAST):
+            return 0
+        if loss is Loss.SUSPECTED:
+            await mark(conn, self._work, slot, Stuck.NONCE_USED)
+        elif slot.stuck is Stuck.NONCE_USED:
+            await mark(conn, self._work, slot, None)
+        if loss is not Loss.CERTAIN:
+            return 0
+        log.error("nonce was used by somebody else", wallet=slot.wallet.hex(), nonce=slot.nonce)
+        if slot.kind is not SlotKind.FILL:
+            await self._work.lost(conn, slot)
+        for attempt in await attempts.of_slot(conn, slot):
+            await attempts.advance(conn, attempt, AttemptEvent.SUPERSEDE)
+        await slots.advance(conn, slot, SlotEvent.LOSE)
+        return 1
 
     async def _finalize(self, slot: Slot, seen: Sequence[Receipt], lease: Lease) -> int:
         async with self._db.transaction() as conn:

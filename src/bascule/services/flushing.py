@@ -142,6 +142,16 @@ class Flushing:
     async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
         """Nothing: money at deposit addresses is not late; the slot itself says why it waits."""
 
+    async def lost(self, conn: Connection, slot: Slot) -> None:
+        """As if it had reverted: its addresses are planned again later."""
+        flush = await flushes.lock(conn, (await flushes.of_slot(conn, slot)).id)
+        asked = [
+            item.address for item in await flushes.items(conn, flush.id) if item.outcome is ItemOutcome.OPEN
+        ]
+        now = self._clock.now()
+        await flushes.decide(conn, flush.id, dict.fromkeys(asked, Decision(ItemOutcome.REVERTED)), now)
+        await flushes.advance_end(conn, flush, FlushEvent.REVERT, now)
+
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """What the factory says of each address; the money itself is booked by its Transfers."""
         flush = await flushes.lock(conn, (await flushes.of_slot(conn, slot)).id)

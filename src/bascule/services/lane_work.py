@@ -49,6 +49,10 @@ class LaneWork(Protocol):
         """The locked slot does not move by itself, or moves again: whoever waits for it is told."""
         ...
 
+    async def lost(self, conn: Connection, slot: Slot) -> None:
+        """Somebody else used the locked slot's nonce, and that is final: what it carried is free again."""
+        ...
+
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """Writes what the locked slot's call did, which is final, in the caller's transaction."""
         ...

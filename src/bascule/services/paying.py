@@ -142,6 +142,13 @@ class Paying:
                 event = EventType.PAYOUT_STUCK if stuck else EventType.PAYOUT_UPDATED
                 await tell(conn, self._outbox, event, told)
 
+    async def lost(self, conn: Connection, slot: Slot) -> None:
+        """Its payouts wait again, under the same ids."""
+        batch = await submitted_batch.load(conn, slot, lock=True)
+        for item, payout in batch.pairs():
+            await slots.decide_item(conn, slot, item.position, "released")
+            await self._calling_off.release(conn, payout)
+
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """Each payout is paid, refused or skipped as vault and token said; or all wait again."""
         lane = await lanes.lock(conn, self._chain_id, self._lane)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from bascule.domain.slot import SlotKind
 from bascule.domain.slot_stuck import Stuck
 from bascule.services.lane_work import LaneWork
 from bascule.storage import slots
@@ -19,4 +20,5 @@ async def mark(conn: Connection, work: LaneWork, slot: Slot, why: Stuck | None) 
         return
     if why is not None:
         log.error("slot is stuck", wallet=slot.wallet.hex(), nonce=slot.nonce, reason=why.value)
-    await work.flag(conn, slot, why is not None)
+    if slot.kind is not SlotKind.FILL:  # which carries nothing that anybody waits for
+        await work.flag(conn, slot, why is not None)
