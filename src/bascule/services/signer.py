@@ -15,7 +15,7 @@ from bascule.chain.tx import UnsignedTx
 from bascule.domain import stops
 from bascule.domain.chain import Address
 from bascule.domain.fees import Fees
-from bascule.services import signer_authority, signer_checks, signer_items
+from bascule.services import signer_authority, signer_checks, signer_items, signer_routes
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.seams import Clock
 from bascule.services.signer_authority import Applied, Change
@@ -29,6 +29,7 @@ from bascule.services.signing_intents import (
     PayIntent,
     Signed,
     SignerRefused,
+    TopUpIntent,
 )
 from bascule.signing.key import Key
 from bascule.storage import (
@@ -36,6 +37,7 @@ from bascule.storage import (
     signer_ledger,
     signer_limits,
     signer_stops,
+    signer_top_ups,
     signer_wallets,
 )
 from bascule.storage.database import Connection, Database
@@ -51,13 +53,15 @@ _KINDS: Mapping[type, str] = {
     FillIntent: "fill",
     FlushIntent: "flush",
     CancelIntent: "cancel",
+    TopUpIntent: "top_up",
 }
 # Whose wallet may sign what; each fills its own never-signed slots.
 _ROLES: Mapping[type, frozenset[Role]] = {
     PayIntent: frozenset({"lane"}),
-    FillIntent: frozenset({"lane", "canceller", "sweeper"}),
+    FillIntent: frozenset({"lane", "canceller", "sweeper", "gas"}),
     FlushIntent: frozenset({"sweeper"}),
     CancelIntent: frozenset({"canceller"}),
+    TopUpIntent: frozenset({"gas"}),
 }
 
 
@@ -171,8 +175,7 @@ class Signer:
     ) -> None:  # fmt: skip
         """Fee caps, for every signature that does not exist yet."""
         if isinstance(intent, FillIntent):
-            of = signer_flush_limits if wallet.role == "sweeper" else signer_limits
-            highest = await of.highest_fee(conn, intent.chain_id)
+            highest = await self._highest_fee(conn, intent, wallet)
             signer_checks.require_fees(fees, max_fee_per_gas=highest or 0, max_gas=FILL_GAS)
             return
         limits: HardLimits | FlushLimits | FeeLimits
@@ -180,9 +183,19 @@ class Signer:
             limits = await signer_checks.flush_limits_of(conn, intent)
         elif isinstance(intent, CancelIntent):
             limits = await signer_checks.cancel_limits_of(conn, intent)
+        elif isinstance(intent, TopUpIntent):
+            limits = await signer_routes.limits_of(conn, intent)
         else:
             limits = await signer_checks.limits_of(conn, intent)
         signer_checks.require_fees(fees, max_fee_per_gas=limits.max_fee_per_gas, max_gas=limits.max_gas)
+
+    async def _highest_fee(self, conn: Connection, intent: FillIntent, wallet: SignerWallet) -> int | None:
+        """The most per gas that what the wallet is there for may cost."""
+        if wallet.role == "sweeper":
+            return await signer_flush_limits.highest_fee(conn, intent.chain_id)
+        if wallet.role == "gas":
+            return await signer_top_ups.highest_fee(conn, intent.chain_id, Address(intent.wallet))
+        return await signer_limits.highest_fee(conn, intent.chain_id)
 
     async def _bind(
         self, conn: Connection, intent: Intent, tx: UnsignedTx, slot: SlotKey, wallet: SignerWallet
@@ -197,6 +210,8 @@ class Signer:
             await signer_ledger.insert_items(conn, await signer_items.allowed(conn, intent, now), now)
         if isinstance(intent, FlushIntent):
             await signer_checks.require_flush(conn, intent)
+        if isinstance(intent, TopUpIntent):
+            await signer_routes.count(conn, intent, slot, self._clock.now())
         await signer_ledger.insert_slot(conn, slot, kind=_KINDS[type(intent)], content=tx.content())
         await signer_wallets.raise_marks(
             conn, slot.chain_id, slot.wallet, epoch=intent.epoch, nonce=slot.nonce
@@ -211,6 +226,8 @@ def _build(intent: Intent, deposit_seed: bytes | None) -> UnsignedTx:
         raise SignerRefused("intent_malformed", "Nonce, chain id or epoch is out of range.")
     if isinstance(intent, FillIntent):
         return UnsignedTx(intent.chain_id, intent.nonce, wallet, 0, b"", fees)
+    if isinstance(intent, TopUpIntent):
+        return signer_routes.transaction(intent, fees)
     if isinstance(intent, FlushIntent):
         calldata = signer_checks.flush_calldata(intent, deposit_seed)
         return UnsignedTx(intent.chain_id, intent.nonce, Address(intent.factory), 0, calldata, fees)

@@ -18,6 +18,7 @@ from bascule.services.signing_intents import (
     PayIntent,
     PayItem,
     SignerRefused,
+    TopUpIntent,
     address,
 )
 from bascule.storage import signer_flush_limits, signer_limits
@@ -35,6 +36,8 @@ def money_of(intent: Intent) -> tuple[str, ...]:
     """The scopes under which an operator may have frozen what the intent moves."""
     if isinstance(intent, PayIntent | FlushIntent):
         return stops.money(intent.chain_id, Address(intent.token))
+    if isinstance(intent, TopUpIntent):
+        return stops.money(intent.chain_id, address(intent.asset, "asset"))
     return ()
 
 

@@ -138,7 +138,23 @@ class CancelIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     ids: tuple[int, ...]
 
 
-Intent = PayIntent | FillIntent | FlushIntent | CancelIntent
+class TopUpIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="top_up"):
+    """Coin or token from a source wallet to a vault or a gas wallet of ours, along a registered route.
+
+    asset: a token's contract, or twenty zero bytes for the coin; amount: base units, or wei.
+    """
+
+    chain_id: int
+    wallet: bytes
+    nonce: int
+    epoch: int
+    fees: FeeOffer
+    asset: bytes
+    to: bytes
+    amount: int
+
+
+Intent = PayIntent | FillIntent | FlushIntent | CancelIntent | TopUpIntent
 
 
 class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
