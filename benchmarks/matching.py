@@ -6,24 +6,22 @@ import os
 import random
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from bascule.domain.chain import Address, BlockRef, Hash
-from bascule.domain.ids import Prefix
 from bascule.domain.webhook import EventType
 from bascule.services import matcher
-from bascule.services.arrivals import Arrivals, kind_of
+from bascule.services.arrivals import Arrivals, by_intent
 from bascule.services.intent_view import catalog
 from bascule.services.outbox import Outbox
-from bascule.services.seams import SystemClock, SystemEntropy, new_id
+from bascule.services.seams import SystemClock, SystemEntropy
 from bascule.storage import blocks, deposits, ledger, transfers
 from bascule.storage.blocks import Read
 from bascule.storage.database import Connection, Database, Timeouts
-from bascule.storage.deposits import NewDeposit
 from bascule.storage.embedded import EmbeddedPostgres
 from bascule.storage.migrate import migrate
 from bascule.storage.transfers import Transfer
@@ -157,27 +155,8 @@ async def matching_alone(
 
 async def match(conn: Connection, block_hash: Hash) -> None:
     """What `Arrivals.take` does, short of telling it."""
-    fresh = {
-        new_id(Prefix.DEPOSIT, CLOCK, ENTROPY): arrival
-        for arrival in await transfers.arrivals(conn, CHAIN, [block_hash])
-    }
-    new = [
-        NewDeposit(
-            id=deposit_id,
-            account_id=arrival.account_id,
-            livemode=arrival.livemode,
-            kind=kind_of(arrival),
-            token_id=arrival.token_id,
-            block_hash=arrival.transfer.block_hash,
-            log_index=arrival.transfer.log_index,
-        )
-        for deposit_id, arrival in fresh.items()
-    ]
-    await deposits.insert(conn, CHAIN, new, CLOCK.now())
-    happened: dict[str, dict[str, EventType]] = defaultdict(dict)
-    for deposit_id, arrival in fresh.items():
-        assert arrival.intent_id is not None
-        happened[arrival.intent_id][deposit_id] = EventType.DEPOSIT_DETECTED
+    owned = await arrivals().store(conn, [block_hash])
+    happened = by_intent(owned, EventType.DEPOSIT_DETECTED)
     found = await matcher.decide(conn, sorted(happened), await catalog(conn))
     await matcher.write(conn, found, happened, CLOCK)
 

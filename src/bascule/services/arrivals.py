@@ -44,6 +44,19 @@ def _owned(deposit_id: str, arrival: Arrival) -> Owned:
     )
 
 
+def by_intent(
+    owned: Sequence[Owned], event: EventType, quiet: Collection[str] = ()
+) -> dict[str, dict[str, EventType]]:
+    """What happened, as the matcher takes it: by intent id and deposit id. quiet: those it is not told of."""
+    found: dict[str, dict[str, EventType]] = defaultdict(dict)
+    for deposit in owned:
+        if deposit.intent_id is not None:
+            happened = found[deposit.intent_id]
+            if deposit.id not in quiet:
+                happened[deposit.id] = event
+    return found
+
+
 @dataclass(frozen=True)
 class Arrivals:
     """Turns canonical transfers into deposits and says so, in the caller's transaction."""
@@ -56,6 +69,10 @@ class Arrivals:
 
     async def take(self, conn: Connection, block_hashes: Sequence[Hash]) -> None:
         """Every transfer from outside to us in these blocks is a deposit, detected, when this returns."""
+        await self._settle(conn, await self.store(conn, block_hashes), EventType.DEPOSIT_DETECTED)
+
+    async def store(self, conn: Connection, block_hashes: Sequence[Hash]) -> list[Owned]:
+        """Stores those deposits; nothing is decided about them and nothing told before `take` does both."""
         found = await transfers.arrivals(conn, self.chain_id, block_hashes)
         unknown = [arrival for arrival in found if arrival.deposit_id is None]
         ids = new_ids(Prefix.DEPOSIT, self.clock, self.entropy, len(unknown))
@@ -69,10 +86,8 @@ class Arrivals:
         self.counters["deposits_detected"] += len(fresh)
         self.counters["deposits_returned"] += len(returned)
         if returned:
-            await self.settle(conn, [*fresh, *returned], EventType.DEPOSIT_DETECTED)
-        else:
-            owned = [_owned(deposit_id, arrival) for deposit_id, arrival in fresh.items()]
-            await self._settle(conn, owned, EventType.DEPOSIT_DETECTED)
+            return await deposits.owners(conn, [*fresh, *returned])
+        return [_owned(deposit_id, arrival) for deposit_id, arrival in fresh.items()]
 
     async def orphan_above(self, conn: Connection, number: int) -> None:
         """Every unfinished deposit above a height is orphaned when this returns."""
@@ -104,19 +119,15 @@ class Arrivals:
     ) -> None:
         if not owned:
             return
-        by_intent: dict[str, dict[str, EventType]] = defaultdict(dict)
-        for deposit in owned:
-            if deposit.intent_id is not None:
-                happened = by_intent[deposit.intent_id]
-                if deposit.id not in quiet:
-                    happened[deposit.id] = event
-        refused = await matcher.recompute(conn, by_intent, self.outbox, self.clock, asked=named)
+        happened = by_intent(owned, event, quiet)
+        refused = await matcher.recompute(conn, happened, self.outbox, self.clock, asked=named)
         unclaimed = [deposit for deposit in owned if deposit.intent_id is None]
-        refused.update(await self._settle_unclaimed(conn, unclaimed, event))
+        if unclaimed:
+            refused.update(await self._settle_unclaimed(conn, unclaimed, event))
+            events = [(d.id, EventType.DEPOSIT_UNAPPLIED if d.id in quiet else event) for d in unclaimed]
+            await self.outbox.append_many(conn, await deposit_service.happenings(conn, events))
         for reason, count in refused.items():
             self.counters[f"deposits_unapplied_{reason}"] += count
-        events = [(d.id, EventType.DEPOSIT_UNAPPLIED if d.id in quiet else event) for d in unclaimed]
-        await self.outbox.append_many(conn, await deposit_service.happenings(conn, events))
 
     async def _store(self, conn: Connection, fresh: dict[str, Arrival], returned: dict[str, Arrival]) -> None:
         new = [

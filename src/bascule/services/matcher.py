@@ -66,8 +66,8 @@ async def decide(
     missing = set(intent_ids).difference(row.id for row in rows)
     if missing:
         raise Halted(f"there is no payment intent {min(missing)}, but money came to its address")
-    seen, decided = await deposits.decided(conn, intent_ids)
-    return [matches.match(row, known.tokens, seen[row.id], decided, asked) for row in rows]
+    found = await deposits.of_intents(conn, {row.id: row.livemode for row in rows})
+    return [matches.match(row, known.tokens, found[row.id], asked) for row in rows]
 
 
 async def write(
@@ -77,7 +77,7 @@ async def write(
     new = {k: decision for match in found for k, decision in match.new.items()}
     intent_ids = {k: match.intent.id for match in found for k in match.new}
     moves = {k: move for match in found for k, move in match.moves.items()}
-    quiet = [k for match in found for k in match.moves if k not in happened.get(match.intent.id, {})]
+    quiet = [k for match in found for k in matches.quiet(match, happened[match.intent.id])]
     changes = [change for match in found if (change := matches.change(match)) is not None]
     await applications.insert(conn, new, intent_ids)
     await applications.advance(conn, moves)
@@ -94,41 +94,30 @@ async def _told(
     known: Catalog,
 ) -> list[Happening]:
     """Intent after intent: first what happened to its deposits, then to itself."""
-    of_deposits = [matches.deposit_events(match, happened[match.intent.id]) for match in found]
     of_intents = [matches.intent_events(match) for match in found]
+    rows = [matches.shown_after(match, happened[match.intent.id]) for match in found]
     told_rows = [row for row, events in zip(after, of_intents, strict=True) if events]
-    rows = await _read_again(conn, found, of_deposits, of_intents)
     arrived = {
-        match.intent.id: _arrived(match, rows) for match, then in zip(found, of_intents, strict=True) if then
+        match.intent.id: _arrived(its)
+        for match, its, then in zip(found, rows, of_intents, strict=True)
+        if then
     }
     shown = iter(await intent_view.show_rows(conn, told_rows, arrived, known))
     happenings: list[Happening] = []
-    for match, row, first, then in zip(found, after, of_deposits, of_intents, strict=True):
-        happenings += deposit_service.told(rows, first)
+    for match, row, its, then in zip(found, after, rows, of_intents, strict=True):
+        first = matches.deposit_events(match, happened[match.intent.id])
+        happenings += deposit_service.told(its, first)
         if then:
             happenings += _of_intent(match.intent, row, then, next(shown))
     return happenings
 
 
-async def _read_again(
-    conn: Connection,
-    found: Sequence[Match],
-    of_deposits: Sequence[Sequence[tuple[str, EventType]]],
-    of_intents: Sequence[Sequence[EventType]],
-) -> dict[str, Shown]:
-    """As they are now: deposits of which there is something to tell, and all of an intent that is told."""
-    wanted: dict[str, None] = {}
-    for match, first, then in zip(found, of_deposits, of_intents, strict=True):
-        wanted.update((deposit_id, None) for deposit_id, _ in first)
-        if then:
-            wanted.update((seen.deposit_id, None) for seen in match.seen)
-    return {row.id: row for row in await deposits.shown(conn, list(wanted))}
-
-
-def _arrived(match: Match, rows: Mapping[str, Shown]) -> list[Arrived]:
+def _arrived(rows: Mapping[str, Shown]) -> list[Arrived]:
     """The intent's deposits, oldest block first."""
-    shown = [rows[seen.deposit_id] for seen in match.seen]
-    return [Arrived(row.id, row.chain_id, row.tx_hash, row.application_state == "applied") for row in shown]
+    return [
+        Arrived(row.id, row.chain_id, row.tx_hash, row.application_state == "applied")
+        for row in rows.values()
+    ]
 
 
 def _of_intent(

@@ -10,10 +10,11 @@ from typing import Any
 from bascule.domain import matching
 from bascule.domain.application import APPLICATION, ApplicationEvent, ApplicationState, Reason
 from bascule.domain.early import FINAL, spell
-from bascule.domain.matching import Decision, Fixed, Seen, Verdict
+from bascule.domain.matching import Decision, Fixed, Verdict
 from bascule.domain.money import Money
 from bascule.domain.payment_intent import Flag, IntentEvent, IntentState, IntentTerms
 from bascule.domain.webhook import EventType
+from bascule.storage.deposits import Candidate, Shown
 from bascule.storage.payment_intents import IntentChange, IntentRow
 from bascule.storage.tokens import Token
 
@@ -34,12 +35,12 @@ Moves = dict[str, tuple[Fixed, Decision]]
 class Match:
     """An intent and what was decided about its deposits.
 
-    seen: in chain order; new: first decisions, by deposit id; moves: decisions that changed, (as read, as it
-    is now).
+    shown: its deposits as read, in chain order; new: first decisions, by deposit id; moves: decisions that
+    changed, (as read, as it is now).
     """
 
     intent: IntentRow
-    seen: Sequence[Seen]
+    shown: Sequence[Shown]
     verdict: Verdict
     new: Mapping[str, Decision]
     moves: Moves
@@ -48,22 +49,19 @@ class Match:
 def match(
     intent: IntentRow,
     tokens: Mapping[str, Token],
-    seen: Sequence[Seen],
-    decided: Mapping[str, Fixed],
+    candidates: Sequence[Candidate],
     asked: Collection[str] = (),
 ) -> Match:
-    """Decides anew. decided: at least the earlier decisions about `seen`; tokens: all there are, by id.
-
-    asked: as in `matching.decide`.
-    """
-    fixed = {s.deposit_id: decided[s.deposit_id] for s in seen if s.deposit_id in decided}
+    """Decides anew. tokens: all there are, by id; asked: as in `matching.decide`."""
+    seen = [each.seen for each in candidates]
+    fixed = {each.seen.deposit_id: each.fixed for each in candidates if each.fixed is not None}
     flags = frozenset(Flag(flag) for flag in intent.flags)
     early = intent.succeeded_by not in (None, spell(FINAL))
     verdict = matching.decide(
         terms_of(intent, tokens), intent.state, seen, fixed, flags=flags, early=early, asked=asked
     )
     new = {k: decision for k, decision in verdict.decisions.items() if k not in fixed}
-    return Match(intent, seen, verdict, new, _moves(fixed, verdict))
+    return Match(intent, [each.shown for each in candidates], verdict, new, _moves(fixed, verdict))
 
 
 def terms_of(intent: IntentRow, tokens: Mapping[str, Token]) -> IntentTerms:
@@ -100,10 +98,36 @@ def change(found: Match) -> IntentChange | None:
     )
 
 
+def quiet(found: Match, happened: Collection[str]) -> list[str]:
+    """The deposits that are shown otherwise though nothing happened to them but another decision."""
+    return [deposit_id for deposit_id in found.moves if deposit_id not in happened]
+
+
+def shown_after(found: Match, happened: Collection[str]) -> dict[str, Shown]:
+    """The deposits as their rows are once the match is written, by id, in chain order."""
+    rows = {row.id: row for row in found.shown}
+    grown = set(quiet(found, happened))
+    for deposit_id, decision in decisions(found).items():
+        row = rows[deposit_id]
+        rows[deposit_id] = row._replace(
+            application_state=str(decision.state),
+            intent_id=found.intent.id,
+            reason=None if decision.reason is None else str(decision.reason),
+            amount_applied=decision.amount_applied,
+            version=row.version + (deposit_id in grown),
+        )
+    return rows
+
+
+def decisions(found: Match) -> dict[str, Decision]:
+    """What is decided otherwise than before, by deposit id: first decisions, then those that changed."""
+    return {**found.new, **{deposit_id: after for deposit_id, (_, after) in found.moves.items()}}
+
+
 def deposit_events(found: Match, happened: Mapping[str, EventType]) -> list[tuple[str, EventType]]:
     """What the caller did, then what each decision made of it; an orphaned deposit is told as such only."""
     events = list(happened.items())
-    for deposit_id, decision in {**found.new, **{k: after for k, (_, after) in found.moves.items()}}.items():
+    for deposit_id, decision in decisions(found).items():
         if decision.state is ApplicationState.APPLIED:
             events.append((deposit_id, EventType.DEPOSIT_APPLIED))
         elif decision.reason is not Reason.ORPHANED:

@@ -101,6 +101,16 @@ class Shown(NamedTuple):
     verified: str | None
 
 
+class Candidate(NamedTuple):
+    """A deposit that may count for an intent: as the matcher sees it, what was decided about it before, if
+    anything was, and as it is shown.
+    """
+
+    seen: Seen
+    fixed: Fixed | None
+    shown: Shown
+
+
 async def insert(conn: Connection, chain_id: ChainId, new: Sequence[NewDeposit], now: datetime) -> None:
     """Stores deposits, detected, whose transfers are stored already."""
     if not new:
@@ -205,22 +215,13 @@ async def owners(conn: Connection, ids: Sequence[str]) -> list[Owned]:
     return [Owned(**row) for row in await _sql.all(conn, "owners", ids=texts(ids))]
 
 
-async def of_intents(conn: Connection, intent_ids: Sequence[str]) -> dict[str, list[Seen]]:
-    """The deposits at the addresses of each of these intents, as the matcher sees them."""
-    return (await decided(conn, intent_ids))[0]
-
-
-async def decided(
-    conn: Connection, intent_ids: Sequence[str]
-) -> tuple[dict[str, list[Seen]], dict[str, Fixed]]:
-    """`of_intents`, and by deposit id what was decided about them before."""
-    seen: dict[str, list[Seen]] = {intent_id: [] for intent_id in intent_ids}
-    fixed: dict[str, Fixed] = {}
-    for row in await _sql.all(conn, "of_intents", intent_ids=texts(intent_ids)):
-        seen[row["intent_id"]].append(_seen(row))
-        if row["application_state"] is not None:
-            fixed[row["id"]] = _fixed(row)
-    return seen, fixed
+async def of_intents(conn: Connection, livemodes: Mapping[str, bool]) -> dict[str, list[Candidate]]:
+    """The deposits at the addresses of each of these intents, in chain order. livemodes: by intent id."""
+    found: dict[str, list[Candidate]] = {intent_id: [] for intent_id in livemodes}
+    for row in await _sql.all(conn, "of_intents", intent_ids=texts(livemodes)):
+        whose = row.pop("whose")
+        found[whose].append(_candidate(row, livemodes[whose]))
+    return found
 
 
 async def shown(conn: Connection, ids: Sequence[str]) -> list[Shown]:
@@ -229,31 +230,29 @@ async def shown(conn: Connection, ids: Sequence[str]) -> list[Shown]:
     return [found[deposit_id] for deposit_id in ids if deposit_id in found]
 
 
-def _seen(row: Row) -> Seen:
-    return Seen(
-        deposit_id=row["id"],
-        chain_id=row["chain_id"],
-        token=row["token"],
-        amount=int(row["amount"]),
-        decimals=row["decimals"],
-        block_time=row["block_time"],
-        position=(row["block_number"], row["log_index"]),
-        state=DepositState(row["state"]),
-        dust=int(row["dust"]),
-        minimum=int(row["minimum"]),
-        other_mode=row["other_mode"],
-        early=row["early"],
+def _candidate(row: Row, livemode: bool) -> Candidate:
+    chosen, counted, live_network = row.pop("chosen"), row.pop("counted"), row.pop("live_network")
+    dust, minimum, early = int(row.pop("dust")), int(row.pop("minimum")), row.pop("early")
+    shown = _shown(row)
+    seen = Seen(
+        deposit_id=shown.id,
+        chain_id=shown.chain_id,
+        token=shown.token,
+        amount=shown.amount,
+        decimals=shown.decimals if counted else None,
+        block_time=shown.block_time,
+        position=(shown.block_number, shown.log_index),
+        state=shown.state,
+        dust=dust,
+        minimum=minimum,
+        other_mode=livemode is not live_network,
+        early=early,
     )
-
-
-def _fixed(row: Row) -> Fixed:
-    reason = row["reason"]
-    return Fixed(
-        state=ApplicationState(row["application_state"]),
-        reason=None if reason is None else Reason(reason),
-        amount_applied=int(row["amount_applied"]),
-        chosen=row["chosen"],
-    )
+    if shown.application_state is None:
+        return Candidate(seen, None, shown)
+    reason = None if shown.reason is None else Reason(shown.reason)
+    fixed = Fixed(ApplicationState(shown.application_state), reason, shown.amount_applied, chosen)
+    return Candidate(seen, fixed, shown)
 
 
 def _shown(row: Row) -> Shown:

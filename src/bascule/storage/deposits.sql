@@ -142,31 +142,37 @@ SELECT d.id, d.account_id, d.livemode, d.kind, CASE WHEN p.chosen THEN p.intent_
 
 -- name: of_intents
 -- The deposits at some intents' addresses, but for those that another was chosen for, and those that they were chosen
--- for; in chain order, with what they count for so far, of which tokens count as payment anywhere. A token that is
--- accepted no more counts for nothing new; what it counted for before stays.
+-- for; in chain order, with all that is shown of them, what they count for so far, and of which tokens they count as
+-- payment anywhere. A token that is accepted no more counts for nothing new; what it counted for before stays.
 WITH theirs AS (
-    SELECT a.intent_id, d.*
+    SELECT a.intent_id AS whose, d.*
       FROM deposit_addresses a
      CROSS JOIN LATERAL (                              -- by address, whatever the statistics say of all the others
-        SELECT e.*, p.state AS application_state, p.reason, p.amount_applied, false AS chosen
+        SELECT e.*, p.state AS application_state, p.intent_id, p.reason, p.amount_applied, false AS chosen
           FROM deposits e LEFT JOIN applications p ON p.deposit_id = e.id
          WHERE e.chain_id = a.chain_id AND e.dst = a.address AND p.chosen IS NOT TRUE OFFSET 0
     ) d
      WHERE a.intent_id = ANY(%(intent_ids)s::text[])
      UNION ALL
-    SELECT p.intent_id, d.*, p.state, p.reason, p.amount_applied, true
+    SELECT p.intent_id, d.*, p.state, p.intent_id, p.reason, p.amount_applied, true
       FROM applications p
       JOIN deposits d ON d.id = p.deposit_id
      WHERE p.chosen AND p.intent_id = ANY(%(intent_ids)s::text[])
 )
-SELECT d.intent_id, d.id, d.chain_id, d.token, d.amount,
-       CASE WHEN k.accepted OR d.application_state = 'applied' THEN k.decimals END AS decimals, d.block_time,
-       d.block_number, d.log_index, d.state, coalesce(k.dust, 0) AS dust, coalesce(k.minimum, 0) AS minimum,
-       (SELECT i.livemode <> w.livemode FROM payment_intents i, networks w
-         WHERE i.id = d.intent_id AND w.chain_id = d.chain_id) AS other_mode,
-       d.early IS NOT NULL AS early, d.application_state, d.reason, d.amount_applied, d.chosen
+SELECT d.whose, d.chosen, coalesce(k.accepted OR d.application_state = 'applied', false) AS counted,
+       coalesce(k.dust, 0) AS dust, coalesce(k.minimum, 0) AS minimum, w.livemode AS live_network,
+       d.early IS NOT NULL AS early,
+       d.id, d.account_id, d.livemode, d.kind, d.chain_id, d.token, d.token_id, k.currency, k.decimals, d.amount,
+       d.tx_hash, d.log_index, d.block_number, d.block_hash, d.block_time, d.src, d.dst, d.state, d.finalized_at,
+       d.created_at, d.version, d.application_state, d.intent_id, d.reason, d.amount_applied,
+       c.next_number, w.finality_kind, w.finality_depth,
+       CASE WHEN d.finality IS NOT NULL THEN (
+            SELECT e.verified FROM deposit_proofs e WHERE e.chain_id = d.chain_id AND e.block_hash = d.block_hash
+               AND d.log_index BETWEEN e.first_log AND e.last_log LIMIT 1) END AS verified
   FROM theirs d
+  JOIN networks w ON w.chain_id = d.chain_id
   LEFT JOIN tokens k ON k.id = d.token_id
+  LEFT JOIN cursors c ON c.chain_id = d.chain_id
  ORDER BY d.block_time, d.chain_id, d.block_number, d.log_index;
 
 -- name: shown
