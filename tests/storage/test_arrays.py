@@ -10,10 +10,11 @@ AWKWARD = ["", " ", "NULL", "null", "{}", ",", '"', "\\", '\\"', "a\nb\t", "Ã©â‚
 
 async def test_texts_arrive_as_they_are(db: Database) -> None:
     letters = random.Random(1)
-    texts = [*AWKWARD, None, *("".join(letters.choices('{},"\\ \n', k=5)) for _ in range(500))]
+    mixed = [*AWKWARD, None, *("".join(letters.choices('{},"\\ \n', k=5)) for _ in range(500))]
     async with db.read() as conn:
-        found = await conn.execute("SELECT %s::text[], %s::text[]", [arrays.texts(texts), arrays.texts([])])
-        assert await found.fetchone() == (texts, [])
+        for texts in (mixed, [], [None], *([each] for each in AWKWARD), ["a,b", "NULL", ""], ["a", '","']):
+            found = await conn.execute("SELECT %s::text[]", [arrays.texts(texts)])
+            assert await found.fetchone() == (texts,)
 
 
 async def test_bytes_numbers_and_truths_arrive_as_they_are(db: Database) -> None:

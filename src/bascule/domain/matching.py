@@ -135,9 +135,10 @@ def decide(
     asked: deposits the merchant applies now, so that what was decided about them binds no more.
     """
     assert len({s.deposit_id for s in seen}) == len(seen), "a deposit is given once"
+    enough = threshold(terms)
     final = sum(s.units for s in seen if s.state is DepositState.FINALIZED and _counted(s, fixed))
     true_state = intent_state
-    if early and intent_state is IntentState.SUCCEEDED and final < threshold(terms):
+    if early and intent_state is IntentState.SUCCEEDED and final < enough:
         intent_state = IntentState.PROCESSING
     decisions: dict[str, Decision] = {}
     received = credited = 0
@@ -163,7 +164,7 @@ def decide(
         for s in seen
         if s.early and s.state is DepositState.DETECTED and counts(decisions[s.deposit_id], s.state)
     )
-    events = _events(terms, true_state, received, relied_on)
+    events = _events(enough, true_state, received, relied_on)
     state = true_state
     for event in events:
         state = PAYMENT_INTENT.step(state, event)
@@ -175,8 +176,8 @@ def decide(
         remaining=max(0, terms.due.units - received),
         events=events,
         state=state,
-        flags=_flags(terms, state, seen, decisions, received) | STICKY.intersection(flags),
-        early=state is IntentState.SUCCEEDED and confirmed < threshold(terms),
+        flags=_flags(terms, enough, state, seen, decisions, received) | STICKY.intersection(flags),
+        early=state is IntentState.SUCCEEDED and confirmed < enough,
     )
 
 
@@ -265,8 +266,8 @@ def _unapplied(reason: Reason) -> Decision:
     return Decision(ApplicationState.UNAPPLIED, reason, 0)
 
 
-def _events(terms: IntentTerms, state: IntentState, received: int, relied_on: int) -> tuple[IntentEvent, ...]:
-    covered, settled = received >= threshold(terms), relied_on >= threshold(terms)
+def _events(enough: int, state: IntentState, received: int, relied_on: int) -> tuple[IntentEvent, ...]:
+    covered, settled = received >= enough, relied_on >= enough
     match state:
         case IntentState.REQUIRES_ACTION if settled:
             return (IntentEvent.COVER, IntentEvent.SETTLE)
@@ -282,13 +283,14 @@ def _events(terms: IntentTerms, state: IntentState, received: int, relied_on: in
 
 def _flags(
     terms: IntentTerms,
+    enough: int,
     state: IntentState,
     seen: Iterable[Seen],
     decisions: Mapping[str, Decision],
     received: int,
 ) -> frozenset[Flag]:
     flags: set[Flag] = set()
-    if state is IntentState.SUCCEEDED and received < threshold(terms):
+    if state is IntentState.SUCCEEDED and received < enough:
         flags.add(Flag.REVERSED)
     for deposit in seen:
         decision = decisions[deposit.deposit_id]
@@ -299,9 +301,9 @@ def _flags(
         meant = counts(decision, deposit.state) or decision.reason is Reason.HELD
         if meant and deposit.block_time > terms.expires_at:
             flags.add(Flag.LATE)
-    if 0 < received < threshold(terms):
+    if 0 < received < enough:
         flags.add(Flag.PARTIALLY_PAID)
-    elif threshold(terms) <= received < terms.due.units:
+    elif enough <= received < terms.due.units:
         flags.add(Flag.UNDERPAID_ACCEPTED)
     elif received > terms.due.units:
         flags.add(Flag.OVERPAID)

@@ -174,7 +174,7 @@ def _why_not(text: str, param: str | None) -> Rejected:
 
 
 def _require_whole(units: object) -> None:
-    if not isinstance(units, int) or isinstance(units, bool) or units < 0:
+    if type(units) is not int or units < 0:
         raise AmountOutOfRange(units=units)
 
 

@@ -1,5 +1,6 @@
 """What happened, written in the transaction in which it happened, waiting for its number."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,8 @@ from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
 _Q = Queries("outbox")
-_SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})  # in COPY's text format
+_SPECIAL = re.compile(r"[\\\t\n\r]")  # in COPY's text format
+_SPELLED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 class NewRow(NamedTuple):
@@ -72,14 +74,12 @@ async def mark_sequenced(conn: Connection, ids: Sequence[int]) -> int:
 
 def _line(row: NewRow, document: str, created_at: str) -> str:
     """A row for COPY, in its text format and the order of the statement's columns."""
-    named = map(_text, (row.event_id, row.account_id, row.type, row.object_id))
+    named: tuple[str, ...] = (row.event_id, row.account_id, row.type, row.object_id)
+    if _SPECIAL.search("".join(named)):
+        named = tuple(value.translate(_SPELLED) for value in named)
     others = (_document(row.previous), _document(row.request))
     plain = (str(row.livemode), str(row.object_version))
     return "\t".join((*named, *plain, document, *others, created_at)) + "\n"
-
-
-def _text(value: str) -> str:
-    return value.translate(_SPECIAL)
 
 
 def _document(value: Mapping[str, Any] | None) -> str:
