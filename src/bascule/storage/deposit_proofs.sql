@@ -11,10 +11,11 @@ SELECT %(chain_id)s, n.block_hash, n.first_log, n.last_log, %(verified)s, n.proo
 ON CONFLICT DO NOTHING;
 
 -- name: missing_in
--- Deposits of some blocks whose evidence is not kept yet.
+-- Deposits of some blocks whose evidence is not kept yet; by height, as what is not final yet is found.
 SELECT d.block_hash, d.log_index
-  FROM deposits d
- WHERE d.chain_id = %(chain_id)s AND d.block_hash = ANY(%(block_hashes)s::bytea[]) AND d.state = 'detected'
+  FROM blocks b
+  JOIN deposits d ON d.chain_id = b.chain_id AND d.block_number = b.number AND d.block_hash = b.hash
+ WHERE b.chain_id = %(chain_id)s AND b.hash = ANY(%(block_hashes)s::bytea[]) AND d.state = 'detected'
    AND NOT EXISTS (SELECT FROM deposit_proofs p WHERE p.chain_id = d.chain_id AND p.block_hash = d.block_hash
                       AND d.log_index BETWEEN p.first_log AND p.last_log);
 
