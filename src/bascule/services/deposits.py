@@ -8,7 +8,7 @@ from bascule.domain import chain, choice, finality
 from bascule.domain.application import ApplicationState, Reason
 from bascule.domain.deposit import DepositState
 from bascule.domain.errors import NotFound
-from bascule.domain.money import SCALE, Asset, TokenAmount
+from bascule.domain.money import SCALE, display_units
 from bascule.domain.webhook import EventType
 from bascule.services import evidence_view
 from bascule.services.outbox import Happening
@@ -72,7 +72,10 @@ def _described(row: Shown) -> dict[str, Any]:
         "network": chain.caip2(row.chain_id),
         "token": row.token_id,
         "contract": chain.checksum(row.token),
-        **_money(row),
+        "currency": row.currency,
+        "amount": _display(row, row.amount),
+        "amount_atomic": str(row.amount),
+        "decimals": row.decimals,
         "tx_hash": chain.hex32(row.tx_hash),
         "log_index": row.log_index,
         "block_number": row.block_number,
@@ -94,18 +97,9 @@ def _described(row: Shown) -> dict[str, Any]:
     }
 
 
-def _money(row: Shown) -> Mapping[str, Any]:
+def _display(row: Shown, amount: int) -> str | None:
     """A token we do not know has no decimals: only its base units can be shown."""
-    shown = None
-    if row.currency is not None and row.decimals is not None:
-        asset = Asset(row.chain_id, row.token, row.currency, row.decimals)
-        shown = TokenAmount(row.amount, asset).display()
-    return {
-        "currency": row.currency,
-        "amount": shown,
-        "amount_atomic": str(row.amount),
-        "decimals": row.decimals,
-    }
+    return None if row.decimals is None else display_units(amount, row.decimals)
 
 
 def _application(row: Shown) -> dict[str, Any] | None:
@@ -115,16 +109,16 @@ def _application(row: Shown) -> dict[str, Any] | None:
     return {
         "payment_intent": None if row.application_state == ApplicationState.ACCEPTED else row.intent_id,
         "status": row.application_state,
-        "amount_applied": _applied(row),
+        "amount_applied": _display(row, row.amount_applied),
         "amount_applied_atomic": str(row.amount_applied),
     }
 
 
 def _next_steps(row: Shown) -> list[str]:
     """What the merchant may decide about it."""
-    if row.application_state is None or row.state is DepositState.ORPHANED:
+    if row.application_state is None or row.reason is None or row.state is DepositState.ORPHANED:
         return []
-    reason = None if row.reason is None else Reason(row.reason)
+    reason = Reason(row.reason)
     units = 0 if row.decimals is None else row.amount * 10 ** (SCALE - row.decimals)
     return [str(step) for step in choice.next_steps(ApplicationState(row.application_state), reason, units)]
 
@@ -134,14 +128,6 @@ def _evidence(row: Shown) -> dict[str, Any] | None:
     if row.verified is None:
         return None
     return {"verified": row.verified, "url": f"/v1/deposits/{row.id}/evidence"}
-
-
-def _applied(row: Shown) -> str | None:
-    if row.currency is None or row.decimals is None:
-        return None
-    return TokenAmount(
-        row.amount_applied, Asset(row.chain_id, row.token, row.currency, row.decimals)
-    ).display()
 
 
 def _seconds(moment: datetime) -> int:
