@@ -5,7 +5,7 @@ calls `recompute` for their intents in the same transaction. Each statement spea
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 from bascule.domain.application import Reason
@@ -46,16 +46,26 @@ async def recompute(
     `request`.
     """
     refused: Counter[Reason] = Counter()
-    ids = sorted(happened)
     known = await catalog(conn)
-    for start in range(0, len(ids), AT_ONCE):
-        part = ids[start : start + AT_ONCE]
-        found = await decide(conn, part, known, asked)
-        after = await write(conn, found, happened, clock)
+    async for found, after in matched(conn, happened, known, clock, asked):
         told = await _told(conn, found, after, happened, known)
         await outbox.append_many(conn, [each._replace(request=request) for each in told] if request else told)
         refused.update(d.reason for match in found for d in match.new.values() if d.reason is not None)
     return refused
+
+
+async def matched(
+    conn: Connection,
+    happened: Mapping[str, Happened],
+    known: Catalog,
+    clock: Clock,
+    asked: Collection[str] = (),
+) -> AsyncIterator[tuple[list[Match], list[IntentRow]]]:
+    """As `recompute`, but nothing is told: what was decided, some intents at a time, and their rows now."""
+    ids = sorted(happened)
+    for start in range(0, len(ids), AT_ONCE):
+        found = await decide(conn, ids[start : start + AT_ONCE], known, asked)
+        yield found, await write(conn, found, happened, clock)
 
 
 async def decide(

@@ -14,12 +14,12 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO
 from urllib.parse import quote
 
@@ -59,17 +59,26 @@ class ServerUrl:
 class EmbeddedPostgres:
     """One embedded server on `data_dir`; a second start on the same folder is refused while this one runs.
 
-    `volatile` gives up durability for speed (tests). `bin_dir` runs other programs than the embedded ones.
+    `volatile` gives up durability for speed (tests). `bin_dir` runs other programs than the embedded ones;
+    `settings` are the server's own, by name, over ours.
     Start it from the main thread: the kernel ties the server's life to the thread that started it.
     """
 
-    def __init__(self, data_dir: Path, *, volatile: bool = False, bin_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        volatile: bool = False,
+        bin_dir: Path | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.data_dir = data_dir.absolute()
         self.cluster = self.data_dir / "cluster"
         self.log = self.data_dir / "server.log"
         self._password_file = self.data_dir / "superuser.password"
         self._volatile = volatile
         self._bin_dir = bin_dir
+        self._settings = settings
         self._lock: IO[str] | None = None
         self._socket_dir: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -199,6 +208,7 @@ class EmbeddedPostgres:
             "timezone": "UTC",
             "log_timezone": "UTC",
             **(VOLATILE if self._volatile else {}),
+            **self._settings,
         }
         command = [str(programs / "postgres"), "-D", self._spelling(self.cluster)]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
