@@ -63,7 +63,7 @@ async def test_each_final_deposit_of_a_full_block_proves_itself_offline(b: Bridg
         assert evidence["nodes"] == [b.node.url.removeprefix("http://").rstrip("/")]
     assert await b.rows("SELECT count(*) FROM deposit_proofs") == [(5,)]  # one for each receipt
     [told] = await b.rows(
-        "SELECT count(*) FROM outbox WHERE type = 'deposit.finalized' AND object->'evidence' ? 'url'"
+        "SELECT count(*) FROM outbox WHERE type = 'deposit.finalized' AND object#>>'{evidence,url}' <> ''"
     )
     assert told == (5,)
 
