@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -101,6 +102,78 @@ async def test_a_database_that_others_hold_locked_is_waited_for(
         b.db = patient
 
     assert (await b.shown(intent))["status"] == "succeeded"
+
+
+class Overtaken(Failpoints):
+    """Before the watcher's commit somebody else reads what it wrote, writes what it read, and is quicker."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__({"watcher.before_commit": 1})
+        self._url = url
+
+    def die(self, name: str) -> None:
+        with psycopg.connect(self._url) as rival:
+            rival.execute("SELECT count(*) FROM transfers")
+            rival.execute("UPDATE tokens SET name = 'Another name'")
+
+
+async def test_a_serialization_failure_is_tried_again_and_books_once(
+    b: Bridge, database_url: Callable[..., str]
+) -> None:
+    """Where an operator made `serializable` the default, PostgreSQL refuses the later of two commits."""
+    starter = await b.started()
+    await b.settle_down(starter)
+    await starter.release()
+    with psycopg.connect(database_url(), autocommit=True) as admin:
+        name = admin.info.dbname
+        admin.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'".encode())
+    async with Database(database_url("watcher"), name="watcher") as serializable:
+        usual, b.db = b.db, serializable
+        watcher = b.watcher(failpoints=Overtaken(database_url()))
+        intent = await b.intent("10.00")
+        await b.pay(intent, "10.00")
+        with pytest.raises(Retryable, match="could not serialize access"):
+            await watcher.run_once()
+        assert await b.stored() == []
+        await b.finalize(watcher)
+        b.db = usual
+
+    assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
+
+
+async def test_a_deadlock_ends_the_watchers_try_and_the_next_one_books_once(
+    b: Bridge, database_url: Callable[..., str]
+) -> None:
+    """Somebody holds the intent that a payment is for, and wants the cursor that the watcher holds."""
+    watcher = await b.started()
+    await b.settle_down(watcher)
+    intent = await b.intent("10.00")
+    await b.pay(intent, "10.00")
+    async with await psycopg.AsyncConnection.connect(database_url()) as rival:
+        await rival.execute("SET deadlock_timeout = '1min'")  # it is the watcher that finds the deadlock
+        await rival.execute("SELECT FROM payment_intents FOR UPDATE")
+        step = asyncio.create_task(watcher.run_once())
+        await until_it_waits(b)
+        await rival.execute("SELECT FROM cursors FOR UPDATE")
+        with pytest.raises(Retryable, match="deadlock detected"):
+            await step
+        assert await b.stored() == []
+    await b.finalize(watcher)
+
+    assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
+
+
+async def until_it_waits(b: Bridge) -> None:
+    """Returns when a statement of the watcher waits for a lock."""
+    for _ in range(1_000):
+        waiting = (
+            "SELECT FROM pg_stat_activity WHERE application_name = 'watcher' AND wait_event_type = 'Lock'"
+            " AND datname = current_database()"
+        )
+        if await b.rows(waiting):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the watcher waits for nobody")
 
 
 @pytest.mark.slow

@@ -13,9 +13,10 @@ from bascule.services import balances
 from bascule.services.choices import Choices
 from bascule.services.finalizer import adopt_policy
 from bascule.services.watcher import Watcher
-from bascule.storage import early_policies
+from bascule.storage import early_policies, tokens
 from tests.support.chain import calldata
 from tests.support.crashing import Crash, Crashing
+from tests.support.issuing import accept_quirk
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 
 UNIT = 10**18
@@ -90,6 +91,28 @@ async def test_a_small_payment_succeeds_early_and_is_booked_when_it_is_final(b: 
     assert await b.booked() == BOOKED
     assert await balance(b) == {"available": "10.000000", "pending": "0.000000"}
     assert len(await told(b, "payment_intent.succeeded")) == 1
+
+
+async def test_what_a_token_logs_without_moving_it_makes_no_intent_succeed_early(b: Bridge) -> None:
+    """Its merchant would ship before the balance tells; another token's intents go on succeeding early."""
+    plain, quirk = b.token, await accept_quirk(b, "LogsWithoutMoving")
+    async with b.owner.transaction() as conn:
+        await tokens.publish(conn, plain)
+    watcher = await started(b)
+    bad, good = await b.intent("10.00"), await b.intent("10.00")
+    await b.send(deposit_address(bad), "10.00", token=checksum(quirk.contract))
+    await b.pay(good, "10.00", token=checksum(plain.contract))
+    await deeper(b, watcher, 5)
+
+    assert [(await b.shown(intent))["status"] for intent in (bad, good)] == ["processing", "succeeded"]
+    assert [shown["id"] for shown in await told(b, "payment_intent.succeeded")] == [good["id"]]
+    assert await told(b, "token.suspended") == [], "what is not final suspends nothing"
+
+    await deeper(b, watcher, 8)
+    assert len(await told(b, "token.suspended")) == 1
+    assert (await b.shown(bad))["status"] == "processing"
+    b.token = plain
+    assert await b.booked() == BOOKED
 
 
 async def test_a_large_payment_waits_until_it_is_final(b: Bridge) -> None:

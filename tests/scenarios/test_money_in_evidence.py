@@ -11,7 +11,7 @@ from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.evidence_check import Check, check
 from bascule.domain.errors import NotFound
 from bascule.entrypoints.api import objects
-from bascule.services import deposits
+from bascule.services import deposits, evidence
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import lying_node
 
@@ -54,13 +54,13 @@ async def test_each_final_deposit_of_a_full_block_proves_itself_offline(b: Bridg
             "verified": "receipts",
             "url": f"/v1/deposits/{deposit['id']}/evidence",
         }
-        evidence = await evidence_of(b, deposit)
+        proof = await evidence_of(b, deposit)
         objects.Deposit.model_validate(deposit, strict=True)
-        objects.DepositEvidence.model_validate(evidence, strict=True)
-        assert [each.ok for each in checked(evidence)] == [True] * 6
-        assert evidence["claims"]["tx_hash"] == deposit["tx_hash"]
-        assert evidence["finality"] == "finalized"
-        assert evidence["nodes"] == [b.node.url.removeprefix("http://").rstrip("/")]
+        objects.DepositEvidence.model_validate(proof, strict=True)
+        assert [each.ok for each in checked(proof)] == [True] * 6
+        assert proof["claims"]["tx_hash"] == deposit["tx_hash"]
+        assert proof["finality"] == "finalized"
+        assert proof["nodes"] == [b.node.url.removeprefix("http://").rstrip("/")]
     assert await b.rows("SELECT count(*) FROM deposit_proofs") == [(5,)]  # one for each receipt
     [told] = await b.rows(
         "SELECT count(*) FROM outbox WHERE type = 'deposit.finalized' AND object#>>'{evidence,url}' <> ''"
@@ -78,13 +78,13 @@ async def test_a_deposit_mined_again_elsewhere_shows_the_block_where_it_is(b: Br
     await b.finalize(watcher)
 
     [deposit] = await b.deposits("finalized")
-    evidence = await evidence_of(b, deposit)
+    proof = await evidence_of(b, deposit)
 
     assert await b.rows("SELECT count(*) FROM deposit_proofs") == [
         (2,)
     ]  # the orphaned block's stays beside it
-    assert evidence["claims"]["block_hash"] == deposit["block_hash"]
-    assert all(each.ok for each in checked(evidence))
+    assert proof["claims"]["block_hash"] == deposit["block_hash"]
+    assert all(each.ok for each in checked(proof))
 
 
 async def test_a_block_proven_before_evidence_was_kept_is_asked_again_before_it_is_final(b: Bridge) -> None:
@@ -109,6 +109,42 @@ async def test_a_block_proven_before_evidence_was_kept_is_asked_again_before_it_
     assert all(each.ok for each in checked(await evidence_of(b, deposit)))
 
 
+async def test_evidence_of_many_blocks_is_asked_for_again_a_few_at_a_time(
+    b: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of them is final before all is there, and no question grows with the gap."""
+    monkeypatch.setattr(evidence, "BLOCKS_AT_ONCE", 2)
+    watcher = await b.started()
+    await b.settle_down(watcher)
+    intent = await b.intent("5.00")
+    for _ in range(5):
+        await b.pay(intent, "1.00")
+    await b.settle_down(watcher)
+    await watcher.release()
+    async with b.owner.transaction() as conn:
+        await conn.execute("DELETE FROM deposit_proofs")
+    asked: list[int] = []
+
+    async def count(request: str) -> None:
+        if "eth_getBlockReceipts" in request:
+            asked.append(request.count("eth_getBlockReceipts"))
+
+    async with lying_node(b.node.url) as node:
+        node.before = count
+        watcher = b.watcher(node.url)
+        await b.mine(8)
+        finals = []
+        while await watcher.run_once():
+            finals.append(len(await b.deposits("finalized")))
+
+    assert asked == [2, 2, 1]
+    assert finals[:2] == [0, 0]
+    final = await b.deposits("finalized")
+    assert len(final) == 5
+    for deposit in final:
+        assert all(each.ok for each in checked(await evidence_of(b, deposit)))
+
+
 async def test_a_chain_whose_headers_prove_nothing_shows_the_word_of_its_nodes(
     b: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,9 +161,9 @@ async def test_a_chain_whose_headers_prove_nothing_shows_the_word_of_its_nodes(
         await b.finalize(watcher)
 
     [deposit] = await b.deposits("finalized")
-    evidence = await evidence_of(b, deposit)
+    proof = await evidence_of(b, deposit)
 
     assert deposit["evidence"]["verified"] == "quorum"
-    assert (evidence["proof"], len(evidence["agreement"])) == (None, 66)
-    assert "Nothing is proven" in evidence["not_proven"][0]
-    assert [(each.name, each.ok) for each in checked(evidence)] == [("checksum", True), ("proof", False)]
+    assert (proof["proof"], len(proof["agreement"])) == (None, 66)
+    assert "Nothing is proven" in proof["not_proven"][0]
+    assert [(each.name, each.ok) for each in checked(proof)] == [("checksum", True), ("proof", False)]

@@ -85,6 +85,24 @@ async def test_money_that_was_final_before_its_token_was_accepted_is_booked_once
     await b.require_chain_and_rows_agree()
 
 
+async def test_a_log_without_a_move_is_not_booked_when_its_token_is_accepted_later(b: Bridge) -> None:
+    contract = await b.node.deploy(b.account(0), "quirks/LogsWithoutMoving", [], [])
+    await b.node.send(
+        b.account(0), to=contract, data=calldata("mint(address,uint256)", [b.account(1).address, FUNDS])
+    )
+    watcher, intent = await b.started(), await b.intent("10.00")
+    await b.pay(intent, "10.00", token=contract)
+    await b.finalize(watcher)
+
+    await accepted(b, contract)
+    await b.finalize(watcher)
+    await b.finalize(watcher)
+
+    assert (await b.events()).count("token.suspended") == 1
+    assert await forwarders(b) == {}
+    assert (await only(b))["unapplied_reason"] == "unsupported_token"
+
+
 async def test_money_on_its_way_when_its_token_is_accepted_is_booked_when_it_is_final(b: Bridge) -> None:
     contract, watcher, intent = await unknown_dollar(b), await b.started(), await b.intent("10.00")
     await b.finalize(watcher)

@@ -12,6 +12,7 @@ from bascule.chain.pool import pool
 from bascule.domain.errors import Retryable
 from bascule.services.watcher import Watcher
 from tests.support.fault_proxy import fault_proxy
+from tests.support.late_roots import LATE, late_roots
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import Refuse, lying_node
 
@@ -85,7 +86,7 @@ async def test_a_first_answer_that_is_not_whole_is_made_good_without_a_new_head(
     assert await b.booked() == {"custody:forwarders": 12_000_000, "available:merchant": -12_000_000}
 
 
-async def test_a_batch_that_is_refused_in_part_commits_nothing_of_itself(b: Bridge) -> None:
+async def test_of_a_batch_that_is_refused_in_part_only_that_part_is_asked_again(b: Bridge) -> None:
     """Of four blocks' logs every second is refused at first; none is stored before all are known."""
     starter = await b.started()
     await b.settle_down(starter)
@@ -107,7 +108,39 @@ async def test_a_batch_that_is_refused_in_part_commits_nothing_of_itself(b: Brid
             await watcher.run_once()
         assert await b.stored() == []
         assert await refused(watcher, 0) == []
+    assert len(asked) == len(set(asked)) + BLOCKS // 2
+    assert asked[BLOCKS:] == asked[1:BLOCKS:2]
 
+    assert len(await b.deposits()) == EACH * BLOCKS
+
+
+async def test_what_one_node_refuses_of_a_batch_is_asked_of_the_next(b: Bridge) -> None:
+    starter = await b.started()
+    await b.settle_down(starter)
+    await starter.release()
+    await dense(b)
+    asked: list[list[str]] = [[], []]
+
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(lying_node(b.node.url)) for _ in asked]
+
+        def partly(method: str, params: list[Any], result: Any) -> Any:
+            if method == "eth_getLogs":
+                asked[0].append(params[0]["blockHash"])
+                if len(asked[0]) in (1, BLOCKS):
+                    raise Refuse("internal error")
+            return result
+
+        def told(method: str, params: list[Any], result: Any) -> Any:
+            asked[1].extend([params[0]["blockHash"]] if method == "eth_getLogs" else [])
+            return result
+
+        nodes[0].twist, nodes[1].twist = partly, told
+        both = pool([(b.rpc(node.url), 1) for node in nodes], chain_id=b.network.chain_id)
+        assert await refused(b.watcher(both), 0) == []
+
+    assert len(asked[0]) == BLOCKS
+    assert asked[1] == [asked[0][0], asked[0][-1]]
     assert len(await b.deposits()) == EACH * BLOCKS
 
 
@@ -127,6 +160,26 @@ async def test_a_chain_whose_blooms_are_empty_is_read_all_the_same(b: Bridge) ->
     assert watcher.counters["answers_refused"] == 0
     assert (await b.shown(intent))["status"] == "succeeded"
     assert {d["evidence"]["verified"] for d in await b.deposits("finalized")} == {"quorum"}
+
+
+@pytest.mark.parametrize("far", [64, 2], ids=["near", "far"])
+async def test_a_chain_whose_headers_speak_of_the_block_before_raises_no_alarm(
+    db_as: OpenAs, far: int
+) -> None:
+    """Its blooms and roots are true, of other blocks; payments are proven by what nodes agree on."""
+    async with bridge(db_as) as b, late_roots(b.node.url) as url:
+        rpc = b.rpc(url)
+        rpc.family = LATE
+        watcher = b.watcher(rpc, far_distance=far)
+        await b.settle_down(watcher)
+        intent = await dense(b)
+        await b.finalize(watcher)
+
+        assert (await b.shown(intent))["status"] == "succeeded"
+        assert watcher.counters["answers_refused"] == watcher.counters["blocks_misread"] == 0
+        assert {d["evidence"]["verified"] for d in await b.deposits("finalized")} == {"quorum"}
+        b.node.url = url
+        await b.require_chain_and_rows_agree()
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 Fault = dict[str, Any]
 LOGS = ["eth_getLogs"]
 RECEIPTS = ["eth_getBlockReceipts"]
+SEVEN = "0x" + (7_000_000).to_bytes(32, "big").hex()
 
 MISBEHAVIOUR: dict[str, Fault] = {
     "lags": {"kind": "lag", "blocks": 3},
@@ -38,6 +39,7 @@ MISBEHAVIOUR: dict[str, Fault] = {
     "shows a page": {"kind": "page"},
     "empties logs": {"kind": "empty", "methods": LOGS},
     "leaves a log out": {"kind": "omit", "methods": LOGS},
+    "bends an amount": {"kind": "bend", "field": "data", "value": SEVEN, "methods": LOGS},
     "refuses logs": {"kind": "error", "client": "infura", "says": "too_many_results", "methods": LOGS},
     "bends receipts": {"kind": "bend", "field": "status", "value": "0x0", "methods": RECEIPTS},
     "bends headers": {"kind": "bend", "field": "receiptsRoot", "methods": ["eth_getBlockByNumber"]},
@@ -47,7 +49,10 @@ MISBEHAVIOUR: dict[str, Fault] = {
     "cuts answers": {"kind": "cut"},
 }  # fmt: skip
 # These contradict a hash, so there is something to keep.
-PROVABLE = {"empties logs", "leaves a log out", "bends receipts", "bends headers", "names other hashes"}
+PROVABLE = {
+    "empties logs", "leaves a log out", "bends an amount", "bends receipts", "bends headers",
+    "names other hashes",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -115,8 +120,7 @@ async def test_what_no_hash_proves_is_proven_by_a_quorum_that_tells_the_same(b: 
         for node in t.pool.nodes:
             node.rpc.family = replace(ETHEREUM, elsewhere="baseFeePerGas")
         await b.settle_down(t.watcher)
-        seven = "0x" + (7_000_000).to_bytes(32, "big").hex()
-        with t.proxies[0].lying({"kind": "bend", "field": "data", "value": seven, "methods": LOGS}):
+        with t.proxies[0].lying({"kind": "bend", "field": "data", "value": SEVEN, "methods": LOGS}):
             intent = await paid(b)
             await b.settle_down(t.watcher)
             assert t.watcher.counters["blocks_misread"] == 1

@@ -56,6 +56,12 @@ async def test_what_the_bloom_does_not_see_is_taken_back_and_read_again_from_the
         await b.settle_down(watcher)
 
         assert watcher.counters["blocks_misread"] == 1
+        [kept] = await b.disagreements()
+        assert (kept.node, kept.refuted) == (kept.other, True)
+        assert b"eth_getLogs" in kept.request
+        assert (len(kept.answer), len(kept.other_answer or b"")) == (kept.answer_size, kept.other_size)
+        assert b"cumulativeGasUsed" in (kept.other_answer or b"")
+        assert b"cumulativeGasUsed" not in kept.answer
         assert [d["amount"] for d in await b.deposits("detected")] == ["4.000000", "6.000000"]
         assert (await b.shown(intent))["status"] == "processing"
         await b.finalize(watcher)

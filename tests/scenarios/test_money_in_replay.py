@@ -16,6 +16,8 @@ from bascule.chain.pool import Pool, pool
 from bascule.services.arrivals import Arrivals
 from bascule.services.replaying import Replay
 from bascule.services.seams import SystemEntropy
+from bascule.services.token_resuming import resume
+from tests.support.issuing import accept_quirk
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import lying_node
 
@@ -64,6 +66,30 @@ async def test_a_transfer_that_is_missing_is_added_and_booked_once(b: Bridge, fi
     assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
     assert (await b.shown(intent))["status"] == "succeeded"
     await b.require_chain_and_rows_agree()
+
+
+async def test_a_log_without_a_move_that_is_found_below_what_is_final_is_not_credited(b: Bridge) -> None:
+    """Nobody compared the balance when its block became final; it is compared before it is booked."""
+    await accept_quirk(b, "LogsWithoutMoving")
+    watcher = await b.started()
+    intent = await b.intent("10.00")
+    await b.pay(intent, "10.00")
+    await b.settle_down(watcher)
+    await lost(b)
+    await b.finalize(watcher)
+    assert (await b.events()).count("token.suspended") == 0
+
+    assert await replayed(b) == {"missing": 1}
+    await b.finalize(watcher)
+    await b.finalize(watcher)
+    assert (await b.events()).count("token.suspended") == 1
+    assert await b.booked() == {}
+
+    async with b.owner.transaction() as conn:
+        await resume(conn, b.token.id, reason="the issuer explains it", clock=b.clock, outbox=b.outbox)
+    await b.finalize(watcher)
+    assert (await b.events()).count("token.suspended") == 1, "a person has looked at it"
+    assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
 
 
 async def test_a_replay_across_a_reorganisation_leaves_one_of_two_rows(b: Bridge) -> None:

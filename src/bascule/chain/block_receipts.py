@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from bascule.chain import heads
 from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, RpcError, WrongShape
+from bascule.chain.evidence import Heard
 from bascule.chain.families import ETHEREUM
 from bascule.chain.heads import Header
 from bascule.chain.hexes import data, number
@@ -23,21 +24,25 @@ async def logs_of(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
     return [logs(receipts) for receipts in await of_blocks(rpc, headers)]
 
 
-async def of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
+async def of_blocks(
+    rpc: Caller, headers: Sequence[Header], heard: Heard | None = None
+) -> list[list[ReceiptJson]]:
     """Each block's receipts in order: all of them, as its chain agreed.
 
     What is returned is proven, except for the names of transactions, which are held against the header's
-    list. The headers are sealed and have a root. Raises: IncompleteAnswer, WrongShape, RpcError,
-    NodeUnreachable.
+    list. The headers are sealed and have a root. heard: takes note of who told them, and where. Raises:
+    IncompleteAnswer, WrongShape, RpcError, NodeUnreachable.
     """
     if not headers:
         return []
-    return await rpc.checked(lambda node: _of_blocks(node, headers))
+    return await rpc.checked(lambda node: _of_blocks(node, headers, heard or Heard()))
 
 
-async def _of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
+async def _of_blocks(rpc: Caller, headers: Sequence[Header], heard: Heard) -> list[list[ReceiptJson]]:
     answers = await _receipts(rpc, headers)
-    return [_proven(rpc, header, answer) for header, answer in zip(headers, answers, strict=True)]
+    proven = [_proven(rpc, header, answer) for header, answer in zip(headers, answers, strict=True)]
+    heard.note(rpc.names[0], rpc.exchange, [header.hash for header in headers])
+    return proven
 
 
 async def proven(rpc: Caller, told: Receipt, fees: Fees) -> Receipt:

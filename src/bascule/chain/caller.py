@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from bascule.chain.evidence import Evidence
+from bascule.chain.errors import RpcError
+from bascule.chain.evidence import Evidence, Exchange
 from bascule.chain.families import Family
 from bascule.domain.errors import BasculeError
 
@@ -39,6 +40,10 @@ class Caller(Protocol):
     def evidence(self) -> Evidence:
         """The contradictions among answers that nobody has stored yet."""
 
+    @property
+    def exchange(self) -> Exchange | None:
+        """The newest exchange of the one node that an `Ask` is given; None elsewhere."""
+
     async def call(self, method: str, *params: object) -> Any:
         """The method's result as plain JSON values. Raises: RpcError, NodeUnreachable, WrongShape."""
 
@@ -50,6 +55,9 @@ class Caller(Protocol):
 
     async def batch_as(self, shape: type[T], calls: Sequence[Call]) -> list[T]:
         """As `batch`, every result of the same `shape`."""
+
+    async def batch_each(self, shape: type[T], calls: Sequence[Call]) -> list[T | RpcError]:
+        """As `batch_as`, with each refusal in its place."""
 
     async def checked(self, ask: Ask[T], enough: Callable[[T], bool] | None = None) -> T:
         """The first answer that bears itself out. enough: whether the node knew all that was asked for;
@@ -70,6 +78,11 @@ class Caller(Protocol):
 
     async def everyone(self, ask: Ask[T]) -> list[tuple[str, T | BasculeError]]:
         """What each node that may be asked now answers, by its name, best first; errors are answers too."""
+
+    def refute(self, told: tuple[str, Exchange], against: tuple[str, Exchange] | None, why: str) -> None:
+        """A node is proven wrong by what came after its answer: kept, and held against it when another node
+        gave the proof.
+        """
 
     def other(self) -> Caller:
         """The same, asking another node than the one that answered last while there is one."""

@@ -6,7 +6,7 @@ up to the bloom in its header. What does not is refused, and the caller commits 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -14,12 +14,14 @@ from bascule.chain import families
 from bascule.chain.bloom import bloom_of
 from bascule.chain.caller import Caller, Said
 from bascule.chain.errors import IncompleteAnswer, RpcError, WrongShape
+from bascule.chain.evidence import Heard
 from bascule.chain.heads import Header
 from bascule.chain.hexes import data, number, quantity
 from bascule.domain.chain import Address, Hash
 
 METHOD = "eth_getLogs"
 _BY_NUMBER = "eth_getBlockByNumber"
+_PARTLY = 512  # blocks of answers in part, beyond which all are asked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,16 @@ class Log:
     address: Address
     topics: tuple[bytes, ...]
     data: bytes
+
+
+@dataclass(frozen=True)
+class Told:
+    """What nodes told so far. heard: where, until it is proven; partly: what bore itself out of answers that
+    were refused in part, so that only the rest is asked for again.
+    """
+
+    heard: Heard = field(default_factory=Heard)
+    partly: dict[Hash, list[Log]] = field(default_factory=dict)
 
 
 class _Log(msgspec.Struct):
@@ -52,15 +64,18 @@ class _Place(msgspec.Struct):
     hash: str
 
 
-async def of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
+async def of_blocks(rpc: Caller, headers: Sequence[Header], told: Told | None = None) -> list[list[Log]]:
     """Each block's logs in order, complete as far as its header tells.
 
     Raises: IncompleteAnswer when they contradict the header; WrongShape; RpcError (a block that left the
-    chain meanwhile is `unknown_block` there).
+    chain meanwhile is `unknown_block` there), after what was not refused is in `told`.
     """
     if not headers:
         return []
-    return await rpc.checked(lambda node: _of_blocks(node, headers))
+    known = told or Told()
+    if len(known.partly) > _PARTLY:
+        known.partly.clear()
+    return await rpc.checked(lambda node: _of_blocks(node, headers, known))
 
 
 async def agreed_of_blocks(
@@ -69,19 +84,28 @@ async def agreed_of_blocks(
     """As `of_blocks`, as a quorum of nodes tells. said: what must be the same. Raises: NoQuorum."""
     if not headers:
         return []
-    return await rpc.agreed(lambda node: _of_blocks(node, headers), said, settled=True)
+    return await rpc.agreed(lambda node: _of_blocks(node, headers, Told()), said, settled=True)
 
 
-async def _of_blocks(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
-    calls = [(METHOD, ({"blockHash": "0x" + header.hash.hex()},)) for header in headers]
-    answers = await rpc.batch_as(list[_Log], calls)
-    return [
-        whole(header, answer, families.outside(rpc.family, header.number, header.hash))
-        for header, answer in zip(headers, answers, strict=True)
-    ]
+async def _of_blocks(rpc: Caller, headers: Sequence[Header], told: Told) -> list[list[Log]]:
+    asked = [header for header in headers if header.hash not in told.partly]
+    calls = [(METHOD, ({"blockHash": "0x" + header.hash.hex()},)) for header in asked]
+    refusals = []
+    for header, answer in zip(asked, await rpc.batch_each(list[_Log], calls), strict=True):
+        if isinstance(answer, RpcError):
+            refusals.append(answer)
+        else:
+            outside = families.outside(rpc.family, header.number, header.hash)
+            told.partly[header.hash] = whole(header, answer, outside)
+    told.heard.note(
+        rpc.names[0], rpc.exchange, [header.hash for header in asked if header.hash in told.partly]
+    )
+    if refusals:
+        raise refusals[0]
+    return [told.partly.pop(header.hash) for header in headers]
 
 
-async def of_range(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
+async def of_range(rpc: Caller, headers: Sequence[Header], told: Told | None = None) -> list[list[Log]]:
     """As `of_blocks`, of blocks that follow each other, by one question about their heights.
 
     A node that has none, or another block, where the last of them stands lags or follows another fork: its
@@ -89,10 +113,10 @@ async def of_range(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
     """
     if not headers:
         return []
-    return await rpc.checked(lambda node: _of_range(node, headers))
+    return await rpc.checked(lambda node: _of_range(node, headers, told or Told()))
 
 
-async def _of_range(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
+async def _of_range(rpc: Caller, headers: Sequence[Header], told: Told) -> list[list[Log]]:
     first, last = headers[0].number, headers[-1]
     heights = {"fromBlock": quantity(first), "toBlock": quantity(last.number)}
     shape: type[list[_Log] | _Place | None] = list[_Log] | _Place | None  # type: ignore[assignment]
@@ -111,10 +135,12 @@ async def _of_range(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
                 method=METHOD, why=f"a log of {log.blockHash[:80]!r}, not of {first} to {last.number}"
             )
         by_hash[log.blockHash].append(log)
-    return [
+    found = [
         whole(header, logs, families.outside(rpc.family, header.number, header.hash))
         for header, logs in zip(headers, by_hash.values(), strict=True)
     ]
+    told.heard.note(rpc.names[0], rpc.exchange, [header.hash for header in headers])
+    return found
 
 
 def whole(header: Header, answer: Sequence[_Log], outside: Hash | None = None) -> list[Log]:

@@ -52,6 +52,9 @@ class Node:
     counters: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
 
+    def __post_init__(self) -> None:
+        self.rpc.name = self.name
+
     @property
     def rank(self) -> tuple[int, int]:
         """Smaller is better."""

@@ -116,6 +116,11 @@ class Pool:
         """As `Caller.names`."""
         return [node.name for node in self.nodes]
 
+    @property
+    def exchange(self) -> Exchange | None:
+        """As `Caller.exchange`."""
+        return None
+
     async def call(self, method: str, *params: object) -> Any:
         """As `Caller.call`."""
         return await self.call_as(Any, method, *params)
@@ -141,6 +146,10 @@ class Pool:
     async def batch_as(self, shape: type[T], calls: Sequence[Call]) -> list[T]:
         """As `Caller.batch_as`."""
         return await self.checked(lambda node: node.batch_as(shape, calls))
+
+    async def batch_each(self, shape: type[T], calls: Sequence[Call]) -> list[T | RpcError]:
+        """As `Caller.batch_each`."""
+        return await self.checked(lambda node: node.batch_each(shape, calls))
 
     async def checked(self, ask: Ask[T], enough: Callable[[T], bool] | None = None) -> T:
         """As `Caller.checked`: the next node is asked when one fails, or its answer proves it wrong."""
@@ -199,6 +208,15 @@ class Pool:
             return []
         answers = await asyncio.gather(*(self._ask(node, ask) for node in ranked))
         return [(each.node.name, each.value if each.error is None else each.error) for each in answers]
+
+    def refute(self, told: tuple[str, Exchange], against: tuple[str, Exchange] | None, why: str) -> None:
+        """As `Caller.refute`; a node that was corrected by itself may tell the truth again, so it stays."""
+        self.evidence.keep(told, against, why, refuted=True)
+        for node in self.nodes:
+            if node.name == told[0]:
+                node.counters["disagreements"] += 1
+                if against is not None and against[0] != node.name:
+                    node.lied(self._clock(), self._quarantine_s)
 
     def other(self) -> Pool:
         """The same pool, asking whom it asked last only when nobody else can answer."""

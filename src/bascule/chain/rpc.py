@@ -75,6 +75,7 @@ class Rpc:
         timed: Timed = untimed,
     ) -> None:
         self.url = url
+        self.name = urlsplit(url).netloc.rpartition("@")[2]
         self.family = family
         self.evidence = Evidence()
         self.exchange: Exchange | None = None
@@ -88,7 +89,7 @@ class Rpc:
     @property
     def names(self) -> list[str]:
         """As `Caller.names`."""
-        return [urlsplit(self.url).netloc.rpartition("@")[2]]
+        return [self.name]
 
     async def call(self, method: str, *params: object) -> Any:
         """The method's result as plain JSON values. Raises: RpcError, NodeUnreachable, WrongShape."""
@@ -110,6 +111,15 @@ class Rpc:
 
     async def batch_as(self, shape: type[T], calls: Sequence[Call]) -> list[T]:
         """As `batch`, every result of the same `shape`."""
+        results: list[T] = []
+        for result in await self.batch_each(shape, calls):
+            if isinstance(result, RpcError):
+                raise result
+            results.append(result)
+        return results
+
+    async def batch_each(self, shape: type[T], calls: Sequence[Call]) -> list[T | RpcError]:
+        """As `Caller.batch_each`; a batch that is refused as a whole raises."""
         if not calls:
             return []
         numbers = [next(self._ids) for _ in calls]
@@ -119,7 +129,8 @@ class Rpc:
         answers = {envelope.id: envelope for envelope in _decode_batch(method, body)}
         if answers.keys() != set(numbers):
             raise Garbled("wrong_id", method=method, why=f"{len(answers)} answers to {len(calls)} requests")
-        return [_result(shape, name, answers[n], n) for n, (name, _) in zip(numbers, calls, strict=True)]
+        asked = [*zip(numbers, calls, strict=True)]
+        return [_result_or_refusal(shape, name, answers[n], n) for n, (name, _) in asked]
 
     def witness(self) -> Rpc:
         """The same node, keeping the newest exchange of its own in `exchange`."""
@@ -129,7 +140,7 @@ class Rpc:
 
     async def checked(self, ask: Ask[T], enough: Callable[[T], bool] | None = None) -> T:
         """The node's answer."""
-        return await ask(self)
+        return await ask(self.witness())
 
     async def rising(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> T:
         """The node's answer, also when its head went down."""
@@ -149,6 +160,10 @@ class Rpc:
             return [(self.names[0], await ask(self))]
         except BasculeError as error:
             return [(self.names[0], error)]
+
+    def refute(self, told: tuple[str, Exchange], against: tuple[str, Exchange] | None, why: str) -> None:
+        """Kept; the only node is asked again."""
+        self.evidence.keep(told, against, why, refuted=True)
 
     def other(self) -> Rpc:
         """Itself: there is no other."""
@@ -207,6 +222,13 @@ def _refused_whole(method: str, envelope: _Envelope) -> _Envelope:
             method=method, code=envelope.error.code, message=envelope.error.message, data=envelope.error.data
         )
     return envelope
+
+
+def _result_or_refusal(shape: type[T], method: str, envelope: _Envelope, number: int) -> T | RpcError:
+    try:
+        return _result(shape, method, envelope, number)
+    except RpcError as refusal:
+        return refusal
 
 
 def _result(shape: type[T], method: str, envelope: _Envelope, number: int) -> T:

@@ -1,7 +1,8 @@
 """Balances against logs: what a token moved to and from our addresses must be what its Transfers say.
 
-Asked for each stretch of blocks as it becomes final. A token that logs otherwise than it moves (a fee on
-transfer, a rebase, a log alone) is suspended before anything of that stretch is credited, and a break opens.
+Asked for each stretch of blocks as it becomes final, and for what is found behind it later. A token that
+logs otherwise than it moves (a fee on transfer, a rebase, a log alone) is suspended before anything of that
+stretch is credited, and a break opens.
 Both ends of a stretch are final, so a height names one block.
 """
 
@@ -58,6 +59,19 @@ class BalanceCheck:
         """
         async with self.db.read() as conn:
             touched = await transfers.touched(conn, self.chain_id, after, upto)
+        return await self._broken(touched, after, upto)
+
+    async def broken_late(self, finalized: int) -> Broken:
+        """As `broken`, of deposits that are booked with the next final block though theirs was final before.
+
+        At their addresses, from the lowest of their blocks to the final one. Whose difference a person has
+        looked at since is not among them.
+        """
+        async with self.db.read() as conn:
+            after, touched = await transfers.touched_late(conn, self.chain_id, finalized)
+        return await self._broken(touched, after, finalized)
+
+    async def _broken(self, touched: Sequence[Touched], after: int, upto: int) -> Broken:
         by_token: dict[str, list[Touched]] = defaultdict(list)
         for each in touched:
             by_token[each.token_id].append(each)

@@ -1,10 +1,12 @@
 """Early success: covered intents whose money is not final, but as certain as their merchants asked.
 
-Nothing is booked here. A deposit that is relied on is marked with the level it reached; its intent is
-computed anew from rows, as ever, and a reorg takes the mark away with the block.
+Tokens whose balances do not follow their logs wait for finality, which suspends them. Nothing is booked here.
+A deposit that is relied on is marked with the level it reached; its intent is computed anew from rows, as
+ever, and a reorg takes the mark away with the block.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from bascule.chain.caller import Caller
@@ -12,6 +14,7 @@ from bascule.chain.heads import Header
 from bascule.domain.early import read_level
 from bascule.domain.finality import FinalityPolicy
 from bascule.services import matcher
+from bascule.services.balance_check import BalancesDisputed
 from bascule.services.failpoints import Failpoints
 from bascule.services.finalizer import Finalizer
 from bascule.services.outbox import Outbox
@@ -39,15 +42,20 @@ class Early:
     async def settle(self, cursor: Cursor, head: Header, lease: Lease) -> int:
         """Lets deposits count that reached their intents' levels; how many. Raises: as finality does.
 
-        Only in blocks that are proven, and counted on a chain that a quorum of nodes has.
+        Only in blocks that are proven, counted on a chain that a quorum of nodes has, and where balances say
+        what the logs say.
         """
         async with self.db.read() as conn:
             levels = await deposits.waiting_levels(conn, cursor.chain_id)
         if not levels or (heights := await self._heights(cursor, head, levels)) is None:
             return 0
+        async with self.db.read() as conn:
+            upto = await deposits.reliable_upto(conn, cursor.chain_id, heights)
+        if upto is None or (broken := await self._broken(cursor, upto)) is None:
+            return 0
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
-            relied_on = await deposits.rely_on(conn, cursor.chain_id, heights)
+            relied_on = await deposits.rely_on(conn, cursor.chain_id, heights, broken)
             await matcher.recompute(
                 conn, {intent_id: {} for intent_id in relied_on.values()}, self.outbox, self.clock
             )
@@ -55,6 +63,14 @@ class Early:
         self.failpoints.hit("watcher.after_early")
         self.counters["deposits_relied_on"] += len(relied_on)
         return len(relied_on)
+
+    async def _broken(self, cursor: Cursor, upto: int) -> Collection[str] | None:
+        """The tokens that moved otherwise than they logged, above what is final; None while nodes differ."""
+        try:
+            return await self.finalizer.balances.broken(cursor.finalized_number, upto)
+        except BalancesDisputed:
+            self.counters["early_balances_disputed"] += 1
+            return None
 
     async def _heights(self, cursor: Cursor, head: Header, levels: list[str]) -> dict[str, int] | None:
         """Up to which block each level is reached; None while nodes have another block on top than ours."""

@@ -19,6 +19,8 @@ from bascule.storage import deposit_proofs
 from bascule.storage.database import Connection, Database
 from bascule.storage.deposit_proofs import EVERY_LOG, Kept
 
+BLOCKS_AT_ONCE = 32  # asked for again
+
 
 class EvidenceMissing(Retryable):
     """A deposit was to become final whose evidence is not kept; it came meanwhile, and the next step asks."""
@@ -45,20 +47,22 @@ class Evidence:
             missing = await deposit_proofs.missing_in(conn, self.chain_id, list(agreed))
         return [Kept(block_hash, *EVERY_LOG, agreement=agreed[block_hash]) for block_hash in missing]
 
-    async def asked_again(self, number: int) -> list[Kept]:
+    async def asked_again(self, number: int) -> tuple[list[Kept], bool]:
         """The evidence that deposits up to a height still lack: of blocks proven before they were ours.
 
-        Raises as the chain's reads do; finality waits.
+        Of the lowest `BLOCKS_AT_ONCE` blocks, and whether that is all. Raises as the chain's reads do;
+        finality waits.
         """
         async with self.db.read() as conn:
-            lacking = await deposit_proofs.missing_upto(conn, self.chain_id, number)
+            lacking = await deposit_proofs.missing_upto(conn, self.chain_id, number, BLOCKS_AT_ONCE)
+        whole = len({each.block_hash for each in lacking}) < BLOCKS_AT_ONCE
         agreed = {each.block_hash: each.transfers_digest for each in lacking if each.verified != "receipts"}
         rows = [Kept(name, *EVERY_LOG, agreement=digest) for name, digest in agreed.items()]
         missing: dict[Hash, list[int]] = {}
         for each in lacking:
             if each.block_hash not in agreed:
                 missing.setdefault(each.block_hash, []).append(each.log_index)
-        return rows + self._kept(await self._receipts(list(missing)), missing)
+        return rows + self._kept(await self._receipts(list(missing)), missing), whole
 
     async def keep(self, conn: Connection, kept: Sequence[Kept]) -> None:
         """Writes what was found, in the caller's transaction."""

@@ -2,7 +2,8 @@
 
 Reading trusts a node's logs as far as the bloom goes. The bloom says nothing of amounts, nor of a second log
 with the same addresses; the root of the receipts does. A block whose receipts tell of other transfers was
-misread: the chain goes back behind it and it is read again, from its receipts.
+misread: the chain goes back behind it and it is read again, from its receipts. What tokens say of themselves
+is put right where the proof shows it otherwise, and only what is proven ends a pause.
 """
 
 from collections import Counter
@@ -13,20 +14,24 @@ import structlog
 
 from bascule.chain import block_receipts, erc20, heads, logs
 from bascule.chain.caller import Caller
+from bascule.chain.evidence import Exchange, Heard
 from bascule.chain.heads import Header
 from bascule.chain.logs import Log
-from bascule.domain.chain import Hash
+from bascule.domain.chain import Hash, hex32
 from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
-from bascule.services.reading import Reader, digests, holds_no_transfer, provable
+from bascule.services.reading import Reader, digests, provable
 from bascule.services.reorgs import Reorgs
+from bascule.services.token_watch import TokenWatch
 from bascule.storage import blocks, leases
 from bascule.storage.blocks import Cursor, Read, Verified
 from bascule.storage.database import Database
 from bascule.storage.deposit_proofs import Kept
 from bascule.storage.leases import Lease
+from bascule.storage.token_events import TokenEvent
 
 _log = structlog.get_logger()
+Proven = Mapping[Verified, Sequence[Header]]
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Prover:
     reader: Reader
     reorgs: Reorgs
     evidence: Evidence
+    token_watch: TokenWatch
     failpoints: Failpoints
     counters: Counter[str]
     blocks_per_round: int = 32
@@ -54,43 +60,67 @@ class Prover:
         if len(known) < len(headers):  # a node that lags or is on another fork tells nothing of these
             self.counters["blocks_unknown_to_the_prover"] += len(headers) - len(known)
             return 0
-        absent = [header for header in known if holds_no_transfer(header)]
+        absent = [header for header in known if self.reader.holds_nothing(header)]
         by_receipts = [header for header in known if provable(header) and header not in absent]
         agreed = [header for header in known if header not in absent and header not in by_receipts]
         other = self.rpc.other()  # not the one that was read
-        receipts = dict(zip(by_receipts, await block_receipts.of_blocks(other, by_receipts), strict=True))
-        told = _told({header: block_receipts.logs(each) for header, each in receipts.items()})
-        again = await logs.agreed_of_blocks(other, agreed, digests)
-        told |= _told(dict(zip(agreed, again, strict=True)))
-        told |= dict.fromkeys((header.hash for header in absent), erc20.digest([]))
+        heard = Heard()
+        answers = await block_receipts.of_blocks(other, by_receipts, heard)
+        receipts = dict(zip(by_receipts, answers, strict=True))
+        found = {header: block_receipts.logs(each) for header, each in receipts.items()}
+        again = await logs.agreed_of_blocks(other, agreed, self.reader.said)
+        found |= dict(zip(agreed, again, strict=True))
+        told = _told(found) | dict.fromkeys((header.hash for header in absent), erc20.digest([]))
         wrong = next((block for block in waiting if block.digest != told[block.ref.hash]), None)
         if wrong is not None:
-            return await self._take_back(cursor, lease, wrong)
+            return await self._take_back(cursor, lease, wrong, heard.of(wrong.ref.hash))
         kept = await self.evidence.of_proven(receipts)
         kept += await self.evidence.of_agreed({header.hash: told[header.hash] for header in agreed})
-        await self._keep(cursor, lease, {"absent": absent, "receipts": by_receipts, "quorum": agreed}, kept)
+        words = [
+            word for header, block_logs in found.items() for word in self.reader.words(header, block_logs)
+        ]
+        proven: Proven = {"absent": absent, "receipts": by_receipts, "quorum": agreed}
+        await self.keep(cursor, lease, proven, kept, words)
         return len(waiting)
 
-    async def _keep(
-        self, cursor: Cursor, lease: Lease, proven: dict[Verified, list[Header]], kept: list[Kept]
+    async def keep(
+        self,
+        cursor: Cursor,
+        lease: Lease,
+        proven: Proven,
+        kept: Sequence[Kept],
+        words: Sequence[TokenEvent] = (),
     ) -> None:
-        if not any(proven.values()):
+        """Blocks are proven, evidence is kept, and tokens said in these blocks what the proof shows."""
+        if not any(proven.values()) and not kept:
             return
+        names = [header.hash for headers in proven.values() for header in headers]
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
             for verified, headers in proven.items():
                 if headers:
                     await blocks.prove(conn, cursor.chain_id, [header.hash for header in headers], verified)
             await self.evidence.keep(conn, kept)
+            await self.token_watch.prove(conn, names, words)
             self.failpoints.hit("watcher.before_proof")
         self.failpoints.hit("watcher.after_proof")
+        self.reader.told.heard.proven(names)
         for verified, headers in proven.items():
             self.counters[f"blocks_proven_{verified}"] += len(headers)
 
-    async def _take_back(self, cursor: Cursor, lease: Lease, wrong: Read) -> int:
+    async def _take_back(
+        self, cursor: Cursor, lease: Lease, wrong: Read, proof: tuple[str, Exchange] | None
+    ) -> int:
+        """Goes behind the block, and keeps what was said of it beside what proves that wrong."""
         self.reader.misread.add(wrong.ref.hash)
         self.counters["blocks_misread"] += 1
         _log.error("a block was misread", chain_id=cursor.chain_id, number=wrong.ref.number)
+        said = self.reader.told.heard.of(wrong.ref.hash)
+        if said is not None:  # not since a restart
+            block = f"block {wrong.ref.number} {hex32(wrong.ref.hash)}"
+            self.rpc.refute(
+                said, proof, f"{block}: the logs tell of other transfers than what proves the block"
+            )
         return await self.reorgs.go_behind(cursor, wrong.ref, lease)
 
 

@@ -22,6 +22,7 @@ from bascule.chain.errors import Garbled, IncompleteAnswer, NodeSays, RpcError, 
 from bascule.chain.heads import Header
 from bascule.chain.logs import Log
 from bascule.domain.chain import Address, ChainId, Hash
+from bascule.domain.hashing import keccak
 from bascule.storage.blocks import Read
 from bascule.storage.collector_events import CollectorEvent
 from bascule.storage.token_events import TokenEvent
@@ -74,7 +75,8 @@ class Reader:
     """Reads blocks of one chain.
 
     misread: blocks that a node told us wrongly; they are read from their receipts. span: of the next range.
-    tokens: the accepted ones, whose words about themselves are read too, as those of `factories`.
+    tokens: the accepted ones, whose words about themselves are read too, as those of `factories`. told: what
+    nodes answered, until it is proven.
     """
 
     rpc: Caller
@@ -84,6 +86,7 @@ class Reader:
     span: Span = field(default_factory=Span)
     tokens: set[Address] = field(default_factory=set)
     factories: set[Address] = field(default_factory=set)
+    told: chain_logs.Told = field(default_factory=chain_logs.Told)
 
     async def read(self, headers: Sequence[Header], *, proven: bool = False) -> Reading:
         """All transfers in these blocks. proven: from receipts wherever a block's header has their root, else
@@ -92,10 +95,10 @@ class Reader:
         Raises: IncompleteAnswer when an answer contradicts the header; WrongShape, RpcError, NodeUnreachable,
         NoQuorum.
         """
-        asked = [header for header in headers if not self._holds_nothing(header)]
+        asked = [header for header in headers if not self.holds_nothing(header)]
         by_receipts = [h for h in asked if provable(h) and (proven or h.hash in self.misread)]
         by_logs = [header for header in asked if header not in by_receipts]
-        ask = _agreed if proven else chain_logs.of_blocks
+        ask = self._agreed if proven else self._of_blocks
         told = [*zip(by_logs, await self._logs(by_logs, ask), strict=True)]
         told += zip(by_receipts, await block_receipts.logs_of(self.rpc, by_receipts), strict=True)
         return self._reading(headers, {header.hash: logs for header, logs in told})
@@ -105,7 +108,7 @@ class Reader:
 
         Where no node's range answers bear themselves out, the blocks are read from their receipts.
         """
-        asked = [header for header in headers if not self._holds_nothing(header)]
+        asked = [header for header in headers if not self.holds_nothing(header)]
         if not asked:
             self.span.answered(len(headers), 0)
             return self._reading(headers, {})
@@ -114,7 +117,7 @@ class Reader:
         if any(header.hash in self.misread for header in part):
             return await self._proven(headers)
         try:
-            told = await self._logs(part, chain_logs.of_range)
+            told = await self._logs(part, self._of_range)
         except (IncompleteAnswer, WrongShape) as error:
             if isinstance(error, Garbled):
                 raise
@@ -165,8 +168,7 @@ class Reader:
             ignored += passed_over
             reading.blocks.append(Read(header.ref, "bloom", erc20.digest(moved)))
             reading.transfers.extend(_row(header, transfer) for transfer in moved)
-            said = token_events.found(told.get(header.hash, []), self.tokens)
-            reading.events.extend(_event(header, each) for each in said)
+            reading.events.extend(self.words(header, told.get(header.hash, [])))
             announced = factory.announced(told.get(header.hash, []), self.factories)
             reading.collectors.extend(_announced(header, each) for each in announced)
         if ignored:
@@ -174,7 +176,28 @@ class Reader:
             _log.info("logs passed over", chain_id=self.chain_id, upto=headers[-1].number, **ignored)
         return reading
 
-    def _holds_nothing(self, header: Header) -> bool:
+    def words(self, header: Header, logs: Sequence[Log]) -> list[TokenEvent]:
+        """What the accepted tokens say of themselves in a block with these logs."""
+        return [_event(header, said) for said in token_events.found(logs, self.tokens)]
+
+    def said(self, blocks_logs: Sequence[Sequence[Log]]) -> list[Hash]:
+        """What nodes must agree on, block by block: all transfers, and the words of tokens if any."""
+        found = []
+        for logs, digest in zip(blocks_logs, digests(blocks_logs), strict=True):
+            words = token_events.found(logs, self.tokens)
+            found.append(Hash(keccak(digest + repr(words).encode())) if words else digest)
+        return found
+
+    async def _of_blocks(self, rpc: Caller, headers: Sequence[Header]) -> Logs:
+        return await chain_logs.of_blocks(rpc, headers, self.told)
+
+    async def _of_range(self, rpc: Caller, headers: Sequence[Header]) -> Logs:
+        return await chain_logs.of_range(rpc, headers, self.told)
+
+    async def _agreed(self, rpc: Caller, headers: Sequence[Header]) -> Logs:
+        return await chain_logs.agreed_of_blocks(rpc, headers, self.said)
+
+    def holds_nothing(self, header: Header) -> bool:
         """Whether the block's own bloom rules out all that is read of it."""
         if header.bloom is None or not holds_no_transfer(header):
             return False
@@ -186,10 +209,6 @@ class Reader:
 def digests(blocks_logs: Sequence[Sequence[Log]]) -> list[Hash]:
     """What is compared of blocks' logs: all their transfers, block by block."""
     return [erc20.digest(erc20.transfers(block_logs)[0]) for block_logs in blocks_logs]
-
-
-async def _agreed(rpc: Caller, headers: Sequence[Header]) -> Logs:
-    return await chain_logs.agreed_of_blocks(rpc, headers, digests)
 
 
 def holds_no_transfer(header: Header) -> bool:

@@ -1,7 +1,10 @@
 """What accepted tokens say of themselves, acted upon as soon as it is seen in a canonical block.
 
-A pause ends with the newest canonical word about it, so a reorg takes it back too. Everything else stays
-until an operator has looked: an upgrade may have changed what a Transfer means, a list may hold our money.
+Suspending protects, so a word that only a bloom speaks for is enough; it is held against the block's proof
+later. Ending a pause does not: it ends by the newest canonical word about it, or by a reorg that takes it
+away, once every block that was read is proven and the chain is as long as when it was said. Everything else
+stays until an operator has looked: an upgrade may have changed what a Transfer means, a list may hold our
+money.
 """
 
 from collections import Counter
@@ -9,14 +12,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from bascule.chain.token_events import ABOUT_SOMEBODY
-from bascule.domain.chain import Address, ChainId, checksum, hex32
+from bascule.domain.chain import Address, ChainId, Hash, checksum, hex32
 from bascule.services.suspending import BY_CHAIN, Suspending
 from bascule.storage import token_events, tokens
 from bascule.storage.database import Connection
 from bascule.storage.token_events import TokenEvent
 from bascule.storage.tokens import Token
 
+_log = structlog.get_logger()
 PAUSED = "paused"
 _LASTING = frozenset({"blacklisted", "destroyed", "upgraded", "deprecated", "fees_changed"})
 
@@ -42,29 +48,47 @@ class TokenWatch:
             about_us = event.kind not in ABOUT_SOMEBODY or event.subject in ours
             if event.kind in _LASTING and about_us and event.token in known:
                 await self._suspend(conn, known[event.token], event)
-        await self._pauses(conn, known)
+        await self._pause(conn, known)
 
     async def orphan_above(self, conn: Connection, number: int) -> None:
-        """Takes back pauses, and ends of pauses, above a height; what else was said stays until resumed."""
+        """Takes back what was said above a height: the end of a pause at once, the pause as proofs go on."""
         touched = await token_events.orphan_above(conn, self.chain_id, number)
         if touched:
-            await self._pauses(conn, await self._known(conn, touched))
+            await self._pause(conn, await self._known(conn, touched))
+
+    async def prove(self, conn: Connection, blocks: Sequence[Hash], words: Sequence[TokenEvent]) -> None:
+        """These blocks are proven, and in them tokens said just these words; pauses end that are over."""
+        read = await token_events.of_blocks(conn, self.chain_id, blocks)
+        false = [word for word in read if word not in words]
+        await token_events.orphan(conn, self.chain_id, false)
+        if false:
+            await self._pause(conn, await self._known(conn, {word.token for word in false}))
+        await self.take(conn, [word for word in words if word not in read])
+        for word in {*read}.symmetric_difference(words):
+            self.counters["token_events_corrected"] += 1
+            _log.error(
+                "a token's word was misread", chain_id=self.chain_id, kind=word.kind, **_evidence(word)
+            )
+        await self._end_pauses(conn)
 
     async def _known(self, conn: Connection, contracts: Collection[Address]) -> dict[Address, Token]:
         every = await tokens.every(conn)
         return {t.contract: t for t in every if t.chain_id == self.chain_id and t.contract in contracts}
 
-    async def _pauses(self, conn: Connection, known: Mapping[Address, Token]) -> None:
+    async def _pause(self, conn: Connection, known: Mapping[Address, Token]) -> None:
+        """Those that said so last are paused."""
         newest = await token_events.newest_pauses(conn, self.chain_id, known)
-        for contract, token in known.items():
-            word = newest.get(contract)
-            if word is not None and word.kind == PAUSED:
-                await self._suspend(conn, token, word)
-            else:
-                said = "it said nothing else" if word is None else f"block {word.block_number}"
-                await self.suspending.resume(
-                    conn, token, by=BY_CHAIN, reason=f"not paused: {said}", cause=PAUSED
-                )
+        for word in newest.values():
+            if word.kind == PAUSED:
+                await self._suspend(conn, known[word.token], word)
+
+    async def _end_pauses(self, conn: Connection) -> None:
+        """Pauses end that nothing read speaks for any more, as far as all of it is proven."""
+        over = await token_events.pauses_over(conn, self.chain_id)
+        for contract, token in (await self._known(conn, over)).items() if over else ():
+            word = over[contract]
+            said = "it said nothing else" if word is None else f"block {word}"
+            await self.suspending.resume(conn, token, by=BY_CHAIN, reason=f"not paused: {said}", cause=PAUSED)
 
     async def _suspend(self, conn: Connection, token: Token, event: TokenEvent) -> None:
         if await self.suspending.suspend(conn, token, event.kind, _evidence(event)):

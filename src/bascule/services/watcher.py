@@ -98,7 +98,9 @@ class Watcher:
         self._reader = Reader(rpc, network.chain_id, self.counters, span=span)
         self._ranges = Ranges(rpc, self._reader)
         evidence = Evidence(db, rpc, network.chain_id, clock)
-        self._prover = Prover(db, rpc, self._reader, self._reorgs, evidence, failpoints, self.counters)
+        self._prover = Prover(
+            db, rpc, self._reader, self._reorgs, evidence, self._token_watch, failpoints, self.counters
+        )  # fmt: skip
         balances = BalanceCheck(
             db, rpc, network.chain_id, clock, entropy, outbox, suspending, self.counters
         )  # fmt: skip
@@ -110,6 +112,7 @@ class Watcher:
             self._arrivals,
             self._halts,
             evidence,
+            self._prover,
             balances,
             failpoints,
             self.counters,

@@ -88,9 +88,10 @@ async def missing_in(
     return missing
 
 
-async def missing_upto(conn: Connection, chain_id: ChainId, number: int) -> list[Lacking]:
-    """The deposits without evidence that become final with a height."""
-    return [Lacking(**row) for row in await _sql.all(conn, "missing_upto", chain_id=chain_id, number=number)]
+async def missing_upto(conn: Connection, chain_id: ChainId, number: int, most: int) -> list[Lacking]:
+    """The deposits without evidence that become final with a height, of at most `most` blocks, the lowest."""
+    rows = await _sql.all(conn, "missing_upto", chain_id=chain_id, number=number, most=most)
+    return [Lacking(**row) for row in rows]
 
 
 async def count_missing(conn: Connection, ids: Sequence[str]) -> int:

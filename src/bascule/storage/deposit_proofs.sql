@@ -20,13 +20,16 @@ SELECT d.block_hash, d.log_index
                       AND d.log_index BETWEEN p.first_log AND p.last_log);
 
 -- name: missing_upto
--- Deposits up to a height that are to become final and whose evidence is not kept yet.
-SELECT d.block_hash, d.log_index, b.verified, b.transfers_digest
-  FROM deposits d
-  JOIN blocks b ON b.chain_id = d.chain_id AND b.hash = d.block_hash
- WHERE d.chain_id = %(chain_id)s AND d.block_number <= %(number)s AND d.state = 'detected'
-   AND NOT EXISTS (SELECT FROM deposit_proofs p WHERE p.chain_id = d.chain_id AND p.block_hash = d.block_hash
-                      AND d.log_index BETWEEN p.first_log AND p.last_log);
+-- Deposits up to a height that are to become final and whose evidence is not kept yet, of the lowest so many blocks.
+SELECT n.block_hash, n.log_index, n.verified, n.transfers_digest
+  FROM (SELECT d.block_hash, d.log_index, b.verified, b.transfers_digest,
+               dense_rank() OVER (ORDER BY d.block_number, d.block_hash) AS place
+          FROM deposits d
+          JOIN blocks b ON b.chain_id = d.chain_id AND b.hash = d.block_hash
+         WHERE d.chain_id = %(chain_id)s AND d.block_number <= %(number)s AND d.state = 'detected'
+           AND NOT EXISTS (SELECT FROM deposit_proofs p WHERE p.chain_id = d.chain_id AND p.block_hash = d.block_hash
+                              AND d.log_index BETWEEN p.first_log AND p.last_log)) n
+ WHERE n.place <= %(most)s;
 
 -- name: count_missing
 -- How many of these deposits have no evidence.

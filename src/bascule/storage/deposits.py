@@ -1,6 +1,6 @@
 """Deposits: money that came to us, each the same one however often its transaction is mined anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -183,14 +183,32 @@ async def waiting_levels(conn: Connection, chain_id: ChainId) -> list[str]:
     return [row["finality"] for row in await _sql.all(conn, "waiting_levels", chain_id=chain_id)]
 
 
-async def rely_on(conn: Connection, chain_id: ChainId, heights: Mapping[str, int]) -> dict[str, str]:
-    """Lets deposits count before they are final; their intents by deposit id. heights: by level."""
+async def reliable_upto(conn: Connection, chain_id: ChainId, heights: Mapping[str, int]) -> int | None:
+    """The highest block of those that `rely_on` would let count; None when there are none."""
+    height: int | None = await _sql.scalar(
+        conn,
+        "reliable_upto",
+        chain_id=chain_id,
+        levels=list(heights),
+        numbers=list(heights.values()),
+    )
+    return height
+
+
+async def rely_on(
+    conn: Connection, chain_id: ChainId, heights: Mapping[str, int], but: Collection[str] = ()
+) -> dict[str, str]:
+    """Lets deposits count before they are final; their intents by deposit id.
+
+    heights: by level; but: ids of tokens that nobody relies on now.
+    """
     rows = await _sql.all(
         conn,
         "rely_on",
         chain_id=chain_id,
         levels=list(heights),
         numbers=list(heights.values()),
+        but=texts(but),
     )
     return {row["id"]: row["intent_id"] for row in rows}
 

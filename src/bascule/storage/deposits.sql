@@ -98,6 +98,17 @@ SELECT DISTINCT i.finality
   JOIN deposits d ON d.id = p.deposit_id AND d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
  WHERE i.state = 'processing' AND i.finality <> 'finalized';
 
+-- name: reliable_upto
+-- The highest block of deposits that are as certain now as their intents' merchants asked.
+SELECT max(d.block_number)
+  FROM unnest(%(levels)s::text[], %(numbers)s::bigint[]) AS n (level, number)
+  JOIN payment_intents i ON i.finality = n.level AND i.state = 'processing'
+  JOIN applications p ON p.intent_id = i.id AND p.state = 'applied'
+  JOIN deposits d ON d.id = p.deposit_id
+ WHERE d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
+   AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
+   AND d.block_number <= n.number;
+
 -- name: rely_on
 -- Deposits that are as certain now as their intents' merchants asked, and count for them before they are final.
 UPDATE deposits d SET early = i.finality
@@ -106,7 +117,7 @@ UPDATE deposits d SET early = i.finality
   JOIN applications p ON p.intent_id = i.id AND p.state = 'applied'
  WHERE d.id = p.deposit_id AND d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
-   AND d.block_number <= n.number
+   AND d.block_number <= n.number AND d.token_id <> ALL(%(but)s::text[])
 RETURNING d.id, i.id AS intent_id;
 
 -- name: grow_versions

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bascule.domain.chain import Address, ChainId, Hash
+from bascule.storage.arrays import bytes_
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
@@ -24,7 +25,7 @@ class TokenEvent:
 
 
 async def record(conn: Connection, chain_id: ChainId, events: Sequence[TokenEvent]) -> None:
-    """Stores the events as canonical; again is harmless."""
+    """Stores the events as canonical; the last word about a place counts."""
     if not events:
         return
     await _sql.run(
@@ -45,6 +46,32 @@ async def orphan_above(conn: Connection, chain_id: ChainId, number: int) -> set[
     """Marks the events above a height as orphaned; the contracts whose they were."""
     rows = await _sql.all(conn, "orphan_above", chain_id=chain_id, number=number)
     return {Address(row["token"]) for row in rows}
+
+
+async def of_blocks(conn: Connection, chain_id: ChainId, blocks: Sequence[Hash]) -> list[TokenEvent]:
+    """The canonical events of some blocks."""
+    rows = await _sql.all(conn, "of_blocks", chain_id=chain_id, block_hashes=bytes_(blocks))
+    return [TokenEvent(**row) for row in rows]
+
+
+async def orphan(conn: Connection, chain_id: ChainId, events: Sequence[TokenEvent]) -> None:
+    """Marks these as not canonical: they were never said."""
+    if events:
+        places = {
+            "block_hashes": [e.block_hash for e in events],
+            "log_indexes": [e.log_index for e in events],
+        }
+        await _sql.run(conn, "orphan", chain_id=chain_id, **places)
+
+
+async def pauses_over(conn: Connection, chain_id: ChainId) -> dict[Address, int | None]:
+    """Contracts whose pause, an open suspension, is over for certain, and the height of what ended it.
+
+    For certain: every block that was read is proven, and the chain is as long as when the pause was said.
+    """
+    return {
+        Address(row["token"]): row["ended"] for row in await _sql.all(conn, "pauses_over", chain_id=chain_id)
+    }
 
 
 async def newest_pauses(

@@ -7,7 +7,39 @@ SELECT %(chain_id)s, n.block_hash, n.log_index, n.block_number, n.tx_hash, n.tok
   FROM unnest(%(block_hashes)s::bytea[], %(log_indexes)s::integer[], %(block_numbers)s::bigint[],
               %(tx_hashes)s::bytea[], %(tokens)s::bytea[], %(kinds)s::text[], %(subjects)s::bytea[])
        AS n (block_hash, log_index, block_number, tx_hash, token, kind, subject)
-ON CONFLICT (chain_id, block_hash, log_index) DO UPDATE SET canonical = true;
+ON CONFLICT (chain_id, block_hash, log_index) DO UPDATE
+   SET canonical = true, tx_hash = excluded.tx_hash, token = excluded.token, kind = excluded.kind,
+       subject = excluded.subject;
+
+-- name: of_blocks
+-- The canonical events of some blocks.
+SELECT block_hash, log_index, block_number, tx_hash, token, kind, subject FROM token_events
+ WHERE chain_id = %(chain_id)s AND block_hash = ANY(%(block_hashes)s::bytea[]) AND canonical
+ ORDER BY block_number, log_index;
+
+-- name: orphan
+-- Events that a proof does not show leave the canonical chain.
+UPDATE token_events e SET canonical = false
+  FROM unnest(%(block_hashes)s::bytea[], %(log_indexes)s::integer[]) AS n (block_hash, log_index)
+ WHERE e.chain_id = %(chain_id)s AND e.block_hash = n.block_hash AND e.log_index = n.log_index;
+
+-- name: pauses_over
+-- Tokens that are suspended as paused by a word of their own that no canonical word repeats, where all that was read is
+-- proven and the chain is as long as when the pause was said; and the height of what ended it.
+SELECT k.contract AS token, w.block_number AS ended
+  FROM token_suspensions s
+  JOIN tokens k ON k.id = s.token_id AND k.chain_id = %(chain_id)s
+  JOIN cursors c ON c.chain_id = k.chain_id
+  LEFT JOIN LATERAL (
+       SELECT e.kind, e.block_number FROM token_events e
+        WHERE e.chain_id = k.chain_id AND e.token = k.contract AND e.canonical AND e.kind IN ('paused', 'unpaused')
+        ORDER BY e.block_number DESC, e.log_index DESC LIMIT 1) w ON true
+ WHERE s.cause = 'paused' AND s.ended_at IS NULL AND w.kind IS DISTINCT FROM 'paused'
+   AND c.next_number > (SELECT max(e.block_number) FROM token_events e
+                         WHERE e.chain_id = k.chain_id AND e.token = k.contract AND e.kind = 'paused')
+   AND NOT EXISTS (SELECT FROM blocks b
+                    WHERE b.chain_id = k.chain_id AND b.canonical AND b.number > c.finalized_number
+                      AND b.verified IN ('none', 'bloom'));
 
 -- name: orphan_above
 -- Events above a height leave the canonical chain; whose they were.

@@ -210,3 +210,10 @@ async def touched(conn: Connection, chain_id: ChainId, after: int, upto: int) ->
     """Every address of ours that accepted tokens moved in blocks after + 1 … upto, by token."""
     rows = await _sql.all(conn, "touched", chain_id=chain_id, after=after, upto=upto)
     return [Touched(**{**row, "logged": int(row["logged"])}) for row in rows]
+
+
+async def touched_late(conn: Connection, chain_id: ChainId, upto: int) -> tuple[int, list[Touched]]:
+    """As `touched`, of deposits in final blocks that wait to be booked; and the height below the lowest."""
+    rows = await _sql.all(conn, "touched_late", chain_id=chain_id, upto=upto)
+    after = min((row.pop("after") for row in rows), default=upto)
+    return after, [Touched(**{**row, "logged": int(row["logged"])}) for row in rows]

@@ -179,3 +179,32 @@ SELECT k.id AS token_id, m.token, m.address, sum(m.amount) AS logged,
                   AND o.token = m.token AND o.block_number <= %(after)s)
  GROUP BY k.id, m.token, m.address
  ORDER BY k.id, m.address;
+
+-- name: touched_late
+-- As touched, of deposits up to a final height that wait to be booked: found late, or in a token that is accepted since.
+-- `after`: below the lowest of them. Those that waited while a person looked at their token's balances are explained.
+WITH waiting AS (
+    SELECT token, dst, block_number, created_at FROM deposits
+     WHERE chain_id = %(chain_id)s AND block_number <= %(upto)s AND state = 'detected'
+     UNION ALL
+    SELECT token, dst, block_number, created_at FROM deposits
+     WHERE chain_id = %(chain_id)s AND token_id IS NULL AND state = 'finalized'
+), late AS MATERIALIZED (
+    SELECT DISTINCT k.id AS token_id, d.token, d.dst AS address, min(d.block_number) OVER () - 1 AS after
+      FROM waiting d
+      JOIN tokens k ON k.chain_id = %(chain_id)s AND k.contract = d.token AND k.accepted
+     WHERE EXISTS (SELECT FROM deposit_addresses a WHERE a.chain_id = k.chain_id AND a.address = d.dst)
+       AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id
+                          AND (s.ended_at IS NULL OR (s.cause = 'balance_mismatch' AND s.opened_at >= d.created_at)))
+)
+SELECT l.after, l.token_id, l.token, l.address,
+       coalesce(sum(CASE WHEN t.dst = l.address THEN t.amount::numeric ELSE 0 END
+                    - CASE WHEN t.src = l.address THEN t.amount::numeric ELSE 0 END), 0) AS logged,
+       NOT EXISTS (SELECT FROM deposits d WHERE d.chain_id = %(chain_id)s AND d.dst = l.address
+                      AND d.block_number <= l.after AND d.state <> 'orphaned') AS fresh
+  FROM late l
+  LEFT JOIN transfers t ON t.chain_id = %(chain_id)s AND t.canonical AND t.token = l.token
+                       AND (t.dst = l.address OR t.src = l.address)
+                       AND t.block_number > l.after AND t.block_number <= %(upto)s
+ GROUP BY l.after, l.token_id, l.token, l.address
+ ORDER BY l.token_id, l.address;
