@@ -27,6 +27,11 @@ def destination(address: Address) -> str:
     return f"destination:0x{address.hex()}"
 
 
+def mandate(mandate_id: str) -> str:
+    """Everything that goes out under one mandate."""
+    return f"mandate:{mandate_id}"
+
+
 def money(chain_id: ChainId, contract: Address) -> tuple[str, ...]:
     """The scopes a movement of this token falls under, the widest first."""
     return ALL, chain(chain_id), token(chain_id, contract)

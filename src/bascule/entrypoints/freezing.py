@@ -8,6 +8,7 @@ from typing import Any
 from bascule.domain import stops
 from bascule.domain.chain import ChainId, parse_address
 from bascule.domain.errors import Rejected
+from bascule.domain.ids import Prefix
 from bascule.entrypoints import wiring
 from bascule.entrypoints.wiring import Settings
 from bascule.storage import audit, freezes, networks, signer_stops, tokens
@@ -19,7 +20,7 @@ async def switch(
 ) -> dict[str, Any]:
     """Freezes what is named, or releases it; scope, whether that changes anything, and what it holds back.
 
-    named: `all`, a chain by name or id, a token by its id, or 0x… for a wallet of ours.
+    named: `all`, a chain by name or id, a token by its id, 0x… for a wallet of ours, or a mandate by its id.
     Raises: Rejected `freeze_unknown`.
     """
     async with wiring.owner(settings) as db, db.transaction() as conn:
@@ -61,6 +62,8 @@ async def _write(conn: Connection, scope: str, *, frozen: bool, reason: str) -> 
 async def _scope(conn: Connection, named: str) -> str:
     if named == stops.ALL:
         return stops.ALL
+    if named.startswith(f"{Prefix.MANDATE}_"):
+        return stops.mandate(named)
     if named.startswith("0x"):
         return stops.wallet(parse_address(named, param="asset"))
     for network in await networks.every(conn):
@@ -72,5 +75,5 @@ async def _scope(conn: Connection, named: str) -> str:
     raise Rejected(
         "freeze_unknown",
         f"there is nothing called {named} to freeze",
-        next_step="all, a chain by name or id, a token's id (bascule tokens list), or a wallet 0x…",
+        next_step="all, a chain by name or id, a token tok_…, a wallet 0x…, a mandate mnd_…",
     )

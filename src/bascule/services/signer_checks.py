@@ -56,6 +56,7 @@ def batch(intent: PayIntent) -> layout.Batch:
         raise SignerRefused("intent_malformed", "An item stands in a batch that is not told.")
     if len({each.batch_id for each in intent.batches}) != len(intent.batches):
         raise SignerRefused("intent_malformed", "A batch of approvals is told twice.")
+    _require_mandates(intent)
     if len(intent.expected_head) != 32 or not 0 <= intent.deadline < 2**64:
         raise SignerRefused("intent_malformed", "The head or the deadline is out of range.")
     address(intent.vault, "vault")
@@ -71,6 +72,14 @@ def batch(intent: PayIntent) -> layout.Batch:
         )
     except Rejected as error:
         raise SignerRefused(error.code, error.message) from None
+
+
+def _require_mandates(intent: PayIntent) -> None:
+    told = [item.mandate for item in intent.items if item.mandate is not None]
+    if not all(0 <= place < len(intent.mandates) for place in told):
+        raise SignerRefused("intent_malformed", "An item goes out under a mandate that is not told.")
+    if len({each.mandate_id for each in intent.mandates}) != len(intent.mandates):
+        raise SignerRefused("intent_malformed", "A mandate is told twice.")
 
 
 def require_fees(fees: Fees, *, max_fee_per_gas: int, max_gas: int) -> None:

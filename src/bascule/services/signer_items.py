@@ -5,7 +5,7 @@ A signature is recovered once: for one payout, or for a batch, whose leaves then
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bascule.domain import stops
@@ -13,7 +13,8 @@ from bascule.domain import vault as layout
 from bascule.domain.approval import LEAF, BatchApproval, BatchItem, PayoutApproval
 from bascule.domain.chain import Address, Hash
 from bascule.domain.hashing import keccak
-from bascule.services import quorum
+from bascule.services import quorum, signer_mandates
+from bascule.services.signer_mandates import Mandated
 from bascule.services.signing_intents import (
     ApprovedBatch,
     OffendingItem,
@@ -38,7 +39,8 @@ async def allowed(conn: Connection, intent: PayIntent, now: datetime) -> list[It
     vault, token = Address(intent.vault), Address(intent.token)
     await signer_ledger.serialize_spending(conn, intent.chain_id, vault, token)
     limits = await signer_limits.current(conn, intent.chain_id, vault, token)
-    accounts = {item.account_id for item in intent.items} | {each.account_id for each in intent.batches}
+    accounts = {item.account_id for item in intent.items}
+    accounts |= {each.account_id for each in intent.batches} | {each.account_id for each in intent.mandates}
     rosters = await signer_rosters.current(conn, accounts)
     batches = [_Batch(intent, each, rosters.get(each.account_id), now) for each in intent.batches]
     if batches:
@@ -46,6 +48,7 @@ async def allowed(conn: Connection, intent: PayIntent, now: datetime) -> list[It
         spent_of = await signer_ledger.spent_in_batches(conn, intent.chain_id, vault, token, ids)
         for batch in batches:
             batch.spent = spent_of.get(batch.asked.batch_id, 0)
+    mandates = await signer_mandates.opened(conn, intent, rosters, now)
     items = [_item(intent, item) for item in intent.items]
     known = await signer_ledger.known_items(conn, items)
     spent = await signer_ledger.spent_since(conn, intent.chain_id, vault, token, now - DAY)
@@ -57,11 +60,7 @@ async def allowed(conn: Connection, intent: PayIntent, now: datetime) -> list[It
         code = (
             _why_not_the_same(item, known)
             or ("destination_denied" if stops.destination(Address(asked.to)) in denied else None)
-            or (
-                batches[asked.batch.batch].why_not(asked, amount)
-                if asked.batch
-                else _why_not_approved(intent, asked, rosters.get(asked.account_id), now)
-            )
+            or _why_not_allowed(intent, asked, amount, batches, mandates, rosters, now)
             or _why_too_much(item, limits, spent + amount if fresh else 0)
         )
         if code is not None:
@@ -70,11 +69,30 @@ async def allowed(conn: Connection, intent: PayIntent, now: datetime) -> list[It
         spent += amount
         if asked.batch:
             batches[asked.batch.batch].spent += amount
+        if asked.mandate is not None:
+            mandates[asked.mandate].spent += amount
     if faults:
         raise SignerRefused(
             "items_refused", f"{len(faults)} of {len(items)} items are refused.", tuple(faults)
         )
     return items
+
+
+def _why_not_allowed(
+    intent: PayIntent,
+    asked: PayItem,
+    amount: int,
+    batches: Sequence[_Batch],
+    mandates: Sequence[Mandated],
+    rosters: Mapping[str, Roster],
+    now: datetime,
+) -> str | None:
+    """People approved exactly this, alone or in a batch, or a mandate of theirs covers it."""
+    if asked.mandate is not None:
+        return mandates[asked.mandate].why_not(asked, amount)
+    if asked.batch:
+        return batches[asked.batch.batch].why_not(asked, amount)
+    return _why_not_approved(intent, asked, rosters.get(asked.account_id), now)
 
 
 class _Batch:
@@ -192,4 +210,5 @@ def _item(intent: PayIntent, item: PayItem) -> Item:
         amount=item.amount,
         digest=Hash(keccak(content)),
         batch_id=intent.batches[item.batch.batch].batch_id if item.batch else None,
+        mandate_id=None if item.mandate is None else intent.mandates[item.mandate].mandate_id,
     )

@@ -44,7 +44,8 @@ class PayItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     """One payout, with the approvals people gave for exactly this content, or its place in a batch of theirs.
 
     reference: the payout's everlasting identity, only for its tag; position: bit in the word; amount: base
-    units; expiry: unix seconds; approvals: 65-byte EIP-712 signatures, in a batch the batch's.
+    units; expiry: unix seconds; approvals: 65-byte EIP-712 signatures, in a batch the batch's; mandate: which
+    of the question's mandates it goes out under, from 0, without approvals of its own.
     """
 
     payout_id: Text
@@ -57,6 +58,7 @@ class PayItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     roster_version: int = 0
     approvals: tuple[bytes, ...] = ()
     batch: BatchPlace | None = None
+    mandate: int | None = None
 
 
 class ApprovedBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +74,22 @@ class ApprovedBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     leaves: bytes
     expiry: int
     roster_version: int
+    approvals: tuple[bytes, ...]
+
+
+class GivenMandate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mandate that people approved (`domain.mandate.Mandate`), for the question's token.
+
+    purpose: its kind; amounts in base units; expiry: unix seconds; approvals: 65-byte EIP-712 signatures.
+    """
+
+    mandate_id: Text
+    account_id: Text
+    purpose: Text
+    destination: Text
+    max_per_item: int
+    max_per_day: int
+    expiry: int
     approvals: tuple[bytes, ...]
 
 
@@ -93,6 +111,7 @@ class PayIntent(
     deadline: int
     items: tuple[PayItem, ...]
     batches: tuple[ApprovedBatch, ...] = ()
+    mandates: tuple[GivenMandate, ...] = ()
 
 
 class FillIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="fill"):

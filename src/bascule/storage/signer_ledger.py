@@ -35,7 +35,8 @@ class SlotKey:
 class Item:
     """A payout as it may be signed, for ever.
 
-    digest: of its whole content; amount: base units; batch_id: the batch it was approved in, if in one.
+    digest: of its whole content; amount: base units; batch_id: the batch it was approved in, if in one;
+    mandate_id: the mandate it goes out under, if under one.
     """
 
     payout_id: str
@@ -47,6 +48,7 @@ class Item:
     amount: int
     digest: Hash
     batch_id: str | None = None
+    mandate_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ async def insert_items(conn: Connection, items: Sequence[Item], signed_at: datet
         amounts=arrays.numbers(item.amount for item in items),
         digests=arrays.bytes_(item.digest for item in items),
         batch_ids=arrays.texts(item.batch_id for item in items),
+        mandate_ids=arrays.texts(item.mandate_id for item in items),
         chain_id=first.chain_id,
         vault=first.vault,
         token=first.token,
@@ -117,6 +120,27 @@ async def spent_in_batches(
         conn, "spent_in_batches", chain_id=chain_id, vault=vault, token=token, batch_ids=list(batch_ids)
     )
     return {row["batch_id"]: int(row["amount"]) for row in rows}
+
+
+async def spent_under(
+    conn: Connection,
+    chain_id: int,
+    vault: Address,
+    token: Address,
+    mandate_ids: Sequence[str],
+    since: datetime,
+) -> dict[str, int]:
+    """Base units of the token signed for under each mandate after `since`; those without any are missing."""
+    rows = await Q.all(
+        conn,
+        "spent_under",
+        chain_id=chain_id,
+        vault=vault,
+        token=token,
+        mandate_ids=list(mandate_ids),
+        since=since,
+    )
+    return {row["mandate_id"]: int(row["amount"]) for row in rows}
 
 
 async def spent_since(

@@ -23,12 +23,13 @@ SELECT payout_id, vault_id, digest FROM signer.items
 
 -- name: insert_items
 -- The payouts are these items, for ever; the same items again change nothing.
-INSERT INTO signer.items (payout_id, account_id, chain_id, vault, vault_id, token, amount, digest, batch_id, signed_at)
+INSERT INTO signer.items (payout_id, account_id, chain_id, vault, vault_id, token, amount, digest, batch_id,
+                          mandate_id, signed_at)
 SELECT n.payout_id, n.account_id, %(chain_id)s, %(vault)s, n.vault_id, %(token)s, n.amount, n.digest, n.batch_id,
-       %(signed_at)s
+       n.mandate_id, %(signed_at)s
   FROM unnest(%(payout_ids)s::text[], %(account_ids)s::text[], %(vault_ids)s::numeric[], %(amounts)s::numeric[],
-              %(digests)s::bytea[], %(batch_ids)s::text[])
-       AS n (payout_id, account_id, vault_id, amount, digest, batch_id)
+              %(digests)s::bytea[], %(batch_ids)s::text[], %(mandate_ids)s::text[])
+       AS n (payout_id, account_id, vault_id, amount, digest, batch_id, mandate_id)
 ON CONFLICT (payout_id) DO NOTHING
 
 -- name: spent_in_batches
@@ -36,6 +37,13 @@ ON CONFLICT (payout_id) DO NOTHING
 SELECT batch_id, sum(amount) AS amount FROM signer.items
  WHERE batch_id = ANY (%(batch_ids)s::text[]) AND chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s
  GROUP BY batch_id
+
+-- name: spent_under
+-- Base units of a token signed for under some mandates since a moment.
+SELECT mandate_id, sum(amount) AS amount FROM signer.items
+ WHERE mandate_id = ANY (%(mandate_ids)s::text[]) AND chain_id = %(chain_id)s AND vault = %(vault)s
+   AND token = %(token)s AND signed_at > %(since)s
+ GROUP BY mandate_id
 
 -- name: spent_since
 -- Base units of a token signed for since a moment.

@@ -68,6 +68,7 @@ CODES: dict[str, str] = {
     "resource_missing": "There is no such object, or it is not this account's.",
     "roster_changed": "The account's approvers changed since the payout was asked for.",
     "update_malformed": "The typed data is no change of a roster or of limits, as a wallet would show it.",
+    "mandate_invalid": "A mandate has a known kind, an item of at most a day's cap, and an end.",
     "limits_invalid": "A limit is more than any block could hold.",
     "roster_invalid": "A roster needs approvers, each once, and a threshold they can reach.",
     "route_unknown": "There is nothing at this path.",
