@@ -103,9 +103,9 @@ class Sweep:
         assert await self.planner().run_once() == 1
         return paid
 
-    def rpc(self) -> Rpc:
+    def rpc(self, url: str | None = None) -> Rpc:
         guard = self.workers_db.refuse_open_transaction
-        return Rpc(self.stage.node.url, session=self.stage.session, guard=guard, family=ETHEREUM)
+        return Rpc(url or self.stage.node.url, session=self.stage.session, guard=guard, family=ETHEREUM)
 
     # ── the factory ──
 

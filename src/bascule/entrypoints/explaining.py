@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
+from bascule.domain.chain import ZERO_ADDRESS, Address, Hash, caip2, checksum, hex32
 from bascule.domain.deposit import DEPOSIT, DepositState
 from bascule.domain.errors import NotFound
 from bascule.domain.flush import FLUSH, FlushState
@@ -88,8 +88,19 @@ async def _deposit(conn: Connection, deposit_id: str) -> dict[str, Any]:
         "evidence": {
             name: shown[name] for name in ("network", "tx_hash", "log_index", "block_number", "block_hash")
         },
-        "next": f"the merchant decides: {ways}" if ways else waits[state],
+        "next": _coin_step(shown) or (f"the merchant decides: {ways}" if ways else waits[state]),
     }
+
+
+def _coin_step(shown: dict[str, Any]) -> str | None:
+    """What is done with native coin, which is in no books; None for tokens."""
+    if shown["contract"] != checksum(ZERO_ADDRESS):
+        return None
+    chain = shown["network"].removeprefix("eip155:")
+    return (
+        "it is in no books; the call that `bascule sweeper coin-call --chain"
+        f" {chain} --address {shown['to']}` prints takes it to the collector, and treasury sends it back"
+    )
 
 
 async def _payout(conn: Connection, payout_id: str) -> dict[str, Any]:

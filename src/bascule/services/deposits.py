@@ -65,6 +65,7 @@ def told(rows: Mapping[str, Shown], happened: Sequence[tuple[str, EventType]]) -
 
 
 def _described(row: Shown) -> dict[str, Any]:
+    coin = row.token == chain.ZERO_ADDRESS  # noticed by its balance: no log, no sender that we know
     return {
         "id": row.id,
         "object": "deposit",
@@ -76,12 +77,12 @@ def _described(row: Shown) -> dict[str, Any]:
         "amount": _display(row, row.amount),
         "amount_atomic": str(row.amount),
         "decimals": row.decimals,
-        "tx_hash": chain.hex32(row.tx_hash),
-        "log_index": row.log_index,
+        "tx_hash": None if coin else chain.hex32(row.tx_hash),
+        "log_index": None if coin else row.log_index,
         "block_number": row.block_number,
         "block_hash": chain.hex32(row.block_hash),
         "block_time": _seconds(row.block_time),
-        "from": chain.checksum(row.src),
+        "from": None if coin else chain.checksum(row.src),
         "to": chain.checksum(row.dst),
         "status": str(row.state),
         "confirmations": finality.confirmations(row.block_number, row.processed),

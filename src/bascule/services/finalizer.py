@@ -15,6 +15,7 @@ from bascule.domain.finality import FinalityPolicy, Tags
 from bascule.domain.webhook import EventType
 from bascule.services.arrivals import Arrivals
 from bascule.services.balance_check import BalanceCheck
+from bascule.services.coins import Coins
 from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
 from bascule.services.halts import Halts
@@ -78,6 +79,7 @@ class Finalizer:
     evidence: Evidence
     prover: Prover
     balances: BalanceCheck
+    coins: Coins
     failpoints: Failpoints
     counters: Counter[str]
 
@@ -89,17 +91,25 @@ class Finalizer:
         target = await self._target(cursor, head, lease)
         if target is None:
             return 0
+<<<<<<< HEAD
         late, whole = await self.evidence.asked_again(target.number)
         if not whole:
             await self.prover.keep(cursor, lease, {}, late)
             return len(late)
         broken = await self.balances.broken_late(cursor.finalized_number)
         broken = {**broken, **await self.balances.broken(cursor.finalized_number, target.number)}
+=======
+        late = await self.evidence.asked_again(target.number)
+        broken = await self.balances.broken(cursor.finalized_number, target.number)
+        coin = await self.coins.moved(target.number)
+>>>>>>> 83f0a68 (deposits: native coin at a deposit address is noticed by its balance and is a deposit with a reason)
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
             await self.balances.hold(conn, broken, target.number)  # from below the stretch, which waits too
             await blocks.finalize(conn, cursor, target)
             await self.evidence.keep(conn, late)
+            if coin and await self.coins.record(conn, coin, target):
+                await self.arrivals.take(conn, [target.hash])
             owned = await self._book(conn, cursor.finalized_number, target.number)
             self.failpoints.hit("watcher.before_finalize_commit")
         self.failpoints.hit("watcher.after_finalize_commit")

@@ -18,6 +18,7 @@ from bascule.domain.chain import Address, BlockRef
 from bascule.services import collector_watch
 from bascule.services.arrivals import Arrivals
 from bascule.services.balance_check import BalanceCheck
+from bascule.services.coins import Coins
 from bascule.services.disagreements import Disagreements
 from bascule.services.early import Early
 from bascule.services.evidence import Evidence
@@ -104,6 +105,7 @@ class Watcher:
         balances = BalanceCheck(
             db, rpc, network.chain_id, clock, entropy, outbox, suspending, self.counters
         )  # fmt: skip
+        coins = Coins(db, rpc, network.chain_id, clock, entropy, self.counters)
         self._finalizer = Finalizer(
             db,
             rpc,
@@ -114,6 +116,7 @@ class Watcher:
             evidence,
             self._prover,
             balances,
+            coins,
             failpoints,
             self.counters,
         )

@@ -62,6 +62,12 @@ async def deposit_addresses_of(conn: Connection, intent_id: str) -> list[Deposit
     return [DepositAddress(**row) for row in rows]
 
 
+async def deposit_address_at(conn: Connection, chain_id: ChainId, address: Address) -> DepositAddress | None:
+    """The deposit address that stands there, if it is one of ours."""
+    row = await _sql.maybe(conn, "deposit_address_at", chain_id=chain_id, address=address)
+    return None if row is None else DepositAddress(**row)
+
+
 async def first_deposit_address_at(conn: Connection, chain_id: ChainId) -> datetime | None:
     """When the first deposit address on the chain was made, by our clock."""
     made_at: datetime | None = await _sql.scalar(conn, "first_deposit_address_at", chain_id=chain_id)

@@ -25,6 +25,11 @@ SELECT EXISTS (SELECT FROM own_addresses WHERE chain_id = %(chain_id)s AND addre
 SELECT chain_id, address, factory, epoch, n
   FROM deposit_addresses WHERE intent_id = %(intent_id)s ORDER BY chain_id;
 
+-- name: deposit_address_at
+-- A deposit address by what it is called on chain.
+SELECT chain_id, address, factory, epoch, n
+  FROM deposit_addresses WHERE chain_id = %(chain_id)s AND address = %(address)s;
+
 -- name: first_deposit_address_at
 -- When the first deposit address on a chain was made.
 SELECT min(i.created_at) AS made_at

@@ -16,10 +16,12 @@ SELECT d.block_hash, d.log_index
   FROM blocks b
   JOIN deposits d ON d.chain_id = b.chain_id AND d.block_number = b.number AND d.block_hash = b.hash
  WHERE b.chain_id = %(chain_id)s AND b.hash = ANY(%(block_hashes)s::bytea[]) AND d.state = 'detected'
+   AND d.token <> decode(repeat('00', 20), 'hex')
    AND NOT EXISTS (SELECT FROM deposit_proofs p WHERE p.chain_id = d.chain_id AND p.block_hash = d.block_hash
                       AND d.log_index BETWEEN p.first_log AND p.last_log);
 
 -- name: missing_upto
+<<<<<<< HEAD
 -- Deposits up to a height that are to become final and whose evidence is not kept yet, of the lowest so many blocks.
 SELECT n.block_hash, n.log_index, n.verified, n.transfers_digest
   FROM (SELECT d.block_hash, d.log_index, b.verified, b.transfers_digest,
@@ -30,11 +32,21 @@ SELECT n.block_hash, n.log_index, n.verified, n.transfers_digest
            AND NOT EXISTS (SELECT FROM deposit_proofs p WHERE p.chain_id = d.chain_id AND p.block_hash = d.block_hash
                               AND d.log_index BETWEEN p.first_log AND p.last_log)) n
  WHERE n.place <= %(most)s;
+=======
+-- Deposits up to a height that are to become final and whose evidence is not kept yet.
+SELECT d.block_hash, d.log_index, b.verified, b.transfers_digest
+  FROM deposits d
+  JOIN blocks b ON b.chain_id = d.chain_id AND b.hash = d.block_hash
+ WHERE d.chain_id = %(chain_id)s AND d.block_number <= %(number)s AND d.state = 'detected'
+   AND d.token <> decode(repeat('00', 20), 'hex')
+   AND NOT EXISTS (SELECT FROM deposit_proofs p WHERE p.chain_id = d.chain_id AND p.block_hash = d.block_hash
+                      AND d.log_index BETWEEN p.first_log AND p.last_log);
+>>>>>>> 83f0a68 (deposits: native coin at a deposit address is noticed by its balance and is a deposit with a reason)
 
 -- name: count_missing
--- How many of these deposits have no evidence.
+-- How many of these deposits have no evidence; coin has none, and is not booked.
 SELECT count(*) FROM deposits d
- WHERE d.id = ANY(%(ids)s::text[])
+ WHERE d.id = ANY(%(ids)s::text[]) AND d.token <> decode(repeat('00', 20), 'hex')
    AND NOT EXISTS (SELECT FROM deposit_proofs p WHERE p.chain_id = d.chain_id AND p.block_hash = d.block_hash
                       AND d.log_index BETWEEN p.first_log AND p.last_log);
 

@@ -219,6 +219,19 @@ async def grow_versions(conn: Connection, ids: Sequence[str]) -> None:
         await _sql.run(conn, "grow_versions", ids=texts(ids))
 
 
+async def coin_at(conn: Connection, chain_id: ChainId, after: Address, most: int) -> dict[Address, int]:
+    """The deposit addresses that follow one, in their order, with the wei that are known to lie there."""
+    rows = await _sql.all(conn, "coin_at", chain_id=chain_id, after=after, most=most)
+    return {Address(row["address"]): int(row["known"]) for row in rows}
+
+
+async def mark_coin_gone(
+    conn: Connection, chain_id: ChainId, number: int, addresses: Sequence[Address]
+) -> None:
+    """Of the coin noticed at these addresses nothing lies there after a block."""
+    await _sql.run(conn, "mark_coin_gone", chain_id=chain_id, block_number=number, addresses=list(addresses))
+
+
 async def hold(conn: Connection, deposit_id: str) -> Waiting | None:
     """The deposit, held until the transaction ends; none if there is none."""
     # locked first, read then: one statement could read what the application was before it waited for the lock

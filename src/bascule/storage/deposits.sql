@@ -201,3 +201,19 @@ SELECT d.id, d.account_id, d.livemode, d.kind, d.chain_id, d.token, d.token_id, 
   LEFT JOIN applications p ON p.deposit_id = d.id
   LEFT JOIN cursors c ON c.chain_id = d.chain_id
  WHERE d.id = ANY(%(ids)s::text[]);
+
+-- name: coin_at
+-- The next deposit addresses of a chain, and what of the coin noticed there still lies there.
+SELECT a.address,
+       coalesce((SELECT sum(d.amount) FROM deposits d
+                  WHERE d.chain_id = a.chain_id AND d.dst = a.address AND d.token = decode(repeat('00', 20), 'hex')
+                    AND d.flushed_block IS NULL), 0) AS known
+  FROM deposit_addresses a
+ WHERE a.chain_id = %(chain_id)s AND a.address > %(after)s
+ ORDER BY a.address LIMIT %(most)s;
+
+-- name: mark_coin_gone
+-- What was noticed at these addresses is gone from them: a forwarder sends all its coin or none.
+UPDATE deposits SET flushed_block = %(block_number)s
+ WHERE chain_id = %(chain_id)s AND dst = ANY(%(addresses)s::bytea[])
+   AND token = decode(repeat('00', 20), 'hex') AND flushed_block IS NULL;

@@ -1,12 +1,12 @@
 """ERC-20 transfers that touch addresses of ours, in and out, kept for ever with the block they were in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from bascule.domain.chain import Address, ChainId, Hash
+from bascule.domain.chain import Address, BlockRef, ChainId, Hash
 from bascule.domain.deposit import DepositState
 from bascule.domain.errors import Halted
 from bascule.storage.arrays import bytes_, texts
@@ -95,6 +95,24 @@ async def record_late(conn: Connection, chain_id: ChainId, since: int) -> Late:
     """
     row = await _sql.one(conn, "record_late", chain_id=chain_id, since=since)
     return Late([Hash(block) for block in row["blocks"] or []], row["since"])
+
+
+async def record_coin(
+    conn: Connection, chain_id: ChainId, block: BlockRef, arrived: Mapping[Address, int]
+) -> None:
+    """Stores native coin that arrived, in wei, as canonical transfers of a final block; once per block.
+
+    They have no log: token, sender and transaction are zero.
+    """
+    await _sql.run(
+        conn,
+        "record_coin",
+        chain_id=chain_id,
+        block_hash=block.hash,
+        block_number=block.number,
+        addresses=list(arrived),
+        amounts=[Decimal(amount) for amount in arrived.values()],
+    )
 
 
 async def orphan_above(conn: Connection, chain_id: ChainId, number: int) -> int:

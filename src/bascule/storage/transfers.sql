@@ -68,9 +68,10 @@ ON CONFLICT (chain_id, block_hash, log_index) DO NOTHING
 RETURNING block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence;
 
 -- name: of_blocks
--- The canonical transfers of some blocks that touch our addresses.
+-- The canonical transfers of some blocks that touch our addresses and have a log.
 SELECT block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence
   FROM transfers WHERE chain_id = %(chain_id)s AND block_hash = ANY(%(block_hashes)s::bytea[]) AND canonical
+   AND token <> decode(repeat('00', 20), 'hex')
  ORDER BY block_number, log_index;
 
 -- name: record_late
@@ -180,6 +181,7 @@ SELECT k.id AS token_id, m.token, m.address, sum(m.amount) AS logged,
  GROUP BY k.id, m.token, m.address
  ORDER BY k.id, m.address;
 
+<<<<<<< HEAD
 -- name: touched_late
 -- As touched, of deposits up to a final height that wait to be booked: found late, or in a token that is accepted since.
 -- `after`: below the lowest of them. Those that waited while a person looked at their token's balances are explained.
@@ -208,3 +210,15 @@ SELECT l.after, l.token_id, l.token, l.address,
                        AND t.block_number > l.after AND t.block_number <= %(upto)s
  GROUP BY l.after, l.token_id, l.token, l.address
  ORDER BY l.token_id, l.address;
+=======
+-- name: record_coin
+-- Coin noticed at addresses at the end of a final block. It has no log and no transaction that we know: its place is
+-- behind all logs, and the count of what was noticed there before tells one from the next.
+INSERT INTO transfers (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
+SELECT %(chain_id)s, %(block_hash)s, 1073741823 + row_number() OVER (ORDER BY n.address), %(block_number)s,
+       decode(repeat('00', 32), 'hex'), decode(repeat('00', 20), 'hex'), decode(repeat('00', 20), 'hex'),
+       n.address, n.amount,
+       (SELECT count(*) FROM deposits d WHERE d.chain_id = %(chain_id)s AND d.dst = n.address
+           AND d.token = decode(repeat('00', 20), 'hex'))
+  FROM unnest(%(addresses)s::bytea[], %(amounts)s::numeric[]) AS n (address, amount);
+>>>>>>> 83f0a68 (deposits: native coin at a deposit address is noticed by its balance and is a deposit with a reason)

@@ -115,12 +115,12 @@ class Deposit(Shape):
     amount: Decimal6 | None
     amount_atomic: Atomic
     decimals: int | None
-    tx_hash: HashOut
-    log_index: int
+    tx_hash: HashOut | None = Field(description="Null for native coin, which is noticed by its balance.")
+    log_index: int | None
     block_number: int
     block_hash: HashOut
     block_time: Seconds
-    source: AddressOut = Field(alias="from")
+    source: AddressOut | None = Field(alias="from")
     destination: AddressOut = Field(alias="to")
     status: DepositStatus
     confirmations: int | None

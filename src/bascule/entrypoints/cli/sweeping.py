@@ -29,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
     )
     group.command()(register)
     group.command("confirm-collector")(confirm_collector)
+    group.command("coin-call")(coin_call)
     app.add_typer(group, name="sweeper")
 
 
@@ -85,6 +86,36 @@ async def _confirm(settings: Settings, chain: str, named: str, reason: str) -> d
         "state": "scheduled" if scheduled else "in place",
         "next": then,
     }
+
+
+def coin_call(
+    chain: Chain,
+    address: Annotated[str, typer.Option(help="The deposit address the coin lies at, 0x….")],
+    as_json: AsJson = False,
+) -> None:
+    """Prints the call that moves native coin from an address to the collector; any wallet may send it."""
+    rows([asyncio.run(_coin_call(loaded_settings(), chain, address))], as_json=as_json)
+
+
+async def _coin_call(settings: Settings, chain: str, named: str) -> dict[str, str]:
+    from bascule.chain import factory
+    from bascule.domain import forwarder
+    from bascule.domain.chain import ZERO_ADDRESS, checksum, parse_address
+    from bascule.entrypoints import wiring
+    from bascule.storage import addresses
+
+    at = parse_address(named, param="address")
+    seed: bytes = settings.need("deposit_seed")
+    async with wiring.owner(settings) as db:
+        network = await wiring.network_of(db, chain)
+        async with db.read() as conn:
+            found = await addresses.deposit_address_at(conn, network.chain_id, at)
+    if found is None:
+        raise CommandFailed(
+            f"{checksum(at)} is no deposit address on chain {chain}", "copy `to` of the deposit"
+        )
+    data = factory.flush_calldata([forwarder.salt(seed, found.epoch, found.n)], ZERO_ADDRESS)
+    return {"to": checksum(found.factory), "value": "0", "data": "0x" + data.hex()}
 
 
 async def _register(
