@@ -91,18 +91,13 @@ class Finalizer:
         target = await self._target(cursor, head, lease)
         if target is None:
             return 0
-<<<<<<< HEAD
         late, whole = await self.evidence.asked_again(target.number)
         if not whole:
             await self.prover.keep(cursor, lease, {}, late)
             return len(late)
         broken = await self.balances.broken_late(cursor.finalized_number)
         broken = {**broken, **await self.balances.broken(cursor.finalized_number, target.number)}
-=======
-        late = await self.evidence.asked_again(target.number)
-        broken = await self.balances.broken(cursor.finalized_number, target.number)
         coin = await self.coins.moved(target.number)
->>>>>>> 83f0a68 (deposits: native coin at a deposit address is noticed by its balance and is a deposit with a reason)
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
             await self.balances.hold(conn, broken, target.number)  # from below the stretch, which waits too

@@ -21,7 +21,6 @@ SELECT d.block_hash, d.log_index
                       AND d.log_index BETWEEN p.first_log AND p.last_log);
 
 -- name: missing_upto
-<<<<<<< HEAD
 -- Deposits up to a height that are to become final and whose evidence is not kept yet, of the lowest so many blocks.
 SELECT n.block_hash, n.log_index, n.verified, n.transfers_digest
   FROM (SELECT d.block_hash, d.log_index, b.verified, b.transfers_digest,
@@ -29,19 +28,10 @@ SELECT n.block_hash, n.log_index, n.verified, n.transfers_digest
           FROM deposits d
           JOIN blocks b ON b.chain_id = d.chain_id AND b.hash = d.block_hash
          WHERE d.chain_id = %(chain_id)s AND d.block_number <= %(number)s AND d.state = 'detected'
+           AND d.token <> decode(repeat('00', 20), 'hex')
            AND NOT EXISTS (SELECT FROM deposit_proofs p WHERE p.chain_id = d.chain_id AND p.block_hash = d.block_hash
                               AND d.log_index BETWEEN p.first_log AND p.last_log)) n
  WHERE n.place <= %(most)s;
-=======
--- Deposits up to a height that are to become final and whose evidence is not kept yet.
-SELECT d.block_hash, d.log_index, b.verified, b.transfers_digest
-  FROM deposits d
-  JOIN blocks b ON b.chain_id = d.chain_id AND b.hash = d.block_hash
- WHERE d.chain_id = %(chain_id)s AND d.block_number <= %(number)s AND d.state = 'detected'
-   AND d.token <> decode(repeat('00', 20), 'hex')
-   AND NOT EXISTS (SELECT FROM deposit_proofs p WHERE p.chain_id = d.chain_id AND p.block_hash = d.block_hash
-                      AND d.log_index BETWEEN p.first_log AND p.last_log);
->>>>>>> 83f0a68 (deposits: native coin at a deposit address is noticed by its balance and is a deposit with a reason)
 
 -- name: count_missing
 -- How many of these deposits have no evidence; coin has none, and is not booked.

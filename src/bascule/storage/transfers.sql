@@ -181,7 +181,6 @@ SELECT k.id AS token_id, m.token, m.address, sum(m.amount) AS logged,
  GROUP BY k.id, m.token, m.address
  ORDER BY k.id, m.address;
 
-<<<<<<< HEAD
 -- name: touched_late
 -- As touched, of deposits up to a final height that wait to be booked: found late, or in a token that is accepted since.
 -- `after`: below the lowest of them. Those that waited while a person looked at their token's balances are explained.
@@ -210,7 +209,7 @@ SELECT l.after, l.token_id, l.token, l.address,
                        AND t.block_number > l.after AND t.block_number <= %(upto)s
  GROUP BY l.after, l.token_id, l.token, l.address
  ORDER BY l.token_id, l.address;
-=======
+
 -- name: record_coin
 -- Coin noticed at addresses at the end of a final block. It has no log and no transaction that we know: its place is
 -- behind all logs, and the count of what was noticed there before tells one from the next.
@@ -221,4 +220,3 @@ SELECT %(chain_id)s, %(block_hash)s, 1073741823 + row_number() OVER (ORDER BY n.
        (SELECT count(*) FROM deposits d WHERE d.chain_id = %(chain_id)s AND d.dst = n.address
            AND d.token = decode(repeat('00', 20), 'hex'))
   FROM unnest(%(addresses)s::bytea[], %(amounts)s::numeric[]) AS n (address, amount);
->>>>>>> 83f0a68 (deposits: native coin at a deposit address is noticed by its balance and is a deposit with a reason)
