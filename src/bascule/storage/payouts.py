@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -194,12 +194,20 @@ async def advance_to_in_transit(
         ids=arrays.texts(payout.id for _, payout in given),
         vault_ids=arrays.numbers(vault_id for vault_id, _ in given),
     )
-    taken = {row["id"]: _payout(row) for row in rows}
-    if len(taken) != len(given):
-        raise Halted(
-            f"{len(given) - len(taken)} payouts are not pending, or have another id, under their lock"
+    versions: dict[str, int] = {row["id"]: row["version"] for row in rows}
+    if len(versions) != len(given):
+        missing = len(given) - len(versions)
+        raise Halted(f"{missing} payouts are not pending, or have another id, under their lock")
+    return [
+        replace(
+            payout,
+            state=PayoutState.IN_TRANSIT,
+            vault_id=vault_id,
+            waits_for=None,
+            version=versions[payout.id],
         )
-    return [taken[payout.id] for _, payout in given]
+        for vault_id, payout in given
+    ]
 
 
 async def advance_to_requires_action(
@@ -332,13 +340,12 @@ async def is_token(conn: Connection, chain_id: int, address: Address) -> bool:
 
 
 def _payout(row: Row) -> PayoutRow:
-    values = dict(row)
-    for name in ("vault", "destination"):
-        values[name] = Address(bytes(values[name]))
+    values = row
+    values["vault"], values["destination"] = Address(row["vault"]), Address(row["destination"])
     if values["paid_block_hash"] is not None:
-        values["paid_block_hash"] = Hash(bytes(values["paid_block_hash"]))
+        values["paid_block_hash"] = Hash(values["paid_block_hash"])
     if values["maker"] is not None:
-        values["maker"] = Address(bytes(values["maker"]))
+        values["maker"] = Address(values["maker"])
     for name in ("amount", "vault_id"):
         if isinstance(values[name], Decimal):
             values[name] = int(values[name])

@@ -62,7 +62,7 @@ UPDATE payouts AS p
    SET state = 'in_transit', vault_id = n.vault_id, waits_for = NULL, version = p.version + 1
   FROM unnest(%(ids)s::text[], %(vault_ids)s::numeric[]) AS n (id, vault_id)
  WHERE p.id = n.id AND p.state = 'pending' AND (p.vault_id IS NULL OR p.vault_id = n.vault_id)
-RETURNING p.*
+RETURNING p.id, p.version
 
 -- name: advance_to_pending
 -- The approvals are complete: one more hold will stand for it.
