@@ -28,7 +28,7 @@ from bascule.storage.roles import PROCESSES, ensure_logins
 from benchmarks._treasury import END, PASSWORD, PAYOUTS, approve_batch, signing
 from benchmarks.harness import Figure
 
-PAYMENTS, LANES, IN_A_BATCH = 10_000, 8, 1_000
+PAYMENTS, LANES, IN_A_BATCH, IN_A_SLOT = 10_000, 8, 1_000, 100
 STUCK_S = 120.0  # without a payout that becomes final
 
 
@@ -88,6 +88,7 @@ async def paying(folder: Path) -> AsyncIterator[tuple[Any, list[float]]]:
             stage.node.url,
             str(socket),
             str(LANES),
+            str(stage.clock.now().timestamp() - time.time()),
             stdout=asyncio.subprocess.PIPE,
         )
         listening = asyncio.create_task(_listen(process, memory))
@@ -165,7 +166,7 @@ async def require_each_once(stage: Any, count: int) -> None:
     if len(times) != count or set(times.values()) != {1}:
         raise RuntimeError(f"{sum(times.values())} Transfers to {len(times)} payees, {count} were asked for")
     [(used,)] = await stage.rows("SELECT count(DISTINCT lane) FROM slots WHERE kind = 'pay'")
-    if used != LANES:
+    if used < min(LANES, count // IN_A_SLOT):
         raise RuntimeError(f"{used} of {LANES} lanes paid")
     await stage.require_truth()
 
