@@ -13,12 +13,13 @@ import msgspec
 import pytest
 
 from bascule.domain.errors import Halted, Retryable
+from bascule.entrypoints.metrics import Meters
 from bascule.entrypoints.signer_client import SignerClient, SignerUnreachable
 from bascule.entrypoints.signer_server import BODY_MAX, SOCKET_PATH_MAX, SignerServer
 from bascule.services.signing_intents import SignerRefused
 from tests.support.money_out import OpenAs
 from tests.support.nodes import no_guard
-from tests.support.signing import Desk
+from tests.support.signing import CHAIN, Desk
 
 
 @pytest.fixture
@@ -43,6 +44,10 @@ async def test_signature_and_refusal_cross_the_socket_unchanged(desk: Desk, path
         with pytest.raises(SignerRefused) as refused:
             await client.sign(desk.pay(desk.item(0, by=(1,)), desk.item(1), nonce=1))
 
+    assert client.refusals == {"approvals_missing": 1}
+    counted = Meters(refusals=(CHAIN, client.refusals)).text().decode()
+    assert 'bascule_signer_refusals_total{chain="eip155:31337",code="approvals_missing"} 1.0' in counted
+    assert 'bascule_signer_refusals_total{chain="eip155:31337",code="content_changed"} 0.0' in counted
     assert signed == await desk.signer().sign(desk.pay())
     assert [(item.name, item.code) for item in refused.value.items] == [("po_0", "approvals_missing")]
 

@@ -30,6 +30,18 @@ NETWORK, PROVIDER = ["chain"], ["chain", "provider"]
 # Counts that are 0 before they are made, so that the first one is seen to rise.
 REFUSALS = (*NodeSays, NodeUnreachable.reason, WrongShape.reason, IncompleteAnswer.reason, WrongChain.reason)
 FLUSHING = ("collector_changed", "collector_scheduled", "flush_waits_for_fee", "flushes_requested")
+# What nobody but a broken caller or an attacker is refused for.
+ALARMS = (
+    "approver_unknown",
+    "approvals_missing",
+    "signature_invalid",
+    "content_changed",
+    "slot_taken",
+    "not_in_batch",
+    "not_in_mandate",
+    "wallet_unknown",
+    "intent_malformed",
+)
 TOKENS = ("balance_mismatches", "balances_unchecked", "tokens_suspended")
 
 
@@ -45,12 +57,13 @@ class Watching(Protocol):
 class Meters(Collector):
     """Everything that one process measures. `followed` is what the database said when it was asked last.
 
-    flushing: what its planner or its lane counted, by chain.
+    flushing: what its planner or its lane counted, by chain; refusals: the signer's, of the lane's chain.
     """
 
     pools: Mapping[int, Pool] = field(default_factory=dict)
     watcher: Watching | None = None
     flushing: Counter[tuple[int, str]] | None = None
+    refusals: tuple[int, Counter[str]] | None = None
     followed: Sequence[Followed] = ()
     now: Callable[[], datetime] | None = None
 
@@ -97,6 +110,7 @@ class Meters(Collector):
         yield from _nodes(self.pools)
         yield from _watcher(self.watcher)
         yield _flushing(self.flushing, self.pools)
+        yield _refused(self.refusals)
 
 
 def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metric]:
@@ -208,6 +222,20 @@ def _flushing(counted: Counter[tuple[int, str]] | None, chains: Iterable[int]) -
         for (chain_id, what), count in {**none, **counted}.items():
             flush.add_metric([caip2(chain_id), what], count)
     return flush
+
+
+def _refused(counted: tuple[int, Counter[str]] | None) -> Metric:
+    """What the signer refused this process's lane since it started; one that is not known counts as 0."""
+    refused = _count(
+        "bascule_signer_refusals",
+        "Questions or single payouts that the signer refused, by its code; see signer.refusals.",
+        [*NETWORK, "code"],
+    )
+    if counted is not None:
+        chain_id, codes = counted
+        for code, count in {**dict.fromkeys(ALARMS, 0), **codes}.items():
+            refused.add_metric([caip2(chain_id), code], count)
+    return refused
 
 
 _UNAPPLIED = "deposits_unapplied_"

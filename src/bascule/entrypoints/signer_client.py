@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,7 @@ class SignerClient:
     """Asks the signer behind a Unix socket; implements `services.submitter.SignerPort`.
 
     guard: raises while a database transaction is open. timeout_s: seconds for a whole answer.
+    refusals: how often the signer refused, by code; what it said of single items is counted by item.
     """
 
     def __init__(self, path: Path, *, guard: Callable[[], None], timeout_s: float = 10.0) -> None:
@@ -38,6 +40,7 @@ class SignerClient:
         self._guard = guard
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
+        self.refusals: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -79,5 +82,6 @@ class SignerClient:
         if status == 503:
             raise SignerUnreachable(self._path, refusal.message)
         if status == 409:
+            self.refusals.update([each.code for each in refusal.items] or [refusal.code])
             raise SignerRefused(refusal.code, refusal.message, refusal.items)
         raise Halted(f"the signer does not understand the question: {refusal.message}")

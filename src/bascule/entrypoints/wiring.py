@@ -224,6 +224,7 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
             )  # fmt: skip
             if meters is not None:
                 meters.flushing = worker.counters
+                meters.refusals = network.chain_id, signer.refusals
             poll_s = configured.poll_interval_ms / 1000
             loops = [Loop(worker, poll_s, channel="bascule_payouts"), pardoning(db, rpcs)]
             yield Work(db, {"lane": f"{network.chain_id}/{name}"}, loops, meters=meters)
