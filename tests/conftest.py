@@ -12,6 +12,17 @@ from bascule.storage.database import Database
 from tests.support.postgres import POSTGRES_15, TestServer, chosen_programs, migrated_server
 
 _numbers = count(1)
+# Each is one program of many seconds, where no cache of types stands yet up to a minute.
+FIRST = {
+    "test_types_hold_in_strict_mode",
+    "test_importing_any_module_reads_and_opens_nothing",
+    "test_import_contracts_are_kept",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests come first: at the end one worker would run them, and the others nothing."""
+    items.sort(key=lambda item: item.name not in FIRST)
 
 
 @pytest.fixture(autouse=True)

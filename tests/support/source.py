@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bascule.storage.queries import Query, parse
@@ -65,5 +66,6 @@ def statements(path: Path) -> Iterator[Statement]:
         )
 
 
-def all_statements() -> list[Statement]:
-    return [s for path in sql_files() for s in statements(path)]
+@cache
+def all_statements() -> tuple[Statement, ...]:
+    return tuple(s for path in sql_files() for s in statements(path))

@@ -3,6 +3,7 @@
 import ast
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from bascule.entrypoints.docs_failpoints import TARGET, render
@@ -77,6 +78,7 @@ def is_fenced(function: ast.AST, opens: int, ends: int) -> bool:
     )
 
 
+@cache
 def unfenced() -> set[str]:
     found = set()
     for path in python_files():
