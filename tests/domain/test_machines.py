@@ -41,6 +41,14 @@ payout          release    in_transit                     pending
 payout          retire     pending,in_transit             canceled
 payout          refuse     in_transit                     failed
 payout          finalize   in_transit                     paid
+payout_batch    validate   validating                     requires_action
+payout_batch    authorize  validating                     processing
+payout_batch    invalidate validating                     invalid
+payout_batch    approve    requires_action                processing
+payout_batch    cancel     requires_action                canceled
+payout_batch    expire     requires_action                canceled
+payout_batch    complete   processing                     completed
+payout_batch    fall_short processing                     completed_with_failures
 slot            sign       reserved                       signed
 slot            refuse     reserved                       reserved
 slot            offer      signed                         broadcast
@@ -68,6 +76,7 @@ FINALS = {
     "application": {"refunded", "accepted"},
     "payment_intent": {"succeeded", "canceled"},
     "payout": {"paid", "failed", "canceled"},
+    "payout_batch": {"completed", "completed_with_failures", "canceled", "invalid"},
     "slot": {"final"},
     "attempt": {"final", "superseded"},
     "flush": {"done", "reverted", "refused", "done_elsewhere", "withdrawn"},

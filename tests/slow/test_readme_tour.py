@@ -59,6 +59,16 @@ def test_readme_tour_runs_as_it_stands(walked: Tour) -> None:
     assert "The payout is paid" in said
 
 
+def test_treasury_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/payouts.md")
+
+    assert re.findall(r"po_\w+ \(950.000000 usdc\) is (\w+)", said) == ["requires_action", "pending"]
+    assert re.search(r"^3 +amount +amount_decimal_comma +1300,50$", said, re.MULTILINE)
+    assert "cannot be handed in" in said
+    assert "exit 1" in said
+    assert "the batch is completed" in said
+
+
 def test_evidence_page_runs_as_it_stands(walked: Tour) -> None:
     said = walked("docs/api/evidence.md")
 

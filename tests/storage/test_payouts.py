@@ -11,7 +11,7 @@ from psycopg import errors
 
 from bascule.domain.errors import Conflict, Halted
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
-from bascule.storage import payouts
+from bascule.storage import payouts, spending
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.queries import QueryError
 from tests.support.money_out import START, OpenAs, Treasury, treasury
@@ -115,8 +115,11 @@ async def test_spending_of_a_day_leaves_out_what_was_called_off(stage: Treasury)
         row = await payouts.get(conn, kept["id"])
         assert row is not None
         of = (conn, row.account_id, row.token_id)
-        whole = await payouts.asked_since(*of, destination=row.destination, day=START, window=START)
-        assert (whole.spent, whole.on_destination, whole.in_window) == (3_000_000, 3_000_000, 1)
+        whole = await spending.asked_since(*of, day=START, window=START)
+        assert (whole.spent, whole.in_window) == (3_000_000, 1)
+        to = row.destination
+        assert await spending.asked_of(*of, [to], START) == {to: 3_000_000}
         later = row.created_at
-        none = await payouts.asked_since(*of, destination=row.destination, day=later, window=later)
-        assert (none.spent, none.on_destination, none.in_window) == (0, 0, 0)
+        none = await spending.asked_since(*of, day=later, window=later)
+        assert (none.spent, none.in_window) == (0, 0)
+        assert await spending.asked_of(*of, [to], later) == {}

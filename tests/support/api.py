@@ -131,7 +131,7 @@ class Shop:
         tables = (
             "payment_intents", "deposit_addresses", "payouts", "payout_approvals", "idempotency_keys",
             "webhook_endpoints", "deliveries", "outbox", "audit_log", "api_keys", "policies",
-            "destinations", "destination_verifications",
+            "destinations", "destination_verifications", "payout_batches", "payout_batch_approvals",
         )  # fmt: skip
         found = {}
         async with self.owner.read() as conn:

@@ -45,6 +45,7 @@ async def batch_of(
                 created_at=now,
             ),
         )
+        assert batch is not None
         assert batch_approval_text(batch) == text
         digest = text.digest(batch.chain_id, vault)
         for number in by:

@@ -12,6 +12,7 @@ from bascule.domain.flush import FLUSH
 from bascule.domain.machine import Machine
 from bascule.domain.payment_intent import PAYMENT_INTENT
 from bascule.domain.payout import PAYOUT
+from bascule.domain.payout_batch import PAYOUT_BATCH
 from bascule.domain.slot import SLOT
 
 ALL: tuple[Machine[Any, Any], ...] = (
@@ -19,6 +20,7 @@ ALL: tuple[Machine[Any, Any], ...] = (
     APPLICATION,
     PAYMENT_INTENT,
     PAYOUT,
+    PAYOUT_BATCH,
     SLOT,
     ATTEMPT,
     FLUSH,

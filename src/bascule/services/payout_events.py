@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bascule.domain.payout import PayoutState
+from bascule.domain.payout import PAYOUT, PayoutState
 from bascule.domain.webhook import EventType
+from bascule.services.batch_progress import end_batches
 from bascule.services.outbox import Happening, Outbox
 from bascule.services.payout_view import describe_rows
 from bascule.storage.database import Connection
@@ -56,4 +57,6 @@ async def tell_all(
             for row, told in zip(now, shown, strict=True)
         ],
     )
+    if ended := {row.batch_id for row in now if row.batch_id is not None and row.state in PAYOUT.finals}:
+        await end_batches(conn, outbox, ended)
     return shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bascule.domain import vault as layout
@@ -12,6 +12,7 @@ from bascule.domain.ids import Prefix
 from bascule.domain.money import TokenAmount, parse_amount
 from bascule.storage import destinations, networks, payouts, tokens
 from bascule.storage.database import Connection
+from bascule.storage.destinations import Destination
 from bascule.storage.networks import Network
 from bascule.storage.tokens import Token
 
@@ -47,27 +48,89 @@ class PayoutTerms:
     destination_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The networks and tokens there are; reads what names them."""
+
+    networks: Mapping[int, Network]
+    tokens: Sequence[Token]
+
+    def read(
+        self, request: PayoutRequest, entries: Mapping[str, Destination], *, livemode: bool
+    ) -> PayoutTerms:
+        """The terms of a request. entries: of the account's address book, by id.
+
+        Raises: Rejected, naming the parameter at fault.
+        """
+        network = self.network(request.network, livemode)
+        token = self._token(request, network)
+        amount = parse_amount(request.amount, token.currency).to_token(token.asset)
+        layout.require_payable(amount.units)
+        assert network.vault is not None, "`network` lets none without a vault through"
+        to, entry = _payee(request.destination, network.chain_id, entries)
+        return PayoutTerms(network, Address(network.vault), token, amount, to, entry)
+
+    def network(self, name: object, livemode: bool) -> Network:
+        """The network, which has a vault to pay from. Raises: Rejected `network_unsupported`."""
+        network = self.networks.get(parse_network(name))
+        if network is None or network.livemode != livemode or network.vault is None:
+            raise Rejected("network_unsupported", f"No payouts are made on {name!r:.60}.", param="network")
+        return network
+
+    def _token(self, request: PayoutRequest, network: Network) -> Token:
+        fitting = [
+            token
+            for token in self.tokens
+            if token.chain_id == network.chain_id and token.accepted and token.currency == request.currency
+        ]
+        if request.token is not None:
+            fitting = [token for token in fitting if token.id == request.token]
+            if not fitting:
+                raise Rejected(
+                    "token_unsupported", "No such token of that currency on that network.", param="token"
+                )
+        if not fitting:
+            raise Rejected(
+                "token_unsupported", "No token of that currency on that network.", param="currency"
+            )
+        if len(fitting) > 1:
+            raise Rejected(
+                "token_ambiguous",
+                "Several tokens of that currency are on that network.",
+                param="token",
+                next_step=f"Name one of {', '.join(token.id for token in fitting)}.",
+            )
+        return fitting[0]
+
+
+async def catalog(conn: Connection) -> Catalog:
+    """The networks and tokens as they stand."""
+    found = {network.chain_id: network for network in await networks.every(conn)}
+    return Catalog(found, await tokens.every(conn))
+
+
 async def read_terms(
     conn: Connection, request: PayoutRequest, *, account_id: str, livemode: bool
 ) -> PayoutTerms:
     """Raises: Rejected, naming the parameter at fault; of the account only its address book is looked at."""
-    network = await read_network(conn, request.network, livemode)
-    token = await _token(conn, request, network)
-    amount = parse_amount(request.amount, token.currency).to_token(token.asset)
-    layout.require_payable(amount.units)
-    assert network.vault is not None, "read_network lets none without a vault through"
-    to, entry = await _payee(conn, request.destination, network.chain_id, account_id, livemode)
-    return PayoutTerms(network, Address(network.vault), token, amount, to, entry)
+    named = await destinations.of_ids(conn, [str(request.destination)])
+    own = {
+        id: each for id, each in named.items() if (each.account_id, each.livemode) == (account_id, livemode)
+    }
+    return (await catalog(conn)).read(request, own, livemode=livemode)
 
 
-async def _payee(
-    conn: Connection, named: object, chain_id: int, account_id: str, livemode: bool
-) -> tuple[Address, str | None]:
+async def read_network(conn: Connection, name: object, livemode: bool) -> Network:
+    """The network, which has a vault to pay from. Raises: Rejected `network_unsupported`."""
+    return (await catalog(conn)).network(name, livemode)
+
+
+def _payee(named: object, chain_id: int, entries: Mapping[str, Destination]) -> tuple[Address, str | None]:
     """An address, or an entry of the address book by its id."""
     if not (isinstance(named, str) and named.startswith(f"{Prefix.DESTINATION}_")):
         return parse_address(named, param="to"), None
-    entry = await destinations.get(conn, named)
-    if entry is None or (entry.account_id, entry.livemode) != (account_id, livemode) or entry.archived_at:
+    entry = entries.get(named)
+    if entry is None or entry.archived_at is not None:
         raise Rejected("destination_unknown", f"The address book has no {named!r:.70}.", param="to")
     if entry.chain_id != chain_id:
         raise Rejected(
@@ -105,35 +168,3 @@ async def require_foreign(
             "The destination is one of our own addresses: a vault, a wallet or a deposit address.",
             param=param,
         )
-
-
-async def read_network(conn: Connection, name: object, livemode: bool) -> Network:
-    """The network, which has a vault to pay from. Raises: Rejected `network_unsupported`."""
-    network = await networks.get(conn, parse_network(name))
-    if network is None or network.livemode != livemode or network.vault is None:
-        raise Rejected("network_unsupported", f"No payouts are made on {name!r:.60}.", param="network")
-    return network
-
-
-async def _token(conn: Connection, request: PayoutRequest, network: Network) -> Token:
-    fitting = [
-        token
-        for token in await tokens.every(conn)
-        if token.chain_id == network.chain_id and token.accepted and token.currency == request.currency
-    ]
-    if request.token is not None:
-        fitting = [token for token in fitting if token.id == request.token]
-        if not fitting:
-            raise Rejected(
-                "token_unsupported", "No such token of that currency on that network.", param="token"
-            )
-    if not fitting:
-        raise Rejected("token_unsupported", "No token of that currency on that network.", param="currency")
-    if len(fitting) > 1:
-        raise Rejected(
-            "token_ambiguous",
-            "Several tokens of that currency are on that network.",
-            param="token",
-            next_step=f"Name one of {', '.join(token.id for token in fitting)}.",
-        )
-    return fitting[0]

@@ -11,7 +11,7 @@ from bascule.domain.money import TokenAmount
 from bascule.domain.payout import PayoutState
 from bascule.services import approval_rounds
 from bascule.services.approval_rounds import Round, tokens_of
-from bascule.services.signatories import may_sign
+from bascule.services.signatories import may_sign_each
 from bascule.storage import attempts, cancels, payouts
 from bascule.storage.approvals import Approval
 from bascule.storage.attempts import Attempt
@@ -42,7 +42,7 @@ async def describe_rows(conn: Connection, rows: Sequence[PayoutRow]) -> list[dic
     tried = await attempts.of_payouts(conn, [payout.id for payout in rows])
     called_off = await cancels.of_payouts(conn, [payout.id for payout in rows])
     waits = [payout for payout in rows if payout.state is PayoutState.REQUIRES_ACTION]
-    signers = {payout.id: await may_sign(conn, payout) for payout in waits}
+    signers = await may_sign_each(conn, waits)
     return [
         _shown(
             payout,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,8 @@ from bascule.domain.chain import Address
 from bascule.domain.money import TokenAmount
 from bascule.domain.policy import DAY, Ask, Decision, Facts, Rules
 from bascule.services.signatories import signatories
-from bascule.storage import approvals, destinations, payouts, policies, tokens
+from bascule.storage import approvals, policies, spending, tokens
+from bascule.storage import destinations as address_book
 from bascule.storage.database import Connection
 from bascule.storage.destinations import Destination
 from bascule.storage.payouts import PayoutRow
@@ -31,6 +32,88 @@ class Verdict:
     may_sign: frozenset[Address]
 
 
+@dataclass
+class Bench:
+    """All that is needed to judge payouts of one account and token, one after the other.
+
+    Until the transaction ends no other request of the account is counted, so that both cannot fit alone.
+    """
+
+    token: Token
+    policy_id: str | None
+    rules: Rules | None
+    roster_version: int
+    may_sign: frozenset[Address]
+    now: datetime
+    denied: Mapping[Address, str]
+    book: Mapping[Address, Destination]
+    spent: int
+    on_destination: dict[Address, int]
+    in_window: int
+
+    def judge(self, amount: TokenAmount, destination: Address) -> Verdict:
+        """What policy says of one more payout; without a policy everything is denied."""
+        if self.rules is None:
+            nothing = Facts(may_sign=0)
+            return Verdict(rulebook.NOTHING_ALLOWED, None, None, nothing, self.roster_version, frozenset())
+        facts = Facts(
+            may_sign=len(self.may_sign),
+            spent_today=self.spent,
+            spent_on_destination=self.on_destination.get(destination, 0),
+            asked_in_window=self.in_window,
+            denied_by=self.denied.get(destination),
+            **_known(self.book.get(destination)),
+        )
+        decision = rulebook.decide(Ask(amount.to_money().units, destination, self.now), facts, self.rules)
+        return Verdict(decision, self.policy_id, self.rules, facts, self.roster_version, self.may_sign)
+
+    def count(self, amount: TokenAmount, destination: Address) -> None:
+        """One more payout is asked for: those after it are judged with it."""
+        units = amount.to_money().units
+        self.spent += units
+        self.on_destination[destination] = self.on_destination.get(destination, 0) + units
+        self.in_window += 1
+
+
+async def bench(
+    conn: Connection,
+    *,
+    account_id: str,
+    livemode: bool,
+    token: Token,
+    destinations: Collection[Address],
+    maker: Address | None,
+    now: datetime,
+    trying: Rules | None = None,
+) -> Bench:
+    """The facts about an account, a token and some addresses; nothing is written.
+
+    trying: rules to go by instead of those in force.
+    """
+    await spending.serialize_spending(conn, account_id, token.id)
+    policy = await policies.current(conn, account_id, livemode, token.id)
+    rules = trying or (policy.rules if policy else None)
+    roster = await approvals.roster_version(conn, account_id) or 0
+    window = rules.window if rules else DAY
+    counted = await spending.asked_since(conn, account_id, token.id, day=now - DAY, window=now - window)
+    to_each = await spending.asked_of(conn, account_id, token.id, destinations, now - DAY)
+    return Bench(
+        token=token,
+        policy_id=None if policy is None or trying else policy.id,
+        rules=rules,
+        roster_version=roster,
+        may_sign=await signatories(conn, account_id, roster, rules, maker),
+        now=now,
+        denied=await _denied(conn, livemode, rules),
+        book=await address_book.of_addresses(conn, account_id, livemode, token.chain_id, destinations),
+        spent=TokenAmount(counted.spent, token.asset).to_money().units,
+        on_destination={
+            to: TokenAmount(units, token.asset).to_money().units for to, units in to_each.items()
+        },
+        in_window=counted.in_window,
+    )
+
+
 async def judge(
     conn: Connection,
     *,
@@ -43,23 +126,12 @@ async def judge(
     now: datetime,
     trying: Rules | None = None,
 ) -> Verdict:
-    """What policy says of one more payout; without a policy everything is denied. Writes nothing.
-
-    Until the transaction ends no other request of the account is counted, so that both cannot fit alone.
-    trying: rules to go by instead of those in force.
-    """
-    await payouts.serialize_spending(conn, account_id, token.id)
-    policy = await policies.current(conn, account_id, livemode, token.id)
-    rules = trying or (policy.rules if policy else None)
-    roster = await approvals.roster_version(conn, account_id) or 0
-    if rules is None:
-        nobody: frozenset[Address] = frozenset()
-        return Verdict(rulebook.NOTHING_ALLOWED, None, None, Facts(may_sign=0), roster, nobody)
-    people = await signatories(conn, account_id, roster, rules, maker)
-    ask = Ask(amount.to_money().units, destination, now)
-    facts = await _facts(conn, account_id, livemode, token, ask, rules, len(people))
-    policy_id = None if policy is None or trying else policy.id
-    return Verdict(rulebook.decide(ask, facts, rules), policy_id, rules, facts, roster, people)
+    """What policy says of one payout; as `bench`."""
+    judging = await bench(
+        conn, account_id=account_id, livemode=livemode, token=token, destinations=[destination], maker=maker,
+        now=now, trying=trying,
+    )  # fmt: skip
+    return judging.judge(amount, destination)
 
 
 async def review(conn: Connection, payout: PayoutRow) -> Verdict | None:
@@ -70,14 +142,14 @@ async def review(conn: Connection, payout: PayoutRow) -> Verdict | None:
     policy = await policies.current(conn, payout.account_id, payout.livemode, payout.token_id)
     if policy is None or payout.policy_id is None:
         return None  # older than policies are data
-    denied_by = await _denied_by(conn, payout.livemode, payout.destination, policy.rules)
+    denied_by = (await _denied(conn, payout.livemode, policy.rules)).get(payout.destination)
     if policy.id == payout.policy_id and denied_by is None:
         return None
     token = await tokens.get(conn, payout.token_id)
     assert token is not None, "a payout's token is for ever"
     roster = await approvals.roster_version(conn, payout.account_id) or 0
     people = await signatories(conn, payout.account_id, roster, policy.rules, payout.maker)
-    book = await destinations.of_addresses(
+    book = await address_book.of_addresses(
         conn, payout.account_id, payout.livemode, token.chain_id, [payout.destination]
     )
     facts = Facts(may_sign=len(people), denied_by=denied_by, **_known(book.get(payout.destination)))
@@ -101,40 +173,17 @@ async def voided(conn: Connection, rows: Sequence[PayoutRow]) -> frozenset[str]:
     )
 
 
-async def _facts(
-    conn: Connection, account_id: str, livemode: bool, token: Token, ask: Ask, rules: Rules, may_sign: int
-) -> Facts:
-    book = await destinations.of_addresses(
-        conn, account_id, livemode, token.chain_id, [ask.destination]
-    )  # fmt: skip
-    counted = await payouts.asked_since(
-        conn,
-        account_id,
-        token.id,
-        destination=ask.destination,
-        day=ask.at - DAY,
-        window=ask.at - rules.window,
-    )
-    return Facts(
-        may_sign=may_sign,
-        spent_today=TokenAmount(counted.spent, token.asset).to_money().units,
-        spent_on_destination=TokenAmount(counted.on_destination, token.asset).to_money().units,
-        asked_in_window=counted.in_window,
-        denied_by=await _denied_by(conn, livemode, ask.destination, rules),
-        **_known(book.get(ask.destination)),
-    )
-
-
 def _known(entry: Destination | None) -> dict[str, Any]:
     if entry is None:
         return {}
     return {"known_since": entry.created_at, "verified": entry.verified_by is not None}
 
 
-async def _denied_by(conn: Connection, livemode: bool, destination: Address, rules: Rules) -> str | None:
-    if destination in rules.denylist:
-        return "the account"
-    return "the operator" if destination in await policies.operators_denylist(conn, livemode) else None
+async def _denied(conn: Connection, livemode: bool, rules: Rules | None) -> dict[Address, str]:
+    """Whose denylist names an address: the account's own goes before the operator's."""
+    operators = await policies.operators_denylist(conn, livemode)
+    own = rules.denylist if rules else frozenset()
+    return dict.fromkeys(operators, "the operator") | dict.fromkeys(own, "the account")
 
 
 async def denied_by_any(

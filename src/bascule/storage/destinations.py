@@ -52,6 +52,11 @@ async def get(conn: Connection, destination_id: str) -> Destination | None:
     return _destination(row) if row else None
 
 
+async def of_ids(conn: Connection, ids: Iterable[str]) -> dict[str, Destination]:
+    """Several entries by id, archived or not; those that do not exist are missing."""
+    return {row["id"]: _destination(row) for row in await Q.all(conn, "of_ids", ids=list(ids))}
+
+
 async def of_addresses(
     conn: Connection, account_id: str, livemode: bool, chain_id: ChainId, addresses: Iterable[Address]
 ) -> dict[Address, Destination]:

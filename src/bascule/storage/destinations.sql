@@ -14,6 +14,12 @@ SELECT d.*, v.approver AS verified_by, v.created_at AS verified_at
   FROM destinations AS d LEFT JOIN destination_verifications AS v ON v.destination_id = d.id
  WHERE d.id = %(id)s
 
+-- name: of_ids
+-- Several entries.
+SELECT d.*, v.approver AS verified_by, v.created_at AS verified_at
+  FROM destinations AS d LEFT JOIN destination_verifications AS v ON v.destination_id = d.id
+ WHERE d.id = ANY (%(ids)s::text[]) ORDER BY d.id
+
 -- name: of_addresses
 -- The entries an account has now for some addresses on a network.
 SELECT d.*, v.approver AS verified_by, v.created_at AS verified_at

@@ -105,6 +105,16 @@ async def post_hold(conn: Connection, payout_id: str) -> int:
         raise InsufficientFunds(overdraft.ledger_account) from None
 
 
+async def post_holds(conn: Connection, payout_ids: Sequence[str]) -> None:
+    """The same for several, all or none. InsufficientFunds leaves the caller's transaction usable."""
+    try:
+        with _refusals():
+            async with conn.transaction():
+                await Q.scalar(conn, "post_holds", payout_ids=list(payout_ids))
+    except _Overdraft as overdraft:
+        raise InsufficientFunds(overdraft.ledger_account) from None
+
+
 async def post_release(conn: Connection, payout_id: str) -> int:
     """Gives back what a payout holds; it must not be able to pay any more in its present state."""
     with _refusals():

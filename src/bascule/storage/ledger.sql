@@ -25,6 +25,10 @@ SELECT ledger.post_internal(%(chain_id)s::bigint, %(block_hash)s::bytea, %(log_i
 -- Sets a pending payout's money aside.
 SELECT ledger.post_hold(%(payout_id)s::text) AS tx_id
 
+-- name: post_holds
+-- Sets the money of several pending payouts aside.
+SELECT count(ledger.post_hold(n.id)) AS holds FROM unnest(%(payout_ids)s::text[]) AS n (id)
+
 -- name: post_release
 -- Gives a payout's held money back.
 SELECT ledger.post_release(%(payout_id)s::text) AS tx_id

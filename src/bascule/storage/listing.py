@@ -56,7 +56,12 @@ APPLICATIONS = Table(
 PAYOUTS = Table(
     "payouts", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
     Column("state", Text), Column("client_reference_id", Text), Column("destination", LargeBinary),
-    Column("chain_id", BigInteger), Column("token_id", Text), Column("destination_id", Text), _when(),
+    Column("chain_id", BigInteger), Column("token_id", Text), Column("destination_id", Text),
+    Column("batch_id", Text), _when(),
+)  # fmt: skip
+PAYOUT_BATCHES = Table(
+    "payout_batches", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
+    Column("state", Text), _when(),
 )  # fmt: skip
 DESTINATIONS = Table(
     "destinations", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),

@@ -5,25 +5,29 @@ What the API believes stands here; the signer counts signatures against its own 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address, Hash, checksum, parse_address
+from bascule.domain.payout_batch import PAYOUT_BATCH, BatchEvent, BatchState
 from bascule.storage.approvals import Approval
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
 Q = Queries("payout_batches")
+Mode = Literal["all_or_nothing", "best_effort"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewBatch:
     """What a request fixes for ever, and the first round of approvals.
 
     leaves: 32 bytes an item, in order; totals: base units by token; None until it is settled what is paid.
+    identity: the batch key, for ever; maker: the person who asked; left_out: lines that best effort left out.
     """
 
     id: str
@@ -38,19 +42,49 @@ class NewBatch:
     roster_version: int
     requested_by: str
     created_at: datetime
+    identity: str | None = None
+    mode: Mode = "all_or_nothing"
+    description: str | None = None
+    maker: Address | None = None
+    left_out: Sequence[Mapping[str, Any]] = ()
+    policy_decision: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRow(NewBatch):
     """One batch as stored."""
 
+    state: BatchState
     version: int
 
 
-async def insert(conn: Connection, new: NewBatch) -> BatchRow:
-    """The new batch."""
-    values = {name: getattr(new, name) for name in NewBatch.__slots__} | {"totals": _totals(new.totals)}
-    return _batch(await Q.one(conn, "insert", **values))
+async def insert(conn: Connection, new: NewBatch) -> BatchRow | None:
+    """The new batch, validating; None when its identity is already taken."""
+    values = {name: getattr(new, name) for name in NewBatch.__slots__} | {
+        "totals": _totals(new.totals),
+        "left_out": Jsonb([dict(each) for each in new.left_out]),
+        "policy_decision": Jsonb(dict(new.policy_decision)),
+    }
+    row = await Q.maybe(conn, "insert", **values)
+    return _batch(row) if row else None
+
+
+async def by_identity(conn: Connection, account_id: str, livemode: bool, identity: str) -> BatchRow | None:
+    """The batch that owns this identity."""
+    row = await Q.maybe(conn, "by_identity", account_id=account_id, livemode=livemode, identity=identity)
+    return _batch(row) if row else None
+
+
+async def lock_if_free(conn: Connection, batch_id: str) -> BatchRow | None:
+    """The batch, locked; None when another transaction has it, which then minds it."""
+    row = await Q.maybe(conn, "lock_if_free", id=batch_id)
+    return _batch(row) if row else None
+
+
+async def advance(conn: Connection, batch: BatchRow, event: BatchEvent) -> BatchRow:
+    """Moves a locked batch along its machine; TransitionRefused when the table does not know the move."""
+    to = PAYOUT_BATCH.step(batch.state, event)
+    return _batch(await Q.one(conn, "advance", id=batch.id, from_=batch.state, to=to))
 
 
 async def get(conn: Connection, batch_id: str) -> BatchRow | None:
@@ -113,7 +147,9 @@ def _totals(totals: Mapping[Address, int] | None) -> Jsonb | None:
 
 
 def _batch(row: Row) -> BatchRow:
-    values = dict(row) | {"vault": Address(bytes(row["vault"]))}
+    values = dict(row) | {"vault": Address(bytes(row["vault"])), "state": BatchState(row["state"])}
+    if row["maker"] is not None:
+        values["maker"] = Address(bytes(row["maker"]))
     if row["leaves"] is not None:
         values["leaves"] = bytes(row["leaves"])
         values["totals"] = {parse_address(token): int(amount) for token, amount in row["totals"].items()}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
@@ -95,15 +95,6 @@ class NewPayout:
     destination_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What an account asked for of a token. spent, on_destination: base units; in_window: payouts."""
-
-    spent: int
-    on_destination: int
-    in_window: int
-
-
 async def insert(conn: Connection, new: NewPayout) -> PayoutRow | None:
     """The new payout in requires_action; None when its identity is already taken."""
     row = await Q.maybe(
@@ -116,6 +107,24 @@ async def insert(conn: Connection, new: NewPayout) -> PayoutRow | None:
 
 
 _JSON = ("policy_decision", "metadata")
+
+
+async def insert_many(conn: Connection, new: Sequence[NewPayout]) -> list[PayoutRow]:
+    """New payouts of one batch, in their order; those are missing whose identity is already taken."""
+    first = new[0]
+    one_each = ("id", "identity", "token_id", "destination", "amount", "policy_id", "client_reference_id",
+                "description", "batch_position", "destination_id")  # fmt: skip
+    same = ("account_id", "livemode", "chain_id", "vault", "approvals_required", "approval_expires_at",
+            "roster_version", "requested_by", "maker", "created_at", "batch_id")  # fmt: skip
+    plurals = {"identity": "identities"}
+    rows = await Q.all(
+        conn,
+        "insert_many",
+        **{plurals.get(name, f"{name}s"): [getattr(each, name) for each in new] for name in one_each},
+        **{name: getattr(first, name) for name in same},
+        policy_decisions=[Jsonb(dict(each.policy_decision)) for each in new],
+    )
+    return sorted(map(_payout, rows), key=lambda row: row.batch_position or 0)
 
 
 async def get(conn: Connection, payout_id: str) -> PayoutRow | None:
@@ -286,31 +295,26 @@ async def serialize_reserving(conn: Connection, chain_id: int, vault: Address) -
     await Q.run(conn, "serialize_reserving", chain_id=chain_id, vault=vault)
 
 
-async def serialize_spending(conn: Connection, account_id: str, token_id: str) -> None:
-    """Every other count of this account's requests waits until the transaction ends."""
-    await Q.run(conn, "serialize_spending", account_id=account_id, token_id=token_id)
+async def of_batch(conn: Connection, batch_id: str, *, lock: bool = False) -> list[PayoutRow]:
+    """The payouts of a batch in their order."""
+    rows = await Q.all(conn, "lock_batch" if lock else "of_batch", batch_id=batch_id)
+    return sorted(map(_payout, rows), key=lambda row: row.batch_position or 0)
 
 
-async def asked_since(
-    conn: Connection,
-    account_id: str,
-    token_id: str,
-    *,
-    destination: Address,
-    day: datetime,
-    window: datetime,
-) -> Asked:
-    """What was asked for after `day` and after `window`, and not called off or failed."""
-    row = await Q.one(
-        conn,
-        "asked_since",
-        account_id=account_id,
-        token_id=token_id,
-        destination=destination,
-        day=day,
-        window=window,
-    )
-    return Asked(**{name: int(value) for name, value in row.items()})
+async def progress(conn: Connection, batch_id: str) -> dict[PayoutState, int]:
+    """How many payouts of a batch are in which state; states without any are missing."""
+    rows = await Q.all(conn, "progress", batch_id=batch_id)
+    return {PayoutState(row["state"]): row["payouts"] for row in rows}
+
+
+async def advance_all(
+    conn: Connection, waiting: Sequence[PayoutRow], event: Literal[PayoutEvent.APPROVE, PayoutEvent.CANCEL]
+) -> list[PayoutRow]:
+    """Locked payouts of a batch that wait for approvals become pending or are called off, in their order."""
+    to = {PAYOUT.step(row.state, event) for row in waiting}
+    name = "advance_all_to_pending" if to == {PayoutState.PENDING} else "advance_all_to_canceled"
+    rows = await Q.all(conn, name, ids=[row.id for row in waiting])
+    return sorted(map(_payout, rows), key=lambda row: row.batch_position or 0)
 
 
 async def rounds_over(conn: Connection, chain_id: int, vault: Address, now: datetime) -> list[str]:

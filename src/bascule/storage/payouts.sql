@@ -13,6 +13,25 @@ VALUES (%(id)s, %(account_id)s, %(livemode)s, %(identity)s, %(token_id)s, %(chai
 ON CONFLICT ON CONSTRAINT one_payout_per_identity DO NOTHING
 RETURNING *
 
+-- name: insert_many
+-- New payouts waiting for approvals, in one statement; those whose identity is taken do not come back.
+INSERT INTO payouts (id, account_id, livemode, identity, token_id, chain_id, vault, destination, amount, state,
+                     approvals_required, approval_expires_at, roster_version, policy_decision, policy_id,
+                     client_reference_id, description, metadata, requested_by, maker, created_at, batch_id,
+                     batch_position, destination_id)
+SELECT n.id, %(account_id)s, %(livemode)s, n.identity, n.token_id, %(chain_id)s, %(vault)s, n.destination, n.amount,
+       'requires_action', %(approvals_required)s, %(approval_expires_at)s, %(roster_version)s, n.policy_decision, n.policy_id,
+       n.client_reference_id, n.description, '{}', %(requested_by)s, %(maker)s, %(created_at)s, %(batch_id)s,
+       n.batch_position, n.destination_id
+  FROM unnest(%(ids)s::text[], %(identities)s::text[], %(token_ids)s::text[], %(destinations)s::bytea[],
+              %(amounts)s::numeric[], %(policy_decisions)s::jsonb[], %(policy_ids)s::text[],
+              %(client_reference_ids)s::text[], %(descriptions)s::text[], %(batch_positions)s::integer[],
+              %(destination_ids)s::text[])
+       AS n (id, identity, token_id, destination, amount, policy_decision, policy_id, client_reference_id, description,
+             batch_position, destination_id)
+ON CONFLICT ON CONSTRAINT one_payout_per_identity DO NOTHING
+RETURNING *
+
 -- name: get
 -- One payout.
 SELECT * FROM payouts WHERE id = %(id)s
@@ -116,18 +135,29 @@ UPDATE payouts SET stuck = %(stuck)s, version = version + 1 WHERE id = %(id)s AN
 -- One count of a vault's float at a time, until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended('float of ' || %(chain_id)s::text || ' ' || %(vault)s::bytea::text, 0))
 
--- name: serialize_spending
--- One count of what an account asked for of a token at a time, until the transaction ends.
-SELECT pg_advisory_xact_lock(hashtextextended('payouts of ' || %(account_id)s::text || ' ' || %(token_id)s::text, 0))
+-- name: of_batch
+-- The payouts of a batch in their order.
+SELECT * FROM payouts WHERE batch_id = %(batch_id)s ORDER BY batch_position
 
--- name: asked_since
--- What was asked for and not called off: base units of a day, of them to one address, and how many in a window.
-SELECT coalesce(sum(amount) FILTER (WHERE created_at > %(day)s), 0) AS spent,
-       coalesce(sum(amount) FILTER (WHERE created_at > %(day)s AND destination = %(destination)s), 0) AS on_destination,
-       count(*) FILTER (WHERE created_at > %(window)s) AS in_window
-  FROM payouts
- WHERE account_id = %(account_id)s AND token_id = %(token_id)s
-   AND created_at > least(%(day)s::timestamptz, %(window)s::timestamptz) AND state NOT IN ('canceled', 'failed')
+-- name: lock_batch
+-- The payouts of a batch, locked in the order of their ids.
+SELECT * FROM payouts WHERE batch_id = %(batch_id)s ORDER BY id FOR UPDATE
+
+-- name: progress
+-- How many payouts of a batch are in which state.
+SELECT state, count(*) AS payouts FROM payouts WHERE batch_id = %(batch_id)s GROUP BY state ORDER BY state
+
+-- name: advance_all_to_pending
+-- The approvals of a batch are complete: one more hold will stand for each of these.
+UPDATE payouts SET state = 'pending', holds = holds + 1, version = version + 1
+ WHERE id = ANY (%(ids)s::text[]) AND state = 'requires_action'
+RETURNING *
+
+-- name: advance_all_to_canceled
+-- A batch was called off before it was approved.
+UPDATE payouts SET state = 'canceled', version = version + 1
+ WHERE id = ANY (%(ids)s::text[]) AND state = 'requires_action'
+RETURNING *
 
 -- name: rounds_over
 -- Payouts of a vault whose approvals are out of date: expired, given under a roster or policy that is not current, or

@@ -15,6 +15,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from bascule.domain import payout_file
 from bascule.domain.errors import Rejected
 from bascule.entrypoints.api.problems import BodyTooLarge, UnsupportedMedia
 
@@ -22,6 +23,7 @@ BODY_MAX = 64 * 1024
 DEPTH_MAX = 5  # brackets in a form
 JSON_DEPTH_MAX = 20
 JSON = "application/json"
+CSV = "text/csv"
 FORM = "application/x-www-form-urlencoded"
 _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _PART = re.compile(r"\[([^\[\]]*)\]")
@@ -46,20 +48,37 @@ async def read_body(request: Request) -> tuple[Any, bool]:
     return decode_json(raw), False
 
 
-async def _read_capped(request: Request) -> bytes:
+async def read_file_or_body(request: Request) -> tuple[Any, bool]:
+    """A CSV file as the parameter `csv` among those of the query, or a body of JSON of a file's length."""
+    media = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    raw = await _read_capped(request, payout_file.BYTES_MAX + 1024)
+    if media == CSV:
+        return {**read_query(request), "csv": payout_file.decode(raw)}, True
+    if read_query(request):
+        raise Rejected("parameter_unknown", "The query goes with a CSV file only.")
+    if media != JSON:
+        raise UnsupportedMedia(
+            "content_type_unsupported",
+            f"Send the file as {CSV}, or the lines as {JSON}.",
+            next_step=f"Set the header Content-Type: {CSV}.",
+        )
+    return decode_json(raw), False
+
+
+async def _read_capped(request: Request, most: int = BODY_MAX) -> bytes:
     announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced[:12]) > BODY_MAX:
-        raise _too_large()
+    if announced.isdigit() and int(announced[:12]) > most:
+        raise _too_large(most)
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
-        if len(received) > BODY_MAX:
-            raise _too_large()
+        if len(received) > most:
+            raise _too_large(most)
     return bytes(received)
 
 
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge("body_too_large", f"A body has at most {BODY_MAX // 1024} KiB.")
+def _too_large(most: int) -> BodyTooLarge:
+    return BodyTooLarge("body_too_large", f"This body has at most {most // 1024} KiB.")
 
 
 def decode_json(raw: bytes) -> Any:

@@ -12,6 +12,7 @@ from bascule.services.egress import EgressRules
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.intents import Intents
 from bascule.services.outbox import Outbox
+from bascule.services.payout_batches import PayoutBatches
 from bascule.services.payouts import Payouts
 from bascule.services.policies import Policies
 from bascule.services.sandbox import Sandbox
@@ -67,6 +68,11 @@ class ApiDeps:
     def payouts(self) -> Payouts:
         """Use-cases on payouts."""
         return Payouts(self.clock, self.entropy, self.outbox)
+
+    @cached_property
+    def payout_batches(self) -> PayoutBatches:
+        """Use-cases on payout batches."""
+        return PayoutBatches(self.clock, self.entropy, self.outbox)
 
     @cached_property
     def destinations(self) -> Destinations:

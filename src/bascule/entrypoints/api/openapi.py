@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from bascule.domain.webhook import API_VERSION
-from bascule.entrypoints.api.decode import FORM, JSON
+from bascule.entrypoints.api.decode import CSV, FORM, JSON
 from bascule.entrypoints.api.operation import Operation, Outside
 from bascule.entrypoints.api.params import Params
 from bascule.entrypoints.api.problems import MEDIA_TYPE
@@ -22,7 +22,7 @@ PROBLEMS = {
     403: "The key lacks a scope, which is named.",
     404: "There is no such object, or it is another account's.",
     409: "The object's state does not allow it, or a request with the same key has not ended.",
-    413: "The body is longer than 64 KiB.",
+    413: "The body is longer than 64 KiB, or a file than 4 MiB.",
     415: "The body is neither JSON nor a form.",
     500: "Our own fault; it has been noted.",
     503: "The system is not ready; send the same request again.",
@@ -174,6 +174,12 @@ def _body(operation: Operation, names: dict[Any, str], schemas: dict[str, Any]) 
     media: dict[str, Any] = {"schema": schema}
     if operation.example:
         media["example"] = dict(operation.example)
+    if operation.file:
+        told = "A file like /v1/payout_batches/template; the other parameters go in the query."
+        return {
+            "required": True,
+            "content": {JSON: media, CSV: {"schema": {"type": "string", "description": told}}},
+        }
     required = bool(schemas[name].get("required"))
     return {"required": required, "content": {JSON: media, FORM: {"schema": schema}}}
 

@@ -72,7 +72,10 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method on a path. scope: what a key must carry; key: whether an Idempotency-Key is taken."""
+    """A method on a path. scope: what a key must carry; key: whether an Idempotency-Key is taken.
+
+    file: the body may be a CSV file, with the parameters beside it in the query.
+    """
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
@@ -84,6 +87,7 @@ class Operation:
     returns: Any
     key: Key = "none"
     conflicts: bool = False
+    file: bool = False
     example: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -170,6 +174,9 @@ async def _done_once(effect: Effect | Outside, call: Call[Any], print_: bytes) -
 async def _params(operation: Operation, request: Request) -> Params:
     if operation.reads:
         return decode.validated(operation.params, decode.read_query(request), form=True)
+    if operation.file:
+        value, form = await decode.read_file_or_body(request)
+        return decode.validated(operation.params, value, form=form)
     decode.validated(NoQuery, decode.read_query(request), form=True)
     value, form = await decode.read_body(request)
     return decode.validated(operation.params, value, form=form)

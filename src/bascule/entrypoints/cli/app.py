@@ -22,6 +22,7 @@ from bascule.entrypoints.cli import (
     processes,
     restoring,
     sweeping,
+    treasury,
     watching,
 )
 from bascule.entrypoints.cli.output import Output
@@ -57,6 +58,7 @@ PARTS = (
     contracts,
     people,
     payouts,
+    treasury,
     inspection,
     freezing,
     finance,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urljoin
@@ -77,7 +78,7 @@ async def _pay(intent_id: str, amount: str | None, account: int) -> dict[str, An
 
 
 def approve(
-    payout_id: str,
+    payout_or_batch: str,
     keystore: Annotated[
         Path | None, typer.Option(help="The approver's key file (Web3 Secret Storage).")
     ] = None,
@@ -90,17 +91,18 @@ def approve(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Signs a payout's approval (EIP-712) and hands it in."""
+    """Signs the approval (EIP-712) of a payout, or of a whole batch, and hands it in."""
     private_key = approvers_key(keystore, approver)
     url = api_url or remembered("ready")["api_url"]
     key = api_key or remembered("ready")["treasury"]["secret_key"]
-    payout = asyncio.run(_approve(url, key, payout_id, private_key))
+    approved = asyncio.run(_approve(url, key, payout_or_batch, private_key))
     if as_json:
-        line(payout)
+        line(approved)
     else:
-        given, needed = len(payout["approvals"]), payout["approvals_required"]
-        what = f"{payout['amount']} {payout['currency']}"
-        say(f"{payout_id} ({what}) is {payout['status']}: {given} of {needed} approvals.")
+        given, needed = len(approved["approvals"]), approved["approvals_required"]
+        sums = approved.get("totals", [approved])
+        what = ", ".join(f"{each['amount']} {each['currency']}" for each in sums)
+        say(f"{payout_or_batch} ({what}) is {approved['status']}: {given} of {needed} approvals.")
 
 
 def approvers_key(keystore: Path | None, approver: int | None) -> str:
@@ -117,16 +119,15 @@ def approvers_key(keystore: Path | None, approver: int | None) -> str:
     return str(approvers[approver - 1]["private_key"])
 
 
-async def _approve(url: str, key: str, payout_id: str, private_key: str) -> dict[str, Any]:
-    payout = await call(url, key, "GET", f"/v1/payouts/{payout_id}")
-    action = payout["next_action"]
+async def _approve(url: str, key: str, id: str, private_key: str) -> dict[str, Any]:
+    path = f"/v1/{'payout_batches' if id.startswith('pob_') else 'payouts'}/{id}"
+    waiting = await call(url, key, "GET", path)
+    action = waiting["next_action"]
     if action is None:
-        raise CommandFailed(
-            f"{payout_id} is {payout['status']} and waits for no approval", "bascule explain it"
-        )
+        raise CommandFailed(f"{id} is {waiting['status']} and waits for no approval", "bascule explain it")
     address, signature = sign_typed_data(private_key, action["typed_data"])
     body = {"approver": address, "signature": signature}
-    return await call(url, key, "POST", f"/v1/payouts/{payout_id}/approve", body)
+    return await call(url, key, "POST", f"{path}/approve", body)
 
 
 def sign_typed_data(private_key: str, typed_data: dict[str, Any]) -> tuple[str, str]:
@@ -150,9 +151,15 @@ def _open(path: Path) -> str:
 
 
 async def call(
-    url: str, key: str, method: str, path: str, body: dict[str, Any] | None = None
+    url: str,
+    key: str,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    *,
+    file: AsyncIterator[bytes] | None = None,
 ) -> dict[str, Any]:
-    """One request to our API. Raises: CommandFailed with the API's own words."""
+    """One request to our API; file: a CSV file instead of JSON. Raises: CommandFailed in the API's words."""
     import aiohttp
 
     headers = {"Authorization": f"Bearer {key}"}
@@ -160,10 +167,12 @@ async def call(
         import secrets
 
         headers["Idempotency-Key"] = secrets.token_hex(16)
+    if file is not None:
+        headers["Content-Type"] = "text/csv"
     try:
         async with (
             aiohttp.ClientSession(headers=headers) as session,
-            session.request(method, url + path, json=body) as response,
+            session.request(method, url + path, json=body, data=file) as response,
         ):
             answer: dict[str, Any] = await response.json(content_type=None)
     except aiohttp.ClientError as error:

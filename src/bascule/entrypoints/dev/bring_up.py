@@ -261,7 +261,7 @@ async def _treasury(
             id=new_id(Prefix.POLICY, clock, entropy),
             account_id=operator,
             livemode=False,
-            token_id=token.id,
+            token_id=None,
             rules=Rules(
                 (Tier(0, APPROVALS_REQUIRED),),
                 max_per_payout=TokenAmount(MAX_PER_PAYOUT, token.asset).to_money().units,

@@ -1,0 +1,256 @@
+"""The lines of a batch, each held against networks, tokens, addresses, earlier payouts, policy and balance.
+
+Every check looks at all lines at once; a line is told one thing that is wrong with it, the first. What later
+lines may still spend counts the good lines before them alone. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bascule.domain import payout_file
+from bascule.domain.chain import Address
+from bascule.domain.errors import Rejected
+from bascule.domain.payout_file import Line, Problem
+from bascule.domain.policy import DAY
+from bascule.services import policy
+from bascule.services.payout_request import IDENTITY_MAX, Catalog, PayoutRequest, PayoutTerms, catalog
+from bascule.services.policy import Bench, Verdict
+from bascule.storage import destinations, payouts, spending
+from bascule.storage.database import Connection
+from bascule.storage.networks import Network
+
+# How the API's parameters are called in a file.
+_COLUMN = {"amount": "amount", "to": "to", "network": "network", "currency": "currency", "token": "token"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A line that can be read. identity: for ever; verdict: set once policy has spoken."""
+
+    line: Line
+    terms: PayoutTerms
+    identity: str
+    reference: str | None
+    description: str | None
+    verdict: Verdict | None = None
+
+    @property
+    def payment(self) -> tuple[str, Address, int]:
+        """What it pays: token, address, base units."""
+        return self.terms.token.id, self.terms.destination, self.terms.amount.units
+
+
+@dataclass
+class Checked:
+    """What is left of the lines. network: that of every good line; None when there is none."""
+
+    good: list[Asked] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    benches: dict[str, Bench] = field(default_factory=dict)
+
+    @property
+    def network(self) -> Network | None:
+        return self.good[0].terms.network if self.good else None
+
+    @property
+    def vault(self) -> Address | None:
+        return self.good[0].terms.vault if self.good else None
+
+    @property
+    def may_sign(self) -> frozenset[Address]:
+        """Who may approve every payout of the batch."""
+        used = [self.benches[each.terms.token.id].may_sign for each in self.good]
+        return frozenset.intersection(*used) if used else frozenset()
+
+    @property
+    def required(self) -> int:
+        """How many must: as for the sum of each token, so that dividing a sum into lines lowers nothing."""
+        needed = [1]
+        for token_id, bench in self.benches.items():
+            amounts = [e.terms.amount.to_money().units for e in self.good if e.terms.token.id == token_id]
+            if bench.rules is not None and amounts:
+                needed.append(bench.rules.required(sum(amounts)))
+        return max(needed)
+
+    def keep(self, wrong: dict[int, Problem]) -> None:
+        """Leaves out the good lines that turned out wrong, by number."""
+        self.problems += [wrong[each.line.number] for each in self.good if each.line.number in wrong]
+        self.good = [each for each in self.good if each.line.number not in wrong]
+
+
+async def check(
+    conn: Connection,
+    lines: Sequence[Line],
+    *,
+    account_id: str,
+    livemode: bool,
+    key: str,
+    maker: Address | None,
+    now: datetime,
+) -> Checked:
+    """The lines that could be paid, judged, and what is wrong with each of the others. key: the batch's."""
+    checked = Checked()
+    known = await catalog(conn)
+    book = await destinations.of_ids(conn, {str(line.cells.get("to")) for line in lines})
+    entries = {
+        id: entry
+        for id, entry in book.items()
+        if (entry.account_id, entry.livemode) == (account_id, livemode)
+    }
+    for line in lines:
+        found = line.problem or _read(line, known, entries, livemode, key)
+        if isinstance(found, Problem):
+            checked.problems.append(found)
+        else:
+            checked.good.append(found)
+    checked.keep(_elsewhere(checked.good))
+    checked.keep(_twice(checked.good))
+    if checked.good:
+        checked.keep(await _not_payable(conn, checked.good))
+        checked.keep(await _paid_before(conn, checked.good, account_id, livemode, now))
+        await _judge(conn, checked, account_id, livemode, maker, now)
+    checked.problems.sort(key=lambda problem: problem.line)
+    return checked
+
+
+def _read(
+    line: Line, known: Catalog, entries: dict[str, destinations.Destination], livemode: bool, key: str
+) -> Asked | Problem:
+    cells = line.cells
+    try:
+        for name in payout_file.NEEDED:
+            if name not in cells:
+                raise Rejected("parameter_missing", "This cell is empty.", param=name)
+        amount = cells["amount"]
+        if isinstance(amount, str) and (wrong := payout_file.misspelt(amount)):
+            raise Rejected(*wrong, param="amount")
+        reference = cells.get("client_reference_id")
+        identity = reference or f"{key}#{line.number}"
+        if len(identity) > IDENTITY_MAX:
+            raise Rejected("parameter_invalid", "1 to 255 characters.", param="client_reference_id")
+        if len(cells.get("description", "")) > 1_000:
+            raise Rejected("parameter_invalid", "At most 1000 characters.", param="description")
+        request = PayoutRequest(
+            amount, cells["currency"], cells["network"], cells["to"], cells.get("token"), reference
+        )
+        terms = known.read(request, entries, livemode=livemode)
+    except Rejected as error:
+        return _problem(line, error.param, error.code, error.message)
+    return Asked(line, terms, identity, reference, cells.get("description"))
+
+
+def _elsewhere(lines: Sequence[Asked]) -> dict[int, Problem]:
+    """A batch is of one network: its signatures are made for one vault."""
+    return {
+        each.line.number: _problem(
+            each.line,
+            "network",
+            "batch_network_mismatch",
+            f"Line {lines[0].line.number} is of another network.",
+        )
+        for each in lines
+        if each.terms.network.chain_id != lines[0].terms.network.chain_id
+    }
+
+
+def _twice(lines: Sequence[Asked]) -> dict[int, Problem]:
+    wrong: dict[int, Problem] = {}
+    by_reference: dict[str, int] = {}
+    alike: dict[tuple[str, Address, int], int] = {}
+    for each in lines:
+        number = each.line.number
+        if each.reference is not None:
+            first = by_reference.setdefault(each.reference, number)
+            if first != number:
+                message = f"Line {first} has the same reference."
+                wrong[number] = _problem(each.line, "client_reference_id", "duplicate_reference", message)
+            continue
+        first = alike.setdefault(each.payment, number)
+        if first != number:
+            message = f"Line {first} pays the same; give each a reference if both are meant."
+            wrong[number] = _problem(each.line, None, "duplicate_line", message)
+    return wrong
+
+
+async def _not_payable(conn: Connection, lines: Sequence[Asked]) -> dict[int, Problem]:
+    chain_id = lines[0].terms.network.chain_id
+    found = await spending.not_payable(conn, chain_id, {each.terms.destination for each in lines})
+    told = {
+        "token": ("destination_is_token_contract", "A token contract; what it receives is lost."),
+        "ours": ("destination_is_ours", "One of our own addresses."),
+    }
+    return {
+        each.line.number: _problem(each.line, "to", *told[found[each.terms.destination]])
+        for each in lines
+        if each.terms.destination in found
+    }
+
+
+async def _paid_before(
+    conn: Connection, lines: Sequence[Asked], account_id: str, livemode: bool, now: datetime
+) -> dict[int, Problem]:
+    taken = await spending.identities_taken(conn, account_id, livemode, [each.identity for each in lines])
+    unnamed = {each.payment for each in lines if each.reference is None}
+    alike = await spending.alike_since(conn, account_id, unnamed, now - DAY)
+    wrong: dict[int, Problem] = {}
+    for each in lines:
+        if owner := taken.get(each.identity):
+            column = None if each.reference is None else "client_reference_id"
+            message = f"{owner} has this identity, for ever."
+            wrong[each.line.number] = _problem(each.line, column, "payout_identity_used", message)
+        elif each.reference is None and (before := alike.get(each.payment)):
+            message = f"{before} paid the same in the last 24 hours; give a reference if both are meant."
+            wrong[each.line.number] = _problem(each.line, None, "duplicate_payout", message)
+    return wrong
+
+
+async def _judge(
+    conn: Connection,
+    checked: Checked,
+    account_id: str,
+    livemode: bool,
+    maker: Address | None,
+    now: datetime,
+) -> None:
+    """Policy and balance, line by line; in the order of the tokens' ids, as locks are taken."""
+    wrong: dict[int, Problem] = {}
+    tokens = {each.terms.token.id: each.terms.token for each in checked.good}
+    for token_id in sorted(tokens):
+        lines = [each for each in checked.good if each.terms.token.id == token_id]
+        bench = await policy.bench(
+            conn,
+            account_id=account_id,
+            livemode=livemode,
+            token=tokens[token_id],
+            destinations={each.terms.destination for each in lines},
+            maker=maker,
+            now=now,
+        )
+        checked.benches[token_id] = bench
+        wrong |= _spend(bench, lines, await payouts.available(conn, account_id, token_id))
+    checked.keep(wrong)
+
+
+def _spend(bench: Bench, lines: Collection[Asked], left: int) -> dict[int, Problem]:
+    wrong: dict[int, Problem] = {}
+    for each in lines:
+        decision = bench.judge(each.terms.amount, each.terms.destination).decision
+        if decision.outcome == "deny":
+            why = " ".join(decision.reasons)
+            wrong[each.line.number] = _problem(each.line, decision.rule.param, decision.rule.code, why)
+        elif each.terms.amount.units > left:
+            message = "With the lines before it this is more than the account has available."
+            wrong[each.line.number] = _problem(each.line, "amount", "balance_insufficient", message)
+        else:
+            left -= each.terms.amount.units
+            bench.count(each.terms.amount, each.terms.destination)
+    return wrong
+
+
+def _problem(line: Line, column: str | None, code: str, message: str) -> Problem:
+    value = None if column is None else line.cells.get(column)
+    shown = None if value is None else payout_file.harmless(str(value))
+    return Problem(line.number, column, code, message, shown)

@@ -1,0 +1,104 @@
+"""A treasury's file, from its lines to the chain: paid once each, and the batch says how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bascule.domain import payout_file
+from bascule.domain.chain import caip2
+from bascule.domain.policy import APPROVAL_LIFE
+from bascule.services.batch_view import describe_batch
+from bascule.services.payout_batches import BatchRequest, PayoutBatches
+from bascule.storage import payout_batches
+from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed, treasury
+
+
+@pytest.fixture
+async def stage(db_as: OpenAs, tmp_path: Path) -> AsyncIterator[Treasury]:
+    async with treasury(db_as, tmp_path) as built:
+        yield built
+
+
+async def send(stage: Treasury, *lines: tuple[str, str]) -> dict[str, Any]:
+    """A batch of (amount, payee) lines, as the API makes it."""
+    network = caip2(stage.network.chain_id)
+    text = "network,currency,amount,to\n" + "".join(f"{network},usdt,{a},{to}\n" for a, to in lines)
+    request = BatchRequest(payout_file.read(text), "all_or_nothing", "file-1", "key_test")
+    async with stage.api.transaction() as conn:
+        return await use_cases(stage).request(
+            conn, account_id=stage.operator, livemode=False, request=request
+        )
+
+
+async def approve(stage: Treasury, batch: dict[str, Any], *people: int) -> dict[str, Any]:
+    for number in people:
+        person, now = approver(number), await read(stage, batch)
+        async with stage.api.transaction() as conn:
+            batch = await use_cases(stage).approve(
+                conn,
+                account_id=stage.operator,
+                livemode=False,
+                batch_id=batch["id"],
+                approver=person.address,
+                signature=sign_typed(person, now["next_action"]["typed_data"]),
+            )
+    return batch
+
+
+async def read(stage: Treasury, batch: dict[str, Any]) -> dict[str, Any]:
+    async with stage.api.read() as conn:
+        row = await payout_batches.get(conn, batch["id"])
+        assert row is not None
+        return await describe_batch(conn, row)
+
+
+def use_cases(stage: Treasury) -> PayoutBatches:
+    return PayoutBatches(stage.clock, stage.use_cases.entropy, stage.use_cases.outbox)
+
+
+async def test_a_file_that_two_people_approved_is_paid_once_each(stage: Treasury) -> None:
+    batch = await send(stage, *((f"{n}.00", payee(n)) for n in range(1, 6)))
+    await approve(stage, batch, 1, 2)
+
+    await stage.run()
+
+    ended = await read(stage, batch)
+    assert (ended["status"], ended["progress"]["paid"]) == ("completed", 5)
+    assert sorted(await stage.transfers_out()) == sorted((payee(n), n * 10**6) for n in range(1, 6))
+    told = await stage.rows("SELECT type FROM outbox WHERE object_id = %s ORDER BY id", batch["id"])
+    assert [type for (type,) in told] == [
+        "payout_batch.validated", "payout_batch.approved", "payout_batch.completed",
+    ]  # fmt: skip
+    await stage.require_truth()
+
+
+async def test_a_payee_the_token_refuses_leaves_the_others_paid(stage: Treasury) -> None:
+    batch = await send(stage, ("1.00", payee(1)), ("2.00", payee(2)), ("3.00", payee(3)))
+    await approve(stage, batch, 1, 3)
+    await stage.issuer("blacklist(address)", payee(2))
+
+    await stage.run()
+
+    ended = await read(stage, batch)
+    assert ended["status"] == "completed_with_failures"
+    assert (ended["progress"]["paid"], ended["progress"]["failed"]) == (2, 1)
+    assert len(await stage.transfers_out()) == 2
+    await stage.require_truth()
+
+
+async def test_a_batch_nobody_approves_in_time_ends_and_holds_nothing(stage: Treasury) -> None:
+    batch = await send(stage, ("1.00", payee(1)), ("2.00", payee(2)))
+    await approve(stage, batch, 1)
+    stage.clock.advance(APPROVAL_LIFE + timedelta(seconds=1))
+
+    await stage.run()
+
+    ended = await read(stage, batch)
+    assert (ended["status"], ended["progress"]["canceled"]) == ("canceled", 2)
+    assert await stage.transfers_out() == []
+    await stage.require_truth()
