@@ -135,7 +135,8 @@ def _tell(request: Request, out: Path, as_json: bool) -> None:
         line({"file": str(out), **shown["message"]})
         return
     _show(shown)
-    say(f"Written to {out}; each approver runs: bascule roster sign {out} --keystore FILE")
+    group = "roster" if shown["primaryType"] == "RosterUpdate" else "limits"
+    say(f"Written to {out}; each approver runs: bascule {group} sign {out} --keystore FILE")
 
 
 def _show(typed_data: dict[str, Any]) -> None:
