@@ -115,6 +115,7 @@ async def test_a_node_that_answers_and_stands_still_is_lag(db_as: OpenAs) -> Non
     """
     async with bridge(db_as, chain_id=1) as b, looking(b, Meters()) as seen:
         watcher = await at_the_head(b)
+        b.clock.advance(3)  # so that the new block's sighting is told at once
         await b.mine()
         for lag, state in ((0.0, "followed"), (0.0, "followed"), (60.0, "followed"), (120.0, "lagging")):
             await b.settle_down(watcher)
