@@ -173,6 +173,30 @@ async def test_foreign_flush_leaves_nothing_to_plan_until_new_money_comes(world:
     assert await world.stage.rows("SELECT amount FROM flush_items") == [(3_000_000,)]
 
 
+async def test_address_that_a_call_found_empty_is_not_called_for_again_until_new_money_comes(
+    world: Sweep,
+) -> None:
+    """Rows and chain differ about it, as while a watcher stands still: each call would cost its gas."""
+    intent = await world.intent()
+    paid = await world.pay(intent)
+    await world.stage.follow(4)
+    await world.foreign_flush(paid)
+    await world.stage.follow(4)
+    await world.stage.rows_change("UPDATE deposits SET flushed_block = NULL")
+    assert await world.planner().run_once() == 1
+    await world.stage.run(await world.sweeper(), rounds=2)
+    assert await world.requests() == [("done", [(paid, "elsewhere")])]
+    await world.stage.rows_change("UPDATE deposits SET flushed_block = NULL")
+
+    assert await world.planner().run_once() == 0
+
+    await world.pay(intent, "3.00")
+    await world.stage.follow(4)
+    assert await world.planner().run_once() == 1
+    rows = await world.stage.rows("SELECT amount FROM flush_items WHERE outcome = 'open'")
+    assert rows == [(3_000_000,)]
+
+
 async def confirm(world: Sweep, collector: str) -> bool:
     """What an operator says after looking."""
     async with world.stage.owner.read() as conn:

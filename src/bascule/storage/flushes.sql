@@ -6,7 +6,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('flush plan ' || %(chain_id)s::tex
 
 -- name: lying
 -- What lies at the deposit addresses of a factory of a token: final, not flushed, in no open flush, not lately tried
--- in vain. An address with held money is left alone.
+-- in vain; of one that was found empty, what became final since. An address with held money is left alone.
 SELECT d.dst AS address, sum(d.amount) AS amount, min(d.block_time) AS since,
        EXISTS (SELECT FROM deposits o WHERE o.chain_id = %(chain_id)s AND o.dst = d.dst
                   AND o.flushed_block IS NOT NULL) AS deployed
@@ -17,7 +17,9 @@ SELECT d.dst AS address, sum(d.amount) AS amount, min(d.block_time) AS since,
    AND NOT EXISTS (SELECT FROM flush_items i WHERE i.chain_id = d.chain_id AND i.address = d.dst
                       AND i.token_id = d.token_id
                       AND (i.outcome = 'open'
-                           OR (i.outcome IN ('skipped', 'reverted', 'refused') AND i.decided_at > %(tried_since)s)))
+                           OR (i.outcome IN ('skipped', 'reverted', 'refused') AND i.decided_at > %(tried_since)s)
+                           OR (i.outcome = 'elsewhere' AND i.decided_at > %(tried_since)s
+                               AND i.decided_at >= d.finalized_at)))
    AND NOT EXISTS (SELECT FROM deposits h JOIN applications p ON p.deposit_id = h.id
                     WHERE h.chain_id = d.chain_id AND h.dst = d.dst AND h.token = d.token AND h.state <> 'orphaned'
                       AND h.flushed_block IS NULL AND p.state = 'unapplied' AND p.reason = 'held')
