@@ -169,6 +169,21 @@ async def test_no_address_is_issued_before_a_restore_is_checked(b: Bridge, backu
     await b.intent()
 
 
+async def test_running_watcher_stops_when_the_database_under_it_is_another(b: Bridge) -> None:
+    watcher = await b.started()
+    await b.settle_down(watcher)
+    await b.mine()
+    before = await b.rows("SELECT next_number FROM cursors")
+    await moved(b)
+
+    with pytest.raises(RestoreUnchecked, match="another server"):
+        await watcher.run_once()
+
+    assert await b.rows("SELECT next_number FROM cursors") == before
+    await checked(b)
+    await b.settle_down(watcher)
+
+
 async def _require_known(b: Bridge) -> None:
     async with b.db.read() as conn:
         await restore.require_known(conn)

@@ -15,7 +15,7 @@ from bascule.chain.caller import Caller
 from bascule.chain.errors import IncompleteAnswer, NodesBehind
 from bascule.chain.heads import Header
 from bascule.domain.chain import Address, BlockRef
-from bascule.services import collector_watch
+from bascule.services import collector_watch, restore
 from bascule.services.arrivals import Arrivals
 from bascule.services.balance_check import BalanceCheck
 from bascule.services.coins import Coins
@@ -125,7 +125,8 @@ class Watcher:
     async def run_once(self) -> int:
         """One step towards the head, then finality: how many blocks and deposits moved; 0 at the head.
 
-        Raises: Retryable (the node or the database is not ready, nothing was written), ChainHalted.
+        Raises: Retryable (the node or the database is not ready, or restored; nothing was written),
+        ChainHalted.
         """
         lease = await self._claim()
         if lease is None:
@@ -133,6 +134,7 @@ class Watcher:
         await self._disagreements.store(lease)
         await self._check_chain()
         async with self._db.read() as conn:
+            await restore.require_known(conn)  # asked at each step: it may be replaced under us
             cursor = await blocks.cursor(conn, self._network.chain_id)
             self._reader.tokens.update(await tokens.accepted(conn, self._network.chain_id))
             self._reader.factories.update(await networks.deposit_factories(conn, self._network.chain_id))
