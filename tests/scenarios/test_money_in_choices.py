@@ -223,6 +223,20 @@ async def test_another_currency_is_refused(b: Bridge) -> None:
     assert await code(apply(b, deposit, other)) == "deposit_currency_mismatch"
 
 
+async def test_booked_money_in_a_token_that_was_removed_counts_for_no_intent_but_can_be_kept(
+    b: Bridge,
+) -> None:
+    _, _, deposit = await paid_twice(b)
+    other = await b.intent("10.00")
+    async with b.owner.transaction() as conn:
+        await tokens.publish(conn, replace(b.token, accepted=False))
+
+    assert await code(apply(b, deposit, other)) == "deposit_token_removed"
+    assert (await b.shown(other))["status"] == "requires_action"
+    assert (await accept(b, deposit))["application"]["status"] == "accepted"
+    await require_sums_agree(b)
+
+
 async def test_a_token_nobody_accepts_and_the_treasurys_money_are_not_the_merchants_to_decide(
     b: Bridge,
 ) -> None:

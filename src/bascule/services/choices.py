@@ -127,6 +127,12 @@ async def _require(conn: Connection, event: ApplicationEvent, deposit: Waiting) 
 
 
 def _require_fit(deposit: Waiting, intent: IntentRow) -> None:
+    if not deposit.accepted:
+        raise Conflict(
+            "deposit_token_removed",
+            "The deposit's token is accepted no more, so the deposit cannot count for a payment intent.",
+            next_step="Accept the deposit without one, or ask the operator to accept the token again.",
+        )
     if deposit.currency != intent.currency:
         raise Rejected(
             "deposit_currency_mismatch",

@@ -48,7 +48,7 @@ class Owned:
 class Waiting:
     """A deposit somebody decides about. intent_id: whose it is now, if anybody's; booked: in the ledger.
 
-    suspended: its token is, so that nobody is credited in it now.
+    accepted: its token is, still; suspended: its token is, so that nobody is credited in it now.
     """
 
     id: str
@@ -61,6 +61,7 @@ class Waiting:
     decimals: int | None
     intent_id: str | None
     booked: bool
+    accepted: bool
     suspended: bool
 
 

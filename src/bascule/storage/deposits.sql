@@ -129,10 +129,11 @@ UPDATE deposits SET version = version + 1 WHERE id = ANY(%(ids)s::text[]);
 SELECT id FROM deposits WHERE id = %(id)s FOR NO KEY UPDATE;
 
 -- name: waiting
--- One deposit with the intent it is one of; booked: in the ledger; suspended: its token is.
+-- One deposit with the intent it is one of; booked: in the ledger; accepted, suspended: its token is.
 SELECT d.id, d.account_id, d.livemode, d.kind, d.state, d.amount, k.currency, k.decimals,
        CASE WHEN p.chosen THEN p.intent_id ELSE a.intent_id END AS intent_id,
        EXISTS (SELECT FROM ledger.tx t WHERE t.source = 'deposit' AND t.source_id = d.id) AS booked,
+       coalesce(k.accepted, false) AS accepted,
        EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL) AS suspended
   FROM deposits d
   LEFT JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst

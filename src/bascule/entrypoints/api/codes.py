@@ -39,6 +39,7 @@ CODES: dict[str, str] = {
     "deposit_held": "The deposit is held until the operator has looked at it.",
     "deposit_mode_mismatch": "The deposit is test money at a live address, or the reverse.",
     "deposit_orphaned": "The deposit's block left the chain; nothing can be done with it meanwhile.",
+    "deposit_token_removed": "The deposit's token is accepted no more; it counts for no payment intent.",
     "deposit_token_suspended": "The deposit's token is suspended; nobody is credited in it meanwhile.",
     "deposit_token_unsupported": "The deposit's token is accepted by nobody here and in no books.",
     "deposit_unsolicited": "The deposit came to a treasury address; it is the operator's.",
