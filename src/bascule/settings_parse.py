@@ -50,7 +50,8 @@ class ChainSettings:
     quorum: how many nodes must say the same before it is final; finality: what makes a block final, None: as
     the network's row says; contracts: the roles of our contracts there, when we are the ones who deploy them;
     tokens: what counts as payment; native: the currency of its coin; livemode: whether its money is real.
-    The last three are what `bascule chains publish` writes down.
+    max_transaction_cost: the most of that coin one transaction of ours may cost. tokens, native and livemode
+    are what `bascule chains publish` writes down.
     """
 
     id: int
@@ -63,6 +64,7 @@ class ChainSettings:
     tokens: tuple[TokenSettings, ...] = ()
     native: str = "eth"
     livemode: bool = False
+    max_transaction_cost: Decimal = Decimal(5)
 
 
 def text(given: Any) -> str:
@@ -227,7 +229,7 @@ def _pair(word: str) -> dict[str, Any]:
 def _chain(table: Any) -> ChainSettings:
     allowed = {
         "id", "name", "rpc", "quorum", "finality", "poll_interval_ms", "contracts", "tokens", "native",
-        "livemode",
+        "livemode", "max_transaction_cost",
     }  # fmt: skip
     if not isinstance(table, dict) or not table.keys() <= allowed:
         odd = sorted(table.keys() - allowed) if isinstance(table, dict) else [table]
@@ -257,6 +259,9 @@ def _chain(table: Any) -> ChainSettings:
         else None,
         tokens=_of(chain_id, "tokens", lambda: tokens(chain_id, table.get("tokens", []))),
         native=_native(chain_id, table.get("native", known.native if known else "eth")),
+        max_transaction_cost=_of(
+            chain_id, "max_transaction_cost", lambda: amount(table.get("max_transaction_cost", "5"))
+        ),
         livemode=_of(chain_id, "livemode", lambda: boolean(table.get("livemode", known is not None))),
     )
 

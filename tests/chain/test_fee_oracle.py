@@ -10,6 +10,7 @@ from aiohttp import web
 
 from bascule.chain import fee_oracle
 from bascule.chain.errors import WrongShape
+from bascule.chain.families import ETHEREUM, OP_STACK, POLYGON, Family
 from bascule.chain.rpc import Rpc
 from bascule.domain.fees import Fees
 from tests.support.chain import local_node
@@ -18,14 +19,14 @@ from tests.support.nodes import no_guard, serve
 GWEI = 10**9
 
 
-async def offer_from(history: Any, *, ceiling: int = 500 * GWEI) -> Fees:
+async def offer_from(history: Any, *, ceiling: int = 500 * GWEI, family: Family | None = None) -> Fees:
     async def handle(request: web.Request) -> web.Response:
         asked = await request.json()
         return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "result": history})
 
     async with serve(handle) as url, aiohttp.ClientSession() as session:
         return await fee_oracle.offer(
-            Rpc(url, session=session, guard=no_guard), gas=50_000, ceiling=ceiling
+            Rpc(url, session=session, guard=no_guard, family=family), gas=50_000, ceiling=ceiling
         )  # fmt: skip
 
 
@@ -37,6 +38,33 @@ async def test_offer_is_twice_the_next_base_fee_and_the_median_tip() -> None:
 
 async def test_idle_chain_is_offered_a_tip_all_the_same() -> None:
     assert await offer_from({"baseFeePerGas": ["0x0"]}) == Fees(GWEI, GWEI, 50_000)
+
+
+async def test_tip_is_never_below_what_the_chains_nodes_take() -> None:
+    history = {"baseFeePerGas": [hex(30 * GWEI)], "reward": [[hex(GWEI)]]}
+
+    assert await offer_from(history, family=POLYGON) == Fees(85 * GWEI, 25 * GWEI, 50_000)
+
+
+async def test_rollups_charge_for_data_is_asked_of_its_oracle_and_elsewhere_nothing() -> None:
+    asked: list[Any] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        call = await request.json()
+        asked.append(call["params"][0])
+        return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": "0x" + f"{7:064x}"})
+
+    async with serve(handle) as url, aiohttp.ClientSession() as session:
+        told = [
+            await fee_oracle.data_fee(Rpc(url, session=session, guard=no_guard, family=family), b"bytes")
+            for family in (OP_STACK, ETHEREUM, None)
+        ]
+
+    assert told == [7, 0, 0]
+    [call] = asked
+    assert call["to"] == "0x420000000000000000000000000000000000000F"
+    assert call["data"].startswith("0x49948e0e")  # getL1Fee(bytes)
+    assert b"bytes".hex() in call["data"]
 
 
 async def test_offer_stops_at_the_ceiling() -> None:

@@ -65,9 +65,17 @@ async def proven(rpc: Caller, told: Receipt, fees: Fees) -> Receipt:
         block_hash=header.hash,
         block_number=header.number,
         succeeded=receipts[at].status == "0x1",
-        fee_paid=fees.paid(gas[at + 1] - gas[at], header.base_fee),
+        fee_paid=_paid(rpc, fees, gas[at + 1] - gas[at], header.base_fee) + told.data_fee,
         logs=tuple(_logs_by_receipt(receipts)[at]),
+        data_fee=told.data_fee,
     )
+
+
+def _paid(rpc: Caller, fees: Fees, gas_used: int, base_fee: int) -> int:
+    """What the chain took for gas; some take the base fee alone."""
+    if rpc.family is not None and not rpc.family.takes_tips:
+        return gas_used * base_fee
+    return fees.paid(gas_used, base_fee)
 
 
 def logs(receipts: Sequence[ReceiptJson]) -> list[Log]:

@@ -50,7 +50,9 @@ class Family:
     pseudo_receipt: prefix of the name of a receipt that is shown but in no root (see `outside`);
     elsewhere: a member whose presence says that root and bloom speak of other blocks than this one;
     least_depth: blocks that must stand on a final one where depth is to say what is final;
-    quiet_s: seconds without a new block that a sound chain may show; beyond, its nodes stand still.
+    quiet_s: seconds without a new block that a sound chain may show; beyond, its nodes stand still;
+    least_tip: wei per gas below which its nodes take nothing; takes_tips: whether a tip is paid at all;
+    data_oracle: contract that tells what a rollup takes for a transaction's data beside its gas.
     """
 
     name: str
@@ -61,6 +63,9 @@ class Family:
     elsewhere: str | None = None
     least_depth: int = 64  # two epochs of 32 slots, after which Ethereum itself calls a block final
     quiet_s: float = 60.0  # five slots of twelve seconds; quicker chains wait for transactions now and then
+    least_tip: int = 0
+    takes_tips: bool = True
+    data_oracle: str | None = None
 
 
 # The order of a rollup is final when its data is in a final block of Ethereum, some 15 minutes later: 450
@@ -70,14 +75,16 @@ OP_STACK = Family(
     "op-stack",
     receipt_tails={_OP_DEPOSIT: ("depositNonce", "depositReceiptVersion")},
     least_depth=450,
+    data_oracle="0x420000000000000000000000000000000000000F",  # specs.optimism.io "predeploys"
 )
-ARBITRUM = Family(
-    "arbitrum", least_depth=3_600
-)  # types 0x64 to 0x6a, with receipts of the usual four members
+# Types 0x64 to 0x6a have receipts of the usual four members. Its sequencer takes no tips (docs.arbitrum.io,
+# "gas and fees").
+ARBITRUM = Family("arbitrum", least_depth=3_600, takes_tips=False)
 # bor until block 80,084,800 of the main network: the logs of bridged messages stand in no root. Afterwards
 # they are a transaction of their own, under another name.
 # Reorgs of more than a hundred blocks were seen before milestones; exchanges waited for 256.
-POLYGON = Family("polygon", pseudo_receipt=b"matic-bor-receipt-", least_depth=256)
+# Its nodes take no tip below 25 gwei (docs.polygon.technology, bor's `txpool.pricelimit`).
+POLYGON = Family("polygon", pseudo_receipt=b"matic-bor-receipt-", least_depth=256, least_tip=25 * 10**9)
 # Blocks that execute later than they are ordered (ACP-194) carry the roots of the blocks they settle.
 # Nodes show accepted blocks alone, which are final.
 AVALANCHE = Family(

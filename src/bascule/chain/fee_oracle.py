@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from statistics import median_low
 
 import msgspec
+from eth_abi.abi import encode
 
 from bascule.chain.caller import Caller
 from bascule.chain.errors import WrongShape
 from bascule.chain.hexes import number
 from bascule.domain.fees import Fees, suggest
+from bascule.domain.hashing import keccak
 
 METHOD = "eth_feeHistory"
 BLOCKS = 5
 # Where no recent block paid a tip (an idle chain), this is offered: 1 gwei, geth's old default.
 IDLE_TIP = 1_000_000_000
+_L1_FEE = keccak(b"getL1Fee(bytes)")[:4]
 
 
 class _History(msgspec.Struct):
@@ -39,7 +42,20 @@ async def price(rpc: Caller) -> Price:
     base_fee = number(history.baseFeePerGas[-1], method=METHOD)
     tips = [number(block[0], method=METHOD) for block in history.reward or [] if block]
     paid = [tip for tip in tips if tip > 0]
-    return Price(base_fee, median_low(paid) if paid else IDLE_TIP)
+    least = 0 if rpc.family is None else rpc.family.least_tip
+    return Price(base_fee, max(least, median_low(paid) if paid else IDLE_TIP))
+
+
+async def data_fee(rpc: Caller, raw: bytes) -> int:
+    """Wei that a rollup would take now for a signed transaction's data, beside its gas; 0 elsewhere.
+
+    Raises: as `price`.
+    """
+    oracle = None if rpc.family is None else rpc.family.data_oracle
+    if oracle is None:
+        return 0
+    call = {"to": oracle, "data": "0x" + (_L1_FEE + encode(["bytes"], [raw])).hex()}
+    return number(await rpc.call_as(str, "eth_call", call, "latest"), method="eth_call")
 
 
 async def offer(rpc: Caller, *, gas: int, ceiling: int) -> Fees:

@@ -18,7 +18,7 @@ METHOD = "eth_getTransactionReceipt"
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A transaction in a block. fee_paid: wei, gas used times effective price."""
+    """A transaction in a block. fee_paid: wei, for gas and data; data_fee: what of it was for data."""
 
     tx_hash: Hash
     block_hash: Hash
@@ -26,6 +26,7 @@ class Receipt:
     succeeded: bool
     fee_paid: int
     logs: tuple[Log, ...]
+    data_fee: int = 0
 
 
 class _Log(msgspec.Struct):
@@ -43,6 +44,7 @@ class _Receipt(msgspec.Struct):
     gasUsed: str
     effectiveGasPrice: str
     logs: list[_Log]
+    l1Fee: str | None = None  # op-geth: in no root, so it is the node's word alone
 
 
 async def of(rpc: Caller, hashes: Sequence[Hash]) -> list[Receipt | None]:
@@ -71,11 +73,14 @@ def _receipt(tx_hash: Hash, raw: _Receipt) -> Receipt:
         )
         for log in raw.logs
     )
+    data_fee = 0 if raw.l1Fee is None else number(raw.l1Fee, method=METHOD)
+    gas_fee = number(raw.gasUsed, method=METHOD) * number(raw.effectiveGasPrice, method=METHOD)
     return Receipt(
         tx_hash=tx_hash,
         block_hash=Hash(data(raw.blockHash, 32, method=METHOD)),
         block_number=number(raw.blockNumber, method=METHOD),
         succeeded=number(raw.status, method=METHOD) == 1,
-        fee_paid=number(raw.gasUsed, method=METHOD) * number(raw.effectiveGasPrice, method=METHOD),
+        fee_paid=gas_fee + data_fee,
         logs=tuple(sorted(logs, key=lambda log: log.index)),
+        data_fee=data_fee,
     )

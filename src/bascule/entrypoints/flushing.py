@@ -5,17 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from bascule.domain.fees import Ceiling
 from bascule.services.flush_planner import GWEI, FlushSettings
-from bascule.services.submitter import SubmitterSettings
+from bascule.services.submitter import CEILING, SubmitterSettings
 
 if TYPE_CHECKING:
-    from bascule.entrypoints.wiring import Settings
+    from bascule.entrypoints.wiring import ChainSettings, Settings
+
+COIN = 10**18  # wei of a native coin
 
 
-def submitter_settings(settings: Settings) -> SubmitterSettings:
-    """How a lane is worked, be it payouts or flushes that it carries."""
+def submitter_settings(settings: Settings, chain: ChainSettings) -> SubmitterSettings:
+    """How a lane is worked, whatever it carries."""
     return SubmitterSettings(
-        lease_seconds=settings.lease_s, max_base_fee=int(settings.flush_max_base_fee_gwei * GWEI)
+        ceiling=Ceiling(CEILING.per_gas, int(chain.max_transaction_cost * COIN)),
+        lease_seconds=settings.lease_s,
+        max_base_fee=int(settings.flush_max_base_fee_gwei * GWEI),
     )
 
 

@@ -220,7 +220,7 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
             worker = Submitter(
                 db, rpcs[network.chain_id], signer, network, name, clock=seams.clock, outbox=seams.outbox,
                 holder=seams.entropy.bytes(8).hex(), failpoints=seams.failpoints,
-                settings=submitter_settings(settings),
+                settings=submitter_settings(settings, configured),
             )  # fmt: skip
             if meters is not None:
                 meters.flushing = worker.counters

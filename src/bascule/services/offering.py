@@ -129,8 +129,8 @@ class Offering:
             return FillIntent(slot.chain_id, slot.wallet, slot.nonce, epoch, FeeOffer.of(slot.fees))
         return await self._work.question(conn, slot, epoch)
 
-    async def _market_if_late(self, slot: Slot) -> Fees | None:
-        """What the chain asks for now, when bytes of the slot are due for a bump; None when they are not.
+    async def _market_if_late(self, slot: Slot) -> tuple[Fees, int] | None:
+        """What the chain asks for now and the ceiling per gas, when bytes are due for a bump; else None.
 
         Where nobody tells what it asks for, the least bump is all there is: no fees at all are the market.
         """
@@ -139,12 +139,12 @@ class Offering:
         if due is None:
             return None
         try:
-            return await fee_oracle.offer(
-                self._rpc, gas=slot.fees.gas, ceiling=self._ceiling.of(slot.fees.gas)
-            )  # fmt: skip
+            left = self._ceiling.of(slot.fees.gas, await fee_oracle.data_fee(self._rpc, due.raw))
+            market = await fee_oracle.offer(self._rpc, gas=slot.fees.gas, ceiling=left)
+            return market, left
         except Retryable as error:
             log.warning("no price of gas", nonce=slot.nonce, reason=str(error))
-            return Fees(0, 0, slot.fees.gas)
+            return Fees(0, 0, slot.fees.gas), self._ceiling.of(slot.fees.gas)
 
     async def _late(self, conn: Connection, slot: Slot) -> Attempt | None:
         """The slot's dearest bytes when they were not mined for too long, or no node takes so little."""
@@ -160,12 +160,13 @@ class Offering:
         return known[0] if late or too_cheap else None
 
     async def _bump_if_late(
-        self, conn: Connection, slot: Slot, market: Fees | None
+        self, conn: Connection, slot: Slot, market: tuple[Fees, int] | None
     ) -> tuple[Slot, Stuck | None]:
         """The slot with higher fees to ask for, when it is due for them; or why it gets none."""
         if market is None or await self._late(conn, slot) is None:
             return slot, None
-        fees = slot.fees.bumped(self._ceiling.of(slot.fees.gas), market)
+        asked, ceiling = market
+        fees = slot.fees.bumped(ceiling, asked)
         if fees is None:
             return slot, Stuck.FEE_CEILING
         await slots.ask_fees(conn, slot, fees)
