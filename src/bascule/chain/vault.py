@@ -13,9 +13,10 @@ from eth_abi.exceptions import DecodingError
 
 from bascule.chain.abi import artifact
 from bascule.chain.caller import Caller
-from bascule.chain.errors import NodeSays, RpcError
+from bascule.chain.errors import NodeSays, RpcError, WrongShape
+from bascule.chain.hexes import data
 from bascule.chain.logs import Log
-from bascule.domain.chain import Address, Hash
+from bascule.domain.chain import ZERO_ADDRESS, Address, Hash
 from bascule.domain.errors import Halted
 from bascule.domain.hashing import keccak
 
@@ -62,6 +63,23 @@ def facts(vault: Address, logs: Sequence[Log]) -> Facts:
 def cancel_calldata(ids: Sequence[int]) -> bytes:
     """The bytes that call `cancel(ids)`."""
     return _CANCEL + encode(["uint256[]"], [list(ids)])
+
+
+async def lane(rpc: Caller, vault: Address, number: int) -> tuple[Address | None, Hash]:
+    """A lane's operator and its head in the newest block. Raises as `Caller.call`, or WrongShape."""
+    operator, head = [await _view(rpc, vault, method, number) for method in ("operator", "head")]
+    if any(operator[:12]):
+        raise WrongShape(method="eth_call", why="operator() of the vault is no address")
+    found = Address(operator[12:])
+    return None if found == ZERO_ADDRESS else found, Hash(head)
+
+
+async def _view(rpc: Caller, vault: Address, method: str, *args: object) -> bytes:
+    call = {"to": "0x" + vault.hex(), "data": "0x" + artifact("PayoutVault").calldata(method, *args).hex()}
+    answer = data(await rpc.call_as(str, "eth_call", call, "latest"), method="eth_call")
+    if len(answer) != 32:
+        raise WrongShape(method="eth_call", why=f"{method}() of the vault is no word")
+    return answer
 
 
 async def refusal(rpc: Caller, *, sender: Address, vault: Address, calldata: bytes, gas: int) -> str | None:

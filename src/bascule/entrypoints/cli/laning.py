@@ -1,0 +1,60 @@
+"""`lanes`: the wallets that pay from a vault, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bascule.domain.vault import LANE_MAX
+from bascule.entrypoints.cli.output import AsJson, rows
+from bascule.entrypoints.cli.place import loaded_settings
+from bascule.entrypoints.failures import CommandFailed
+
+if TYPE_CHECKING:
+    from bascule.entrypoints.wiring import Settings
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands."""
+    group = typer.Typer(
+        help="The wallets that pay from a vault, side by side.", no_args_is_help=True, rich_markup_mode=None
+    )
+    group.command("open")(open_)
+    app.add_typer(group, name="lanes")
+
+
+def open_(
+    chain: Annotated[str, typer.Option(help="Chain id or name.")],
+    number: Annotated[int, typer.Option(help="The lane's number in the vault.", min=0, max=LANE_MAX)],
+    wallet: Annotated[str, typer.Option(help="Its operator, 0x…, as the vault has it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Opens a lane whose operator the vault knows; again is harmless. Then run a submitter for it."""
+    rows([asyncio.run(_open(loaded_settings(), chain, number, wallet))], as_json=as_json)
+
+
+async def _open(settings: Settings, chain: str, number: int, named: str) -> dict[str, Any]:
+    from bascule.domain.chain import checksum, parse_address
+    from bascule.entrypoints import laning, sweeping, wiring
+    from bascule.storage.migrate import require_schema
+
+    wallet = parse_address(named, param="wallet")
+    async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
+        await require_schema(db, "signer")
+        network = await wiring.network_of(db, chain)
+        if network.vault is None:
+            raise CommandFailed(f"chain {chain} has no vault", f"run: bascule chains publish {chain}")
+        rpc = rpcs[settings.chain(network.chain_id).id]
+        async with db.read() as conn:
+            known = await laning.stands(conn, network.chain_id, network.vault, lane=number, wallet=wallet)
+        if not known:
+            await laning.require_fresh(rpc, network.vault, number, wallet)
+        nonce = await sweeping.first_nonce(rpc, wallet)
+        async with db.transaction() as conn:
+            await laning.open_lane(
+                conn, network.chain_id, network.vault, lane=number, wallet=wallet, next_nonce=nonce
+            )
+    lane = f"{network.chain_id}/{laning.name_of(number)}"
+    return {"lane": lane, "wallet": checksum(wallet), "next": f"bascule submitter --lane {lane}"}
