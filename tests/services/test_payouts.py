@@ -251,7 +251,9 @@ async def test_unknown_payout_is_not_found(stage: Treasury) -> None:
             await describe(conn, "po_unknown")
     async with stage.api.transaction() as conn:
         with pytest.raises(NotFound):
-            await stage.use_cases.cancel(conn, account_id=stage.operator, livemode=True, payout_id="po_x")
+            await stage.use_cases.cancel(
+                conn, account_id=stage.operator, livemode=True, payout_id="po_x", requested_by="key_test"
+            )
 
 
 async def test_ambiguous_currency_asks_for_the_token(stage: Treasury) -> None:
