@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from psycopg import errors
 
 from bascule.domain import stops
 from bascule.domain.errors import Retryable
 from bascule.entrypoints.cli.app import run
 from bascule.storage import signer_stops
-from tests.support.money_out import Crash, Crashing, OpenAs, Treasury, payee, treasury
+from tests.support.crashing import Crash, Crashing
+from tests.support.money_out import OpenAs, Treasury, payee, treasury
 
 
 @pytest.fixture
@@ -103,7 +105,8 @@ async def test_destination_denied_after_the_approvals_is_not_paid(stage: Treasur
 
     await stage.run(rounds=3)
 
-    assert [await stage.status(each) for each in (asked, honest)] == ["requires_action", "paid"]
+    assert [await stage.status(each) for each in (asked, honest)] == ["failed", "paid"]
+    assert (await stage.read(asked))["failure_code"] == "destination_denylisted"
     assert await stage.transfers_out() == [(payee(2), 8_000_000)]
     await stage.require_truth()
 
@@ -121,3 +124,19 @@ async def test_switch_says_what_it_would_do_and_refuses_what_it_does_not_know(
     assert await bascule("unfreeze", "all", "--reason", "x") == 0  # nothing was frozen
     for table in ("signer.stops", "freezes", "audit_log"):
         assert await stage.rows(f"SELECT count(*) FROM {table}") == [(0,)]  # type: ignore[arg-type]
+
+
+async def test_no_process_can_release_what_an_operator_froze(stage: Treasury) -> None:
+    await stage.approved("7.00", payee(1))
+    assert await bascule("freeze", "all", "--reason", "stop") == 0
+
+    bridges = "INSERT INTO freezes (scope, frozen, reason) VALUES ('all', false, 'mine')"
+    signers = "INSERT INTO signer.stops (scope, stopped, reason) VALUES ('all', false, 'mine')"
+    tries = [(db, text) for db in (stage.api, stage.submitters_db) for text in (bridges, signers)]
+    for db, statement in (*tries, (stage.signers_db, signers)):
+        async with db.read() as conn:
+            with pytest.raises(errors.InsufficientPrivilege):
+                await conn.execute(statement.encode())
+
+    await stage.run(rounds=2)
+    assert await stage.transfers_out() == []
