@@ -132,6 +132,8 @@ async def test_a_body_that_cannot_be_read_is_refused_by_every_operation_that_wri
     status: int, code: str, param: str | None,
 ) -> None:  # fmt: skip
     before = await shop.rows()
+    if status == 413 and operation.file:  # as long as a file may be, and more
+        body = body.replace(b"x", b"x" * 70)
 
     answer = await client.post(path_of(operation, shop), content=body, headers=headers | KEY)
 

@@ -49,13 +49,15 @@ async def read_body(request: Request) -> tuple[Any, bool]:
 
 
 async def read_file_or_body(request: Request) -> tuple[Any, bool]:
-    """A CSV file as the parameter `csv` among those of the query, or a body of JSON of a file's length."""
+    """A CSV file as the parameter `csv` among those of the query, or a body as long as a file may be."""
     media = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
     raw = await _read_capped(request, payout_file.BYTES_MAX + 1024)
     if media == CSV:
         return {**read_query(request), "csv": payout_file.decode(raw)}, True
     if read_query(request):
         raise Rejected("parameter_unknown", "The query goes with a CSV file only.")
+    if media == FORM:
+        return decode_form(raw), True
     if media != JSON:
         raise UnsupportedMedia(
             "content_type_unsupported",
