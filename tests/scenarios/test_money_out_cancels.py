@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bascule.services.submitter import Submitter
-from tests.support.money_out import Crash, Crashing, OpenAs, Treasury, payee, treasury
+from tests.support.crashing import Crash, Crashing
+from tests.support.money_out import OpenAs, Treasury, payee, treasury
 
 
 @pytest.fixture
