@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from bascule.domain import stops
 from bascule.domain.chain import Address, checksum, parse_address
 from bascule.domain.mandate import CLAIMANT, Mandate
+from bascule.services import signer_items
 from bascule.services.signing_intents import GivenMandate, Intent, PayIntent, PayItem, SignerRefused
-from bascule.storage import signer_rosters, signer_stops
+from bascule.storage import signer_limits, signer_rosters, signer_stops
 from tests.support.money_out import START, OpenAs, approver, sign_typed
-from tests.support.signing import ACCOUNT, CHAIN, DEADLINE, TOKEN, VAULT, Desk
+from tests.support.signing import ACCOUNT, CHAIN, DEADLINE, LIMITS, TOKEN, VAULT, Desk
+from tests.support.waiting import somebody_waits
 
 PAYEE, OTHER = Address(b"\x50" * 20), Address(b"\x51" * 20)
 ENDS = int((START + timedelta(days=30)).timestamp())
@@ -80,6 +83,24 @@ async def test_mandates_day_is_counted_by_the_signer_and_ages(desk: Desk) -> Non
     desk.clock.advance(timedelta(hours=24, seconds=1))
     later = int(desk.clock.now().timestamp()) + 1_800
     assert await answer(desk, pay(desk, item(5), nonce=3, deadline=later)) == "signed"
+
+
+async def test_payout_id_that_two_lanes_ask_about_at_once_is_one_payout(desk: Desk) -> None:
+    other, now = Address(b"\xc1" * 20), desk.clock.now()
+    async with desk.owner.transaction() as conn:
+        await signer_limits.set(conn, CHAIN, vault=VAULT, token=other, limits=LIMITS)
+    little = pay(desk, item(0, amount=1))
+    much = pay(
+        desk, msgspec.structs.replace(item(1), payout_id="po_0"), token=other, under=mandate(token=other)
+    )
+
+    async with desk.owner.transaction() as conn:  # another lane's question, just before its commit
+        await signer_items.keep(conn, await signer_items.allowed(conn, little, now), now)
+        second = asyncio.create_task(answer(desk, much))
+        await somebody_waits(conn)
+
+    assert await second == ["content_changed"]  # or nothing of it would be counted
+    assert (await desk.count("items"), await desk.count("slots")) == (1, 0)
 
 
 BENT: dict[str, tuple[dict[str, Any], GivenMandate | None, str]] = {

@@ -207,7 +207,7 @@ class Signer:
             )
         if isinstance(intent, PayIntent):
             now = self._clock.now()
-            await signer_ledger.insert_items(conn, await signer_items.allowed(conn, intent, now), now)
+            await signer_items.keep(conn, await signer_items.allowed(conn, intent, now), now)
         if isinstance(intent, FlushIntent):
             await signer_checks.require_flush(conn, intent)
         if isinstance(intent, TopUpIntent):

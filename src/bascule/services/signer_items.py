@@ -78,6 +78,22 @@ async def allowed(conn: Connection, intent: PayIntent, now: datetime) -> list[It
     return items
 
 
+async def keep(conn: Connection, items: Sequence[Item], now: datetime) -> None:
+    """The items are these payouts, for ever, and counted.
+
+    Questions about different tokens, vaults or chains do not wait for each other's count; if two name one
+    payout at once, the second meets the first one's row here. Raises: SignerRefused naming it.
+    """
+    await signer_ledger.insert_items(conn, items, now)
+    kept = await signer_ledger.known_items(conn, items)
+    others = [item for item in items if kept.get(item.payout_id) != (item.payout_id, item.digest)]
+    if others:
+        faults = tuple(OffendingItem(item.payout_id, "content_changed") for item in others)
+        raise SignerRefused(
+            "items_refused", f"{len(others)} of {len(items)} were signed as another just now.", faults
+        )
+
+
 def _why_not_allowed(
     intent: PayIntent,
     asked: PayItem,

@@ -22,7 +22,7 @@ SELECT payout_id, vault_id, digest FROM signer.items
     OR (chain_id = %(chain_id)s AND vault = %(vault)s AND vault_id = ANY (%(vault_ids)s::numeric[]))
 
 -- name: insert_items
--- The payouts are these items, for ever; the same items again change nothing.
+-- The payouts are these items, for ever; the same items again change nothing, nor do ids that are taken.
 INSERT INTO signer.items (payout_id, account_id, chain_id, vault, vault_id, token, amount, digest, batch_id,
                           mandate_id, signed_at)
 SELECT n.payout_id, n.account_id, %(chain_id)s, %(vault)s, n.vault_id, %(token)s, n.amount, n.digest, n.batch_id,
@@ -30,7 +30,7 @@ SELECT n.payout_id, n.account_id, %(chain_id)s, %(vault)s, n.vault_id, %(token)s
   FROM unnest(%(payout_ids)s::text[], %(account_ids)s::text[], %(vault_ids)s::numeric[], %(amounts)s::numeric[],
               %(digests)s::bytea[], %(batch_ids)s::text[], %(mandate_ids)s::text[])
        AS n (payout_id, account_id, vault_id, amount, digest, batch_id, mandate_id)
-ON CONFLICT (payout_id) DO NOTHING
+ON CONFLICT DO NOTHING
 
 -- name: spent_in_batches
 -- Base units of a token signed for in some batches.
