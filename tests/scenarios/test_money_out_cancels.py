@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bascule.services.submitter import Submitter
+from bascule.storage import cancels
 from tests.support.crashing import Crash, Crashing
 from tests.support.money_out import OpenAs, Treasury, payee, treasury
 
@@ -164,3 +165,20 @@ async def test_cancel_in_a_block_that_is_replaced_is_mined_again_or_too_late(sta
     paid = await stage.read(payout)
     assert (paid["status"], paid["cancellation"]["status"]) == ("paid", "too_late")
     await stage.require_truth()
+
+
+async def test_request_of_another_chain_calls_nothing_off(stage: Treasury) -> None:
+    payout = await stage.approved()
+    await (await stage.submitter()).run_once()
+    other = """
+        INSERT INTO networks SELECT (jsonb_populate_record(n, '{"chain_id": 31338, "name": "other"}')).*
+          FROM networks AS n"""
+    async with stage.owner.transaction() as conn:
+        await conn.execute(other)
+
+    async with stage.api.transaction() as conn:  # as somebody would who has only the API's login
+        at = stage.clock.now()
+        await cancels.request(conn, payout["id"], chain_id=31_338, requested_by="key_1", at=at)
+
+    async with stage.owner.read() as conn:  # the vaults of two chains may have one address, and the same ids
+        assert await cancels.waiting(conn, 31_338, 256) == []

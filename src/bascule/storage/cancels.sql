@@ -11,9 +11,10 @@ ON CONFLICT (payout_id) DO NOTHING
 SELECT payout_id, requested_at, nonce, outcome FROM payout_cancels WHERE payout_id = ANY (%(ids)s)
 
 -- name: waiting
--- Open requests of a chain that no slot carries, the oldest first; of one vault at a time.
+-- Open requests of a chain that no slot carries, the oldest first; of one vault at a time. What a request says of the
+-- chain is not believed: vaults of two chains may have one address.
 SELECT c.payout_id, p.vault, p.vault_id
-  FROM payout_cancels AS c JOIN payouts AS p ON p.id = c.payout_id
+  FROM payout_cancels AS c JOIN payouts AS p ON p.id = c.payout_id AND p.chain_id = c.chain_id
  WHERE c.chain_id = %(chain_id)s AND c.outcome = 'open' AND c.nonce IS NULL AND p.state = 'in_transit'
  ORDER BY c.requested_at, c.payout_id LIMIT %(limit)s
 
