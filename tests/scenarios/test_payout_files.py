@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextvars import Context
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,14 @@ import pytest
 
 from bascule.domain import payout_file
 from bascule.domain.chain import caip2
+from bascule.domain.errors import Rejected
 from bascule.domain.policy import APPROVAL_LIFE
 from bascule.services.batch_view import describe_batch
 from bascule.services.payout_batches import BatchRequest, PayoutBatches
 from bascule.storage import payout_batches
+from bascule.storage.database import Connection
 from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed, treasury
+from tests.support.waiting import somebody_waits
 
 
 @pytest.fixture
@@ -26,13 +31,15 @@ async def stage(db_as: OpenAs, tmp_path: Path) -> AsyncIterator[Treasury]:
 
 async def send(stage: Treasury, *lines: tuple[str, str]) -> dict[str, Any]:
     """A batch of (amount, payee) lines, as the API makes it."""
+    async with stage.api.transaction() as conn:
+        return await make(stage, conn, "file-1", *lines)
+
+
+async def make(stage: Treasury, conn: Connection, key: str, *lines: tuple[str, str]) -> dict[str, Any]:
     network = caip2(stage.network.chain_id)
     text = "network,currency,amount,to\n" + "".join(f"{network},usdt,{a},{to}\n" for a, to in lines)
-    request = BatchRequest(payout_file.read(text), "all_or_nothing", "file-1", "key_test")
-    async with stage.api.transaction() as conn:
-        return await use_cases(stage).request(
-            conn, account_id=stage.operator, livemode=False, request=request
-        )
+    request = BatchRequest(payout_file.read(text), "all_or_nothing", key, "key_test")
+    return await use_cases(stage).request(conn, account_id=stage.operator, livemode=False, request=request)
 
 
 async def approve(stage: Treasury, batch: dict[str, Any], *people: int) -> dict[str, Any]:
@@ -102,3 +109,18 @@ async def test_a_batch_nobody_approves_in_time_ends_and_holds_nothing(stage: Tre
     assert (ended["status"], ended["progress"]["canceled"]) == ("canceled", 2)
     assert await stage.transfers_out() == []
     await stage.require_truth()
+
+
+async def test_one_file_sent_twice_at_once_under_two_keys_is_asked_for_once(stage: Treasury) -> None:
+    async def again() -> None:
+        async with stage.api.transaction() as conn:
+            await make(stage, conn, "file-2", ("7.00", payee(1)))
+
+    async with stage.api.transaction() as conn:
+        await make(stage, conn, "file-1", ("7.00", payee(1)))
+        second = asyncio.create_task(again(), context=Context())
+        await somebody_waits(conn)
+
+    with pytest.raises(Rejected, match="paid the same in the last 24 hours"):
+        await second
+    assert await stage.rows("SELECT count(*) FROM payouts") == [(1,)]

@@ -109,6 +109,10 @@ async def check(
     checked.keep(_elsewhere(checked.good))
     checked.keep(_twice(checked.good))
     if checked.good:
+        for token_id in sorted(
+            {each.terms.token.id for each in checked.good}
+        ):  # in one order, as locks are taken
+            await spending.serialize_spending(conn, account_id, token_id)
         checked.keep(await _not_payable(conn, checked.good))
         checked.keep(await _paid_before(conn, checked.good, account_id, livemode, now))
         await _judge(conn, checked, account_id, livemode, maker, now)
@@ -215,7 +219,7 @@ async def _judge(
     maker: Address | None,
     now: datetime,
 ) -> None:
-    """Policy and balance, line by line; in the order of the tokens' ids, as locks are taken."""
+    """Policy and balance, line by line."""
     wrong: dict[int, Problem] = {}
     tokens = {each.terms.token.id: each.terms.token for each in checked.good}
     for token_id in sorted(tokens):
