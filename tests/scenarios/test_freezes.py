@@ -120,6 +120,10 @@ async def test_switch_says_what_it_would_do_and_refuses_what_it_does_not_know(
 
     assert await bascule("freeze", "all") == 2  # no reason
     assert await bascule("freeze", "euros", "--reason", "x") == 1
+    contract = (
+        "0x" + stage.token.contract.hex()
+    )  # a token goes by its id: as a wallet it would hold nothing back
+    assert await bascule("freeze", contract, "--reason", "x") == 1
     assert "a token tok_" in capsys.readouterr().err
     assert await bascule("unfreeze", "all", "--reason", "x") == 0  # nothing was frozen
     for table in ("signer.stops", "freezes", "audit_log"):

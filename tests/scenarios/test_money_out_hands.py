@@ -70,6 +70,21 @@ async def test_rebroadcast_offers_forgotten_bytes_once_more_and_pays_once(
     await stage.require_truth()
 
 
+@pytest.mark.parametrize("frozen", ["all", "wallet"])
+async def test_rebroadcast_pushes_nothing_of_what_is_frozen(
+    stage: Treasury, command: Command, frozen: str
+) -> None:
+    payout = await stage.approved()
+    await (await stage.submitter()).run_once()
+    [(wallet,)] = await stage.rows("SELECT '0x' || encode(wallet, 'hex') FROM slots")
+    assert (await command("freeze", wallet if frozen == "wallet" else frozen, "--reason", "stop"))[0] == 0
+
+    code, why = await command("rebroadcast", payout["id"])
+
+    assert (code, "so nothing is pushed" in why) == (1, True)
+    assert await stage.rows("SELECT sum(times) FROM offers") == [(1,)]
+
+
 async def test_payout_is_called_off_by_an_operator_at_once_or_at_the_vault(
     stage: Treasury, command: Command
 ) -> None:

@@ -11,7 +11,7 @@ from bascule.domain.errors import Rejected
 from bascule.domain.ids import Prefix
 from bascule.entrypoints import wiring
 from bascule.entrypoints.wiring import Settings
-from bascule.storage import audit, freezes, networks, signer_stops, tokens
+from bascule.storage import audit, freezes, networks, signer_stops, signer_wallets, tokens
 from bascule.storage.database import Connection
 
 
@@ -65,15 +65,28 @@ async def _scope(conn: Connection, named: str) -> str:
     if named.startswith(f"{Prefix.MANDATE}_"):
         return stops.mandate(named)
     if named.startswith("0x"):
-        return stops.wallet(parse_address(named, param="asset"))
+        return await _wallet(conn, named)
     for network in await networks.every(conn):
         if named in (str(network.chain_id), network.name):
             return stops.chain(network.chain_id)
     for token in await tokens.every(conn):
         if named == token.id:
             return stops.token(ChainId(token.chain_id), token.contract)
-    raise Rejected(
+    raise _unknown(f"there is nothing called {named} to freeze")
+
+
+async def _wallet(conn: Connection, named: str) -> str:
+    """A wallet the signer has, or one that is frozen. Any other address would hold nothing back."""
+    address = parse_address(named, param="asset")
+    scope = stops.wallet(address)
+    if await signer_wallets.exists(conn, address) or await signer_stops.among(conn, [scope]):
+        return scope
+    raise _unknown(f"{named} is no wallet of the signer's, so freezing it would stop nothing")
+
+
+def _unknown(message: str) -> Rejected:
+    return Rejected(
         "freeze_unknown",
-        f"there is nothing called {named} to freeze",
-        next_step="all, a chain by name or id, a token tok_…, a wallet 0x…, a mandate mnd_…",
+        message,
+        next_step="all, a chain by name or id, a token tok_…, a wallet of ours 0x…, a mandate mnd_…",
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bascule.chain import broadcast
+from bascule.domain import stops
 from bascule.domain.chain import hex32
 from bascule.domain.errors import Conflict, NotFound
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
 from bascule.domain.slot import SlotState
 from bascule.entrypoints import wiring
 from bascule.services.payouts import Payouts
-from bascule.storage import attempts, audit, blocks, offers, payouts, signer_wallets, slots
+from bascule.storage import attempts, audit, blocks, offers, payouts, signer_stops, slots
 from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
@@ -25,7 +26,7 @@ async def rebroadcast(settings: Settings, payout_id: str, *, dry_run: bool) -> l
     """Offers the dearest bytes of the payout's slot to every node now, as the submitter does by itself.
 
     Raises: NotFound; Conflict when nothing is signed or it is in a block, and while the chain is halted or
-    the kill switch of its wallet is on.
+    it is frozen.
     """
     async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
         async with db.read() as conn:
@@ -104,10 +105,10 @@ async def _waiting(conn: Connection, payout: PayoutRow) -> tuple[Slot, Attempt]:
             next_step=f"bascule explain {payout.id}",
         )  # fmt: skip
     blocks.require_running(await blocks.cursor(conn, slot.chain_id))
-    wallet = await signer_wallets.lock(conn, slot.chain_id, slot.wallet)
-    if wallet is not None and wallet.frozen:
+    scopes = (stops.wallet(slot.wallet), *stops.money(slot.chain_id, slot.batch.token))
+    if held := await signer_stops.among(conn, scopes):
         raise Conflict(
-            "wallet_frozen", "the kill switch of its wallet is on, so nothing is pushed",
+            "frozen", f"an operator froze {', '.join(sorted(held))}, so nothing is pushed",
             next_step="bascule unfreeze, when the reason is gone",
         )  # fmt: skip
     return slot, known[0]

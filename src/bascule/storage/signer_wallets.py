@@ -36,6 +36,11 @@ async def lock(conn: Connection, chain_id: int, address: Address) -> SignerWalle
     return None if row is None else SignerWallet(**row)
 
 
+async def exists(conn: Connection, address: Address) -> bool:
+    """Whether it is a wallet of the signer's, on whatever chain."""
+    return bool(await Q.scalar(conn, "exists", address=address))
+
+
 async def raise_marks(conn: Connection, chain_id: int, address: Address, *, epoch: int, nonce: int) -> None:
     """The wallet has seen this epoch and this nonce."""
     await Q.run(conn, "raise_marks", chain_id=chain_id, address=address, epoch=epoch, nonce=nonce)

@@ -14,6 +14,10 @@ SELECT pg_advisory_xact_lock(hashtextextended('signer wallet ' || %(chain_id)s::
 SELECT role, epoch, highest_nonce, frozen FROM signer.wallets
  WHERE chain_id = %(chain_id)s AND address = %(address)s
 
+-- name: exists
+-- Whether the signer has a wallet, on whatever chain.
+SELECT EXISTS (SELECT FROM signer.wallets WHERE address = %(address)s)
+
 -- name: raise_marks
 -- The wallet has seen this epoch and this nonce.
 UPDATE signer.wallets
