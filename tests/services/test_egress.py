@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -87,7 +88,11 @@ async def test_in_development_a_name_of_the_private_network_is_not_dialled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 81))]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **rest: found)
+
+    async def resolved(*_: object, **__: object) -> list[Any]:
+        return found
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
     async with local_sender() as sender:
         answer = await sender.post("http://merchant.example:81/hook", b"{}", {}, livemode=False)
 
