@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bascule import settings_contracts
+from bascule import settings_contracts, settings_signer
 from bascule import settings_parse as parse
 from bascule.settings_parse import BadConfiguration, ChainSettings
 
@@ -130,6 +130,43 @@ class Settings:
     signer_socket: Path | None = value(
         None, parse.path, unit="path, at most 100 bytes",
         meaning="Unix socket between submitter and signer", example="/run/bascule/signer.sock",
+    )  # fmt: skip
+    signer_uids: tuple[int, ...] = value(
+        (), settings_signer.uids, unit="user numbers, several separated by blanks",
+        meaning="users that may ask at the signer's socket; none is the signer's own user alone."
+        " With others the socket's file is open to its group too",
+        example="1001",
+    )  # fmt: skip
+    signer_listen: settings_signer.PlaceSettings | None = value(
+        None, settings_signer.place, unit="HOST:PORT",
+        meaning="where the signer listens over TLS 1.3, beside its socket or instead of it",
+        example="10.0.0.7:9443",
+    )  # fmt: skip
+    signer_address: settings_signer.PlaceSettings | None = value(
+        None, settings_signer.place, unit="HOST:PORT",
+        meaning="where a submitter asks a signer over TLS 1.3, instead of a socket;"
+        " the signer's certificate has this host's name",
+        example="signer.internal:9443",
+    )  # fmt: skip
+    signer_clients: tuple[settings_signer.ClientSettings, ...] = value(
+        (), settings_signer.clients, unit="NAME=WALLET,WALLET, several separated by blanks",
+        meaning="for which lanes' wallets a client may ask over TLS, by the one DNS name in its certificate;"
+        " NAME=* is every wallet",
+        example="submitter-1=0x5Be2e3B9C4e30b7e2b4dd1c1d0a5d43e0a6d2F10",
+    )  # fmt: skip
+    signer_tls_certificate: Path | None = value(
+        None, parse.path, unit="path of a PEM file",
+        meaning="this process's own certificate between submitter and signer, with those that vouch for it",
+        example="/etc/bascule/tls/certificate.pem",
+    )  # fmt: skip
+    signer_tls_key: Path | None = value(
+        None, parse.path, unit="path of a PEM file", meaning="the private key of that certificate",
+        example="/etc/bascule/tls/key.pem",
+    )  # fmt: skip
+    signer_tls_ca: Path | None = value(
+        None, parse.path, unit="path of a PEM file",
+        meaning="the authority that signed the certificate of the other side, of nobody else",
+        example="/etc/bascule/tls/ca.pem",
     )  # fmt: skip
     signer_keystore: Path | None = value(
         None,

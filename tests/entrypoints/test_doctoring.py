@@ -1,16 +1,24 @@
-"""What `bascule doctor` says of a node that does not name what finality goes by."""
+"""What `bascule doctor` says of a node without the tags of finality, and of the way to the signer."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import aiohttp
 import pytest
+import trustme
 
 from bascule.chain.families import ETHEREUM
 from bascule.chain.rpc import Rpc
 from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints import doctoring
-from bascule.entrypoints.wiring import ChainSettings, Unfit
+from bascule.entrypoints.ports import free_port
+from bascule.entrypoints.signer_doors import doors
+from bascule.entrypoints.signer_server import SignerServer
+from bascule.entrypoints.wiring import ChainSettings, Settings, Unfit, load
+from bascule.services.signer import Signer
 from tests.support.chain import local_node
+from tests.support.money_out import StageClock
 from tests.support.nodes import lying_node, no_guard
 
 
@@ -43,3 +51,38 @@ async def test_by_depth_no_tag_is_asked_for(without_tags: Rpc) -> None:
     assert "3 behind is final (depth 3)" in await doctoring._node(
         without_tags, chain(FinalityPolicy("depth", 3))
     )
+
+
+@pytest.mark.parametrize(("days", "says"), [(15, "14 days left"), (13, "ends in 12 days")])
+async def test_way_to_the_signer_is_walked_and_a_certificate_near_its_end_is_told(
+    tmp_path: Path, days: int, says: str
+) -> None:
+    ca, ends, port = trustme.CA(), datetime.now(UTC) + timedelta(days=days), free_port("127.0.0.1", 0)
+    for name, end in (("localhost", None), ("submitter-1", ends)):
+        made = ca.issue_cert(name, not_after=end)
+        made.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+        made.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    signer = settings_of(
+        tmp_path, "localhost", LISTEN=f"localhost:{port}", CLIENTS="submitter-1=0x" + "11" * 20
+    )
+    [(at, asking)] = doors(signer).values()
+    server = SignerServer(Signer(None, [], StageClock()), at, asking)
+    await server.open()
+
+    findings = await doctoring.examine(settings_of(tmp_path, "submitter-1", ADDRESS=f"localhost:{port}"))
+    await server.close()
+    silent = await doctoring.examine(settings_of(tmp_path, "submitter-1", ADDRESS=f"localhost:{port}"))
+
+    [found] = [each for each in findings if each["check"] == "signer"]
+    assert says in found["says"]
+    assert (found["state"] == "ok") == (days > 14)
+    [gone] = [each for each in silent if each["check"] == "signer"]
+    assert (gone["state"], "bascule signer" in gone["remedy"]) == ("failed", True)
+
+
+def settings_of(folder: Path, name: str, **others: str) -> Settings:
+    """Settings of a side with the certificate of `name`."""
+    files = {"TLS_CERTIFICATE": f"{name}.pem", "TLS_KEY": f"{name}.key", "TLS_CA": "ca.pem"}
+    told = {**others, **{key: str(folder / file) for key, file in files.items()}}
+    return load({f"BASCULE_SIGNER_{key}": each for key, each in told.items()})

@@ -220,3 +220,38 @@ def test_a_process_keeps_its_own_secrets_alone() -> None:
     assert (api.database_url_api, api.api_pepper) == (everything.database_url_api, "p" * 32)
     assert (api.database_url_signer, api.signer_keystore_password) == (None, None)
     assert api.api_port == 8001
+
+
+def test_who_may_ask_the_signer_and_where_is_read_and_shown() -> None:
+    wallet = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    loaded = settings.load(
+        {
+            "BASCULE_SIGNER_UIDS": "1001, 1002",
+            "BASCULE_SIGNER_LISTEN": "[::1]:9443",
+            "BASCULE_SIGNER_CLIENTS": f"submitter-1={wallet},{wallet.lower()} operator=*",
+        }
+    )
+
+    shown = {line.name: line.value for line in loaded.shown()}
+    assert shown["BASCULE_SIGNER_UIDS"] == "1001, 1002"
+    assert shown["BASCULE_SIGNER_LISTEN"] == "[::1]:9443"
+    assert shown["BASCULE_SIGNER_CLIENTS"] == f"submitter-1={wallet},{wallet}, operator=*"
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("UIDS", "root"),
+        ("UIDS", "-1"),
+        ("LISTEN", "9443"),
+        ("LISTEN", "host:0"),
+        ("LISTEN", "::1:9443"),
+        ("CLIENTS", "submitter-1"),
+        ("CLIENTS", "submitter-1="),
+        ("CLIENTS", "submitter-1=0x12"),
+        ("CLIENTS", "*=*"),
+        ("CLIENTS", "a=* a=*"),
+    ],
+)
+def test_signers_place_or_client_that_is_none_stops_the_start(name: str, bad: str) -> None:
+    assert f"BASCULE_SIGNER_{name}" in str(refused({f"BASCULE_SIGNER_{name}": bad}))

@@ -17,6 +17,7 @@ from bascule.domain.errors import NotFound, Rejected
 from bascule.domain.money import parse_amount
 from bascule.entrypoints import wiring
 from bascule.entrypoints.signer_client import SignerClient
+from bascule.entrypoints.signer_doors import asked_at
 from bascule.entrypoints.wiring import Settings
 from bascule.services.signer_authority import Change
 from bascule.services.signing_intents import SignerRefused
@@ -151,7 +152,7 @@ async def apply(settings: Settings, file: Path) -> Request:
     """
     change, request = load(file)
     async with wiring.owner(settings) as db:
-        async with SignerClient(settings.need("signer_socket"), guard=db.refuse_open_transaction) as signer:
+        async with SignerClient(asked_at(settings), guard=db.refuse_open_transaction) as signer:
             await _applied(signer, change)
         async with db.transaction() as conn:
             if isinstance(request.update, RosterUpdate):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,8 @@ from bascule.domain.errors import BasculeError
 from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints import signing_keys, token_checks, wiring
 from bascule.entrypoints.failures import next_step_of
+from bascule.entrypoints.signer_client import SignerClient
+from bascule.entrypoints.signer_doors import asked_at
 from bascule.entrypoints.wiring import ChainSettings, Settings
 from bascule.services import restore
 from bascule.storage import overview, signer_flush_limits, signer_wallets
@@ -23,6 +25,7 @@ from bascule.storage.roles import PROCESSES
 
 LAG_S = 120
 CLOCK_S = 2.0
+RENEWAL = timedelta(days=14)  # how long before its end a certificate is worth a word
 
 Finding = dict[str, Any]
 
@@ -57,6 +60,8 @@ async def examine(settings: Settings) -> list[Finding]:
         findings.append(
             _finding("nodes", "unset", "no chain is configured", "set BASCULE_CHAINS=CHAIN_ID=URL")
         )
+    if settings.signer_socket is not None or settings.signer_address is not None:
+        findings.append(await _check("signer", partial(_signer, settings)))
     if settings.signer_keystore is None and settings.signer_kms_key_id is None:
         findings.append(
             _finding("keystore", "unset", "no keystore and no KMS key", "set one where the signer runs")
@@ -126,6 +131,22 @@ async def _contracts(rpc: Caller, places: dict[Address, str]) -> str:
     """Each has the code this version knows; `bascule contracts verify` looks at their roles too."""
     await deployed.require_code(rpc, places)
     return f"{len(places)} have the code of abi/"
+
+
+async def _signer(settings: Settings) -> str:
+    """It answers, listens to us, and no certificate on the way ends soon."""
+    at = asked_at(settings)
+    async with SignerClient(at, guard=lambda: None) as client:
+        found = await client.reach()
+    ends = [each for each in (found.our_end, found.its_end) if each is not None]
+    if not ends:
+        return f"answers at {at}, takes us for {found.peer}"
+    left = min(ends) - datetime.now(UTC)
+    if left < RENEWAL:
+        raise wiring.Unfit(
+            f"a certificate between us and {at} ends in {left.days} days", "renew it, and restart both sides"
+        )
+    return f"answers at {at} over TLS 1.3, takes us for {found.peer}; {left.days} days left"
 
 
 async def _keystore(settings: Settings) -> str:

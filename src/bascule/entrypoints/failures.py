@@ -15,6 +15,8 @@ OK, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
 _NEXT_STEPS = (
     ("socket path", "set BASCULE_SIGNER_SOCKET to a short path in a folder that exists"),
+    ("does not listen to this process", "name it in BASCULE_SIGNER_UIDS or BASCULE_SIGNER_CLIENTS there"),
+    ("the signer at", "check that `bascule signer` runs, and BASCULE_SIGNER_SOCKET or _ADDRESS and _TLS_…"),
     ("another signer", "stop it, or set BASCULE_SIGNER_SOCKET to another path"),
     ("the node serves chain", "correct BASCULE_CHAINS"),
     ("bascule migrate", "run: bascule migrate"),

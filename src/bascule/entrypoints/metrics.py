@@ -40,6 +40,7 @@ ALARMS = (
     "not_in_batch",
     "not_in_mandate",
     "wallet_unknown",
+    "lane_denied",
     "intent_malformed",
 )
 TOKENS = ("balance_mismatches", "balances_unchecked", "tokens_suspended")

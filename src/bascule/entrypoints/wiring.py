@@ -13,7 +13,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bascule.chain import families, heads
@@ -199,6 +198,7 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
     from bascule.entrypoints.contracts.start_up import require_contracts
     from bascule.entrypoints.flushing import submitter_settings
     from bascule.entrypoints.signer_client import SignerClient
+    from bascule.entrypoints.signer_doors import asked_at
     from bascule.services.submitter import Submitter
 
     chain, _, name = lane.partition("/")
@@ -215,8 +215,7 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
         configured = settings.chain(network.chain_id)
         await heads.require_chain(rpcs[network.chain_id], network.chain_id)
         await require_contracts(settings.deployments, rpcs[network.chain_id], network)
-        socket_path: Path = settings.need("signer_socket")
-        async with SignerClient(socket_path, guard=db.refuse_open_transaction) as signer:
+        async with SignerClient(asked_at(settings), guard=db.refuse_open_transaction) as signer:
             worker = Submitter(
                 db, rpcs[network.chain_id], signer, network, name, clock=seams.clock, outbox=seams.outbox,
                 holder=seams.entropy.bytes(8).hex(), failpoints=seams.failpoints,
@@ -236,12 +235,14 @@ async def signer(
 ) -> None:
     """Signs what its own rosters and limits allow, until `stop`."""
     from bascule.entrypoints import signing_keys
+    from bascule.entrypoints.signer_doors import doors
     from bascule.entrypoints.signer_server import SignerServer, require_usable
     from bascule.services.signer import Signer
 
     seams = seams or Seams(settings)
-    path: Path = settings.need("signer_socket")
-    require_usable(path)
+    places = doors(settings)
+    for at, _ in places.values():
+        require_usable(at)
     keys = await signing_keys.lanes(settings)
     if (sweeper := await signing_keys.sweeper(settings)) is not None:
         keys.append(sweeper)
@@ -249,13 +250,13 @@ async def signer(
         signs = Signer(
             db, keys, seams.clock, deposit_seed=settings.deposit_seed, failpoints=seams.failpoints
         )  # fmt: skip
-        server = SignerServer(signs, path)
-        await server.open()
-        try:
-            ready({"socket": str(path)})
+        async with AsyncExitStack() as open_doors:
+            for at, asking in places.values():
+                server = SignerServer(signs, at, asking)
+                await server.open()
+                open_doors.push_async_callback(server.close)
+            ready({name: str(at) for name, (at, _) in places.items()})
             await stop.wait()
-        finally:
-            await server.close()
 
 
 async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> None:

@@ -92,8 +92,12 @@ class Signer:
         try:
             return await self._sign(intent)
         except SignerRefused as refusal:
-            await self._keep_refusal(refusal, _as_json(intent))
+            await self.keep_refusal(refusal, intent)
             raise
+
+    async def keep_refusal(self, refusal: SignerRefused, intent: Intent) -> None:
+        """A row that says what was asked and why not, also when somebody before the signer refused it."""
+        await self._keep_refusal(refusal, _as_json(intent))
 
     async def apply(self, change: Change) -> Applied:
         """A new version of a roster or of hard limits, signed by those who are obeyed already.
