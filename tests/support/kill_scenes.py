@@ -223,7 +223,7 @@ EVERYDAY = tuple(
         ("submitter.save", "signer.intent_commit", "dispatcher.settle", "watcher.proof"),
         ("submitter.send", "signer.bytes_commit", "reconciler.compare"),
         ("submitter.offered", "schedule.claim", "watcher.sighting"),
-        ("submitter.observe", "schedule.finish"),
+        ("submitter.observe", "submitter.wallet", "schedule.finish"),
         ("submitter.final_commit",),
     )
 )

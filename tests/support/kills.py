@@ -55,7 +55,7 @@ SELDOM = (
         "watcher.early", "watcher.opening", "watcher.reorg", "signer.refusal",
         "expirer.expire", "expirer.close", "schedule.claim", "schedule.finish", "reconciler.compare",
         "submitter.quote", "submitter.refusal", "submitter.wait", "submitter.round", "submitter.gas",
-        "submitter.bump",
+        "submitter.bump", "submitter.wallet",
     ),
     "chain.before_append=100", "chain.after_append=30",  # blocks after the set-up
 )  # fmt: skip

@@ -22,6 +22,7 @@ from bascule.chain.pool import pool
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, caip2, checksum, parse_address
 from bascule.domain.hashing import keccak
+from bascule.entrypoints import gassing
 from bascule.entrypoints.devchain.accounts import DevAccount
 from bascule.entrypoints.signer_client import SignerClient
 from bascule.entrypoints.signer_server import SignerServer
@@ -41,6 +42,7 @@ from bascule.storage import (
 )
 from bascule.storage.database import Database
 from bascule.storage.networks import Network
+from bascule.storage.signer_limits import HardLimits
 from bascule.storage.tokens import Token
 from tests.support.chain import LocalNode, calldata
 from tests.support.money_out_setup import FLOAT, LANE_NAME, LIMIT, START, approver, deploy_vault, write_rows
@@ -242,6 +244,17 @@ class Treasury:
             await signer_wallets.add(conn, chain_id, wallet, role="canceller")
         await self.follow(3)
         return "canceller"
+
+    async def open_gas_wallet(self, *, max_per_item: int = 4 * 10**18, max_per_day: int = 10**19) -> str:
+        """The chain's gas wallet, which may fill up the lane's; returns its lane's name."""
+        source, chain_id = parse_address(self.node.accounts[5].address), self.network.chain_id
+        async with self.owner.transaction() as conn:
+            await gassing.register(conn, chain_id, source, next_nonce=0)
+            lane = parse_address(self.wallet.address)
+            limits = HardLimits(max_per_item, max_per_day, 1_000 * 10**9, 1_000_000)
+            await gassing.open_route(conn, chain_id, lane, limits)
+        await self.follow(3)
+        return "gas"
 
     async def follow(self, blocks: int = 0) -> None:
         """Mines, and lets the watcher read to the head."""

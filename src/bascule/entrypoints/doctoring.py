@@ -11,7 +11,7 @@ from typing import Any
 from bascule.chain import deployed, heads
 from bascule.chain.caller import Caller
 from bascule.chain.errors import RpcError
-from bascule.domain.chain import Address, checksum
+from bascule.domain.chain import Address, caip2, checksum
 from bascule.domain.errors import BasculeError
 from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints import signing_keys, token_checks, wiring
@@ -20,7 +20,7 @@ from bascule.entrypoints.signer_client import SignerClient
 from bascule.entrypoints.signer_doors import asked_at
 from bascule.entrypoints.wiring import ChainSettings, Settings
 from bascule.services import restore
-from bascule.storage import overview, signer_flush_limits, signer_wallets
+from bascule.storage import gas, overview, signer_flush_limits, signer_wallets
 from bascule.storage.roles import PROCESSES
 
 LAG_S = 120
@@ -42,6 +42,7 @@ async def examine(settings: Settings) -> list[Finding]:
             )
     if settings.database_url_api or settings.database_url:
         findings.append(await _check("deposit addresses", partial(_addresses, settings)))
+        findings.append(await _check("gas", partial(_gas, settings)))
     async with wiring.nodes(settings, lambda: None) as rpcs:
         for chain in settings.chains:
             rpc = rpcs[chain.id]
@@ -101,6 +102,21 @@ async def _addresses(settings: Settings) -> str:
     async with wiring.database(settings, "api") as db, db.read() as conn:
         await restore.require_checked(conn, settings.deposit_epoch)
     return f"epoch {settings.deposit_epoch}, as in the database"
+
+
+async def _gas(settings: Settings) -> str:
+    """No wallet is short of coin, as its lane told last."""
+    async with wiring.database(settings, "api") as db, db.read() as conn:
+        standing = await gas.standing(conn)
+    short = [
+        f"{caip2(chain_id)}/{tank.name} {checksum(tank.wallet)}" for chain_id, tank in standing if tank.short
+    ]
+    if short:
+        raise wiring.Unfit(
+            f"short of coin for gas: {', '.join(short)}",
+            "send coin there, or to the gas wallet and open a route: docs/operating/gas.md",
+        )
+    return f"{len(standing)} wallets can pay for theirs"
 
 
 async def _node(rpc: Caller, chain: ChainSettings) -> str:

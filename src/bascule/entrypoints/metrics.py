@@ -22,6 +22,7 @@ from bascule.chain.node import Node, NodeState
 from bascule.chain.pool import Pool
 from bascule.chain.rpc import Timed
 from bascule.domain.chain import caip2
+from bascule.domain.gas import Tank
 from bascule.storage.health import Followed
 
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -56,8 +57,9 @@ class Watching(Protocol):
 
 @dataclass(eq=False)
 class Meters(Collector):
-    """Everything that one process measures. `followed` is what the database said when it was asked last.
+    """Everything that one process measures.
 
+    followed, wallets: what the database said when it was asked last;
     flushing: what its planner or its lane counted, by chain; refusals: the signer's, of the lane's chain.
     """
 
@@ -66,6 +68,7 @@ class Meters(Collector):
     flushing: Counter[tuple[int, str]] | None = None
     refusals: tuple[int, Counter[str]] | None = None
     followed: Sequence[Followed] = ()
+    wallets: Sequence[tuple[int, Tank]] = ()
     now: Callable[[], datetime] | None = None
 
     def __post_init__(self) -> None:
@@ -108,6 +111,7 @@ class Meters(Collector):
     def collect(self) -> Iterator[Metric]:
         """As `Collector.collect`."""
         yield from _networks(self.followed, self.now() if self.now is not None else None)
+        yield from _wallets(self.wallets)
         yield from _nodes(self.pools)
         yield from _watcher(self.watcher)
         yield _flushing(self.flushing, self.pools)
@@ -139,6 +143,23 @@ def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metri
         led.add_metric(name, each.led)
         stopped.add_metric(name, each.collector_alarm is not None)
     yield from (head, final, cursor, lag, halted, led, stopped)
+
+
+def _wallets(found: Sequence[tuple[int, Tank]]) -> Iterator[Metric]:
+    """How long each wallet can pay for gas, as its lane told it last."""
+    labels = [*NETWORK, "lane"]
+    held = _gauge("bascule_wallet_coin_wei", "Native coin of a lane's wallet, in wei.", labels)
+    runway = _gauge(
+        "bascule_wallet_runway_seconds", "How long it lasts at its recent spending; none where none.", labels
+    )
+    short = _gauge("bascule_wallet_short", "1 while the wallet is to be topped up for gas.", labels)
+    for chain_id, tank in found:
+        name = [caip2(chain_id), tank.name]
+        held.add_metric(name, tank.balance)
+        short.add_metric(name, tank.short)
+        if tank.runway is not None:
+            runway.add_metric(name, tank.runway.total_seconds())
+    yield from (held, runway, short)
 
 
 def _nodes(pools: Mapping[int, Pool]) -> Iterator[Metric]:

@@ -15,7 +15,7 @@ from bascule.entrypoints.metrics import Meters
 from bascule.entrypoints.ports import listen
 from bascule.entrypoints.readiness import readiness
 from bascule.services.seams import Clock
-from bascule.storage import health
+from bascule.storage import gas, health
 from bascule.storage.database import Database
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ async def serving(
         meters.now = clock.now
         try:
             async with db.read() as conn:
-                meters.followed = await health.followed(conn)
+                meters.followed, meters.wallets = await health.followed(conn), await gas.standing(conn)
         except BasculeError:
-            meters.followed = ()  # what the process knows by itself is said nevertheless
+            meters.followed, meters.wallets = (), ()  # what the process knows by itself is said nevertheless
         return web.Response(body=meters.text(), headers={"content-type": PLAIN})
 
     app = web.Application()

@@ -9,7 +9,7 @@ from bascule.chain import families
 from bascule.domain.chain import caip2
 from bascule.domain.errors import BasculeError
 from bascule.services.seams import Clock
-from bascule.storage import health
+from bascule.storage import gas, health
 from bascule.storage.database import Database
 from bascule.storage.health import Followed
 
@@ -19,6 +19,7 @@ async def readiness(db: Database, clock: Clock, most_lag_s: float) -> tuple[int,
     try:
         async with db.read() as conn:
             found = await health.followed(conn)
+            short = [(chain_id, tank) for chain_id, tank in await gas.standing(conn) if tank.short]
     except BasculeError:
         return 503, {"status": "not_ready", "database": "not_answering", "halted_networks": []}
     networks = [_shown(each, clock.now(), most_lag_s) for each in found]
@@ -30,6 +31,7 @@ async def readiness(db: Database, clock: Clock, most_lag_s: float) -> tuple[int,
         "database": "ok",
         "halted_networks": list(halted),
         "networks": networks,
+        "short_wallets": [f"{caip2(chain_id)}/{tank.name}" for chain_id, tank in short],
     }
 
 

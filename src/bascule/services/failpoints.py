@@ -52,6 +52,7 @@ BOUNDARIES: tuple[Boundary, ...] = (
     Boundary("watcher", "finalize_commit", "promoted and booked at the next step", "booked and told, once"),
     Boundary("watcher", "early", AGAIN, "the intents have succeeded early and that is told, once"),
     Boundary("submitter", "lease", AGAIN, "the lane waits until the dead submitter's lease is over"),
+    Boundary("submitter", "wallet", AGAIN, "how the lane's wallet stands is known to all"),
     Boundary("submitter", "round", AGAIN, "the payout asks for approvals anew, its hold is released"),
     Boundary("submitter", "wait", AGAIN, "the payouts say why they wait"),
     Boundary("submitter", "reserve", AGAIN, "the slot is found reserved and its content asked for"),

@@ -50,6 +50,9 @@ _WAITS = frozenset(
         "token_not_allowed",
         "seed_missing",
         "too_many_addresses",
+        "route_unknown",
+        "item_limit_exceeded",
+        "day_limit_exceeded",
     }
 )
 

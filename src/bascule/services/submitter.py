@@ -13,7 +13,7 @@ from datetime import timedelta
 import structlog
 
 from bascule.chain.caller import Caller
-from bascule.domain import call_off, flush
+from bascule.domain import call_off, flush, gas
 from bascule.domain.chain import Address
 from bascule.domain.errors import Retryable
 from bascule.domain.fees import Ceiling
@@ -26,8 +26,11 @@ from bascule.services.lane_work import LaneWork
 from bascule.services.offering import Offering
 from bascule.services.outbox import Outbox
 from bascule.services.paying import Paying
+from bascule.services.reservation import GAS_OF_BATCH, GAS_OF_ITEM
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import SignerPort
+from bascule.services.topping_up import ToppingUp
+from bascule.services.wallet_watch import WalletWatch
 from bascule.storage import attempts, blocks, leases, ledger, slots
 from bascule.storage.database import Database
 from bascule.storage.leases import Lease
@@ -54,6 +57,16 @@ class SubmitterSettings:
     resend_after: timedelta = timedelta(seconds=15)
     bump_after: timedelta = timedelta(seconds=60)
     lease_seconds: float = 15.0
+
+    def full_cost(self, lane: str) -> int:
+        """Wei that one full transaction of a lane may cost at the ceiling."""
+        of_lane = {
+            flush.LANE: flush.gas_limit(flush.ADDRESSES_MAX),
+            call_off.LANE: call_off.gas_limit(call_off.IDS_MAX),
+            gas.LANE: gas.TRANSFER_GAS,
+        }
+        most = of_lane.get(lane, GAS_OF_BATCH + GAS_OF_ITEM * self.max_items)
+        return self.ceiling.of(most) * most
 
 
 class Submitter:
@@ -94,6 +107,7 @@ class Submitter:
             bump_after=self._settings.bump_after,
             failpoints=failpoints,
         )
+        self._wallet_watch = WalletWatch(db, rpc, clock, self._settings.full_cost(lane), failpoints)
         self._confirmation = Confirmation(db, rpc, self._work, clock=clock, failpoints=failpoints)
 
     def _work_of(self, lane: str, outbox: Outbox) -> LaneWork:
@@ -107,6 +121,11 @@ class Submitter:
         if lane == call_off.LANE:
             return Cancelling(
                 self._db, self._rpc, self._chain_id, clock=self._clock, outbox=outbox,
+                ceiling=self._settings.ceiling, failpoints=self._failpoints,
+            )  # fmt: skip
+        if lane == gas.LANE:
+            return ToppingUp(
+                self._db, self._rpc, self._chain_id, clock=self._clock,
                 ceiling=self._settings.ceiling, failpoints=self._failpoints,
             )  # fmt: skip
         return Paying(
@@ -134,6 +153,7 @@ class Submitter:
         if cursor.halted_reason is not None:
             await self._follow(wallet, lease)
         blocks.require_running(cursor)
+        await self._wallet_watch.look(wallet, cursor, lease)
         done = await self._work.prepare(lease)
         done += await self._work_slots(wallet, lease)
         if await self._work.reserve(lease):
