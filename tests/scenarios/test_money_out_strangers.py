@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bascule.domain.errors import Halted
 from bascule.services.nonce_loss import Loss, Witness, judge
 from bascule.services.submitter import Submitter
 from tests.support.fault_proxy import fault_proxy
@@ -61,6 +62,30 @@ async def test_payouts_of_a_nonce_that_a_stranger_used_are_paid_under_the_same_i
     assert await stage.rows("SELECT nonce, state FROM slots ORDER BY nonce") == [(0, "final"), (1, "final")]
     assert len(await stage.transfers_out()) == 2
     assert "updated" in await stage.events(batch[0])
+    await stage.require_truth()
+
+
+async def test_used_nonce_releases_nothing_while_the_chain_is_halted(stage: Treasury) -> None:
+    """What is final is in doubt then, and a released payout could be called off and paid all the same."""
+    payout = await stage.approved()
+    async with fault_proxy(stage.node.url) as one, fault_proxy(stage.node.url) as two:
+        submitter = await stage.submitter(url=[one.url, two.url])
+        fault = {"kind": "drop", "methods": SEND}
+        with one.lying(fault), two.lying(fault):
+            await submitter.run_once()
+        await use_nonce(stage)
+        stage.clock.advance(timedelta(seconds=16))
+        await submitter.run_once()
+        await stage.follow(3)
+        await stage.rows_change("UPDATE cursors SET halted_reason = 'a final block is disputed'")
+        with pytest.raises(Halted, match="disputed"):
+            await submitter.run_once()
+        assert await stage.status(payout) == "in_transit"
+        assert await stage.rows("SELECT state, stuck FROM slots") == [("broadcast", "nonce_used")]
+
+        await stage.rows_change("UPDATE cursors SET halted_reason = NULL")
+        await settle(stage, submitter)
+    assert await stage.status(payout) == "paid"
     await stage.require_truth()
 
 

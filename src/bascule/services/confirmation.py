@@ -115,10 +115,16 @@ class Confirmation:
         return await nonce_loss.look(self._rpc, slot.wallet, slot.nonce, hashes, final)
 
     async def _face_loss(self, conn: Connection, slot: Slot, loss: Loss) -> int:
-        """A nonce that is gone ends its slot without a winner; one that may be gone is told."""
+        """A nonce that is gone ends its slot without a winner; one that may be gone is told.
+
+        While the chain is halted nothing is certain, as what is final is in doubt itself.
+        """
         slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
         if slot.state not in (SlotState.SIGNED, SlotState.BROADCAST):
             return 0
+        cursor = await blocks.cursor(conn, slot.chain_id)
+        if loss is Loss.CERTAIN and (cursor is None or cursor.halted_reason is not None):
+            loss = Loss.SUSPECTED
         if loss is Loss.SUSPECTED:
             await mark(conn, self._work, slot, Stuck.NONCE_USED)
         elif slot.stuck is Stuck.NONCE_USED:
