@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from psycopg.pq import TransactionStatus
 
+from bascule.chain import fee_oracle
 from bascule.domain.chain import checksum, parse_address
-from bascule.storage import addresses
+from bascule.domain.fees import Ceiling
+from bascule.storage import addresses, payouts, slots
 from tests.support.chain import calldata
 from tests.support.money_out import FLOAT, LIMIT, OpenAs, Treasury, treasury
 from tests.support.payout_batches import batch_of
@@ -109,3 +114,64 @@ async def test_lanes_do_not_spend_the_same_float_twice(stage: Treasury) -> None:
     assert await stage.rows("SELECT sum(total) FROM slots WHERE kind = 'pay'") == [(40 * MILLION,)]
     left = await stage.rows("SELECT id, waits_for FROM payouts WHERE state = 'pending'")
     assert left == [(ids[2], "float_short")]
+
+
+async def test_lane_that_counts_the_float_while_another_lane_is_paid_gives_nothing_twice(
+    stage: Treasury, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other batch becomes final between the two numbers: the float, and what is being paid of it."""
+    await leave_in_the_vault(stage, 30 * MILLION)
+    second = await stage.submitter(lane=await stage.open_lane(1, 5), holder="other")
+    first = await stage.submitter()
+    await stage.approved("20.00")
+    await first.run_once()
+    await stage.follow(3)
+    waiting = await stage.approved("20.00")
+    await stage.rows_change("UPDATE lanes SET state = 'retired' WHERE lane = 0")  # so it takes none of it
+    ended: list[int] = []  # how much the other lane did meanwhile
+
+    def interleaved(read: Any) -> Any:
+        async def read_and_end_the_other(conn: Any, *args: Any) -> int:
+            found = int(await read(conn, *args))
+            if not ended and conn.info.transaction_status == TransactionStatus.INTRANS:
+                ended.append(0)  # in a context of its own, as another process
+                ended[0] = await asyncio.create_task(first.run_once(), context=contextvars.Context())
+            return found
+
+        return read_and_end_the_other
+
+    monkeypatch.setattr(payouts, "vault_float", interleaved(payouts.vault_float))
+    monkeypatch.setattr(slots, "in_transit", interleaved(slots.in_transit))
+    await second.run_once()
+
+    assert ended[0] > 0
+    assert await stage.rows("SELECT state, sum(total) FROM slots GROUP BY 1") == [("final", 20 * MILLION)]
+    assert await stage.status(waiting) == "pending"
+    await stage.require_truth()
+
+
+async def test_payouts_approved_while_gas_is_priced_do_not_take_the_batch_above_its_ceiling(
+    stage: Treasury, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.approved("1.00")
+    ceiling = Ceiling(per_gas=500 * 10**9, cost=400_000 * 10**9)
+    submitter = await stage.submitter(ceiling=ceiling)
+    priced = fee_oracle.offer
+
+    async def slowly(*args: Any, **named: Any) -> Any:
+        if not late:
+            late.extend([await stage.approved("1.00") for _ in range(3)])
+        return await priced(*args, **named)
+
+    late: list[dict[str, Any]] = []
+    monkeypatch.setattr(fee_oracle, "offer", slowly)
+    await submitter.run_once()
+
+    [(most, items)] = await stage.rows(
+        "SELECT max_fee_per_gas * gas, (SELECT count(*) FROM slot_items) FROM slots"
+    )
+    assert most <= ceiling.cost
+    assert items >= 1
+    await stage.run(submitter, rounds=2)
+    assert {await stage.status(payout) for payout in late} == {"paid"}
+    await stage.require_truth()

@@ -83,9 +83,12 @@ class Reservation:
     max_items: int
     batch_life: timedelta
 
-    async def choose(self, conn: Connection, lane: Lane, without: Sequence[str] = ()) -> Choice | None:
+    async def choose(
+        self, conn: Connection, lane: Lane, without: Sequence[str] = (), gas: int | None = None
+    ) -> Choice | None:
         """The batch whose turn it is on the lane, leaving out the tokens of `without`; None: nothing waits.
 
+        gas: what the batch may take at most, where that is less than `max_items` need.
         A choice without items: the oldest payout's token is short of float, or none of its payouts can be
         taken at this moment: their approvals are void or about to end, or somebody is just calling them off.
         """
@@ -105,7 +108,8 @@ class Reservation:
         void = await policy.voided(conn, waiting)
         lasting = [p for p in waiting if p.approval_expires_at >= soonest and p.id not in void]
         affordable = await self._affordable(conn, lane, token, await _tellable(conn, lasting))
-        given, next_sequence = _with_ids(lane, word, affordable)
+        most = self.max_items if gas is None else (gas - GAS_OF_BATCH) // GAS_OF_ITEM
+        given, next_sequence = _with_ids(lane, word, affordable[:most])
         # nothing is paid after the approvals for it are over, whoever keeps the signed bytes
         ends = [self.clock.now() + self.batch_life, *(payout.approval_expires_at for _, payout in given)]
         deadline = min(ends).replace(microsecond=0)
@@ -116,14 +120,15 @@ class Reservation:
     ) -> bool:
         """One batch of one token in one word owns the lane's next nonce; False when none can be taken now.
 
-        Runs in the caller's transaction, which holds the lease. fees: per gas; the gas limit is set here.
+        Runs in the caller's transaction, which holds the lease. fees: for at most as much gas; what was
+        approved since they were asked for waits for the next batch.
         """
         lane = await lanes.lock(conn, lane.chain_id, lane.name)
         await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
         if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
             return False
         left_out = list(without)
-        while choice := await self.choose(conn, lane, left_out):
+        while choice := await self.choose(conn, lane, left_out, fees.gas):
             if choice.given:
                 await self._take(conn, lane, epoch, fees, choice)
                 return True
@@ -142,8 +147,9 @@ class Reservation:
         self, conn: Connection, lane: Lane, token: Token, waiting: Sequence[PayoutRow]
     ) -> list[PayoutRow]:
         """The oldest payouts the vault's journal float covers, beside what the lanes are paying now."""
-        left = await payouts.vault_float(conn, token.id)
-        left -= await slots.in_transit(conn, lane.chain_id, lane.vault, Address(token.contract))
+        # in this order: a batch that ends in between is counted in both, and never in neither
+        paying = await slots.in_transit(conn, lane.chain_id, lane.vault, Address(token.contract))
+        left = await payouts.vault_float(conn, token.id) - paying
         affordable: list[PayoutRow] = []
         for payout in waiting:
             if payout.amount > left:
