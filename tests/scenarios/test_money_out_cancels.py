@@ -12,7 +12,8 @@ import pytest
 from bascule.services.submitter import Submitter
 from bascule.storage import cancels
 from tests.support.crashing import Crash, Crashing
-from tests.support.money_out import OpenAs, Treasury, payee, treasury
+from tests.support.money_out import LIMIT, OpenAs, Treasury, payee, treasury
+from tests.support.payout_batches import batch_of
 
 
 @pytest.fixture
@@ -104,6 +105,23 @@ async def test_reverted_batch_is_not_tried_again_for_a_payout_that_was_called_of
 
     await require_canceled(stage, off)
     assert await stage.status(other) == "paid"
+
+
+async def test_payout_called_off_before_its_batch_was_signed_stays_so_when_the_signer_names_it(
+    stage: Treasury,
+) -> None:
+    ids = await batch_of(stage, [LIMIT + 1, 2_000_000])  # the first is beyond the signer's hard limit
+    off, other = [await stage.read({"id": id}) for id in ids]
+    with pytest.raises(Crash):
+        await (await stage.submitter(failpoints=Crashing("submitter.after_reserve"))).run_once()
+    await stage.cancel(off)
+    await stage.run(await stage.submitter(holder="c", lane="canceller"))
+    await require_canceled(stage, off)
+
+    await stage.run(rounds=3)
+    assert await stage.rows("SELECT DISTINCT code FROM signer.refusals") == [("items_refused",)]
+    assert await stage.status(other) == "paid"
+    await require_canceled(stage, off)
 
 
 async def test_asking_twice_changes_nothing(stage: Treasury) -> None:

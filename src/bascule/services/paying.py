@@ -121,12 +121,13 @@ class Paying:
         return await submitted_batch.question(conn, slot, epoch)
 
     async def refused(self, conn: Connection, slot: Slot, refusal: SignerRefused) -> None:
-        """Items the signer named are asked about anew, the others wait again."""
+        """Items the signer named are asked about anew, the others wait again; who was called off stays so."""
         named = {item.name: item.code for item in refusal.items}
         batch = await submitted_batch.load(conn, slot, lock=True)
         for item, payout in batch.pairs():
             await slots.decide_item(conn, slot, item.position, "released")
-            if payout.id in named and not await cancels.is_open(conn, payout.id):
+            asked_anew = payout.id in named and payout.state is PayoutState.IN_TRANSIT
+            if asked_anew and not await cancels.is_open(conn, payout.id):
                 await self._rounds.lapse(conn, payout)
             else:
                 await self._calling_off.release(conn, payout)
