@@ -106,19 +106,23 @@ async def test_word_of_one_node_alone_leaves_the_payout_to_a_person(stage: Treas
 
 
 async def test_two_nodes_that_lie_of_a_used_nonce_are_contradicted_by_a_third(stage: Treasury) -> None:
-    payout = await stage.approved()
-    async with lying_node(stage.node.url) as one, lying_node(stage.node.url) as two:
+    async with (
+        lying_node(stage.node.url) as one,
+        lying_node(stage.node.url) as two,
+        fault_proxy(stage.node.url) as honest,
+    ):
+        submitter = await stage.submitter(url=[one.url, two.url, honest.url])
+        await submitter.run_once()  # the lane opens before they begin to lie
         for liar in (one, two):
             liar.twist = lambda method, params, result: (
                 "0x5" if method == "eth_getTransactionCount" else result
             )
-        async with fault_proxy(stage.node.url) as honest:
-            submitter = await stage.submitter(url=[one.url, two.url, honest.url])
-            with honest.lying({"kind": "error", "message": "nonce too low", "methods": SEND}):
-                await submitter.run_once()
+        payout = await stage.approved()
+        with honest.lying({"kind": "error", "message": "nonce too low", "methods": SEND}):
             await submitter.run_once()
-            assert await stage.rows("SELECT state, stuck FROM slots") == [("broadcast", "nonce_used")]
-            await stage.run(submitter)
+        await submitter.run_once()
+        assert await stage.rows("SELECT state, stuck FROM slots") == [("broadcast", "nonce_used")]
+        await stage.run(submitter)
 
     paid = await stage.read(payout)
     assert (paid["status"], paid["stuck"]) == ("paid", False)

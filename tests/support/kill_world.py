@@ -36,7 +36,7 @@ from bascule.services.reconciler import Reconciler
 from bascule.services.seams import SystemEntropy
 from bascule.services.sequencer import Sequencer
 from bascule.services.signer import Signer
-from bascule.services.signing_intents import Intent, Signed
+from bascule.services.signing_intents import Intent, MarksAnswer, MarksOf, Signed
 from bascule.services.submitter import Submitter
 from bascule.services.watcher import Watcher
 from bascule.signing.keystore import LocalKey
@@ -81,6 +81,10 @@ class SignerOverWire:
             self._world.bury("signer")
             raise Retryable("the signer does not answer") from None
         return signed
+
+    async def marks(self, asked: MarksOf) -> MarksAnswer:
+        told: MarksAnswer = await self._world.worker("signer").marks(asked)
+        return told
 
 
 @dataclass

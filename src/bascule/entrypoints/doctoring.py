@@ -20,7 +20,7 @@ from bascule.entrypoints.signer_client import SignerClient
 from bascule.entrypoints.signer_doors import asked_at
 from bascule.entrypoints.wiring import ChainSettings, Settings
 from bascule.services import restore
-from bascule.storage import gas, overview, signer_flush_limits, signer_wallets
+from bascule.storage import gas, lanes, overview, signer_flush_limits, signer_wallets
 from bascule.storage.roles import PROCESSES
 
 LAG_S = 120
@@ -43,6 +43,7 @@ async def examine(settings: Settings) -> list[Finding]:
     if settings.database_url_api or settings.database_url:
         findings.append(await _check("deposit addresses", partial(_addresses, settings)))
         findings.append(await _check("gas", partial(_gas, settings)))
+        findings.append(await _check("lanes", partial(_lanes, settings)))
     async with wiring.nodes(settings, lambda: None) as rpcs:
         for chain in settings.chains:
             rpc = rpcs[chain.id]
@@ -117,6 +118,16 @@ async def _gas(settings: Settings) -> str:
             "send coin there, or to the gas wallet and open a route: docs/operating/gas.md",
         )
     return f"{len(standing)} wallets can pay for theirs"
+
+
+async def _lanes(settings: Settings) -> str:
+    """None was found to be out of step with its chain or the signer."""
+    async with wiring.database(settings, "api") as db, db.read() as conn:
+        closed = await lanes.closed(conn)
+    if closed:
+        said = "; ".join(f"{lane} is closed: {why}" for lane, why in closed.items())
+        raise wiring.Unfit(said, "run `bascule restore check`")
+    return "none is closed"
 
 
 async def _node(rpc: Caller, chain: ChainSettings) -> str:

@@ -14,7 +14,8 @@ from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
 from bascule.domain.payout import PAYOUT, PayoutState
 from bascule.domain.slot_stuck import REMEDIES
 from bascule.services import deposits, intents, payouts
-from bascule.storage import audit, collector_events, flushes, offers, overview, payment_intents, slots
+from bascule.storage import audit, collector_events, flushes, lanes, offers, overview, payment_intents, slots
+from bascule.storage import payouts as payout_rows
 from bascule.storage.database import Connection
 
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
@@ -121,7 +122,7 @@ async def _payout(conn: Connection, payout_id: str) -> dict[str, Any]:
         "nodes_said": await _said(conn, shown["transactions"]),
         "evidence": shown["evidence"],
         "audit": [row["action"] for row in await audit.of_object(conn, payout_id)],
-        "next": await _remedy(conn, payout_id) or waits.get(state, "nothing: this is its end"),
+        "next": await _remedy(conn, payout_id, state) or waits.get(state, "nothing: this is its end"),
     }
 
 
@@ -136,9 +137,16 @@ async def _said(conn: Connection, transactions: list[dict[str, Any]]) -> dict[st
     }
 
 
-async def _remedy(conn: Connection, payout_id: str) -> str | None:
-    """What a person can do about the slot the payout stands in, while that does not move by itself."""
+async def _remedy(conn: Connection, payout_id: str, state: PayoutState) -> str | None:
+    """What a person can do about the slot the payout stands in, or its lane, while that stands still."""
     found = await slots.of_payout(conn, payout_id)
+    if state in (PayoutState.PENDING, PayoutState.IN_TRANSIT):
+        payout = await payout_rows.get(conn, payout_id)
+        assert payout is not None, "it was shown a moment ago"
+        at = f"{payout.chain_id}/"
+        closed = [f"{k}: {why}" for k, why in (await lanes.closed(conn)).items() if k.startswith(at)]
+        if closed:
+            return f"closed lanes ({'; '.join(closed)}): an operator runs `bascule restore check`"
     why = found[-1].stuck if found else None
     return None if why is None else f"{why.value}: {REMEDIES[why]}"
 

@@ -9,7 +9,7 @@ from bascule.chain import families
 from bascule.domain.chain import caip2
 from bascule.domain.errors import BasculeError
 from bascule.services.seams import Clock
-from bascule.storage import gas, health
+from bascule.storage import gas, health, lanes
 from bascule.storage.database import Database
 from bascule.storage.health import Followed
 
@@ -20,6 +20,7 @@ async def readiness(db: Database, clock: Clock, most_lag_s: float) -> tuple[int,
         async with db.read() as conn:
             found = await health.followed(conn)
             short = [(chain_id, tank) for chain_id, tank in await gas.standing(conn) if tank.short]
+            closed = await lanes.closed(conn)
     except BasculeError:
         return 503, {"status": "not_ready", "database": "not_answering", "halted_networks": []}
     networks = [_shown(each, clock.now(), most_lag_s) for each in found]
@@ -32,6 +33,7 @@ async def readiness(db: Database, clock: Clock, most_lag_s: float) -> tuple[int,
         "halted_networks": list(halted),
         "networks": networks,
         "short_wallets": [f"{caip2(chain_id)}/{tank.name}" for chain_id, tank in short],
+        "closed_lanes": closed,
     }
 
 

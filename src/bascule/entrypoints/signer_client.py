@@ -19,7 +19,7 @@ from bascule.domain.errors import Halted, Retryable
 from bascule.entrypoints.signer_places import TlsPlace, until_of
 from bascule.entrypoints.signer_server import Health, Refusal
 from bascule.services.signer_authority import Applied, Change
-from bascule.services.signing_intents import Intent, Signed, SignerRefused
+from bascule.services.signing_intents import Intent, MarksAnswer, MarksOf, Signed, SignerRefused
 
 _encode = msgspec.json.Encoder().encode
 _Answer = TypeVar("_Answer")
@@ -83,6 +83,10 @@ class SignerClient:
         """Hands in a signed change of rosters or limits. Raises: as `sign`."""
         return await self._ask("/authority", change, Applied)
 
+    async def marks(self, asked: MarksOf) -> MarksAnswer:
+        """How far the signer remembers a wallet. Raises: as `sign`."""
+        return await self._ask("/marks", asked, MarksAnswer)
+
     async def reach(self) -> Reached:
         """Whom the signer takes us for. Raises: SignerUnreachable, Halted."""
         health = self._understood(*await self._exchange("GET", "/healthz"), Health)
@@ -101,7 +105,7 @@ class SignerClient:
         writer.close()
         return until_of(shown)
 
-    async def _ask(self, path: str, asked: Intent | Change, answer: type[_Answer]) -> _Answer:
+    async def _ask(self, path: str, asked: Intent | Change | MarksOf, answer: type[_Answer]) -> _Answer:
         return self._understood(*await self._exchange("POST", path, _encode(asked)), answer)
 
     async def _exchange(self, method: str, path: str, data: bytes | None = None) -> tuple[int, bytes]:

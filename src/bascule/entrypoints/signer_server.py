@@ -2,7 +2,7 @@
 
 The socket belongs to the signer's user alone (mode 0600) unless others are named; over TLS a client asks only
 for wallets its certificate was granted. POST /authority takes a signed change of rosters or limits, which
-proves itself; nothing else is served but GET /healthz.
+proves itself; POST /marks says how far a wallet is remembered; nothing else is served but GET /healthz.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ from bascule.entrypoints.signer_places import Clients, Peer, PeerRefused, TlsPla
 from bascule.services.seams import Clock, SystemClock
 from bascule.services.signer import Signer
 from bascule.services.signer_authority import Change
-from bascule.services.signing_intents import Intent, OffendingItem, Signed, SignerRefused
+from bascule.services.signing_intents import (
+    Intent,
+    MarksAnswer,
+    MarksOf,
+    OffendingItem,
+    Signed,
+    SignerRefused,
+)
 
 log = structlog.get_logger()
 
@@ -37,6 +44,7 @@ BODY_MAX = 1 << 20
 READ_S = 5.0  # for a whole question, which is small and comes from a neighbour
 _intents: msgspec.json.Decoder[Intent] = msgspec.json.Decoder(Intent)
 _changes = msgspec.json.Decoder(Change)
+_marks = msgspec.json.Decoder(MarksOf)
 _encode = msgspec.json.Encoder().encode
 _Asked = TypeVar("_Asked")
 
@@ -87,6 +95,7 @@ class SignerServer:
             [
                 web.post("/sign", self._sign),
                 web.post("/authority", self._apply),
+                web.post("/marks", self._marks),
                 web.get("/healthz", self._healthz),
             ]
         )
@@ -127,10 +136,7 @@ class SignerServer:
 
     async def _require_granted(self, peer: Peer, intent: Intent) -> None:
         """Raises: SignerRefused, kept as a row like every other."""
-        if peer.wallets is not None and intent.wallet not in peer.wallets:
-            refusal = SignerRefused(
-                "lane_denied", f"{peer.name} may not ask for wallet 0x{intent.wallet.hex()}."
-            )
+        if (refusal := _denied(peer, intent.wallet)) is not None:
             await self._signer.keep_refusal(refusal, intent)
             raise refusal
 
@@ -180,6 +186,21 @@ class SignerServer:
         except Halted as error:  # nothing was signed, and nothing will be until a person has looked
             log.error("the signer cannot use its key", why=str(error))
             return _answer(503, Refusal("key_unusable", str(error)))
+
+    async def _marks(self, request: web.Request) -> web.Response:
+        async def act(peer: Peer, asked: MarksOf) -> MarksAnswer:
+            if (refusal := _denied(peer, asked.wallet)) is not None:
+                raise refusal
+            return await self._signer.marks(asked)
+
+        return await self._answered(request, _marks, act)
+
+
+def _denied(peer: Peer, wallet: bytes) -> SignerRefused | None:
+    """The refusal of a wallet that the peer was not granted; None when it was."""
+    if peer.wallets is None or wallet in peer.wallets:
+        return None
+    return SignerRefused("lane_denied", f"{peer.name} may not ask for wallet 0x{wallet.hex()}.")
 
 
 def require_usable(at: Path | TlsPlace) -> None:

@@ -26,10 +26,13 @@ from bascule.services.signing_intents import (
     FillIntent,
     FlushIntent,
     Intent,
+    MarksAnswer,
+    MarksOf,
     PayIntent,
     Signed,
     SignerRefused,
     TopUpIntent,
+    address,
 )
 from bascule.signing.key import Key
 from bascule.storage import (
@@ -98,6 +101,14 @@ class Signer:
     async def keep_refusal(self, refusal: SignerRefused, intent: Intent) -> None:
         """A row that says what was asked and why not, also when somebody before the signer refused it."""
         await self._keep_refusal(refusal, _as_json(intent))
+
+    async def marks(self, asked: MarksOf) -> MarksAnswer:
+        """How far the wallet's memory goes; its rows are not changed. Raises: SignerRefused."""
+        async with self._db.read() as conn:
+            wallet = await signer_wallets.get(conn, asked.chain_id, address(asked.wallet, "wallet"))
+        if wallet is None:
+            raise SignerRefused("wallet_unknown", f"Wallet 0x{asked.wallet.hex()} is unknown.")
+        return MarksAnswer(wallet.epoch, wallet.highest_nonce)
 
     async def apply(self, change: Change) -> Applied:
         """A new version of a roster or of hard limits, signed by those who are obeyed already.

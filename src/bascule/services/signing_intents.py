@@ -176,6 +176,20 @@ class TopUpIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
 Intent = PayIntent | FillIntent | FlushIntent | CancelIntent | TopUpIntent
 
 
+class MarksOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far the signer remembers a wallet: a question that nothing is signed for."""
+
+    chain_id: int
+    wallet: bytes
+
+
+class MarksAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The highest epoch and nonce the signer ever answered for; -1 for no nonce."""
+
+    epoch: int
+    nonce: int
+
+
 class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The signer's answer: bytes it has committed, and their hash."""
 
@@ -209,6 +223,10 @@ class SignerPort(Protocol):
 
     async def sign(self, intent: Intent) -> Signed:
         """Bytes the signer has committed; the same intent gets the same bytes. Raises: SignerRefused."""
+        ...
+
+    async def marks(self, asked: MarksOf) -> MarksAnswer:
+        """How far the signer remembers a wallet. Raises: SignerRefused `wallet_unknown`."""
         ...
 
 

@@ -18,10 +18,12 @@ from bascule.domain.chain import Address
 from bascule.domain.errors import Retryable
 from bascule.domain.fees import Ceiling
 from bascule.domain.slot import SlotState
+from bascule.services import lane_opening
 from bascule.services.cancelling import Cancelling
 from bascule.services.confirmation import Confirmation
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.flushing import Flushing
+from bascule.services.lane_opening import LaneClosed
 from bascule.services.lane_work import LaneWork
 from bascule.services.offering import Offering
 from bascule.services.outbox import Outbox
@@ -31,7 +33,7 @@ from bascule.services.seams import Clock
 from bascule.services.signing_intents import SignerPort
 from bascule.services.topping_up import ToppingUp
 from bascule.services.wallet_watch import WalletWatch
-from bascule.storage import attempts, blocks, leases, ledger, slots
+from bascule.storage import attempts, blocks, lanes, leases, ledger, slots
 from bascule.storage.database import Database
 from bascule.storage.leases import Lease
 from bascule.storage.networks import Network
@@ -89,6 +91,9 @@ class Submitter:
         self.name = f"submitter:{network.chain_id}/{lane}"
         self._db = db
         self._rpc = rpc
+        self._signer = signer
+        self._lane = lane
+        self._opened: int | None = None  # the lease's epoch under which the lane was found open
         self._chain_id = network.chain_id
         self._clock = clock
         self._holder = holder
@@ -139,10 +144,7 @@ class Submitter:
 
         Raises: Halted while the chain is halted, or when chain and rows contradict each other; Retryable.
         """
-        async with self._db.transaction() as conn:
-            lease = await leases.claim(conn, self.name, self._holder, self._settings.lease_seconds)
-            self._failpoints.hit("submitter.before_lease")
-        self._failpoints.hit("submitter.after_lease")
+        lease = await self._claim()
         if lease is None:
             return 0
         async with self._db.read() as conn:
@@ -153,6 +155,7 @@ class Submitter:
         if cursor.halted_reason is not None:
             await self._follow(wallet, lease)
         blocks.require_running(cursor)
+        await self._require_open(wallet, lease)
         await self._wallet_watch.look(wallet, cursor, lease)
         done = await self._work.prepare(lease)
         done += await self._work_slots(wallet, lease)
@@ -166,6 +169,33 @@ class Submitter:
             lease = await leases.claim(conn, self.name, self._holder, self._settings.lease_seconds)
             if lease is not None:
                 await leases.release(conn, lease)
+
+    async def _claim(self, closed: tuple[Address, str | None] | None = None) -> Lease | None:
+        """The lane's lease. closed: what its wallet's lane is said to be closed for, with the lease."""
+        async with self._db.transaction() as conn:
+            lease = await leases.claim(conn, self.name, self._holder, self._settings.lease_seconds)
+            if closed is not None and lease is not None:
+                wallet, why = closed
+                await lanes.say_closed(conn, self._chain_id, wallet, why)
+            self._failpoints.hit("submitter.before_lease")
+        self._failpoints.hit("submitter.after_lease")
+        return lease
+
+    async def _require_open(self, wallet: Address, lease: Lease) -> None:
+        """Once under each epoch of the lease, and again while closed. Raises: LaneClosed, Retryable."""
+        if self._opened == lease.epoch:
+            return
+        why = await lane_opening.look(
+            self._db, self._rpc, self._signer, self._chain_id, self._lane, wallet, lease
+        )
+        async with self._db.read() as conn:
+            said = await lanes.closed_reason(conn, self._chain_id, wallet)
+        if said != why:
+            await self._claim((wallet, why))
+        if why is not None:
+            await self._follow(wallet, lease)
+            raise LaneClosed(f"{self._chain_id}/{self._lane}", why)
+        self._opened = lease.epoch
 
     async def _follow(self, wallet: Address, lease: Lease) -> None:
         """Looks what became of bytes that are out; sends nothing, not even those again."""

@@ -126,6 +126,11 @@ async def gas_to_book(conn: Connection, chain_id: int, wallet: Address) -> list[
     return [Hash(bytes(row["tx_hash"])) for row in rows]
 
 
+async def signed_up_to(conn: Connection, chain_id: int, wallet: Address, *, below: int) -> int:
+    """The highest nonce under `below` of which signed bytes are kept; -1 for none."""
+    return int(await Q.scalar(conn, "signed_up_to", chain_id=chain_id, wallet=wallet, below=below))
+
+
 def _moved(rows: int, attempt: Attempt) -> None:
     if rows != 1:
         raise Halted(f"attempt 0x{attempt.tx_hash.hex()} is not {attempt.state} under its own lock")

@@ -53,3 +53,8 @@ SELECT a.tx_hash FROM attempts AS a
  WHERE a.chain_id = %(chain_id)s AND a.wallet = %(wallet)s AND a.state = 'final' AND a.fee_paid > 0
    AND NOT EXISTS (SELECT 1 FROM ledger.tx AS t WHERE t.kind = 'gas' AND t.source_id = encode(a.tx_hash, 'hex'))
  ORDER BY a.block_number LIMIT 100
+
+-- name: signed_up_to
+-- The highest nonce of a wallet of which signed bytes are kept, below one.
+SELECT coalesce(max(nonce), -1) AS nonce FROM attempts
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce < %(below)s

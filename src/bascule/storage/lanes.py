@@ -79,6 +79,22 @@ async def wallet_at(conn: Connection, chain_id: int, address: Address) -> Wallet
     return None if row is None else Wallet(**row)
 
 
+async def closed_reason(conn: Connection, chain_id: int, address: Address) -> str | None:
+    """Why nothing is reserved on the wallet's lane; None while it is open."""
+    row = await Q.maybe(conn, "closed_reason", chain_id=chain_id, address=address)
+    return None if row is None else row["closed_reason"]
+
+
+async def say_closed(conn: Connection, chain_id: int, address: Address, why: str | None) -> None:
+    """Keeps why the wallet's lane is closed, or that it is open."""
+    await Q.run(conn, "say_closed", chain_id=chain_id, address=address, why=why)
+
+
+async def closed(conn: Connection) -> dict[str, str]:
+    """Why each closed lane (`CHAIN/NAME`) is closed."""
+    return {f"{row['chain_id']}/{row['name']}": row["closed_reason"] for row in await Q.all(conn, "closed")}
+
+
 async def take_nonce(conn: Connection, lane: Lane | Wallet) -> int:
     """The next nonce of a locked lane or wallet, taken for ever once the transaction commits."""
     address = lane.wallet if isinstance(lane, Lane) else lane.address

@@ -20,6 +20,19 @@ SELECT chain_id, address, name, next_nonce FROM wallets WHERE chain_id = %(chain
 -- One wallet with its next nonce, whatever its name.
 SELECT chain_id, address, name, next_nonce FROM wallets WHERE chain_id = %(chain_id)s AND address = %(address)s
 
+-- name: closed_reason
+-- Why a wallet's lane is closed, if it is.
+SELECT closed_reason FROM wallets WHERE chain_id = %(chain_id)s AND address = %(address)s
+
+-- name: say_closed
+-- Why a wallet's lane is closed, or that it is not.
+UPDATE wallets SET closed_reason = %(why)s
+ WHERE chain_id = %(chain_id)s AND address = %(address)s AND closed_reason IS DISTINCT FROM %(why)s
+
+-- name: closed
+-- The lanes that are closed, and why.
+SELECT chain_id, name, closed_reason FROM wallets WHERE closed_reason IS NOT NULL ORDER BY chain_id, name
+
 -- name: lock_wallet
 -- One wallet with its next nonce, locked until the transaction ends.
 SELECT chain_id, address, name, next_nonce FROM wallets

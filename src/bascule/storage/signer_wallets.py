@@ -29,11 +29,16 @@ async def add(conn: Connection, chain_id: int, address: Address, *, role: Role =
     await Q.run(conn, "add", chain_id=chain_id, address=address, role=role)
 
 
+async def get(conn: Connection, chain_id: int, address: Address) -> SignerWallet | None:
+    """The wallet as it stands now."""
+    row = await Q.maybe(conn, "get", chain_id=chain_id, address=address)
+    return None if row is None else SignerWallet(**row)
+
+
 async def lock(conn: Connection, chain_id: int, address: Address) -> SignerWallet | None:
     """The wallet, with every other question about it waiting until the transaction ends."""
     await Q.run(conn, "serialize", chain_id=chain_id, address=address)
-    row = await Q.maybe(conn, "get", chain_id=chain_id, address=address)
-    return None if row is None else SignerWallet(**row)
+    return await get(conn, chain_id, address)
 
 
 async def exists(conn: Connection, address: Address) -> bool:
