@@ -111,6 +111,39 @@ async def test_a_batch_nobody_approves_in_time_ends_and_holds_nothing(stage: Tre
     await stage.require_truth()
 
 
+async def test_a_batch_whose_payouts_were_approved_one_by_one_does_not_say_it_was_canceled(
+    stage: Treasury,
+) -> None:
+    batch = await send(stage, ("1.00", payee(1)), ("2.00", payee(2)))
+    for (payout_id,) in await stage.rows("SELECT id FROM payouts ORDER BY id"):
+        await stage.approve(await stage.read({"id": payout_id}))
+
+    await stage.run()
+
+    ended = await read(stage, batch)
+    assert (ended["status"], ended["progress"]["paid"]) == ("completed", 2)
+    await stage.require_truth()
+
+
+async def test_a_batch_called_off_while_a_payout_of_it_is_on_its_way_ends_when_that_one_does(
+    stage: Treasury,
+) -> None:
+    batch = await send(stage, ("1.00", payee(1)), ("2.00", payee(2)))
+    [(first,), _] = await stage.rows("SELECT id FROM payouts ORDER BY id")
+    await stage.approve(await stage.read({"id": first}))
+
+    async with stage.api.transaction() as conn:
+        left = await use_cases(stage).cancel(
+            conn, account_id=stage.operator, livemode=False, batch_id=batch["id"]
+        )
+    assert (left["status"], left["progress"]["canceled"]) == ("processing", 1)
+    await stage.run()
+
+    ended = await read(stage, batch)
+    assert (ended["status"], ended["progress"]["paid"]) == ("completed_with_failures", 1)
+    await stage.require_truth()
+
+
 async def test_one_file_sent_twice_at_once_under_two_keys_is_asked_for_once(stage: Treasury) -> None:
     async def again() -> None:
         async with stage.api.transaction() as conn:

@@ -37,15 +37,19 @@ async def end_batches(conn: Connection, outbox: Outbox, batch_ids: Iterable[str]
             continue
         counted = await payouts.progress(conn, batch_id)
         if set(counted) <= PAYOUT.finals and (event := _end(batch, counted)) is not None:
-            ended = await payout_batches.advance(conn, batch, event)
+            now = batch
+            if batch.state is BatchState.REQUIRES_ACTION and event is not BatchEvent.EXPIRE:
+                # people approved its payouts one by one
+                now = await payout_batches.advance(conn, batch, BatchEvent.APPROVE)
+            ended = await payout_batches.advance(conn, now, event)
             await tell_batch(conn, outbox, _TOLD[event], ended, batch, None)
 
 
 def _end(batch: BatchRow, counted: Mapping[PayoutState, int]) -> BatchEvent | None:
-    if batch.state is BatchState.REQUIRES_ACTION:
-        return BatchEvent.EXPIRE
-    if batch.state is not BatchState.PROCESSING:
+    if batch.state not in (BatchState.REQUIRES_ACTION, BatchState.PROCESSING):
         return None
+    if batch.state is BatchState.REQUIRES_ACTION and set(counted) == {PayoutState.CANCELED}:
+        return BatchEvent.EXPIRE
     return BatchEvent.COMPLETE if set(counted) == {PayoutState.PAID} else BatchEvent.FALL_SHORT
 
 

@@ -23,7 +23,7 @@ from bascule.domain.webhook import EventType
 from bascule.services import policy
 from bascule.services.approval_rounds import batch_approval_text, in_round_of
 from bascule.services.batch_lines import Asked, Checked, check
-from bascule.services.batch_progress import tell_batch
+from bascule.services.batch_progress import end_batches, tell_batch
 from bascule.services.batch_view import describe_batch, problem, shown_totals, signers_of
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell_all
@@ -166,18 +166,26 @@ class PayoutBatches:
         batch_id: str,
         context: RequestContext = None,
     ) -> dict[str, Any]:
-        """Calls off a batch that waits for approvals, and every payout of it. Raises: Conflict by state."""
+        """Calls off a batch that waits for approvals, and every payout of it.
+
+        What people approved alone goes on, and the batch with it. Raises: Conflict by state.
+        """
         batch = await own(conn, batch_id, account_id, livemode, lock=True)
         PAYOUT_BATCH.step(batch.state, BatchEvent.CANCEL)
         rows = await payouts.of_batch(conn, batch.id, lock=True)
         waiting = [row for row in rows if row.state is PayoutState.REQUIRES_ACTION]
-        canceled = await payout_batches.advance(conn, batch, BatchEvent.CANCEL)
+        goes_on = any(row.state not in (PayoutState.REQUIRES_ACTION, PayoutState.CANCELED) for row in rows)
+        event = BatchEvent.APPROVE if goes_on else BatchEvent.CANCEL
+        left = await payout_batches.advance(conn, batch, event)
         ended = await payouts.advance_all(conn, waiting, PayoutEvent.CANCEL) if waiting else []
         await tell_all(
             conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=PayoutState.REQUIRES_ACTION,
             request=context,
         )  # fmt: skip
-        return await tell_batch(conn, self.outbox, EventType.BATCH_CANCELED, canceled, batch, context)
+        if goes_on:
+            await end_batches(conn, self.outbox, [batch_id])
+            return await describe_batch(conn, await own(conn, batch_id, account_id, livemode))
+        return await tell_batch(conn, self.outbox, EventType.BATCH_CANCELED, left, batch, context)
 
     async def _make(
         self,
