@@ -197,6 +197,19 @@ class Settings:
         None, parse.text, unit="key id, ARN or alias",
         meaning="the sweeper's key in AWS KMS, instead of a keystore", example="alias/bascule-sweeper",
     )  # fmt: skip
+    canceller_keystore: Path | None = value(
+        None, parse.path, unit="path",
+        meaning="file with the encrypted key of the vault's canceller; none: payouts in transit stay so",
+        example="/etc/bascule/canceller.json",
+    )  # fmt: skip
+    canceller_keystore_password: str | None = value(
+        None, parse.text, unit="text", secret=True,
+        meaning="opens the canceller's keystore", example="the content of a mounted secret",
+    )  # fmt: skip
+    canceller_kms_key_id: str | None = value(
+        None, parse.text, unit="key id, ARN or alias",
+        meaning="the canceller's key in AWS KMS, instead of a keystore", example="alias/bascule-canceller",
+    )  # fmt: skip
     webhook_allow_local: bool = value(
         False, parse.boolean, unit="true or false",
         meaning="webhooks may go to loopback and plain http; refused beside a live key", example="false",

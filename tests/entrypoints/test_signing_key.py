@@ -66,14 +66,15 @@ async def test_sweepers_key_may_be_in_kms_too_and_none_is_none(kms: KeyServiceDo
     kms.secret = SECRET
     configured = load({"BASCULE_SWEEPER_KMS_KEY_ID": "alias/lane"})
 
-    found = await signing_keys.sweeper(configured)
+    found = await signing_keys.service(configured, "sweeper")
 
     assert found is not None
     assert found.address == KEY.address
-    assert await signing_keys.sweeper(load(SETTINGS)) is None
+    assert await signing_keys.service(load(SETTINGS), "sweeper") is None
     with pytest.raises(BadConfiguration, match="BASCULE_SWEEPER_KMS_KEY_ID stands beside"):
-        await signing_keys.sweeper(
-            load({"BASCULE_SWEEPER_KMS_KEY_ID": "a", "BASCULE_SWEEPER_KEYSTORE": "/etc/sweeper.json"})
+        await signing_keys.service(
+            load({"BASCULE_SWEEPER_KMS_KEY_ID": "a", "BASCULE_SWEEPER_KEYSTORE": "/etc/sweeper.json"}),
+            "sweeper",
         )
 
 

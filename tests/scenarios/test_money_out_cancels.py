@@ -136,7 +136,7 @@ async def test_asking_twice_changes_nothing(stage: Treasury) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "submitter.after_reserve",
+        "canceller.after_reserve",
         "submitter.after_sign",
         "submitter.after_save",
         "submitter.after_send",

@@ -107,6 +107,28 @@ def not_mined(d: Driver, died: Died) -> None:
     until(lambda: d.sql("SELECT 1 FROM payouts WHERE id = %s AND state = 'paid'", payout) != [], payout)
 
 
+def called_off(d: Driver, died: Died) -> None:
+    """A payout is called off on its way, before anybody mines its batch; the vault never pays it."""
+    d.rest()  # or the batch before stands in its way
+    d.rpc("evm_setIntervalMining", "0x0")
+    payout = d.payout()
+    offered = (
+        "SELECT '0x' || encode(a.tx_hash, 'hex')"
+        " FROM attempts a JOIN slot_items i USING (chain_id, wallet, nonce)"
+        " WHERE i.payout_id = %s AND a.state = 'offered'"
+    )
+    until(lambda: d.sql(offered, payout) != [], "the batch to be sent")
+    for (tx_hash,) in d.sql(offered, payout):
+        d.rpc("bascule_dropTransaction", tx_hash)
+    d.api(d.ready["treasury"]["secret_key"], f"/v1/payouts/{payout}/cancel", {})
+    d.payouts.remove(payout)
+    reserved = "SELECT 1 FROM payout_cancels WHERE payout_id = %s AND nonce IS NOT NULL"
+    until(lambda: died() or d.sql(reserved, payout) != [], "the canceller to take it up")
+    d.leases_run_out()
+    d.rpc("evm_setIntervalMining", "0x1")
+    until(lambda: d.sql("SELECT 1 FROM payouts WHERE id = %s AND state = 'canceled'", payout) != [], payout)
+
+
 def gas_left_over(d: Driver, died: Died) -> None:
     """A final attempt's fee is not in the journal: no process of today leaves one so, an older one might."""
     d.sql(
@@ -144,6 +166,7 @@ ACTS: Mapping[str, Act] = {
     "submitter.quote": fees_too_high,
     "submitter.refusal": refused_by_name,
     "submitter.gas": gas_left_over,
+    "canceller.reserve": called_off,
     "signer.refusal": fees_too_high,
     "expirer.expire": unpaid,
     "expirer.close": unpaid,

@@ -161,6 +161,29 @@ async def flushed(w: World) -> None:
     await w.require(None, intent)
 
 
+async def called_off(w: World) -> None:
+    """A payout is called off on its way: the vault gives up its id before the batch comes, which skips it."""
+    payout = await w.payout()
+    await w.work_at("submitter", 1)
+    [(tx_hash,)] = await w.stage.rows(
+        "SELECT '0x' || encode(a.tx_hash, 'hex')"
+        " FROM attempts a JOIN slot_items i USING (chain_id, wallet, nonce)"
+        " WHERE a.state = 'offered'"
+    )
+    await w.stage.node.rpc("bascule_dropTransaction", tx_hash)
+    await w.call(f"/v1/payouts/{payout['id']}/cancel", {}, "treasury")
+    await w.work_at("canceller")
+    await w.stage.node.dev.mine(3)
+    await w.work("watcher")
+    await w.work("canceller")
+    w.stage.clock.advance(timedelta(seconds=16))
+    await w.rest()
+    now = await w.call(f"/v1/payouts/{payout['id']}", None, "treasury")
+    assert (now["status"], now["cancellation"]["status"]) == ("canceled", "canceled")
+    service: LiteralString = "SELECT count(*) FROM slots WHERE kind = 'service'"
+    assert await w.stage.rows(service) == [(1,)], "one request had one nonce"
+
+
 async def gas_left_over(w: World) -> None:
     """A final attempt's fee is not in the journal: no process of today leaves one so, an older one might."""
     payout = await w.payout()
@@ -238,6 +261,7 @@ SELDOM = (
     Killed(vault_refuses, ("submitter.wait",)),
     Killed(unpaid, ("expirer.expire", "expirer.close")),
     Killed(gas_left_over, ("submitter.gas",)),
+    Killed(called_off, ("canceller.reserve",)),
     Killed(flushed, ("planner.request",)),
 )
 # The sweeper is a submitter too; here nobody else has anything to send.

@@ -20,7 +20,7 @@ import httpx
 import psycopg
 
 from bascule.chain.rpc import Rpc
-from bascule.domain import flush
+from bascule.domain import call_off, flush
 from bascule.domain.chain import Address, caip2, checksum
 from bascule.domain.errors import Retryable
 from bascule.entrypoints.api import ApiDeps, create_app
@@ -51,7 +51,7 @@ from tests.support.oracle import Chain, Sound, judge, require_events_told
 from tests.support.receiver import Receiver, local_sender, receiver
 
 ENTROPY = SystemEntropy()
-PAYER, MINTED = 8, 10**12
+PAYER, CANCELLER, MINTED = 8, 4, 10**12
 ROUNDS_MAX = 40
 Make = Callable[[], Any]
 
@@ -132,8 +132,9 @@ class World:
             ),
             "submitter": lambda: self._submitter(LANE_NAME),
             "sweeper": lambda: self._submitter(flush.LANE),
+            "canceller": lambda: self._submitter(call_off.LANE),
             "signer": lambda: Signer(
-                stage.signers_db, [_key(stage), _key(stage, SWEEPER)], clock,
+                stage.signers_db, [_key(stage), _key(stage, SWEEPER), _key(stage, CANCELLER)], clock,
                 deposit_seed=SEED, failpoints=points,
             ),
             "sequencer": lambda: Sequencer(worker, clock, ENTROPY, points),
@@ -209,7 +210,15 @@ class World:
     async def rest(self) -> None:
         """Everybody works, block after block, until nothing is under way; then all of it is judged."""
         for _ in range(ROUNDS_MAX):
-            for name in ("watcher", "submitter", "sweeper", "sequencer", "dispatcher", "expirer"):
+            for name in (
+                "watcher",
+                "submitter",
+                "sweeper",
+                "canceller",
+                "sequencer",
+                "dispatcher",
+                "expirer",
+            ):
                 await self.work(name)
             if await self._idle():
                 break
@@ -331,6 +340,7 @@ async def kill_world(open_as: OpenAs, folder: Path) -> AsyncIterator[World]:
         inbox = await stack.enter_async_context(receiver())
         sender = await stack.enter_async_context(local_sender())
         await add_sweeper(stage)
+        await stage.open_canceller()
         world = World(stage, await open_as("worker"), await open_as("watcher"), inbox, sender)
         await _people(world)
         data = calldata("mint(address,uint256)", [stage.node.accounts[PAYER].address, MINTED])

@@ -29,7 +29,7 @@ from tests.support.oracle import Sound, require_events_told, require_sound
 
 COMMAND = [sys.executable, "-m", "bascule", "dev", "--json", "--port", "0", "--rpc-port", "0"]
 BLOCK_TIME = "0.3"
-PROCESSES = ("chain", "signer", "api", "watcher", "submitter", "sweeper", "worker")
+PROCESSES = ("chain", "signer", "api", "watcher", "submitter", "services", "worker")
 RUN_S = 300.0
 CHANCE_KILLS = 10
 BOUNDARY_OF = {name: f"{b.worker}.{b.what}" for b in BOUNDARIES for name in b.names}
@@ -55,7 +55,7 @@ SELDOM = (
         "watcher.early", "watcher.opening", "watcher.reorg", "signer.refusal",
         "expirer.expire", "expirer.close", "schedule.claim", "schedule.finish", "reconciler.compare",
         "submitter.quote", "submitter.refusal", "submitter.wait", "submitter.round", "submitter.gas",
-        "submitter.bump", "submitter.wallet",
+        "submitter.bump", "submitter.wallet", "canceller.reserve",
     ),
     "chain.before_append=100", "chain.after_append=30",  # blocks after the set-up
 )  # fmt: skip

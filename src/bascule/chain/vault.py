@@ -68,10 +68,14 @@ def cancel_calldata(ids: Sequence[int]) -> bytes:
 async def lane(rpc: Caller, vault: Address, number: int) -> tuple[Address | None, Hash]:
     """A lane's operator and its head in the newest block. Raises as `Caller.call`, or WrongShape."""
     operator, head = [await _view(rpc, vault, method, number) for method in ("operator", "head")]
-    if any(operator[:12]):
-        raise WrongShape(method="eth_call", why="operator() of the vault is no address")
-    found = Address(operator[12:])
+    found = _address(operator, "operator")
     return None if found == ZERO_ADDRESS else found, Hash(head)
+
+
+async def canceller(rpc: Caller, vault: Address) -> Address | None:
+    """Who may use up ids, by the newest block; None for nobody. Raises as `lane`."""
+    found = _address(await _view(rpc, vault, "canceller"), "canceller")
+    return None if found == ZERO_ADDRESS else found
 
 
 async def _view(rpc: Caller, vault: Address, method: str, *args: object) -> bytes:
@@ -80,6 +84,12 @@ async def _view(rpc: Caller, vault: Address, method: str, *args: object) -> byte
     if len(answer) != 32:
         raise WrongShape(method="eth_call", why=f"{method}() of the vault is no word")
     return answer
+
+
+def _address(word: bytes, method: str) -> Address:
+    if any(word[:12]):
+        raise WrongShape(method="eth_call", why=f"{method}() of the vault is no address")
+    return Address(word[12:])
 
 
 async def refusal(rpc: Caller, *, sender: Address, vault: Address, calldata: bytes, gas: int) -> str | None:

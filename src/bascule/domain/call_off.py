@@ -1,9 +1,11 @@
 """Calling off a payout that is on its way: the vault is told never to pay its id."""
 
+from typing import Final
+
 from bascule.domain.vault import ITEMS_PER_WORD
 
 # The lane `CHAIN/canceller` carries such calls; its wallet bears the same name.
-LANE = "canceller"
+LANE: Final = "canceller"
 IDS_MAX = ITEMS_PER_WORD
 
 # docs/contracts/gas.md: the first id of a fresh word takes 45,000 gas with the call; each further one takes

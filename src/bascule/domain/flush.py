@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from bascule.domain.chain import Address
 from bascule.domain.machine import Machine
 
 # The lane `CHAIN/sweeper` carries them; its wallet bears the same name.
-LANE = "sweeper"
+LANE: Final = "sweeper"
 
 # Gas of a flush, from docs/contracts/gas.md with room for a token behind a proxy: the call itself, and each
 # address when its forwarder has to be deployed and when it stands.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bascule.chain import deployed, heads
 from bascule.chain.caller import Caller
@@ -22,6 +22,9 @@ from bascule.entrypoints.wiring import ChainSettings, Settings
 from bascule.services import restore
 from bascule.storage import gas, lanes, overview, signer_flush_limits, signer_wallets
 from bascule.storage.roles import PROCESSES
+
+if TYPE_CHECKING:
+    from bascule.entrypoints.service_wallets import Name
 
 LAG_S = 120
 CLOCK_S = 2.0
@@ -70,10 +73,14 @@ async def examine(settings: Settings) -> list[Finding]:
         )
     else:
         findings.append(await _check("keystore", partial(_keystore, settings)))
-    if settings.sweeper_keystore is not None or settings.sweeper_kms_key_id is not None:
-        findings.append(await _check("sweeper's key", partial(_sweeper, settings)))
-        for chain in settings.chains:
-            findings.append(await _check(f"sweeper of {chain.name}", partial(_registered, settings, chain)))
+    services: dict[Name, Callable[[Settings, ChainSettings], Awaitable[str]]] = {
+        "sweeper": _sweeper, "canceller": _canceller,
+    }  # fmt: skip
+    for name, registered in services.items():
+        if signing_keys.is_set(settings, name):
+            findings.append(await _check(f"{name}'s key", partial(_opens, settings, name)))
+            for chain in settings.chains:
+                findings.append(await _check(f"{name} of {chain.name}", partial(registered, settings, chain)))
     return findings
 
 
@@ -181,22 +188,38 @@ async def _keystore(settings: Settings) -> str:
     return f"opens, wallet {', '.join(wallets)}"
 
 
-async def _sweeper(settings: Settings) -> str:
-    key = await signing_keys.sweeper(settings)
+async def _opens(settings: Settings, name: Name) -> str:
+    return f"opens, wallet {checksum(await _wallet(settings, name))}"
+
+
+async def _wallet(settings: Settings, name: Name) -> Address:
+    key = await signing_keys.service(settings, name)
     assert key is not None, "asked only where one is configured"
-    return f"opens, wallet {checksum(key.address)}"
+    return key.address
 
 
-async def _registered(settings: Settings, chain: ChainSettings) -> str:
+async def _canceller(settings: Settings, chain: ChainSettings) -> str:
+    """The signer, by its own rows, lets the key configured here call payouts off."""
+    wallet = await _wallet(settings, "canceller")
+    async with wiring.database(settings, "signer") as db, db.read() as conn:
+        known = await signer_wallets.lock(conn, chain.id, wallet)
+    if known is None or known.role != "canceller":
+        raise wiring.Unfit(
+            f"the signer does not know {checksum(wallet)} as its canceller",
+            f"run: bascule canceller register --chain {chain.name}",
+        )
+    return checksum(wallet)
+
+
+async def _sweeper(settings: Settings, chain: ChainSettings) -> str:
     """The signer, by its own rows, flushes every token configured there with the key configured here."""
-    key = await signing_keys.sweeper(settings)
-    assert key is not None, "asked only where one is configured"
+    wallet = await _wallet(settings, "sweeper")
     factory = next(
         (d.address for d in settings.deployments if (d.chain, d.contract) == (chain.id, "DepositFactory")),
         None,
     )
     async with wiring.database(settings, "signer") as db, db.read() as conn:
-        known = await signer_wallets.lock(conn, chain.id, key.address)
+        known = await signer_wallets.lock(conn, chain.id, wallet)
         without = [
             token.currency
             for token in chain.tokens
@@ -205,7 +228,7 @@ async def _registered(settings: Settings, chain: ChainSettings) -> str:
         ]
     remedy = f"run: bascule sweeper register --chain {chain.name} --max-fee-gwei …"
     if known is None or known.role != "sweeper":
-        raise wiring.Unfit(f"the signer does not know {checksum(key.address)} as its sweeper", remedy)
+        raise wiring.Unfit(f"the signer does not know {checksum(wallet)} as its sweeper", remedy)
     if without:
         raise wiring.Unfit(f"the signer has no limits for {', '.join(without)}", remedy)
-    return f"{checksum(key.address)}, limits for {len(chain.tokens)} tokens"
+    return f"{checksum(wallet)}, limits for {len(chain.tokens)} tokens"

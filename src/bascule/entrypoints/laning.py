@@ -6,10 +6,12 @@ signer's own schema get the wallet; no process may write the latter, the owner's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
 from bascule.domain.chain import ZERO_HASH, Address, checksum
-from bascule.domain.errors import Conflict, NotFound
+from bascule.domain.errors import Conflict, NotFound, Rejected
 from bascule.storage import addresses, audit, lanes, signer_wallets
 from bascule.storage.database import Connection
 
@@ -17,6 +19,24 @@ from bascule.storage.database import Connection
 def name_of(lane: int) -> str:
     """What a vault's lane is called in `bascule submitter --lane CHAIN/NAME`."""
     return f"vault-{lane}"
+
+
+def split(lanes: Sequence[str]) -> tuple[str, list[str]]:
+    """The chain, as it was written, and the names of `CHAIN/NAME`, each once. Raises: Rejected."""
+    pairs = [lane.partition("/") for lane in lanes]
+    for lane, (_, _, name) in zip(lanes, pairs, strict=True):
+        if not name:
+            raise Rejected(
+                "lane_invalid", f"{lane} is not a lane", next_step="write CHAIN/NAME, e.g. base/vault-0"
+            )
+    chains = {chain for chain, _, _ in pairs}
+    if len(chains) != 1:
+        raise Rejected(
+            "lane_invalid",
+            f"{', '.join(lanes)} are not lanes of one chain",
+            next_step="run a submitter for each chain, and name it in one way",
+        )
+    return chains.pop(), list(dict.fromkeys(name for _, _, name in pairs))
 
 
 async def require_fresh(rpc: Caller, vault: Address, lane: int, wallet: Address) -> None:

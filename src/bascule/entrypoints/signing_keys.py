@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
+from bascule.entrypoints.service_wallets import Name
 from bascule.entrypoints.wiring import BadConfiguration, Settings
 from bascule.signing.key import Key
+
+SERVICES: tuple[Name, ...] = get_args(Name)
 
 
 async def lanes(settings: Settings) -> list[Key]:
@@ -25,11 +29,14 @@ async def lanes(settings: Settings) -> list[Key]:
     return [await open_keystore(file, password) for file in files]
 
 
-async def sweeper(settings: Settings) -> Key | None:
-    """The sweeper's key; None where nothing is flushed. Raises: as `lane`."""
-    if settings.sweeper_keystore is None and settings.sweeper_kms_key_id is None:
-        return None
-    return await _open(settings, "sweeper")
+async def service(settings: Settings, name: Name) -> Key | None:
+    """The key of a lane that pays nobody; None where there is none. Raises: as `lanes`."""
+    return await _open(settings, name) if is_set(settings, name) else None
+
+
+def is_set(settings: Settings, name: Name) -> bool:
+    """Whether the key of such a lane is configured here."""
+    return any(getattr(settings, f"{name}_{kind}") is not None for kind in ("keystore", "kms_key_id"))
 
 
 async def _open(settings: Settings, whose: str) -> Key:

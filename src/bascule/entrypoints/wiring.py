@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bascule.chain import families, heads
 from bascule.domain.errors import Halted, Rejected
-from bascule.entrypoints import schedule
+from bascule.entrypoints import laning, schedule
 from bascule.entrypoints.nodes import measured, nodes, pardoning
 from bascule.entrypoints.ports import listen
 from bascule.entrypoints.schedule import Due, Loop
@@ -185,27 +186,25 @@ async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterato
         await worker.release()
 
 
-async def submitter(settings: Settings, lane: str, *, ready: Ready, stop: asyncio.Event) -> None:
-    """Pays through one lane (`CHAIN/NAME`) until `stop`."""
+async def submitter(
+    settings: Settings, lanes: Sequence[str], *, ready: Ready, stop: asyncio.Event
+) -> None:  # fmt: skip
+    """Works lanes of one chain (`CHAIN/NAME`) until `stop`."""
     seams = Seams(settings)
-    async with paying(settings, lane, seams) as work:
+    async with paying(settings, lanes, seams) as work:
         await work.run(settings, seams, ready, stop)
 
 
 @asynccontextmanager
-async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[Work]:
-    """The submitter of one lane (`CHAIN/NAME`); its lease is given back at the end."""
+async def paying(settings: Settings, lanes: Sequence[str], seams: Seams) -> AsyncIterator[Work]:
+    """A submitter for each lane (`CHAIN/NAME`) of one chain; the leases are given back at the end."""
     from bascule.entrypoints.contracts.start_up import require_contracts
     from bascule.entrypoints.flushing import submitter_settings
     from bascule.entrypoints.signer_client import SignerClient
     from bascule.entrypoints.signer_doors import asked_at
     from bascule.services.submitter import Submitter
 
-    chain, _, name = lane.partition("/")
-    if not name:
-        raise Rejected(
-            "lane_invalid", f"{lane} is not a lane", next_step="write CHAIN/NAME, e.g. base/vault-0"
-        )
+    chain, names = laning.split(lanes)
     meters = measured(settings)
     async with (
         database(settings, "submitter") as db,
@@ -213,21 +212,28 @@ async def paying(settings: Settings, lane: str, seams: Seams) -> AsyncIterator[W
     ):
         network = await network_of(db, chain)
         configured = settings.chain(network.chain_id)
-        await heads.require_chain(rpcs[network.chain_id], network.chain_id)
-        await require_contracts(settings.deployments, rpcs[network.chain_id], network)
+        rpc = rpcs[network.chain_id]
+        await heads.require_chain(rpc, network.chain_id)
+        await require_contracts(settings.deployments, rpc, network)
         async with SignerClient(asked_at(settings), guard=db.refuse_open_transaction) as signer:
-            worker = Submitter(
-                db, rpcs[network.chain_id], signer, network, name, clock=seams.clock, outbox=seams.outbox,
-                holder=seams.entropy.bytes(8).hex(), failpoints=seams.failpoints,
-                settings=submitter_settings(settings, configured),
-            )  # fmt: skip
+            flushed: Counter[tuple[int, str]] = Counter()
+            workers = [
+                Submitter(
+                    db, rpc, signer, network, name, clock=seams.clock, outbox=seams.outbox,
+                    holder=seams.entropy.bytes(8).hex(), failpoints=seams.failpoints, counters=flushed,
+                    settings=submitter_settings(settings, configured),
+                )
+                for name in names
+            ]  # fmt: skip
             if meters is not None:
-                meters.flushing = worker.counters
+                meters.flushing = flushed
                 meters.refusals = network.chain_id, signer.refusals
             poll_s = configured.poll_interval_ms / 1000
-            loops = [Loop(worker, poll_s, channel="bascule_payouts"), pardoning(db, rpcs)]
-            yield Work(db, {"lane": f"{network.chain_id}/{name}"}, loops, meters=meters)
-            await worker.release()
+            loops = [Loop(worker, poll_s, channel="bascule_payouts") for worker in workers]
+            facts = {"lanes": [f"{network.chain_id}/{name}" for name in names]}
+            yield Work(db, facts, [*loops, pardoning(db, rpcs)], meters=meters)
+            for worker in workers:
+                await worker.release()
 
 
 async def signer(
@@ -244,8 +250,9 @@ async def signer(
     for at, _ in places.values():
         require_usable(at)
     keys = await signing_keys.lanes(settings)
-    if (sweeper := await signing_keys.sweeper(settings)) is not None:
-        keys.append(sweeper)
+    for name in signing_keys.SERVICES:
+        if (key := await signing_keys.service(settings, name)) is not None:
+            keys.append(key)
     async with database(settings, "signer") as db:
         signs = Signer(
             db, keys, seams.clock, deposit_seed=settings.deposit_seed, failpoints=seams.failpoints

@@ -84,8 +84,8 @@ class Cancelling:
             )
             for each in wanted:
                 await cancels.take(conn, each.payout_id, wallet.address, nonce)
-            self._failpoints.hit("submitter.before_reserve")
-        self._failpoints.hit("submitter.after_reserve")
+            self._failpoints.hit("canceller.before_reserve")
+        self._failpoints.hit("canceller.after_reserve")
         return True
 
     async def lock(self, conn: Connection) -> None:

@@ -74,6 +74,10 @@ BOUNDARIES: tuple[Boundary, ...] = (
     Boundary("submitter", "final_commit", "concluded at the next step", "paid, booked and told, once"),
     Boundary("submitter", "gas", AGAIN, "the fee is booked, once"),
     Boundary(
+        "canceller", "reserve", AGAIN,
+        "the slot is found reserved with the ids it took; its content is asked for",
+    ),
+    Boundary(
         "signer", "intent_commit",
         "the signer knows nothing of it",
         "the nonce has its content for ever and no bytes; asked again, it signs just that",
@@ -108,7 +112,7 @@ FAILPOINTS: tuple[str, ...] = tuple(name for boundary in BOUNDARIES for name in 
 _KNOWN = frozenset(FAILPOINTS)
 _PROCESS_OF = {
     "sequencer": "worker", "dispatcher": "worker", "expirer": "worker", "reconciler": "worker",
-    "planner": "worker", "schedule": "worker", "setup": "set-up",
+    "planner": "worker", "canceller": "services", "schedule": "worker", "setup": "set-up",
 }  # fmt: skip
 
 

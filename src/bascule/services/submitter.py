@@ -72,7 +72,7 @@ class SubmitterSettings:
 
 
 class Submitter:
-    """Works one lane. holder: unlike any other running submitter's; counters: those of `Flushing`."""
+    """Works one lane. holder: unlike any other running submitter's; counters: as of `Flushing`."""
 
     def __init__(
         self,
@@ -87,6 +87,7 @@ class Submitter:
         holder: str,
         settings: SubmitterSettings | None = None,
         failpoints: Failpoints = NO_FAILPOINTS,
+        counters: Counter[tuple[int, str]] | None = None,
     ) -> None:
         self.name = f"submitter:{network.chain_id}/{lane}"
         self._db = db
@@ -99,7 +100,7 @@ class Submitter:
         self._holder = holder
         self._settings = settings or SubmitterSettings()
         self._failpoints = failpoints
-        self.counters: Counter[tuple[int, str]] = Counter()
+        self.counters = Counter() if counters is None else counters
         self._work = self._work_of(lane, outbox)
         self._offering = Offering(
             db,

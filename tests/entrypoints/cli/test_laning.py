@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bascule.domain.errors import Rejected
 from bascule.entrypoints.cli.app import run
+from bascule.entrypoints.laning import split
 from tests.support.money_out import OpenAs, Treasury, treasury
 
 
@@ -56,3 +58,13 @@ async def test_lane_of_another_wallet_and_a_wallet_with_another_task_are_refused
 
     assert said in capsys.readouterr().err
     assert await stage.rows("SELECT count(*) FROM lanes") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "said"),
+    [(["base"], "base is not a lane"), (["base/sweeper", "arbitrum/sweeper"], "not lanes of one chain")],
+)
+def test_submitter_works_lanes_of_one_chain_and_each_once(lanes: list[str], said: str) -> None:
+    assert split(["base/sweeper", "base/canceller", "base/sweeper"]) == ("base", ["sweeper", "canceller"])
+    with pytest.raises(Rejected, match=said):
+        split(lanes)

@@ -10,6 +10,7 @@ import typer
 from bascule.entrypoints.cli import (
     administration,
     authority,
+    cancelling,
     contracts,
     development,
     documents,
@@ -57,6 +58,7 @@ PARTS = (
     sweeping,
     gassing,
     laning,
+    cancelling,
     administration,
     authority,
     contracts,

@@ -100,14 +100,14 @@ async def _standing(settings: Settings) -> list[dict[str, Any]]:
 async def _register(settings: Settings, chain: str, named: str) -> dict[str, Any]:
     from bascule.domain import gas
     from bascule.domain.chain import checksum, parse_address
-    from bascule.entrypoints import gassing, sweeping, wiring
+    from bascule.entrypoints import gassing, service_wallets, wiring
     from bascule.storage.migrate import require_schema
 
     wallet = parse_address(named, param="wallet")
     async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
         await require_schema(db, "signer")
         network = await wiring.network_of(db, chain)
-        nonce = await sweeping.first_nonce(rpcs[settings.chain(network.chain_id).id], wallet)
+        nonce = await service_wallets.first_nonce(rpcs[settings.chain(network.chain_id).id], wallet)
         async with db.transaction() as conn:
             await gassing.register(conn, network.chain_id, wallet, next_nonce=nonce)
     lane = f"{network.chain_id}/{gas.LANE}"

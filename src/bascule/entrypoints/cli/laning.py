@@ -37,7 +37,7 @@ def open_(
 
 async def _open(settings: Settings, chain: str, number: int, named: str) -> dict[str, Any]:
     from bascule.domain.chain import checksum, parse_address
-    from bascule.entrypoints import laning, sweeping, wiring
+    from bascule.entrypoints import laning, service_wallets, wiring
     from bascule.storage.migrate import require_schema
 
     wallet = parse_address(named, param="wallet")
@@ -51,7 +51,7 @@ async def _open(settings: Settings, chain: str, number: int, named: str) -> dict
             known = await laning.stands(conn, network.chain_id, network.vault, lane=number, wallet=wallet)
         if not known:
             await laning.require_fresh(rpc, network.vault, number, wallet)
-        nonce = await sweeping.first_nonce(rpc, wallet)
+        nonce = await service_wallets.first_nonce(rpc, wallet)
         async with db.transaction() as conn:
             await laning.open_lane(
                 conn, network.chain_id, network.vault, lane=number, wallet=wallet, next_nonce=nonce

@@ -30,8 +30,13 @@ def api() -> None:
     run_process("api", lambda settings, stop, ready: wiring.api(settings, ready=ready, stop=stop))
 
 
-def submitter(lane: Annotated[str, typer.Option(help="CHAIN/NAME, e.g. base/vault-0.")]) -> None:
-    """Pays through one lane."""
+def submitter(
+    lane: Annotated[
+        list[str],
+        typer.Option(help="CHAIN/NAME: base/vault-0, base/sweeper, base/canceller; more of one chain."),
+    ],
+) -> None:
+    """Works a lane, or several of one chain side by side."""
     from bascule.entrypoints import wiring
 
     run_process(

@@ -10,11 +10,11 @@ import typer
 from bascule.domain.flush import ADDRESSES_MAX
 from bascule.entrypoints.cli.output import AsJson, rows
 from bascule.entrypoints.cli.place import loaded_settings
+from bascule.entrypoints.cli.wallets import named_wallet
 from bascule.entrypoints.cli.watching import required
-from bascule.entrypoints.failures import USAGE, CommandFailed
+from bascule.entrypoints.failures import CommandFailed
 
 if TYPE_CHECKING:
-    from bascule.domain.chain import Address
     from bascule.entrypoints.wiring import Settings
 
 GWEI = 10**9
@@ -122,11 +122,11 @@ async def _register(
     settings: Settings, chain: str, named: str | None, limits: dict[str, int]
 ) -> list[dict[str, Any]]:
     from bascule.domain.chain import checksum
-    from bascule.entrypoints import sweeping, wiring
+    from bascule.entrypoints import service_wallets, sweeping, wiring
     from bascule.storage import tokens
     from bascule.storage.migrate import require_schema
 
-    wallet = await _wallet(settings, named)
+    wallet = await named_wallet(settings, named, "sweeper")
     async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
         await require_schema(db, "signer")
         network = await wiring.network_of(db, chain)
@@ -138,7 +138,7 @@ async def _register(
             raise CommandFailed(
                 f"chain {chain} has {what}, so nothing can be flushed", f"run: bascule chains publish {chain}"
             )
-        nonce = await sweeping.first_nonce(rpcs[settings.chain(network.chain_id).id], wallet)
+        nonce = await service_wallets.first_nonce(rpcs[settings.chain(network.chain_id).id], wallet)
         hard = sweeping.hard_limits(**limits)
         async with db.transaction() as conn:
             changed = await sweeping.register(
@@ -158,27 +158,3 @@ async def _register(
         }
         for each in accepted
     ]
-
-
-async def _wallet(settings: Settings, named: str | None) -> Address:
-    """The address that was named, which is that of the key where one is configured here."""
-    from bascule.domain.chain import checksum, parse_address
-    from bascule.entrypoints import signing_keys
-
-    address = None if named is None else parse_address(named, param="wallet")
-    key = await signing_keys.sweeper(settings)
-    if key is None and address is None:
-        raise CommandFailed(
-            "there is no sweeper's key here to take the address of",
-            "say --wallet 0x…, or set BASCULE_SWEEPER_KEYSTORE or BASCULE_SWEEPER_KMS_KEY_ID",
-            code=USAGE,
-        )
-    if key is not None and address not in (None, key.address):
-        raise CommandFailed(
-            f"--wallet is not the wallet of the sweeper's key configured here, {checksum(key.address)}",
-            "leave --wallet out, or correct the key",
-            code=USAGE,
-        )
-    found = address if key is None else key.address
-    assert found is not None, "one of the two is there"
-    return found

@@ -29,7 +29,7 @@ from bascule.domain.money import TokenAmount
 from bascule.domain.policy import Rules, Tier
 from bascule.entrypoints import wallet_keys
 from bascule.entrypoints.contracts import recording
-from bascule.entrypoints.dev import contracts, ground, sweeping
+from bascule.entrypoints.dev import cancelling, contracts, ground, sweeping
 from bascule.entrypoints.dev.installation import FolderRefused, Installation, Secrets, toml
 from bascule.services import api_keys
 from bascule.services.seams import SystemClock, SystemEntropy, new_id
@@ -82,6 +82,7 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
     for keystore, private_key in (
         (installation.keystore, secrets.lane_key),
         (installation.sweeper_keystore, secrets.sweeper_key),
+        (installation.canceller_keystore, cancelling.key()),
     ):
         if not keystore.exists():
             installation.failpoints.hit("setup.before_write")
@@ -103,6 +104,7 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
             return_exceptions=False,
         )
         installation.remember("landmark", await _landmark(rpc, laid.ready_block))
+        cancellers_nonce = await cancelling.next_nonce(rpc)
     people = installation.remember(
         "accounts",
         {"operator": _id(Prefix.ACCOUNT), "merchant": _id(Prefix.ACCOUNT), "token": _id(Prefix.TOKEN)},
@@ -118,6 +120,7 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
             await sweeping.register(
                 conn, laid, wallet_keys.wallet_of(secrets.sweeper_key), max_fee_per_gas=MAX_FEE_PER_GAS
             )
+            await cancelling.register(conn, chain_id, cancellers_nonce)
             installation.failpoints.hit("setup.before_commit")
         installation.failpoints.hit("setup.after_commit")
         keys = await _keys(db, installation, secrets, people)
@@ -315,6 +318,8 @@ def _settings(
         "signer_keystore_password": secrets.keystore_password,
         "sweeper_keystore": str(installation.sweeper_keystore),
         "sweeper_keystore_password": secrets.keystore_password,
+        "canceller_keystore": str(installation.canceller_keystore),
+        "canceller_keystore_password": secrets.keystore_password,
         "webhook_allow_local": True,
         "sandbox": True,
         "poll_interval_ms": 250,

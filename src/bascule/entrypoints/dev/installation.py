@@ -73,6 +73,7 @@ class Installation:
         self.chain = self.folder / "chain"
         self.keystore = self.folder / "lane-0.json"
         self.sweeper_keystore = self.folder / "sweeper.json"
+        self.canceller_keystore = self.folder / "canceller.json"
         self.config = self.folder / CONFIG
         self._lock: IO[str] | None = None
 

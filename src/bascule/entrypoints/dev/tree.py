@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bascule.domain import flush
+from bascule.domain import call_off, flush
 from bascule.entrypoints.dev.deaths import Deaths
 from bascule.entrypoints.dev.installation import Installation
 from bascule.entrypoints.dev.supervisor import Child, ChildFailed, Main, Ready, Supervisor
@@ -29,13 +29,20 @@ CHAIN_ID = 31_337
 START_SECONDS = 60.0
 # From whom the environment of the caller may speak: everything else of a dev installation is in its file.
 PASSED_ON = ("BASCULE_LOG_LEVEL",)
-PROCESSES = ("signer", "api", "watcher", "submitter", "sweeper", "worker")
+PROCESSES = ("signer", "api", "watcher", "submitter", "services", "worker")
 # Two processes may be one program with one database login.
-ROLE_OF = {"sweeper": "submitter"}
+ROLE_OF = {"services": "submitter"}
+# The lanes that pay nobody have one submitter for all.
+SERVICE_LANES = (flush.LANE, call_off.LANE)
 # What a process knows besides the nodes and its own database login.
 SECRETS_OF = {
     "api": ("api_pepper", "deposit_seed"),
-    "signer": ("signer_keystore_password", "sweeper_keystore_password", "deposit_seed"),
+    "signer": (
+        "signer_keystore_password",
+        "sweeper_keystore_password",
+        "canceller_keystore_password",
+        "deposit_seed",
+    ),
 }
 IMPORTED_BY_ALL = (
     "alembic.runtime.environment",
@@ -248,9 +255,10 @@ def _process(
                 case "watcher":
                     await wiring.watcher(loaded, chain, ready=ready, stop=stop)
                 case "submitter":
-                    await wiring.submitter(loaded, f"{chain}/vault-0", ready=ready, stop=stop)
-                case "sweeper":
-                    await wiring.submitter(loaded, f"{chain}/{flush.LANE}", ready=ready, stop=stop)
+                    await wiring.submitter(loaded, [f"{chain}/vault-0"], ready=ready, stop=stop)
+                case "services":
+                    lanes = [f"{chain}/{name}" for name in SERVICE_LANES]
+                    await wiring.submitter(loaded, lanes, ready=ready, stop=stop)
                 case "signer":
                     await wiring.signer(loaded, ready=ready, stop=stop)
                 case _:

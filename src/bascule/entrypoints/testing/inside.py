@@ -105,7 +105,7 @@ async def opened(place: Place, clock: TestClock) -> AsyncIterator[Inside]:
             await stack.enter_async_context(part)
             for part in (
                 wiring.watching(settings, CHAIN, seams),
-                wiring.paying(settings, f"{CHAIN}/{LANE_NAME}", seams),
+                wiring.paying(settings, [f"{CHAIN}/{LANE_NAME}"], seams),
                 wiring.telling(settings, seams),
             )
         ]
