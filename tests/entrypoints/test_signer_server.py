@@ -16,10 +16,10 @@ from bascule.domain.errors import Halted, Retryable
 from bascule.entrypoints.metrics import Meters
 from bascule.entrypoints.signer_client import SignerClient, SignerUnreachable
 from bascule.entrypoints.signer_server import BODY_MAX, SOCKET_PATH_MAX, SignerServer
-from bascule.services.signing_intents import SignerRefused
+from bascule.services.signing_intents import AmountLimits, RulesQuestion, SignerRefused
 from tests.support.money_out import OpenAs
 from tests.support.nodes import no_guard
-from tests.support.signing import CHAIN, Desk
+from tests.support.signing import ACCOUNT, CHAIN, LIMITS, TOKEN, VAULT, Desk
 
 
 @pytest.fixture
@@ -113,6 +113,20 @@ async def test_what_is_no_typed_intent_is_not_even_considered(desk: Desk, path: 
         assert response.status == 400
         assert (await response.json())["code"] == "intent_malformed"
     assert await desk.count("slots") == 0
+
+
+async def test_signer_tells_its_rules_and_binds_nothing_by_it(desk: Desk, path: Path) -> None:
+    await desk.signer().sign(desk.pay(desk.item(amount=70)))
+    async with SignerClient(path, guard=no_guard) as client:
+        told = await client.rules(RulesQuestion(CHAIN, VAULT, TOKEN, (ACCOUNT, "acct_unknown")))
+        other = await client.rules(RulesQuestion(CHAIN, VAULT, b"\x77" * 20, ()))
+        with pytest.raises(SignerRefused, match="vault is not 20 bytes"):
+            await client.rules(RulesQuestion(CHAIN, b"", TOKEN, ()))
+
+    assert told.limits == AmountLimits(LIMITS.max_per_item, LIMITS.max_per_day)
+    assert [(each.account_id, each.threshold) for each in told.rosters] == [(ACCOUNT, 2)]
+    assert (told.spent, other.spent, other.limits) == (70, 0, None)
+    assert (await desk.count("slots"), await desk.count("refusals")) == (1, 0)
 
 
 async def test_intent_with_one_more_field_is_refused(desk: Desk, path: Path) -> None:

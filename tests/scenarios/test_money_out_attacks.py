@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -16,6 +17,7 @@ from bascule.services.approval_rounds import approval_text, token_of
 from bascule.storage import approvals, ledger, payouts, signer_limits
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.signer_limits import HardLimits
+from tests.support.crashing import Crash, Crashing
 from tests.support.money_out import LIMIT, OpenAs, Treasury, approver, payee, sign_typed, treasury
 
 STRANGERS = (11, 12)
@@ -41,12 +43,23 @@ async def force_pending(stage: Treasury, payout: dict[str, Any], signatures: dic
         await ledger.post_hold(conn, row.id)
 
 
+async def limit_items(stage: Treasury, most: int, day: int = 5 * LIMIT) -> None:
+    """The signer's hard limits are other ones from now on."""
+    async with stage.owner.transaction() as conn:
+        await signer_limits.set(
+            conn,
+            stage.network.chain_id,
+            vault=parse_address(stage.vault),
+            token=Address(stage.token.contract),
+            limits=HardLimits(most, day, 1_000 * 10**9, 16_000_000),
+        )
+
+
 async def require_nothing_left(stage: Treasury) -> None:
-    """The signer refused by name, the nonce was filled, and the vault never paid."""
+    """The submitter saw that the signer would refuse: no nonce was spent on it, and the vault never paid."""
     assert await stage.transfers_out() == []
-    assert await stage.rows("SELECT code FROM signer.refusals LIMIT 1") == [("items_refused",)]
-    assert await stage.rows("SELECT kind, state FROM slots ORDER BY nonce LIMIT 1") == [("fill", "final")]
-    assert await stage.rows("SELECT DISTINCT kind FROM signer.slots") == [("fill",)]
+    assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
+    assert await stage.rows("SELECT count(*) FROM signer.slots") == [(0,)]
     await stage.require_truth()
 
 
@@ -93,23 +106,57 @@ async def test_approvals_replayed_under_a_payout_to_the_attacker_pay_nothing(sta
 
     assert await stage.status(thief) == "requires_action"
     assert [who for who, _ in await stage.transfers_out()] == [payee(1)]
-    assert await stage.rows("SELECT kind FROM signer.slots ORDER BY nonce") == [("pay",), ("fill",)]
+    assert await stage.rows("SELECT kind FROM signer.slots ORDER BY nonce") == [("pay",)]
     await stage.require_truth()
 
 
-async def test_honest_payouts_of_a_refused_batch_are_paid_in_the_next(stage: Treasury) -> None:
+async def test_honest_payouts_beside_a_forged_one_are_paid_without_a_self_send(stage: Treasury) -> None:
     honest = await stage.approved("7.00", payee(1))
     forged = await stage.request("100.00", payee(2))
     await force_pending(stage, forged, {1: b"\x01" * 64 + b"\x1b"})
 
-    await stage.run(rounds=3)
+    await stage.run()
 
     assert [await stage.status(p) for p in (honest, forged)] == ["paid", "requires_action"]
+    assert await stage.transfers_out() == [(payee(1), 7_000_000)]
+    assert await stage.rows("SELECT kind, state FROM slots") == [("pay", "final")]
+    assert await stage.rows("SELECT count(*) FROM signer.refusals") == [(0,)]
+    await stage.require_truth()
+
+
+async def test_honest_payouts_of_a_refused_batch_are_paid_in_the_next(stage: Treasury) -> None:
+    """The signer's limit fell below one of them after their reservation."""
+    honest = await stage.approved("7.00", payee(1))
+    large = await stage.approved("100.00", payee(2))
+    with pytest.raises(Crash):
+        await (await stage.submitter(failpoints=Crashing("submitter.after_reserve"))).run_once()
+    await limit_items(stage, 99_000_000)
+
+    await stage.run(rounds=3)
+
+    assert [await stage.status(p) for p in (honest, large)] == ["paid", "requires_action"]
     assert await stage.transfers_out() == [(payee(1), 7_000_000)]
     assert await stage.rows("SELECT kind, state FROM slots ORDER BY nonce") == [
         ("fill", "final"),
         ("pay", "final"),
     ]
+    await stage.require_truth()
+
+
+async def test_payout_beyond_the_signers_day_waits_for_it_and_needs_no_new_approvals(stage: Treasury) -> None:
+    await limit_items(stage, LIMIT, day=10_000_000)
+    early = await stage.approved("6.00", payee(1))
+    stage.clock.advance(timedelta(seconds=1))
+    late = await stage.approved("5.00", payee(2))
+
+    await stage.run(rounds=2)
+
+    assert [await stage.status(p) for p in (early, late)] == ["paid", "pending"]
+    assert (await stage.read(late))["waits_for"] == "signer_refuses:day_limit_exceeded"
+    assert await stage.rows("SELECT kind FROM slots") == [("pay",)]
+    stage.clock.advance(timedelta(hours=25))
+    await stage.run()
+    assert await stage.status(late) == "paid"
     await stage.require_truth()
 
 

@@ -14,6 +14,7 @@ LIMITS = (
     "INSERT INTO signer.limits SELECT chain_id, vault, token, version + 1, {}, max_per_day, {}, max_gas, '[]'"
     " FROM signer.limits ORDER BY version DESC LIMIT 1"
 )
+STOP = "INSERT INTO signer.stops (scope, stopped, reason) VALUES ('all', %s, 'an act')"
 VAULT_LIMIT = 10_000_000 * 10**6
 
 
@@ -57,16 +58,24 @@ def fees_too_high(d: Driver, died: Died) -> None:
 
 
 def refused_by_name(d: Driver, died: Died) -> None:
-    """The signer's limit is below the payout for a while."""
-    _while_limited(d, died, LIMITS.format("1", "max_fee_per_gas"))
+    """The signer's limit falls below a payout that is reserved, for a while."""
+    d.sql(STOP, True)
+    _while_limited(d, died, LIMITS.format("1", "max_fee_per_gas"), reserved=True)
 
 
-def _while_limited(d: Driver, died: Died, limited: str) -> None:
+def _while_limited(d: Driver, died: Died, limited: str, *, reserved: bool = False) -> None:
+    """reserved: everything is stopped, and goes on when the payout has a nonce and the limit stands."""
     [(per_item, fee)] = d.sql(
         "SELECT max_per_item, max_fee_per_gas FROM signer.limits ORDER BY version LIMIT 1"
     )
-    d.sql(limited)
-    d.payout()
+    if reserved:
+        d.payout()
+        until(lambda: _in_transit(d), "", within=10, required=False)
+        d.sql(limited)
+        d.sql(STOP, False)
+    else:
+        d.sql(limited)
+        d.payout()
     until(died, "", within=6, required=False)
     d.sql(LIMITS.format(per_item, fee))
     until(lambda: not _in_transit(d), "", within=10, required=False)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import LiteralString
 
+from bascule.domain import stops
 from bascule.domain.chain import Address, checksum, parse_address
 from bascule.services.failpoints import BOUNDARIES
-from bascule.storage import addresses, signer_limits
+from bascule.storage import addresses, signer_limits, signer_stops
 from bascule.storage.signer_limits import HardLimits
 from tests.support.chain import calldata
 from tests.support.kill_world import ENTROPY, PAYER, World
@@ -94,9 +95,12 @@ async def fees_too_high(w: World) -> None:
 
 
 async def refused_by_name(w: World) -> None:
-    """The signer's own limit is below the payout; after it was raised the payout is approved anew."""
+    """The signer's own limit falls below a payout that is reserved; raised again, it is approved anew."""
     payout = await w.payout()
+    await _stop(w, stopped=True)
+    await w.work_at("submitter")  # reserves, and gets no signature
     await _limits(w, per_payout=1)
+    await _stop(w, stopped=False)
     await w.work_at("submitter")
     await _limits(w)
     await w.rest()
@@ -210,6 +214,12 @@ async def gas_left_over(w: World) -> None:
         " AND encode(tx_hash, 'hex') NOT IN (SELECT source_id FROM ledger.tx)"
     )
     assert await w.stage.rows(unbooked) == []
+
+
+async def _stop(w: World, *, stopped: bool) -> None:
+    """The signer's kill switch."""
+    async with w.stage.owner.transaction() as conn:
+        await signer_stops.set(conn, stops.ALL, stopped=stopped, reason="a scene")
 
 
 async def _limits(w: World, *, per_payout: int = LIMIT, fee_cap: int = FEE_CAP) -> None:

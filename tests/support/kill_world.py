@@ -36,7 +36,7 @@ from bascule.services.reconciler import Reconciler
 from bascule.services.seams import SystemEntropy
 from bascule.services.sequencer import Sequencer
 from bascule.services.signer import Signer
-from bascule.services.signing_intents import Intent, MarksAnswer, MarksOf, Signed
+from bascule.services.signing_intents import Intent, MarksAnswer, MarksOf, Rules, RulesQuestion, Signed
 from bascule.services.submitter import Submitter
 from bascule.services.watcher import Watcher
 from bascule.signing.keystore import LocalKey
@@ -73,6 +73,10 @@ class SignerOverWire:
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    async def rules(self, asked: RulesQuestion) -> Rules:
+        told: Rules = await self._world.worker("signer").rules(asked)
+        return told
 
     async def sign(self, intent: Intent) -> Signed:
         try:

@@ -19,7 +19,15 @@ from bascule.domain.errors import Halted, Retryable
 from bascule.entrypoints.signer_places import TlsPlace, until_of
 from bascule.entrypoints.signer_server import Health, Refusal
 from bascule.services.signer_authority import Applied, Change
-from bascule.services.signing_intents import Intent, MarksAnswer, MarksOf, Signed, SignerRefused
+from bascule.services.signing_intents import (
+    Intent,
+    MarksAnswer,
+    MarksOf,
+    Rules,
+    RulesQuestion,
+    Signed,
+    SignerRefused,
+)
 
 _encode = msgspec.json.Encoder().encode
 _Answer = TypeVar("_Answer")
@@ -79,6 +87,10 @@ class SignerClient:
         """Bytes the signer has committed. Raises: SignerRefused, SignerUnreachable, Halted."""
         return await self._ask("/sign", intent, Signed)
 
+    async def rules(self, asked: RulesQuestion) -> Rules:
+        """What payouts would be held against now. Raises: as `sign`."""
+        return await self._ask("/rules", asked, Rules)
+
     async def apply(self, change: Change) -> Applied:
         """Hands in a signed change of rosters or limits. Raises: as `sign`."""
         return await self._ask("/authority", change, Applied)
@@ -105,7 +117,9 @@ class SignerClient:
         writer.close()
         return until_of(shown)
 
-    async def _ask(self, path: str, asked: Intent | Change | MarksOf, answer: type[_Answer]) -> _Answer:
+    async def _ask(
+        self, path: str, asked: Intent | Change | MarksOf | RulesQuestion, answer: type[_Answer]
+    ) -> _Answer:
         return self._understood(*await self._exchange("POST", path, _encode(asked)), answer)
 
     async def _exchange(self, method: str, path: str, data: bytes | None = None) -> tuple[int, bytes]:

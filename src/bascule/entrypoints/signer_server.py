@@ -2,7 +2,8 @@
 
 The socket belongs to the signer's user alone (mode 0600) unless others are named; over TLS a client asks only
 for wallets its certificate was granted. POST /authority takes a signed change of rosters or limits, which
-proves itself; POST /marks says how far a wallet is remembered; nothing else is served but GET /healthz.
+proves itself; POST /marks says how far a wallet is remembered, POST /rules what payouts would be held against
+now; nothing else is served but GET /healthz.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from bascule.services.signing_intents import (
     MarksAnswer,
     MarksOf,
     OffendingItem,
+    RulesQuestion,
     Signed,
     SignerRefused,
 )
@@ -43,6 +45,7 @@ SOCKET_PATH_MAX = 103
 BODY_MAX = 1 << 20
 READ_S = 5.0  # for a whole question, which is small and comes from a neighbour
 _intents: msgspec.json.Decoder[Intent] = msgspec.json.Decoder(Intent)
+_questions = msgspec.json.Decoder(RulesQuestion)
 _changes = msgspec.json.Decoder(Change)
 _marks = msgspec.json.Decoder(MarksOf)
 _encode = msgspec.json.Encoder().encode
@@ -94,6 +97,7 @@ class SignerServer:
         app.add_routes(
             [
                 web.post("/sign", self._sign),
+                web.post("/rules", self._rules),
                 web.post("/authority", self._apply),
                 web.post("/marks", self._marks),
                 web.get("/healthz", self._healthz),
@@ -139,6 +143,9 @@ class SignerServer:
         if (refusal := _denied(peer, intent.wallet)) is not None:
             await self._signer.keep_refusal(refusal, intent)
             raise refusal
+
+    async def _rules(self, request: web.Request) -> web.Response:
+        return await self._answered(request, _questions, lambda _, asked: self._signer.rules(asked))
 
     async def _apply(self, request: web.Request) -> web.Response:
         return await self._answered(request, _changes, lambda _, change: self._signer.apply(change))

@@ -25,7 +25,7 @@ from bascule.services.payout_events import tell
 from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.reservation import Choice, Reservation
 from bascule.services.seams import Clock
-from bascule.services.signing_intents import Intent, SignerRefused
+from bascule.services.signing_intents import Intent, RulesQuestion, SignerPort, SignerRefused
 from bascule.storage import blocks, cancels, freezes, lanes, leases, payouts, slots, tokens
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
@@ -43,6 +43,7 @@ class Paying:
         self,
         db: Database,
         rpc: Caller,
+        signer: SignerPort,
         chain_id: int,
         lane: str,
         *,
@@ -55,6 +56,7 @@ class Paying:
     ) -> None:
         self._db = db
         self._rpc = rpc
+        self._signer = signer
         self._chain_id = chain_id
         self._lane = lane
         self._clock = clock
@@ -62,7 +64,7 @@ class Paying:
         self._ceiling = ceiling
         self._failpoints = failpoints
         self._rounds = PayoutRounds(clock, outbox)
-        self._reservation = Reservation(clock, outbox, max_items, batch_life)
+        self._reservation = Reservation(clock, outbox, self._rounds, max_items, batch_life)
         self._outcome = BatchOutcome(clock, outbox)
         self._calling_off = CallingOff(clock, outbox)
 
@@ -86,31 +88,40 @@ class Paying:
         return done
 
     async def reserve(self, lease: Lease) -> bool:
-        """Takes the batch whose turn it is, unless the vault would refuse it; its payouts then say so."""
-        blocked = await self._suspended(lease)
-        while (found := await self._next_choice(blocked)) is not None:
+        """Takes the batch whose turn it is, unless vault or signer would refuse it; its payouts say so."""
+        left_out = await self._suspended(lease)
+        while (found := await self._next_choice(left_out)) is not None:
             lane, choice = found
             refusal = await self._simulate(lane, choice) if choice.given else None
-            if refusal is None:
-                break
-            async with self._db.transaction() as conn:
-                await leases.hold(conn, lease)
-                await self._reservation.wait(conn, lane, choice.token, f"vault_refuses:{refusal}")
-                self._failpoints.hit("submitter.before_wait")
-            self._failpoints.hit("submitter.after_wait")
-            blocked.append(choice.token.id)
-        else:
-            return False
+            if refusal is not None:
+                async with self._db.transaction() as conn:
+                    await leases.hold(conn, lease)
+                    await self._reservation.wait(conn, lane, choice.token, f"vault_refuses:{refusal}")
+                    self._failpoints.hit("submitter.before_wait")
+                self._failpoints.hit("submitter.after_wait")
+            elif (choice.given or choice.short) and await self._reserve(lane, choice, left_out, lease):
+                return True
+            left_out.append(choice.token.id)
+        return False
+
+    async def _reserve(self, lane: Lane, choice: Choice, left_out: Sequence[str], lease: Lease) -> bool:
+        """Takes what of the choice can still be taken; whether anything changed. Raises: Retryable."""
+        accounts = {payout.account_id for _, payout in choice.given}
+        rules = await self._signer.rules(
+            RulesQuestion(lane.chain_id, lane.vault, choice.token.contract, tuple(sorted(accounts)))
+        )
         fees = await fee_oracle.offer(self._rpc, gas=choice.gas, ceiling=self._ceiling.of(choice.gas))
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             blocks.require_running(await blocks.cursor(conn, self._chain_id))
-            reserved = await self._reservation.reserve(conn, lane, lease.epoch, fees, blocked)
-            if reserved:
+            changed = await self._reservation.reserve(
+                conn, lane, lease.epoch, fees, choice.token, rules, accounts, left_out
+            )
+            if changed:
                 self._failpoints.hit("submitter.before_reserve")
-        if reserved:
+        if changed:
             self._failpoints.hit("submitter.after_reserve")
-        return reserved
+        return changed
 
     async def lock(self, conn: Connection) -> None:
         """Lane and wallet, until the transaction ends."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -14,11 +14,14 @@ from bascule.domain.errors import Halted
 from bascule.domain.fees import Fees
 from bascule.domain.payout import PayoutState
 from bascule.domain.webhook import EventType
-from bascule.services import policy
+from bascule.services import approval_rounds, item_rules, policy
+from bascule.services.item_rules import Facts
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell_all
+from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.seams import Clock
-from bascule.services.submitted_batch import reference_of
+from bascule.services.signing_intents import FeeOffer, PayIntent, Rules
+from bascule.services.submitted_batch import asked_for, reference_of
 from bascule.storage import lanes, payout_batches, payouts, slots, tokens
 from bascule.storage.database import Connection
 from bascule.storage.lanes import Lane
@@ -36,6 +39,7 @@ GAS_OF_ITEM = 60_000
 SHORTEST_LIFE = timedelta(minutes=5)
 
 FLOAT_SHORT = "float_short"
+SIGNER_REFUSES = "signer_refuses:"  # and the code
 
 # 32 bytes each, in base64: with 256 items a question stays below the signer's megabyte.
 LEAVES_MAX = 20_000
@@ -80,6 +84,7 @@ class Reservation:
 
     clock: Clock
     outbox: Outbox
+    rounds: PayoutRounds
     max_items: int
     batch_life: timedelta
 
@@ -116,32 +121,82 @@ class Reservation:
         return Choice(token, word, given, next_sequence, deadline, bool(lasting) and not affordable)
 
     async def reserve(
-        self, conn: Connection, lane: Lane, epoch: int, fees: Fees, without: Sequence[str] = ()
+        self,
+        conn: Connection,
+        lane: Lane,
+        epoch: int,
+        fees: Fees,
+        token: Token,
+        rules: Rules,
+        accounts: Collection[str],
+        without: Sequence[str] = (),
     ) -> bool:
-        """One batch of one token in one word owns the lane's next nonce; False when none can be taken now.
+        """One batch of the token in one word owns the lane's next nonce, if any may; whether rows changed.
 
-        Runs in the caller's transaction, which holds the lease. fees: for at most as much gas; what was
-        approved since they were asked for waits for the next batch.
+        What the signer's rules would refuse is set aside: it waits, or is asked about anew. Runs in the
+        caller's transaction, which holds the lease. fees: for at most as much gas; what was approved since
+        they were asked for waits for the next batch; rules: of the token and these accounts, asked for just
+        now; payouts of others are left for the next time.
         """
         lane = await lanes.lock(conn, lane.chain_id, lane.name)
         await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
         if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
             return False
-        left_out = list(without)
-        while choice := await self.choose(conn, lane, left_out, fees.gas):
-            if choice.given:
-                await self._take(conn, lane, epoch, fees, choice)
-                return True
-            if choice.short:
-                await self.wait(conn, lane, choice.token, FLOAT_SHORT)
-            left_out.append(choice.token.id)
-        return False
+        choice = await self.choose(conn, lane, without, fees.gas)
+        if choice is None or choice.token.id != token.id:
+            return False
+        if choice.short:
+            return await self.wait(conn, lane, token, FLOAT_SHORT)
+        choice = _only(choice, lane, [p for _, p in choice.given if p.account_id in accounts])
+        named = await self._named(conn, lane, choice, rules)
+        changed = await self._set_aside(conn, choice, named)
+        choice = _only(choice, lane, [p for _, p in choice.given if p.id not in named])
+        if choice.given:
+            await self._take(conn, lane, epoch, fees, choice)
+        return changed or bool(choice.given)
 
-    async def wait(self, conn: Connection, lane: Lane, token: Token, reason: str) -> None:
-        """Keeps the reason on every pending payout of the token, in the caller's transaction."""
+    async def wait(self, conn: Connection, lane: Lane, token: Token, reason: str) -> bool:
+        """Keeps the reason on every pending payout of the token; whether one learned something new.
+
+        In the caller's transaction.
+        """
         told = await payouts.mark_waiting(conn, lane.chain_id, lane.vault, token.id, reason)
         if told:
             log.warning("payouts wait", token=token.id, reason=reason, payouts=told)
+        return bool(told)
+
+    async def _named(self, conn: Connection, lane: Lane, choice: Choice, rules: Rules) -> dict[str, str]:
+        """Why the signer would not sign for some of the payouts, by id."""
+        rows = [payout for _, payout in choice.given]
+        rounds = await approval_rounds.of_payouts(conn, rows, {choice.token.id: choice.token})
+        items, batches = asked_for([(layout.index_of(id), payout) for id, payout in choice.given], rounds)
+        contract = Address(choice.token.contract)
+        asked = PayIntent(
+            chain_id=lane.chain_id, wallet=lane.wallet, nonce=lane.next_nonce, epoch=0,
+            fees=FeeOffer(0, 0, 0), vault=lane.vault, lane=lane.lane, expected_head=lane.head,
+            token=contract, word=choice.word,
+            deadline=int(choice.deadline.timestamp()), items=items, batches=batches,
+        )  # fmt: skip
+        reserved = await slots.unsigned(conn, lane.chain_id, lane.vault, contract)
+        found = item_rules.faults(asked, Facts.of(rules, reserved), self.clock.now())
+        return {each.name: each.code for each in found}
+
+    async def _set_aside(self, conn: Connection, choice: Choice, named: Mapping[str, str]) -> bool:
+        """Some wait and say why, the others are asked about anew; whether rows changed."""
+        changed = False
+        for _, payout in choice.given:
+            code = named.get(payout.id)
+            if code is None:
+                continue
+            if code in item_rules.WAIT:
+                told = await payouts.mark_one_waiting(conn, payout.id, SIGNER_REFUSES + code)
+            else:
+                await self.rounds.lapse(conn, payout)
+                told = True
+            if told:
+                log.error("the signer would refuse a payout", payout=payout.id, code=code)
+            changed |= told
+        return changed
 
     async def _affordable(
         self, conn: Connection, lane: Lane, token: Token, waiting: Sequence[PayoutRow]
@@ -190,6 +245,12 @@ async def _tellable(conn: Connection, waiting: Sequence[PayoutRow]) -> list[Payo
                 break
         tellable.append(payout)
     return tellable
+
+
+def _only(choice: Choice, lane: Lane, payouts: Sequence[PayoutRow]) -> Choice:
+    """The choice with these of its payouts alone, so that no id is left out."""
+    given, next_sequence = _with_ids(lane, choice.word, payouts)
+    return replace(choice, given=given, next_sequence=next_sequence)
 
 
 def _by_id(pair: tuple[int, PayoutRow]) -> int:

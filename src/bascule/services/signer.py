@@ -29,6 +29,8 @@ from bascule.services.signing_intents import (
     MarksAnswer,
     MarksOf,
     PayIntent,
+    Rules,
+    RulesQuestion,
     Signed,
     SignerRefused,
     TopUpIntent,
@@ -109,6 +111,11 @@ class Signer:
         if wallet is None:
             raise SignerRefused("wallet_unknown", f"Wallet 0x{asked.wallet.hex()} is unknown.")
         return MarksAnswer(wallet.epoch, wallet.highest_nonce)
+
+    async def rules(self, asked: RulesQuestion) -> Rules:
+        """What payouts would be held against now; binds nothing, keeps nothing. Raises: SignerRefused."""
+        async with self._db.read() as conn:
+            return await signer_items.rules(conn, asked, self._clock.now())
 
     async def apply(self, change: Change) -> Applied:
         """A new version of a roster or of hard limits, signed by those who are obeyed already.

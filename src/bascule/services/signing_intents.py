@@ -218,8 +218,47 @@ class SignerRefused(Rejected):
         self.items = items
 
 
+class RulesQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What would payouts of these accounts be held against? Nothing is bound or kept by asking."""
+
+    chain_id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+    vault: bytes
+    token: bytes
+    accounts: tuple[Text, ...]
+
+
+class RosterRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An account's current roster: `threshold` different members must approve."""
+
+    account_id: str
+    version: int
+    threshold: int
+    members: tuple[bytes, ...]
+
+
+class AmountLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The most the signer signs for, in base units of the token."""
+
+    per_item: int
+    per_day: int
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The signer's answer, true when it was given. limits: None when it signs nothing of the token;
+    spent: base units signed for in 24 hours; rosters: of those accounts that have one.
+    """
+
+    limits: AmountLimits | None
+    spent: int
+    rosters: tuple[RosterRule, ...]
+
+
 class SignerPort(Protocol):
     """The signer, wherever it runs."""
+
+    async def rules(self, asked: RulesQuestion) -> Rules:
+        """What payouts would be held against now. Raises: SignerRefused, Retryable."""
+        ...
 
     async def sign(self, intent: Intent) -> Signed:
         """Bytes the signer has committed; the same intent gets the same bytes. Raises: SignerRefused."""

@@ -70,8 +70,7 @@ async def question(conn: Connection, slot: Slot, epoch: int) -> PayIntent:
     pairs = (await load(conn, slot)).pairs()
     rows = [payout for _, payout in pairs]
     rounds = await approval_rounds.of_payouts(conn, rows, await tokens_of(conn, rows))
-    batches: dict[str, ApprovedBatch] = {}
-    items = tuple([_item(item, payout, rounds[payout.id], batches) for item, payout in pairs])
+    items, batches = asked_for([(item.position, payout) for item, payout in pairs], rounds)
     return PayIntent(
         chain_id=slot.chain_id,
         wallet=slot.wallet,
@@ -85,19 +84,28 @@ async def question(conn: Connection, slot: Slot, epoch: int) -> PayIntent:
         word=slot.batch.word,
         deadline=int(slot.batch.deadline.timestamp()),
         items=items,
-        batches=tuple(batches.values()),
+        batches=batches,
     )
 
 
+def asked_for(
+    pairs: Sequence[tuple[int, PayoutRow]], rounds: Mapping[str, Round]
+) -> tuple[tuple[PayItem, ...], tuple[ApprovedBatch, ...]]:
+    """Payouts by their bits as the signer is told of them, and the batches their approvals are of."""
+    batches: dict[str, ApprovedBatch] = {}
+    items = tuple([_item(position, payout, rounds[payout.id], batches) for position, payout in pairs])
+    return items, tuple(batches.values())
+
+
 def _item(
-    item: SlotItem, payout: PayoutRow, round: Round, batches: dict[str, ApprovedBatch]
+    position: int, payout: PayoutRow, round: Round, batches: dict[str, ApprovedBatch]
 ) -> PayItem:  # fmt: skip
     """The item with its approvals, or with its place in one of `batches`, which grows by its own."""
     plain = PayItem(
         payout_id=payout.id,
         account_id=payout.account_id,
         reference=reference_of(payout),
-        position=item.position,
+        position=position,
         to=payout.destination,
         amount=payout.amount,
     )

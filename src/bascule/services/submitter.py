@@ -101,7 +101,7 @@ class Submitter:
         self._settings = settings or SubmitterSettings()
         self._failpoints = failpoints
         self.counters = Counter() if counters is None else counters
-        self._work = self._work_of(lane, outbox)
+        self._work = self._work_of(lane, signer, outbox)
         self._offering = Offering(
             db,
             rpc,
@@ -116,7 +116,7 @@ class Submitter:
         self._wallet_watch = WalletWatch(db, rpc, clock, self._settings.full_cost(lane), failpoints)
         self._confirmation = Confirmation(db, rpc, self._work, clock=clock, failpoints=failpoints)
 
-    def _work_of(self, lane: str, outbox: Outbox) -> LaneWork:
+    def _work_of(self, lane: str, signer: SignerPort, outbox: Outbox) -> LaneWork:
         """The lane's name says what it carries."""
         if lane == flush.LANE:
             return Flushing(
@@ -135,7 +135,7 @@ class Submitter:
                 ceiling=self._settings.ceiling, failpoints=self._failpoints,
             )  # fmt: skip
         return Paying(
-            self._db, self._rpc, self._chain_id, lane, clock=self._clock, outbox=outbox,
+            self._db, self._rpc, signer, self._chain_id, lane, clock=self._clock, outbox=outbox,
             ceiling=self._settings.ceiling, max_items=self._settings.max_items,
             batch_life=self._settings.batch_life, failpoints=self._failpoints,
         )  # fmt: skip

@@ -284,6 +284,11 @@ async def mark_waiting(
     )  # fmt: skip
 
 
+async def mark_one_waiting(conn: Connection, payout_id: str, reason: str) -> bool:
+    """Says on one pending payout why it is not taken; False when it said so before."""
+    return await Q.run(conn, "mark_one_waiting", id=payout_id, reason=reason) == 1
+
+
 async def mark_stuck(conn: Connection, payout_id: str, stuck: bool) -> PayoutRow | None:
     """The payout after its flag changed; None when it already stood so."""
     row = await Q.maybe(conn, "mark_stuck", id=payout_id, stuck=stuck)

@@ -127,6 +127,11 @@ UPDATE payouts SET waits_for = %(reason)s
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s
    AND state = 'pending' AND waits_for IS DISTINCT FROM %(reason)s
 
+-- name: mark_one_waiting
+-- Why a pending payout is not taken yet.
+UPDATE payouts SET waits_for = %(reason)s
+ WHERE id = %(id)s AND state = 'pending' AND waits_for IS DISTINCT FROM %(reason)s
+
 -- name: mark_stuck
 -- Raises or lowers the flag that a person should look at a payout.
 UPDATE payouts SET stuck = %(stuck)s, version = version + 1 WHERE id = %(id)s AND stuck <> %(stuck)s RETURNING *

@@ -28,6 +28,11 @@ SELECT * FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND st
 SELECT coalesce(sum(total), 0) AS amount FROM slots
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s AND kind = 'pay' AND state <> 'final'
 
+-- name: unsigned
+-- Base units of a token in batches of a vault of which no signed bytes were kept yet.
+SELECT coalesce(sum(total), 0) AS amount FROM slots
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s AND kind = 'pay' AND state = 'reserved'
+
 -- name: lock
 -- One slot, locked until the transaction ends.
 SELECT * FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s FOR UPDATE
