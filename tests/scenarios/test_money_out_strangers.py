@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bascule.domain.errors import Halted
+from bascule.domain.fees import Ceiling
 from bascule.services.nonce_loss import Loss, Witness, judge
 from bascule.services.submitter import Submitter
 from tests.support.fault_proxy import fault_proxy
@@ -62,6 +63,32 @@ async def test_payouts_of_a_nonce_that_a_stranger_used_are_paid_under_the_same_i
     assert await stage.rows("SELECT nonce, state FROM slots ORDER BY nonce") == [(0, "final"), (1, "final")]
     assert len(await stage.transfers_out()) == 2
     assert "updated" in await stage.events(batch[0])
+    await stage.require_truth()
+
+
+async def test_payout_of_a_slot_at_its_ceiling_is_stuck_no_more_once_a_stranger_ended_that(
+    stage: Treasury,
+) -> None:
+    payout = await stage.approved()
+    async with fault_proxy(stage.node.url) as one, fault_proxy(stage.node.url) as two:
+        submitter = await stage.submitter(
+            url=[one.url, two.url],
+            ceiling=Ceiling(per_gas=1_111_111_111, cost=10**18),
+            bump_after=timedelta(0),
+        )
+        fault = {"kind": "drop", "methods": SEND}
+        with one.lying(fault), two.lying(fault):
+            await submitter.run_once()
+            stage.clock.advance(timedelta(seconds=16))
+            await submitter.run_once()
+        assert await stage.rows("SELECT stuck FROM slots") == [("fee_ceiling",)]
+        await use_nonce(stage)
+        await stage.follow(3)
+        await settle(stage, submitter)
+
+    paid = await stage.read(payout)
+    assert (paid["status"], paid["stuck"]) == ("paid", False)
+    assert await stage.rows("SELECT nonce, stuck FROM slots ORDER BY nonce") == [(0, None), (1, None)]
     await stage.require_truth()
 
 

@@ -127,7 +127,7 @@ class Confirmation:
             loss = Loss.SUSPECTED
         if loss is Loss.SUSPECTED:
             await mark(conn, self._work, slot, Stuck.NONCE_USED)
-        elif slot.stuck is Stuck.NONCE_USED:
+        elif loss is Loss.CERTAIN or slot.stuck is Stuck.NONCE_USED:
             await mark(conn, self._work, slot, None)
         if loss is not Loss.CERTAIN:
             return 0
