@@ -10,6 +10,7 @@ from bascule.domain.early import EarlyPolicy, Tier, read_level
 from bascule.domain.errors import Rejected
 from bascule.domain.finality import FinalityPolicy
 from bascule.services import balances
+from bascule.services.balance_check import BalanceCheck
 from bascule.services.choices import Choices
 from bascule.services.finalizer import adopt_policy
 from bascule.services.watcher import Watcher
@@ -113,6 +114,41 @@ async def test_what_a_token_logs_without_moving_it_makes_no_intent_succeed_early
     assert (await b.shown(bad))["status"] == "processing"
     b.token = plain
     assert await b.booked() == BOOKED
+
+
+async def test_money_applied_while_balances_are_compared_is_relied_on_after_its_own_were(
+    b: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its block is above those compared, and its token logged what it did not move."""
+    plain, quirk = b.token, await accept_quirk(b, "LogsWithoutMoving")
+    async with b.owner.transaction() as conn:
+        await tokens.publish(conn, plain)
+    watcher = await started(b)
+    good, hasty, new = [await b.intent("10.00", finality=f"depth:{depth}") for depth in (4, 2, 2)]
+    patient = await b.intent("10.00", finality="finalized")
+    await b.pay(good, "10.00", token=checksum(plain.contract))
+    for payer in (1, 2):
+        await b.send(deposit_address(patient), "10.00", token=checksum(quirk.contract), payer=payer)
+    await b.mine(2)
+    await b.pay(new, "10.00", token=checksum(plain.contract))
+    compared = BalanceCheck.broken
+
+    async def meanwhile(check: BalanceCheck, after: int, upto: int) -> Any:
+        found = await b.deposits()
+        if upto == found[0]["block_number"] and found[2]["next_steps"]:
+            async with b.api.transaction() as conn:
+                await Choices(b.clock, b.outbox).apply(
+                    conn, found[2]["id"], hasty["id"], account_id=b.merchant, livemode=False
+                )
+        return await compared(check, after, upto)
+
+    monkeypatch.setattr(BalanceCheck, "broken", meanwhile)
+    await deeper(b, watcher)
+
+    assert (await b.shown(good))["status"] == "succeeded"
+    assert (await b.deposits())[2]["application"]["payment_intent"] == hasty["id"]
+    assert (await b.shown(hasty))["status"] == "processing"
+    b.token = plain
 
 
 async def test_a_large_payment_waits_until_it_is_final(b: Bridge) -> None:

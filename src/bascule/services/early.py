@@ -53,6 +53,8 @@ class Early:
             upto = await deposits.reliable_upto(conn, cursor.chain_id, heights)
         if upto is None or (broken := await self._broken(cursor, upto)) is None:
             return 0
+        # what a merchant applies meanwhile may lie above what was compared
+        heights = {level: min(reached, upto) for level, reached in heights.items()}
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
             relied_on = await deposits.rely_on(conn, cursor.chain_id, heights, broken)
