@@ -34,12 +34,7 @@ from bascule.services.signer import Signer
 from bascule.services.submitter import Submitter, SubmitterSettings
 from bascule.services.watcher import Watcher
 from bascule.signing.keystore import LocalKey
-from bascule.storage import (
-    addresses,
-    lanes,
-    ledger,
-    signer_wallets,
-)
+from bascule.storage import addresses, lanes, ledger, signer_wallets
 from bascule.storage.database import Database
 from bascule.storage.networks import Network
 from bascule.storage.signer_limits import HardLimits
