@@ -64,10 +64,10 @@ async def require_nothing_left(stage: Treasury) -> None:
 
 
 @pytest.mark.parametrize("roster_version", [1, 2])
-async def test_api_role_that_inserts_approvers_and_approvals_pays_nothing(
+async def test_strangers_among_the_bridges_approvers_pay_nothing(
     stage: Treasury, roster_version: int
 ) -> None:
-    async with stage.api.transaction() as conn:
+    async with stage.owner.transaction() as conn:  # not even the bridge's owner is whom the signer obeys
         for number in STRANGERS:
             who = parse_address(approver(number).address)
             await approvals.add_approver(conn, stage.operator, who, roster_version=roster_version)
@@ -207,6 +207,14 @@ async def test_approval_of_other_content_is_refused_at_the_door(
 
     assert refused.value.code == "signature_mismatch"
     assert (await stage.read(asked))["approvals"] == []
+
+
+async def test_api_login_says_nothing_of_who_may_approve(stage: Treasury) -> None:
+    who = parse_address(approver(9).address)
+
+    with pytest.raises(errors.InsufficientPrivilege):
+        async with stage.api.transaction() as conn:
+            await approvals.add_approver(conn, stage.operator, who, roster_version=2**31 - 1)
 
 
 async def test_roster_that_changed_meanwhile_starts_the_round_again(stage: Treasury) -> None:
