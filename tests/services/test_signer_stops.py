@@ -81,6 +81,16 @@ async def test_bytes_that_are_out_stay_known_and_get_no_higher_fee_while_frozen(
     assert await desk.count("signatures") == 1
 
 
+async def test_question_asked_again_and_again_while_frozen_is_kept_once(desk: Desk) -> None:
+    await turn(desk, stops.ALL, stopped=True)
+    one, another = desk.pay(), desk.pay(desk.item(1))
+
+    for asked in (one, another, one, another, one):
+        assert await answer(desk, asked) == "frozen"
+
+    assert await desk.count("refusals") == 2
+
+
 async def test_nonces_are_filled_and_ids_given_up_while_all_is_frozen(desk: Desk) -> None:
     await turn(desk, stops.ALL, stopped=True)
 

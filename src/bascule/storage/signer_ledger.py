@@ -182,5 +182,5 @@ async def keep_signature(conn: Connection, key: SlotKey, signature: Signature) -
 async def insert_refusal(
     conn: Connection, *, at: datetime, code: str, request: Mapping[str, object]
 ) -> None:  # fmt: skip
-    """Keeps a question that was refused, as it was asked."""
+    """Keeps a question that was refused, as it was asked; the same again, soon after, is not kept twice."""
     await Q.run(conn, "insert_refusal", at=at, code=code, request=Jsonb(dict(request)))

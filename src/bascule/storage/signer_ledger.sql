@@ -65,5 +65,9 @@ VALUES (%(tx_hash)s, %(chain_id)s, %(wallet)s, %(nonce)s, %(max_fee_per_gas)s, %
 ON CONFLICT DO NOTHING
 
 -- name: insert_refusal
--- A question that was refused, as it was asked.
-INSERT INTO signer.refusals (at, code, request) VALUES (%(at)s, %(code)s, %(request)s)
+-- A question that was refused, as it was asked; one that is asked again and again, as while money is frozen, once. Rows
+-- stay for ever and a question may have a megabyte, so only the newest are looked at.
+INSERT INTO signer.refusals (at, code, request)
+SELECT %(at)s::timestamptz, %(code)s::text, %(request)s::jsonb
+ WHERE NOT EXISTS (SELECT FROM (SELECT code, request FROM signer.refusals ORDER BY id DESC LIMIT 16) AS n
+                    WHERE n.code = %(code)s AND n.request = %(request)s)
