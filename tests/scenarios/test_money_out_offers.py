@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 
@@ -293,3 +293,44 @@ async def test_receipt_of_a_block_we_do_not_believe_in_is_not_final(stage: Treas
     await stage.follow(3)
     await stage.run(submitter)
     await require_paid_once(stage, payout)
+
+
+async def test_later_slot_waits_unsigned_while_the_lowest_nonce_is_offered_at_rising_fees(
+    stage: Treasury,
+) -> None:
+    payout = await stage.approved()
+    submitter = await stage.submitter()
+    await submitter.run_once()
+    await stage.rows_change("UPDATE wallets SET next_nonce = 2")
+    await stage.rows_change(  # no process of today leaves a second one
+        "INSERT INTO slots (chain_id, wallet, nonce, kind, epoch, state, max_fee_per_gas,"
+        " max_priority_fee_per_gas, gas) SELECT chain_id, wallet, 1, 'fill', 1, 'reserved',"
+        " max_fee_per_gas, max_priority_fee_per_gas, 21000 FROM slots"
+    )
+    for _ in range(3):
+        stage.clock.advance(timedelta(seconds=61))
+        await submitter.run_once()
+
+    per_nonce: LiteralString = "SELECT nonce, count(*) FROM attempts GROUP BY nonce ORDER BY nonce"
+    assert await stage.rows(per_nonce) == [(0, 4)]
+    await stage.run(submitter)
+    await stage.run(submitter)
+    assert await stage.rows(per_nonce) == [(0, 4), (1, 1)]
+    assert await stage.rows("SELECT DISTINCT state FROM slots") == [("final",)]
+    await require_paid_once(stage, payout)
+
+
+async def test_rollups_charge_for_data_is_booked_with_the_gas_as_the_receipt_says(stage: Treasury) -> None:
+    await stage.approved()
+    async with lying_node(stage.node.url) as node:
+        node.twist = lambda method, params, result: (
+            {**result, "l1Fee": hex(10**15)} if method == "eth_getTransactionReceipt" and result else result
+        )
+        await stage.run(await stage.submitter(url=node.url))
+
+    [(tx_hash, paid)] = await stage.rows("SELECT '0x' || encode(tx_hash, 'hex'), fee_paid FROM attempts")
+    receipt = await stage.node.rpc("eth_getTransactionReceipt", tx_hash)
+    gas = int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16)
+    assert paid == gas + 10**15
+    booked: LiteralString = "SELECT sum(posted) FROM ledger.balances WHERE code = 'expense:gas'"
+    assert await stage.rows(booked) == [(paid,)]

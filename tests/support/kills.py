@@ -193,12 +193,21 @@ def _kill(folder: Path, parent: int, victim: str) -> bool:
             os.kill(pid, signal.SIGKILL)
             return True
         return False
+    for pid in pid_of(folder, parent, victim):
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+            return True
+    return False
+
+
+def pid_of(folder: Path, parent: int, victim: str) -> list[int]:
+    """The process of that name among the children of `bascule dev`; none while it is dead."""
+    found = []
     for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
         with suppress(OSError):
-            if Path(os.readlink(f"/proc/{child}/fd/1")).name == f"{victim}.log":
-                os.kill(int(child), signal.SIGKILL)
-                return True
-    return False
+            if Path(os.readlink(f"/proc/{child}/fd/1")) == folder / "logs" / f"{victim}.log":
+                found.append(int(child))
+    return found
 
 
 def main() -> None:
