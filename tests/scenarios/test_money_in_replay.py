@@ -13,10 +13,12 @@ import pytest
 from bascule.chain.caller import Caller
 from bascule.chain.families import ETHEREUM
 from bascule.chain.pool import Pool, pool
+from bascule.domain.early import EarlyPolicy, Tier, read_level
 from bascule.services.arrivals import Arrivals
 from bascule.services.replaying import Replay
 from bascule.services.seams import SystemEntropy
 from bascule.services.token_resuming import resume
+from bascule.storage import early_policies
 from tests.support.issuing import accept_quirk
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import lying_node
@@ -90,6 +92,27 @@ async def test_a_log_without_a_move_that_is_found_below_what_is_final_is_not_cre
     await b.finalize(watcher)
     assert (await b.events()).count("token.suspended") == 1, "a person has looked at it"
     assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
+
+
+async def test_what_is_found_below_what_is_final_makes_no_intent_succeed_early(b: Bridge) -> None:
+    await accept_quirk(b, "LogsWithoutMoving")
+    small = EarlyPolicy(100 * 10**18, [Tier(20 * 10**18, read_level("depth:1", ""))])
+    async with b.owner.transaction() as conn:
+        await early_policies.set(conn, b.merchant, small)
+    watcher = await b.started()
+    intent = await b.intent("10.00")
+    await b.pay(intent, "10.00")
+    await b.settle_down(watcher)
+    await lost(b)
+    await b.finalize(watcher)
+
+    assert await replayed(b) == {"missing": 1}
+    await b.settle_down(watcher)  # no block became final, so no balance was compared
+
+    assert (await b.shown(intent))["status"] == "processing"
+    await b.finalize(watcher)
+    assert (await b.events()).count("token.suspended") == 1
+    assert (await b.shown(intent))["status"] == "processing"
 
 
 async def test_a_replay_across_a_reorganisation_leaves_one_of_two_rows(b: Bridge) -> None:

@@ -107,10 +107,12 @@ SELECT max(d.block_number)
   JOIN deposits d ON d.id = p.deposit_id
  WHERE d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
-   AND d.block_number <= n.number;
+   AND d.block_number <= n.number
+   AND d.block_number > (SELECT c.finalized_number FROM cursors c WHERE c.chain_id = %(chain_id)s);
 
 -- name: rely_on
--- Deposits that are as certain now as their intents' merchants asked, and count for them before they are final.
+-- Deposits that are as certain now as their intents' merchants asked, and count for them before they are final. What is
+-- found below what is final counts with the next final block, once its balance was compared.
 UPDATE deposits d SET early = i.finality
   FROM unnest(%(levels)s::text[], %(numbers)s::bigint[]) AS n (level, number)
   JOIN payment_intents i ON i.finality = n.level AND i.state = 'processing'
@@ -118,6 +120,7 @@ UPDATE deposits d SET early = i.finality
  WHERE d.id = p.deposit_id AND d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
    AND d.block_number <= n.number AND d.token_id <> ALL(%(but)s::text[])
+   AND d.block_number > (SELECT c.finalized_number FROM cursors c WHERE c.chain_id = %(chain_id)s)
 RETURNING d.id, i.id AS intent_id;
 
 -- name: grow_versions
