@@ -55,7 +55,7 @@ slot            offer      signed                         broadcast
 slot            include    broadcast                      mined
 slot            orphan     mined                          broadcast
 slot            finalize   mined                          final
-slot            lose       signed,broadcast               final
+slot            lose       reserved,signed,broadcast      final
 attempt         offer      signed                         offered
 attempt         include    offered                        mined
 attempt         orphan     mined                          offered

@@ -7,12 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from bascule.chain.families import ETHEREUM
+from bascule.chain.rpc import Rpc
+from bascule.domain.errors import Conflict
 from bascule.entrypoints.explaining import explain
 from bascule.entrypoints.readiness import readiness
 from bascule.services.lane_opening import LaneClosed
+from bascule.services.lane_recovery import LaneRecovery
+from bascule.services.reconciler import Reconciler
+from bascule.services.seams import SystemEntropy
 from tests.support.backups import Backups
+from tests.support.chain import calldata
 from tests.support.money_out import Treasury, payee, treasury
-from tests.support.nodes import lying_node
+from tests.support.nodes import lying_node, no_guard
 from tests.support.postgres import TestServer
 
 
@@ -62,7 +69,7 @@ async def test_nothing_is_paid_from_an_older_backup_whose_signer_forgot_as_well(
         explained = await explain(conn, waiting["id"])
     assert list(ready["closed_lanes"]) == ["31337/vault-0"]
     assert explained is not None
-    assert "bascule restore check" in explained["next"]
+    assert "bascule restore lanes" in explained["next"]
 
 
 async def test_a_lane_whose_nonce_fits_by_chance_stays_closed_by_its_head(
@@ -111,4 +118,87 @@ async def test_one_node_that_contradicts_the_rows_is_named_and_the_lane_opens_wi
 
     assert await stage.status(payout) == "paid"
     assert await stage.rows("SELECT closed_reason FROM wallets WHERE closed_reason IS NOT NULL") == []
+    await stage.require_truth()
+
+
+async def recovered(stage: Treasury) -> list[tuple[int, bool]]:
+    """`bascule restore lanes`: of each lane how many batches were taken over, and whether it is retired."""
+    rpc = Rpc(stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
+    work = LaneRecovery(stage.owner, stage.use_cases.outbox)
+    return [(await work.take_over(rpc, lane, 0), await work.retire(rpc, lane)) for lane in await work.every()]
+
+
+async def retire_at_vault(stage: Treasury, lane: int) -> None:
+    """The vault's guardian ends the lane, finally."""
+    data = calldata("retireLane(uint32)", [lane])
+    receipt = await stage.node.transact(stage.node.accounts[3], to=stage.vault, data=data)
+    assert receipt["status"] == "0x1"
+    await stage.follow(3)
+
+
+async def test_after_a_restore_each_payout_is_what_the_chain_says_and_a_repeated_request_pays_nothing(
+    stage: Treasury, backups: Backups
+) -> None:
+    approved = await stage.approved("5.00", payee(1))
+    asked = await stage.request("6.00", payee(2))
+    refused = await stage.approved("7.00", payee(3))
+    copy = await backups.take(stage)
+    await stage.issuer("blacklist(address)", payee(3))
+    await stage.approve(asked)
+    forgotten = await stage.approved("8.00", payee(4), idempotency_key="order-4711")
+    await stage.run(rounds=2)
+    moved = await stage.transfers_out()
+    assert len(moved) == 3
+
+    await backups.put_back(stage, copy)
+    await stage.follow(1)
+    await closed(stage, "the chain counts")
+    assert (await recovered(stage))[0][1] is False  # the guardian has not retired the lane yet
+    await retire_at_vault(stage, 0)
+    assert await recovered(stage) == [(0, True)]
+    assert await recovered(stage) == []
+
+    assert [await stage.status(each) for each in (approved, asked, refused)] == ["paid", "paid", "failed"]
+    with pytest.raises(Conflict, match=r"was paid in transaction 0x[0-9a-f]{64}") as told:
+        await stage.request("8.00", payee(4), idempotency_key="order-4711")
+    assert told.value.code == "payout_recovered"
+    assert await stage.rows("SELECT id FROM payouts WHERE id = %s", forgotten["id"]) == []
+
+    lane = await stage.open_lane(1, 5)
+    fresh = await stage.approved("9.00", payee(5))
+    await stage.run(await stage.submitter(lane=lane))
+    assert await stage.status(fresh) == "paid"
+    assert await stage.transfers_out() == [*moved, (payee(5), 9_000_000)]
+    assert await residuals(stage) == [0]
+    assert {row[0] for row in await stage.rows("SELECT action FROM audit_log")} >= {
+        "restore.batch",
+        "lane.retire",
+    }
+
+
+async def residuals(stage: Treasury) -> list[int]:
+    """What the books cannot explain of the chain, by token."""
+    rpc = Rpc(stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
+    chain = {stage.network.chain_id: rpc}
+    found = await Reconciler(
+        stage.owner, stage.clock, SystemEntropy(), stage.use_cases.outbox, chain
+    ).reconcile()
+    return [compared.residual for _, compared in found]
+
+
+async def test_a_payout_whose_id_can_never_be_used_again_is_canceled_with_its_lane(
+    stage: Treasury, backups: Backups
+) -> None:
+    waiting = await stage.approved("5.00", payee(1))
+    await (await stage.submitter()).run_once()
+    assert await stage.status(waiting) == "in_transit"
+    await stage.node.rpc("bascule_dropTransaction", (await stage.read(waiting))["transactions"][0]["hash"])
+    assert await recovered(stage) == [(0, False)]
+
+    await retire_at_vault(stage, 0)
+    assert await recovered(stage) == [(0, True)]
+
+    assert await stage.status(waiting) == "canceled"
+    assert await stage.rows("SELECT state FROM slots") == [("final",)]
+    assert await stage.transfers_out() == []
     await stage.require_truth()

@@ -219,14 +219,9 @@ class Treasury:
 
     def restart_watcher(self, db: Database) -> None:
         """A fresh watcher process, on this login."""
-        self.watcher = Watcher(
-            db,
-            Rpc(self.node.url, session=self.session, guard=db.refuse_open_transaction, family=ETHEREUM),
-            self.network,
-            clock=self.clock,
-            entropy=SystemEntropy(),
-            outbox=self.use_cases.outbox,
-        )
+        node = Rpc(self.node.url, session=self.session, guard=db.refuse_open_transaction, family=ETHEREUM)
+        shared = {"clock": self.clock, "entropy": SystemEntropy(), "outbox": self.use_cases.outbox}
+        self.watcher = Watcher(db, node, self.network, **shared)
 
     async def open_lane(self, number: int, account: int) -> str:
         """A second lane of the vault, with a wallet of its own; returns its name."""

@@ -65,11 +65,18 @@ def cancel_calldata(ids: Sequence[int]) -> bytes:
     return _CANCEL + encode(["uint256[]"], [list(ids)])
 
 
-async def lane(rpc: Caller, vault: Address, number: int) -> tuple[Address | None, Hash]:
-    """A lane's operator and its head in the newest block. Raises as `Caller.call`, or WrongShape."""
-    operator, head = [await _view(rpc, vault, method, number) for method in ("operator", "head")]
+async def lane(
+    rpc: Caller, vault: Address, number: int, block: str = "latest"
+) -> tuple[Address | None, Hash]:  # fmt: skip
+    """A lane's operator and its head at a block. Raises as `Caller.call`, or WrongShape."""
+    operator, head = [await _view(rpc, vault, method, number, block=block) for method in ("operator", "head")]
     found = _address(operator, "operator")
     return None if found == ZERO_ADDRESS else found, Hash(head)
+
+
+async def retired(rpc: Caller, vault: Address, number: int, block: str) -> bool:
+    """Whether no batch of the lane can ever run again, as of a block. Raises as `lane`."""
+    return any(await _view(rpc, vault, "retired", number, block=block))
 
 
 async def canceller(rpc: Caller, vault: Address) -> Address | None:
@@ -78,9 +85,9 @@ async def canceller(rpc: Caller, vault: Address) -> Address | None:
     return None if found == ZERO_ADDRESS else found
 
 
-async def _view(rpc: Caller, vault: Address, method: str, *args: object) -> bytes:
+async def _view(rpc: Caller, vault: Address, method: str, *args: object, block: str = "latest") -> bytes:
     call = {"to": "0x" + vault.hex(), "data": "0x" + artifact("PayoutVault").calldata(method, *args).hex()}
-    answer = data(await rpc.call_as(str, "eth_call", call, "latest"), method="eth_call")
+    answer = data(await rpc.call_as(str, "eth_call", call, block), method="eth_call")
     if len(answer) != 32:
         raise WrongShape(method="eth_call", why=f"{method}() of the vault is no word")
     return answer

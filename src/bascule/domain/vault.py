@@ -142,6 +142,29 @@ def next_head(calldata: bytes) -> Hash:
     return Hash(keccak(calldata))
 
 
+def read_calldata(raw: bytes) -> Batch | None:
+    """The batch that a call of `pay` in the canonical encoding carries; None for other bytes."""
+    words = [raw[at : at + 32] for at in range(4, len(raw), 32)]
+    if raw[:4] != PAY_SELECTOR or len(words) < 9 or len(words[-1]) != 32:
+        return None
+    count = int.from_bytes(words[7], "big")
+    if not 1 <= count <= ITEMS_PER_WORD or len(words) != 9 + 2 * count:
+        return None
+    try:
+        batch = Batch(
+            token=Address(words[0][12:]),
+            lane=int.from_bytes(words[1], "big"),
+            expected_head=Hash(words[2]),
+            word=int.from_bytes(words[3], "big"),
+            items=tuple(int.from_bytes(word, "big") for word in words[8 : 8 + count]),
+            tags=tuple(word[:16] for word in words[9 + count :]),
+            deadline=int.from_bytes(words[6], "big"),
+        )
+    except (AssertionError, Rejected):
+        return None
+    return batch if batch.calldata() == raw else None
+
+
 def bits(mask: int) -> Iterator[int]:
     """The indexes set in a mask, rising."""
     return (index for index in range(ITEMS_PER_WORD) if mask >> index & 1)

@@ -133,7 +133,7 @@ async def _lanes(settings: Settings) -> str:
         closed = await lanes.closed(conn)
     if closed:
         said = "; ".join(f"{lane} is closed: {why}" for lane, why in closed.items())
-        raise wiring.Unfit(said, "run `bascule restore check`")
+        raise wiring.Unfit(said, "run `bascule restore lanes`")
     return "none is closed"
 
 

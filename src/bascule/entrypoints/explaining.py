@@ -146,7 +146,7 @@ async def _remedy(conn: Connection, payout_id: str, state: PayoutState) -> str |
         at = f"{payout.chain_id}/"
         closed = [f"{k}: {why}" for k, why in (await lanes.closed(conn)).items() if k.startswith(at)]
         if closed:
-            return f"closed lanes ({'; '.join(closed)}): an operator runs `bascule restore check`"
+            return f"closed lanes ({'; '.join(closed)}): an operator runs `bascule restore lanes`"
     why = found[-1].stuck if found else None
     return None if why is None else f"{why.value}: {REMEDIES[why]}"
 

@@ -11,14 +11,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bascule.domain import payout_file
-from bascule.domain.chain import Address
+from bascule.domain import vault as layout
+from bascule.domain.chain import Address, hex32
 from bascule.domain.errors import Rejected
 from bascule.domain.payout_file import Line, Problem
 from bascule.domain.policy import DAY
 from bascule.services import policy
-from bascule.services.payout_request import IDENTITY_MAX, Catalog, PayoutRequest, PayoutTerms, catalog
+from bascule.services.payout_request import (
+    IDENTITY_MAX,
+    Catalog,
+    PayoutRequest,
+    PayoutTerms,
+    catalog,
+    everlasting,
+)
 from bascule.services.policy import Bench, Verdict
-from bascule.storage import destinations, payouts, spending
+from bascule.storage import destinations, payouts, recovered, spending
 from bascule.storage.database import Connection
 from bascule.storage.networks import Network
 
@@ -197,6 +205,8 @@ async def _paid_before(
     conn: Connection, lines: Sequence[Asked], account_id: str, livemode: bool, now: datetime
 ) -> dict[int, Problem]:
     taken = await spending.identities_taken(conn, account_id, livemode, [each.identity for each in lines])
+    tags = {each.identity: layout.tag(everlasting(account_id, livemode, each.identity)) for each in lines}
+    gone = await recovered.of_tags(conn, list(tags.values()))
     unnamed = {each.payment for each in lines if each.reference is None}
     alike = await spending.alike_since(conn, account_id, unnamed, now - DAY)
     wrong: dict[int, Problem] = {}
@@ -205,6 +215,9 @@ async def _paid_before(
             column = None if each.reference is None else "client_reference_id"
             message = f"{owner} has this identity, for ever."
             wrong[each.line.number] = _problem(each.line, column, "payout_identity_used", message)
+        elif found := gone.get(tags[each.identity]):
+            message = f"It was {found.outcome} in transaction {hex32(found.tx_hash)}, before a restore."
+            wrong[each.line.number] = _problem(each.line, None, "payout_recovered", message)
         elif each.reference is None and (before := alike.get(each.payment)):
             message = f"{before} paid the same in the last 24 hours; give a reference if both are meant."
             wrong[each.line.number] = _problem(each.line, None, "duplicate_payout", message)

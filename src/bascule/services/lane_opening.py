@@ -24,7 +24,7 @@ class LaneClosed(Halted):
     """Chain or signer knows what these rows do not; nothing is reserved or signed."""
 
     def __init__(self, lane: str, why: str) -> None:
-        super().__init__(f"lane {lane} is closed: {why}; run `bascule restore check`")
+        super().__init__(f"lane {lane} is closed: {why}; run `bascule restore lanes`")
 
 
 async def look(

@@ -19,6 +19,11 @@ from bascule.storage.tokens import Token
 IDENTITY_MAX = 255
 
 
+def everlasting(account_id: str, livemode: bool, identity: str) -> str:
+    """The identity whose hash stands in calldata, for ever."""
+    return f"{account_id}:{'live' if livemode else 'test'}:{identity}"
+
+
 @dataclass(frozen=True, slots=True)
 class PayoutRequest:
     """The parameters as they came, of the right types.

@@ -12,7 +12,8 @@ from typing import Any
 
 from bascule.chain.signatures import recover
 from bascule.domain import call_off
-from bascule.domain.chain import Address, checksum, parse_address
+from bascule.domain import vault as layout
+from bascule.domain.chain import Address, caip2, checksum, hex32, parse_address
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.domain.ids import Prefix
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
@@ -25,6 +26,7 @@ from bascule.services.payout_request import (
     IDENTITY_MAX,
     PayoutRequest,
     PayoutTerms,
+    everlasting,
     read_signature,
     read_terms,
     require_foreign,
@@ -32,7 +34,7 @@ from bascule.services.payout_request import (
 from bascule.services.payout_view import describe, describe_row
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.services.signatories import may_sign
-from bascule.storage import approvals, cancels, lanes, ledger, payouts
+from bascule.storage import approvals, cancels, lanes, ledger, payouts, recovered
 from bascule.storage.database import Connection
 from bascule.storage.payouts import NewPayout, PayoutRow
 
@@ -75,6 +77,7 @@ class Payouts:
         known = await payouts.by_identity(conn, account_id, livemode, identity)
         if known is not None:
             return await self._same_again(conn, known, terms)
+        await _require_unknown_to_the_vault(conn, account_id, livemode, identity)
         await require_foreign(conn, terms.network.chain_id, terms.destination)
         now = self.clock.now()
         asked_by = (requested_by, maker)
@@ -276,6 +279,22 @@ async def _require_signatory(conn: Connection, payout: PayoutRow, who: Address) 
         raise Forbidden("approver_unknown", f"{checksum(who)} does not approve for this account.")
     if who not in await may_sign(conn, payout):
         raise Forbidden("approver_not_named", f"The policy leaves {checksum(who)} out for this token.")
+
+
+async def _require_unknown_to_the_vault(
+    conn: Connection, account_id: str, livemode: bool, identity: str
+) -> None:
+    """Raises: Conflict, naming the transaction in which an older life of this database had the payout."""
+    tag = layout.tag(everlasting(account_id, livemode, identity))
+    found = (await recovered.of_tags(conn, [tag])).get(tag)
+    if found is not None:
+        where = f"transaction {hex32(found.tx_hash)} of {caip2(found.chain_id)}"
+        raise Conflict(
+            "payout_recovered",
+            f"This payout was {found.outcome} in {where},"
+            " before the database was restored from an older backup.",
+            next_step="Do not send it again; a new payment needs a new client_reference_id.",
+        )
 
 
 def round_end(now: datetime, life: timedelta) -> datetime:

@@ -11,6 +11,7 @@ from bascule.domain import vault as layout
 from bascule.domain.errors import Halted
 from bascule.services import approval_rounds
 from bascule.services.approval_rounds import Round, batch_approval_text, tokens_of
+from bascule.services.payout_request import everlasting
 from bascule.services.signing_intents import ApprovedBatch, BatchPlace, FeeOffer, PayIntent, PayItem
 from bascule.storage import payouts, slots
 from bascule.storage.approvals import Approval
@@ -50,7 +51,7 @@ class SubmittedBatch:
 
 def reference_of(payout: PayoutRow) -> str:
     """The payout's everlasting identity, whose hash stands in calldata."""
-    return f"{payout.account_id}:{'live' if payout.livemode else 'test'}:{payout.identity}"
+    return everlasting(payout.account_id, payout.livemode, payout.identity)
 
 
 async def load(conn: Connection, slot: Slot, *, lock: bool = False) -> SubmittedBatch:

@@ -126,6 +126,11 @@ async def gas_to_book(conn: Connection, chain_id: int, wallet: Address) -> list[
     return [Hash(bytes(row["tx_hash"])) for row in rows]
 
 
+async def final_up_to(conn: Connection, chain_id: int, wallet: Address) -> int:
+    """The newest block in which a transaction of the wallet is final; 0 for none."""
+    return int(await Q.scalar(conn, "final_up_to", chain_id=chain_id, wallet=wallet))
+
+
 async def signed_up_to(conn: Connection, chain_id: int, wallet: Address, *, below: int) -> int:
     """The highest nonce under `below` of which signed bytes are kept; -1 for none."""
     return int(await Q.scalar(conn, "signed_up_to", chain_id=chain_id, wallet=wallet, below=below))

@@ -54,6 +54,11 @@ SELECT a.tx_hash FROM attempts AS a
    AND NOT EXISTS (SELECT 1 FROM ledger.tx AS t WHERE t.kind = 'gas' AND t.source_id = encode(a.tx_hash, 'hex'))
  ORDER BY a.block_number LIMIT 100
 
+-- name: final_up_to
+-- The newest block in which a transaction of a wallet is final.
+SELECT coalesce(max(block_number), 0) AS number FROM attempts
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND state = 'final'
+
 -- name: signed_up_to
 -- The highest nonce of a wallet of which signed bytes are kept, below one.
 SELECT coalesce(max(nonce), -1) AS nonce FROM attempts

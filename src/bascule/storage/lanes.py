@@ -95,6 +95,16 @@ async def closed(conn: Connection) -> dict[str, str]:
     return {f"{row['chain_id']}/{row['name']}": row["closed_reason"] for row in await Q.all(conn, "closed")}
 
 
+async def every_open(conn: Connection) -> list[Lane]:
+    """The lanes of all vaults that are not retired."""
+    return [_lane(row, row["chain_id"], row["name"]) for row in await Q.all(conn, "with_a_vault")]
+
+
+async def retire(conn: Connection, lane: Lane) -> None:
+    """The locked lane takes no payout any more."""
+    await Q.run(conn, "advance_to_retired", chain_id=lane.chain_id, vault=lane.vault, lane=lane.lane)
+
+
 async def take_nonce(conn: Connection, lane: Lane | Wallet) -> int:
     """The next nonce of a locked lane or wallet, taken for ever once the transaction commits."""
     address = lane.wallet if isinstance(lane, Lane) else lane.address

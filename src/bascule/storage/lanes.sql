@@ -30,8 +30,20 @@ UPDATE wallets SET closed_reason = %(why)s
  WHERE chain_id = %(chain_id)s AND address = %(address)s AND closed_reason IS DISTINCT FROM %(why)s
 
 -- name: closed
--- The lanes that are closed, and why.
-SELECT chain_id, name, closed_reason FROM wallets WHERE closed_reason IS NOT NULL ORDER BY chain_id, name
+-- The lanes that are closed, and why; those that are retired are no longer missed.
+SELECT w.chain_id, w.name, w.closed_reason FROM wallets AS w
+ WHERE w.closed_reason IS NOT NULL
+   AND NOT EXISTS (SELECT FROM lanes AS l WHERE l.chain_id = w.chain_id AND l.wallet = w.address AND l.state = 'retired')
+ ORDER BY w.chain_id, w.name
+
+-- name: with_a_vault
+-- The open lanes, each with its wallet's next nonce.
+SELECT l.*, w.next_nonce FROM lanes AS l JOIN wallets AS w ON w.chain_id = l.chain_id AND w.address = l.wallet
+ WHERE l.state = 'open' ORDER BY l.chain_id, l.lane
+
+-- name: advance_to_retired
+-- No batch of the lane can run any more.
+UPDATE lanes SET state = 'retired' WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND lane = %(lane)s AND state = 'open'
 
 -- name: lock_wallet
 -- One wallet with its next nonce, locked until the transaction ends.

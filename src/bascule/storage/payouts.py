@@ -295,6 +295,11 @@ async def mark_stuck(conn: Connection, payout_id: str, stuck: bool) -> PayoutRow
     return _payout(row) if row else None
 
 
+async def unfinished_at(conn: Connection, chain_id: int, vault: Address) -> list[PayoutRow]:
+    """The payouts of a vault that have no end yet, locked."""
+    return [_payout(row) for row in await Q.all(conn, "unfinished_at", chain_id=chain_id, vault=vault)]
+
+
 async def serialize_reserving(conn: Connection, chain_id: int, vault: Address) -> None:
     """No other lane of the vault counts its float until the transaction ends."""
     await Q.run(conn, "serialize_reserving", chain_id=chain_id, vault=vault)

@@ -136,6 +136,12 @@ UPDATE payouts SET waits_for = %(reason)s
 -- Raises or lowers the flag that a person should look at a payout.
 UPDATE payouts SET stuck = %(stuck)s, version = version + 1 WHERE id = %(id)s AND stuck <> %(stuck)s RETURNING *
 
+-- name: unfinished_at
+-- The payouts of a vault that have no end yet, locked in one order until the transaction ends.
+SELECT * FROM payouts
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND state IN ('requires_action', 'pending', 'in_transit')
+ ORDER BY id FOR UPDATE
+
 -- name: serialize_reserving
 -- One count of a vault's float at a time, until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended('float of ' || %(chain_id)s::text || ' ' || %(vault)s::bytea::text, 0))

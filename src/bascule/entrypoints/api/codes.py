@@ -87,6 +87,7 @@ CODES: dict[str, str] = {
     "payment_intent_unexpected_state": "The payment intent's state does not allow this.",
     "payout_batch_identity_used": "This batch_key belongs to another batch, for ever.",
     "payout_batch_unexpected_state": "The batch's state does not allow this.",
+    "payout_recovered": "The vault had this payout before the database was restored; it is not sent again.",
     "payout_identity_used": "This client_reference_id belongs to another payout, for ever.",
     "payout_not_allowed": "The account's policy does not allow payouts in this token.",
     "payout_unexpected_state": "The payout's state does not allow this.",

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def add_to(app: typer.Typer) -> None:
     """Adds this command."""
     group = typer.Typer(help="After a backup was put back.", no_args_is_help=True, rich_markup_mode=None)
-    group.callback()(lambda: None)  # a group, though it has one command yet
     group.command()(check)
+    group.command()(lanes)
     app.add_typer(group, name="restore")
 
 
@@ -38,6 +38,42 @@ def check(
         raise typer.BadParameter("one or the other", param_hint="--restored, --nothing-lost")
     settings = loaded_settings()
     rows([asyncio.run(_check(settings, restored=restored, nothing_lost=nothing_lost))], as_json=as_json)
+
+
+def lanes(as_json: AsJson = False) -> None:
+    """Takes over from each vault what it paid since the backup, and retires its lanes; safe to run again."""
+    rows(asyncio.run(_lanes(loaded_settings())), as_json=as_json)
+
+
+async def _lanes(settings: Settings) -> list[dict[str, Any]]:
+    from bascule.domain.errors import BasculeError
+    from bascule.entrypoints import wiring
+    from bascule.entrypoints.failures import next_step_of
+    from bascule.services.lane_recovery import LaneRecovery
+
+    told = []
+    async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
+        work = LaneRecovery(db, wiring.Seams(settings).outbox)
+        for lane in await work.every():
+            network = await wiring.network_of(db, str(lane.chain_id))
+            said = {"lane": f"{lane.chain_id}/{lane.name}", "batches": 0, "state": "open"}
+            try:
+                rpc = rpcs[lane.chain_id]
+                said["batches"] = await work.take_over(rpc, lane, network.start_block or 0)
+                if await work.retire(rpc, lane):
+                    said["state"] = "retired"
+            except BasculeError as error:
+                told.append({**said, "next": f"{error}; {next_step_of(error)}"})
+                continue
+            told.append({**said, "next": _next_of(lane.lane, str(said["state"]))})
+    return told
+
+
+def _next_of(lane: int, state: str) -> str:
+    """What people have to do at the vault."""
+    if state == "open":
+        return f"let the vault's guardian call retireLane({lane}); once that is final, run this again"
+    return "let the vault's owner call setLane with a new number and a new wallet, then: bascule lanes open"
 
 
 async def _check(settings: Settings, *, restored: bool, nothing_lost: bool) -> dict[str, Any]:
@@ -62,7 +98,6 @@ async def _check(settings: Settings, *, restored: bool, nothing_lost: bool) -> d
             watched = await _watch(work, epoch)
             await work.finish(epoch)
             return _shown(epoch.epoch, watched, f"set BASCULE_DEPOSIT_EPOCH={epoch.epoch}, then start")
-    # What money out has to settle after a restore, lanes and nonces, is checked here too once it can be.
     return _shown(epoch.epoch, 0, "the epoch goes on")
 
 
