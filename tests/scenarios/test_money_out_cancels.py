@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from bascule.domain import stops
+from bascule.domain.chain import parse_address
 from bascule.services.submitter import Submitter
-from bascule.storage import cancels
+from bascule.storage import cancels, signer_stops
 from tests.support.crashing import Crash, Crashing
-from tests.support.money_out import LIMIT, OpenAs, Treasury, payee, treasury
+from tests.support.money_out import OpenAs, Treasury, payee, treasury
 from tests.support.payout_batches import batch_of
 
 
@@ -110,10 +112,13 @@ async def test_reverted_batch_is_not_tried_again_for_a_payout_that_was_called_of
 async def test_payout_called_off_before_its_batch_was_signed_stays_so_when_the_signer_names_it(
     stage: Treasury,
 ) -> None:
-    ids = await batch_of(stage, [LIMIT + 1, 2_000_000])  # the first is beyond the signer's hard limit
+    ids = await batch_of(stage, [1_000_000, 2_000_000])
     off, other = [await stage.read({"id": id}) for id in ids]
     with pytest.raises(Crash):
         await (await stage.submitter(failpoints=Crashing("submitter.after_reserve"))).run_once()
+    async with stage.owner.transaction() as conn:  # after the reservation, so that the signer names it
+        denied = stops.destination(parse_address(off["to"]))
+        await signer_stops.set(conn, denied, stopped=True, reason="a drill")
     await stage.cancel(off)
     await stage.run(await stage.submitter(holder="c", lane="canceller"))
     await require_canceled(stage, off)
