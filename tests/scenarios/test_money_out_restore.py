@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from bascule.chain.families import ETHEREUM
 from bascule.chain.rpc import Rpc
 from bascule.domain.errors import Conflict
+from bascule.entrypoints.cli.app import run
 from bascule.entrypoints.explaining import explain
 from bascule.entrypoints.readiness import readiness
 from bascule.services.lane_opening import LaneClosed
@@ -202,3 +205,30 @@ async def test_a_payout_whose_id_can_never_be_used_again_is_canceled_with_its_la
     assert await stage.rows("SELECT state FROM slots") == [("final",)]
     assert await stage.transfers_out() == []
     await stage.require_truth()
+
+
+async def test_the_command_says_of_each_lane_what_was_taken_over_and_who_acts_next(
+    stage: Treasury,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    database_url: Callable[..., str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BASCULE_CONFIG", raising=False)
+    monkeypatch.setenv("BASCULE_DATABASE_URL", database_url())
+    monkeypatch.setenv("BASCULE_CHAINS", f"{stage.network.chain_id}={stage.node.url}")
+    said = []
+    for _ in range(2):
+        capsys.readouterr()
+        assert await asyncio.to_thread(run, ["restore", "lanes", "--json"]) == 0
+        said.append(json.loads(capsys.readouterr().out.splitlines()[0]))
+        if len(said) == 1:
+            await retire_at_vault(stage, 0)
+
+    assert [(each["lane"], each["state"]) for each in said] == [
+        ("31337/vault-0", "open"),
+        ("31337/vault-0", "retired"),
+    ]
+    assert "guardian call retireLane(0)" in said[0]["next"]
+    assert "bascule lanes open" in said[1]["next"]
