@@ -9,10 +9,17 @@ from typing import Any
 
 import pytest
 
+<<<<<<< HEAD
 from bascule.domain import stops
 from bascule.domain.chain import parse_address
 from bascule.services.submitter import Submitter
 from bascule.storage import cancels, signer_stops
+=======
+from bascule.entrypoints.explaining import explain
+from bascule.services.submitter import Submitter
+from bascule.storage import cancels
+from tests.support.chain import calldata
+>>>>>>> 868cc2f (explain: a payout whose id somebody else used says where on the chain to look)
 from tests.support.crashing import Crash, Crashing
 from tests.support.money_out import OpenAs, Treasury, payee, treasury
 from tests.support.payout_batches import batch_of
@@ -205,3 +212,24 @@ async def test_request_of_another_chain_calls_nothing_off(stage: Treasury) -> No
 
     async with stage.owner.read() as conn:  # the vaults of two chains may have one address, and the same ids
         assert await cancels.waiting(conn, 31_338, 256) == []
+
+
+async def test_payout_whose_id_a_stranger_used_is_stuck_and_explained_with_what_to_look_at(
+    stage: Treasury,
+) -> None:
+    payout, lane = await stage.approved(), await stage.submitter()
+    await stage.node.rpc("bascule_dropTransaction", await sent(stage, lane, payout))
+    vault_id = int((await stage.read(payout))["vault_id"])
+    data = calldata("cancel(uint256[])", [[vault_id]])
+    by_hand = await stage.node.transact(stage.node.accounts[4], to=stage.vault, data=data)
+    assert by_hand["status"] == "0x1"
+    stage.clock.advance(timedelta(seconds=16))
+    await stage.run(lane)
+
+    found = await stage.read(payout)
+    assert (found["status"], found["stuck"]) == ("in_transit", True)
+    assert await stage.transfers_out() == []
+    async with stage.owner.read() as conn:
+        told = await explain(conn, payout["id"])
+    assert f"vault id {vault_id} was used before" in told["next"]
+    assert f"PayoutCanceled of vault {stage.vault}, then `bascule explain`" in told["next"]

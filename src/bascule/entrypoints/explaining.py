@@ -14,7 +14,17 @@ from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
 from bascule.domain.payout import PAYOUT, PayoutState
 from bascule.domain.slot_stuck import REMEDIES
 from bascule.services import deposits, intents, payouts
-from bascule.storage import audit, collector_events, flushes, lanes, offers, overview, payment_intents, slots
+from bascule.storage import (
+    audit,
+    cancels,
+    collector_events,
+    flushes,
+    lanes,
+    offers,
+    overview,
+    payment_intents,
+    slots,
+)
 from bascule.storage import payouts as payout_rows
 from bascule.storage.database import Connection
 
@@ -147,6 +157,13 @@ async def _remedy(conn: Connection, payout_id: str, state: PayoutState) -> str |
         closed = [f"{k}: {why}" for k, why in (await lanes.closed(conn)).items() if k.startswith(at)]
         if closed:
             return f"closed lanes ({'; '.join(closed)}): an operator runs `bascule restore lanes`"
+        if payout.stuck and await cancels.left_over(conn, payout_id):
+            return (
+                f"its vault id {payout.vault_id} was used before its batch came, by a call these rows do not"
+                " know, so no batch can pay it any more: look for the id in BatchPaid and PayoutCanceled of"
+                f" vault {checksum(payout.vault)}, then `bascule explain` that transaction; a transfer to"
+                f" {checksum(payout.destination)} there has paid it"
+            )
     why = found[-1].stuck if found else None
     return None if why is None else f"{why.value}: {REMEDIES[why]}"
 
