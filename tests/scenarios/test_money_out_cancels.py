@@ -9,17 +9,12 @@ from typing import Any
 
 import pytest
 
-<<<<<<< HEAD
 from bascule.domain import stops
 from bascule.domain.chain import parse_address
-from bascule.services.submitter import Submitter
-from bascule.storage import cancels, signer_stops
-=======
 from bascule.entrypoints.explaining import explain
 from bascule.services.submitter import Submitter
-from bascule.storage import cancels
+from bascule.storage import cancels, signer_stops
 from tests.support.chain import calldata
->>>>>>> 868cc2f (explain: a payout whose id somebody else used says where on the chain to look)
 from tests.support.crashing import Crash, Crashing
 from tests.support.money_out import OpenAs, Treasury, payee, treasury
 from tests.support.payout_batches import batch_of
