@@ -103,6 +103,24 @@ async def test_payout_approved_while_the_float_is_short_waits_and_is_paid_after_
     assert await stage.rows("SELECT kind FROM slots") == [("pay",)]
 
 
+async def test_as_many_payouts_as_the_rolling_limit_leaves_are_paid_and_the_others_wait_in_order(
+    stage: Treasury,
+) -> None:
+    limit = "setLimit(address,uint96,uint32)"
+    ids = await batch_of(stage, [20 * MILLION, 20 * MILLION, 5 * MILLION])
+    await stage.vault_owner(limit, stage.token.contract, 30 * MILLION, 86_400)
+
+    await stage.run(rounds=2)
+
+    states = dict(await stage.rows("SELECT id, coalesce(waits_for, state) FROM payouts"))
+    assert states == {ids[0]: "paid", ids[1]: "rolling_limit", ids[2]: "rolling_limit"}
+    await stage.vault_owner(limit, stage.token.contract, 45 * MILLION, 86_400)
+    await stage.run()
+    assert await stage.rows("SELECT DISTINCT state FROM payouts") == [("paid",)]
+    assert await stage.rows("SELECT count(*) FROM slots") == [(2,)], "nothing reverted on the way"
+    await stage.require_truth()
+
+
 async def test_lanes_do_not_spend_the_same_float_twice(stage: Treasury) -> None:
     await leave_in_the_vault(stage, 50 * MILLION)
     ids = await batch_of(stage, [20 * MILLION, 20 * MILLION, 20 * MILLION])

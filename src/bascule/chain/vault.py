@@ -23,6 +23,7 @@ from bascule.domain.hashing import keccak
 BATCH_PAID = keccak(b"BatchPaid(uint32,bytes32,address,uint256,uint256,uint256)")
 PAYOUT_REFUSED = keccak(b"PayoutRefused(uint256,bytes)")
 PAYOUT_CANCELED = keccak(b"PayoutCanceled(uint256)")
+LIMIT_EXCEEDED = "LimitExceeded"  # as `refusal` names it
 _CANCEL = keccak(b"cancel(uint256[])")[:4]
 
 
@@ -83,6 +84,14 @@ async def canceller(rpc: Caller, vault: Address) -> Address | None:
     """Who may use up ids, by the newest block; None for nobody. Raises as `lane`."""
     found = _address(await _view(rpc, vault, "canceller"), "canceller")
     return None if found == ZERO_ADDRESS else found
+
+
+async def available(rpc: Caller, vault: Address, token: Address) -> int:
+    """Base units of a token that its rolling limit leaves in the newest block; the vault may hold less.
+
+    Raises: as `lane`.
+    """
+    return _uint(await _view(rpc, vault, "available", bytes(token)))
 
 
 async def _view(rpc: Caller, vault: Address, method: str, *args: object, block: str = "latest") -> bytes:

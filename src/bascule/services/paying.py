@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
@@ -23,7 +23,7 @@ from bascule.services.failpoints import Failpoints
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.payout_rounds import PayoutRounds
-from bascule.services.reservation import Choice, Reservation
+from bascule.services.reservation import ROLLING_LIMIT, Choice, Reservation
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import Intent, RulesQuestion, SignerPort, SignerRefused
 from bascule.storage import blocks, cancels, freezes, lanes, leases, payouts, slots, tokens
@@ -90,21 +90,30 @@ class Paying:
     async def reserve(self, lease: Lease) -> bool:
         """Takes the batch whose turn it is, unless vault or signer would refuse it; its payouts say so."""
         left_out = await self._suspended(lease)
-        while (found := await self._next_choice(left_out)) is not None:
+        limits: dict[str, int] = {}
+        while (found := await self._next_choice(left_out, limits)) is not None:
             lane, choice = found
             refusal = await self._simulate(lane, choice) if choice.given else None
-            if refusal is not None:
+            if refusal == vault_calls.LIMIT_EXCEEDED and choice.token.id not in limits:
+                token = Address(choice.token.contract)
+                limits[choice.token.id] = await vault_calls.available(self._rpc, lane.vault, token)
+                continue  # with as many payouts as the limit leaves
+            if refusal is not None or choice.short == ROLLING_LIMIT:
+                why = ROLLING_LIMIT if refusal is None else f"vault_refuses:{refusal}"
                 async with self._db.transaction() as conn:
                     await leases.hold(conn, lease)
-                    await self._reservation.wait(conn, lane, choice.token, f"vault_refuses:{refusal}")
+                    await self._reservation.wait(conn, lane, choice.token, why)
                     self._failpoints.hit("submitter.before_wait")
                 self._failpoints.hit("submitter.after_wait")
-            elif (choice.given or choice.short) and await self._reserve(lane, choice, left_out, lease):
-                return True
+            elif choice.given or choice.short:
+                if await self._reserve(lane, choice, left_out, limits, lease):
+                    return True
             left_out.append(choice.token.id)
         return False
 
-    async def _reserve(self, lane: Lane, choice: Choice, left_out: Sequence[str], lease: Lease) -> bool:
+    async def _reserve(
+        self, lane: Lane, choice: Choice, left_out: Sequence[str], limits: Mapping[str, int], lease: Lease
+    ) -> bool:
         """Takes what of the choice can still be taken; whether anything changed. Raises: Retryable."""
         accounts = {payout.account_id for _, payout in choice.given}
         rules = await self._signer.rules(
@@ -115,7 +124,7 @@ class Paying:
             await leases.hold(conn, lease)
             blocks.require_running(await blocks.cursor(conn, self._chain_id))
             changed = await self._reservation.reserve(
-                conn, lane, lease.epoch, fees, choice.token, rules, accounts, left_out
+                conn, lane, lease.epoch, fees, choice.token, rules, accounts, left_out, limits
             )
             if changed:
                 self._failpoints.hit("submitter.before_reserve")
@@ -182,13 +191,15 @@ class Paying:
             self._failpoints.hit("submitter.after_wait")
         return [token.id for token in found]
 
-    async def _next_choice(self, without: Sequence[str]) -> tuple[Lane, Choice] | None:
+    async def _next_choice(
+        self, without: Sequence[str], limits: Mapping[str, int]
+    ) -> tuple[Lane, Choice] | None:
         """The lane as it stands now and the batch whose turn it is; None while a slot is unfinished."""
         async with self._db.read() as conn:
             lane = await lanes.get(conn, self._chain_id, self._lane)
             if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
                 return None
-            choice = await self._reservation.choose(conn, lane, without)
+            choice = await self._reservation.choose(conn, lane, without, limits=limits)
         return None if choice is None else (lane, choice)
 
     async def _simulate(self, lane: Lane, choice: Choice) -> str | None:

@@ -40,6 +40,9 @@ SHORTEST_LIFE = timedelta(minutes=5)
 
 FLOAT_SHORT = "float_short"
 SIGNER_REFUSES = "signer_refuses:"  # and the code
+ROLLING_LIMIT = "rolling_limit"
+
+NO_LIMITS: Mapping[str, int] = {}
 
 # 32 bytes each, in base64: with 256 items a question stays below the signer's megabyte.
 LEAVES_MAX = 20_000
@@ -49,7 +52,7 @@ LEAVES_MAX = 20_000
 class Choice:
     """A batch that could be taken now: payouts with the ids they would have, in one word.
 
-    short: nothing is given because the token is short of float.
+    short: why nothing is given of what could be: the vault has too little, or its rolling limit is used up.
     """
 
     token: Token
@@ -57,7 +60,7 @@ class Choice:
     given: Sequence[tuple[int, PayoutRow]]
     next_sequence: int
     deadline: datetime
-    short: bool
+    short: str | None
 
     @property
     def gas(self) -> int:
@@ -89,11 +92,13 @@ class Reservation:
     batch_life: timedelta
 
     async def choose(
-        self, conn: Connection, lane: Lane, without: Sequence[str] = (), gas: int | None = None
-    ) -> Choice | None:
+        self, conn: Connection, lane: Lane, without: Sequence[str] = (), gas: int | None = None,
+        limits: Mapping[str, int] = NO_LIMITS,
+    ) -> Choice | None:  # fmt: skip
         """The batch whose turn it is on the lane, leaving out the tokens of `without`; None: nothing waits.
 
-        gas: what the batch may take at most, where that is less than `max_items` need.
+        gas: what the batch may take at most, where that is less than `max_items` need; limits: what the
+        vault's rolling limit leaves, of the tokens it was asked about.
         A choice without items: the oldest payout's token is short of float, or none of its payouts can be
         taken at this moment: their approvals are void or about to end, or somebody is just calling them off.
         """
@@ -112,13 +117,16 @@ class Reservation:
         soonest = self.clock.now() + SHORTEST_LIFE
         void = await policy.voided(conn, waiting)
         lasting = [p for p in waiting if p.approval_expires_at >= soonest and p.id not in void]
-        affordable = await self._affordable(conn, lane, token, await _tellable(conn, lasting))
+        left, short = await self._left(conn, lane, token, limits.get(token.id))
+        affordable = _covered(await _tellable(conn, lasting), left)
         most = self.max_items if gas is None else (gas - GAS_OF_BATCH) // GAS_OF_ITEM
         given, next_sequence = _with_ids(lane, word, affordable[:most])
         # nothing is paid after the approvals for it are over, whoever keeps the signed bytes
         ends = [self.clock.now() + self.batch_life, *(payout.approval_expires_at for _, payout in given)]
         deadline = min(ends).replace(microsecond=0)
-        return Choice(token, word, given, next_sequence, deadline, bool(lasting) and not affordable)
+        return Choice(
+            token, word, given, next_sequence, deadline, short if lasting and not affordable else None
+        )
 
     async def reserve(
         self,
@@ -130,6 +138,7 @@ class Reservation:
         rules: Rules,
         accounts: Collection[str],
         without: Sequence[str] = (),
+        limits: Mapping[str, int] = NO_LIMITS,
     ) -> bool:
         """One batch of the token in one word owns the lane's next nonce, if any may; whether rows changed.
 
@@ -142,11 +151,11 @@ class Reservation:
         await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
         if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
             return False
-        choice = await self.choose(conn, lane, without, fees.gas)
+        choice = await self.choose(conn, lane, without, fees.gas, limits)
         if choice is None or choice.token.id != token.id:
             return False
         if choice.short:
-            return await self.wait(conn, lane, token, FLOAT_SHORT)
+            return await self.wait(conn, lane, token, choice.short)
         choice = _only(choice, lane, [p for _, p in choice.given if p.account_id in accounts])
         named = await self._named(conn, lane, choice, rules)
         changed = await self._set_aside(conn, choice, named)
@@ -198,20 +207,17 @@ class Reservation:
             changed |= told
         return changed
 
-    async def _affordable(
-        self, conn: Connection, lane: Lane, token: Token, waiting: Sequence[PayoutRow]
-    ) -> list[PayoutRow]:
-        """The oldest payouts the vault's journal float covers, beside what the lanes are paying now."""
+    async def _left(self, conn: Connection, lane: Lane, token: Token, limit: int | None) -> tuple[int, str]:
+        """Base units that may be paid beside what the lanes are paying now, and what to say when none fits.
+
+        What is mined and not final counts twice against the limit: too little is taken, never too much.
+        """
         # in this order: a batch that ends in between is counted in both, and never in neither
         paying = await slots.in_transit(conn, lane.chain_id, lane.vault, Address(token.contract))
-        left = await payouts.vault_float(conn, token.id) - paying
-        affordable: list[PayoutRow] = []
-        for payout in waiting:
-            if payout.amount > left:
-                break
-            left -= payout.amount
-            affordable.append(payout)
-        return affordable
+        held = await payouts.vault_float(conn, token.id)
+        if limit is not None and limit < held:
+            return limit - paying, ROLLING_LIMIT
+        return held - paying, FLOAT_SHORT
 
     async def _take(self, conn: Connection, lane: Lane, epoch: int, fees: Fees, choice: Choice) -> None:
         nonce = await lanes.take_nonce(conn, lane)
@@ -255,6 +261,17 @@ def _only(choice: Choice, lane: Lane, payouts: Sequence[PayoutRow]) -> Choice:
 
 def _by_id(pair: tuple[int, PayoutRow]) -> int:
     return pair[0]
+
+
+def _covered(waiting: Sequence[PayoutRow], left: int) -> list[PayoutRow]:
+    """The oldest payouts that this much covers; what does not fit is not overtaken."""
+    covered: list[PayoutRow] = []
+    for payout in waiting:
+        if payout.amount > left:
+            break
+        left -= payout.amount
+        covered.append(payout)
+    return covered
 
 
 def _with_ids(lane: Lane, word: int, waiting: Sequence[PayoutRow]) -> tuple[list[tuple[int, PayoutRow]], int]:
