@@ -55,7 +55,9 @@ async def top_ups(stage: Treasury) -> list[tuple[str, int]]:
 async def test_empty_wallet_is_topped_up_once_and_its_queue_drains_in_order(stage: Treasury) -> None:
     await drain(stage)
     await stage.open_gas_wallet(max_per_item=8 * ETHER)
-    first, second = await stage.approved("5.00", payee(1)), await stage.approved("6.00", payee(2))
+    first = await stage.approved("5.00", payee(1))
+    stage.clock.advance(timedelta(seconds=1))
+    second = await stage.approved("6.00", payee(2))
     lane = await stage.submitter(max_items=1)
     gas = await stage.submitter(holder="g", lane="gas")
     await lane.run_once()

@@ -54,7 +54,7 @@ BOUNDARIES: tuple[Boundary, ...] = (
     Boundary("submitter", "lease", AGAIN, "the lane waits until the dead submitter's lease is over"),
     Boundary("submitter", "wallet", AGAIN, "how the lane's wallet stands is known to all"),
     Boundary("submitter", "round", AGAIN, "the payout asks for approvals anew, its hold is released"),
-    Boundary("submitter", "wait", AGAIN, "the payouts say why they wait"),
+    Boundary("submitter", "wait", AGAIN, "payouts say why they wait; a top-up is done"),
     Boundary("submitter", "reserve", AGAIN, "the slot is found reserved and its content asked for"),
     Boundary("submitter", "bump", AGAIN, "the same nonce is asked for at higher fees"),
     Boundary("submitter", "quote", AGAIN, "the slot, never signed, is asked for at the fees of now"),

@@ -26,7 +26,7 @@ from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.reservation import ROLLING_LIMIT, Choice, Reservation
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import Intent, RulesQuestion, SignerPort, SignerRefused
-from bascule.storage import blocks, cancels, freezes, lanes, leases, payouts, slots, tokens
+from bascule.storage import blocks, cancels, floats, freezes, lanes, leases, payouts, slots, tokens
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
 from bascule.storage.leases import Lease
@@ -85,7 +85,7 @@ class Paying:
                 done += await self._rounds.settle(conn, payout_id)
                 self._failpoints.hit("submitter.before_round")
             self._failpoints.hit("submitter.after_round")
-        return done
+        return done + await self._settle_proposals(lease, lane)
 
     async def reserve(self, lease: Lease) -> bool:
         """Takes the batch whose turn it is, unless vault or signer would refuse it; its payouts say so."""
@@ -105,9 +105,10 @@ class Paying:
                     await self._reservation.wait(conn, lane, choice.token, why)
                     self._failpoints.hit("submitter.before_wait")
                 self._failpoints.hit("submitter.after_wait")
-            elif choice.given or choice.short:
-                if await self._reserve(lane, choice, left_out, limits, lease):
-                    return True
+            elif (choice.given or choice.short) and await self._reserve(
+                lane, choice, left_out, limits, lease
+            ):
+                return True
             left_out.append(choice.token.id)
         return False
 
@@ -174,6 +175,20 @@ class Paying:
         """Each payout is paid, refused or skipped as vault and token said; or all wait again."""
         lane = await lanes.lock(conn, self._chain_id, self._lane)
         await self._outcome.settle(conn, lane, slot, receipt, block)
+
+    async def _settle_proposals(self, lease: Lease, lane: Lane) -> int:
+        """What treasury was asked to send is done once it is booked, or not needed any more."""
+        async with self._db.read() as conn:
+            covered = await floats.covered(conn, lane.chain_id, lane.vault)
+        if not covered:
+            return 0
+        async with self._db.transaction() as conn:
+            await leases.hold(conn, lease)
+            for token_id in covered:
+                await floats.settle(conn, lane.chain_id, lane.vault, token_id, self._clock.now())
+            self._failpoints.hit("submitter.before_wait")
+        self._failpoints.hit("submitter.after_wait")
+        return len(covered)
 
     async def _suspended(self, lease: Lease) -> list[str]:
         """The tokens nothing is paid in now, suspended or frozen; their payouts say so."""

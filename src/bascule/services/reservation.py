@@ -22,7 +22,7 @@ from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import FeeOffer, PayIntent, Rules
 from bascule.services.submitted_batch import asked_for, reference_of
-from bascule.storage import lanes, payout_batches, payouts, slots, tokens
+from bascule.storage import floats, lanes, payout_batches, payouts, slots, tokens
 from bascule.storage.database import Connection
 from bascule.storage.lanes import Lane
 from bascule.storage.payouts import PayoutRow
@@ -154,6 +154,8 @@ class Reservation:
         choice = await self.choose(conn, lane, without, fees.gas, limits)
         if choice is None or choice.token.id != token.id:
             return False
+        if choice.short == FLOAT_SHORT:
+            await floats.propose(conn, lane.chain_id, lane.vault, token.id, self.clock.now())
         if choice.short:
             return await self.wait(conn, lane, token, choice.short)
         choice = _only(choice, lane, [p for _, p in choice.given if p.account_id in accounts])

@@ -15,6 +15,7 @@ from bascule.entrypoints.cli import (
     development,
     documents,
     finance,
+    floating,
     freezing,
     gassing,
     inspection,
@@ -68,6 +69,7 @@ PARTS = (
     inspection,
     freezing,
     finance,
+    floating,
     documents,
     measuring,
 )

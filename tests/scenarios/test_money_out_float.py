@@ -1,0 +1,95 @@
+"""Money out of a vault that is short: treasury is told how much, until it is booked and all is paid."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bascule.domain.chain import Address, checksum, parse_address
+from bascule.entrypoints.cli.app import run
+from bascule.storage import addresses
+from tests.scenarios.test_money_out_batches import MILLION, leave_in_the_vault
+from tests.support.chain import calldata
+from tests.support.money_out import FLOAT, OpenAs, Treasury, treasury
+
+
+@pytest.fixture
+async def stage(db_as: OpenAs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Treasury]:
+    async with treasury(db_as, tmp_path) as built:
+        monkeypatch.setenv("BASCULE_DATABASE_URL", built.owner.url)
+        monkeypatch.setenv("BASCULE_CHAINS", f"{built.network.chain_id}={built.node.url}")
+        yield built
+
+
+async def shown(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    capsys.readouterr()
+    assert await asyncio.to_thread(run, ["float", "--json"]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line[0] == "{"]
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+async def capital(stage: Treasury, units: int) -> None:
+    """The Safe outside, a registered source, sends so much to the vault; it is in a block, not final."""
+    source = stage.node.accounts[6]
+    async with stage.owner.transaction() as conn:
+        await addresses.add_treasury_source(conn, stage.network.chain_id, parse_address(source.address))
+    await stage.issuer("mint(address,uint256)", source.address, units)
+    token = checksum(Address(stage.token.contract))
+    sent = await stage.node.transact(
+        source, to=token, data=calldata("transfer(address,uint256)", [stage.vault, units])
+    )
+    assert sent["status"] == "0x1"
+    await stage.follow()
+
+
+async def test_proposed_top_up_is_open_then_seen_then_done_and_the_payouts_are_paid(
+    stage: Treasury, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await leave_in_the_vault(stage, 5 * MILLION)
+    payouts = [await stage.approved("4.00")]
+    stage.clock.advance(timedelta(seconds=1))
+    payouts.append(await stage.approved("9.00"))
+    lane = await stage.submitter()
+    await lane.run_once()
+    assert (await shown(capsys))["in_flight"] == "4.000000"
+    await stage.run(lane)
+
+    assert [await stage.status(each) for each in payouts] == ["paid", "pending"]
+    told = await shown(capsys)
+    assert (told["held"], told["waiting"], told["missing"]) == ("1.000000", "9.000000", "8.000000")
+    assert (told["top_up"], told["runway_hours"]) == ("open", 6.0)  # 1 is left, 4 went within a day
+
+    await capital(stage, 8 * MILLION)
+    told = await shown(capsys)
+    assert (told["top_up"], told["coming"], told["held"]) == ("seen", "8.000000", "1.000000")
+    await lane.run_once()
+    assert await stage.status(payouts[1]) == "pending"  # what is not final pays nobody
+
+    await stage.run(lane, rounds=2)
+    told = await shown(capsys)
+    assert (told["top_up"], told["held"], told["missing"]) == ("none", "0.000000", "0.000000")
+    assert int(float(told["limit_left"])) == FLOAT // MILLION - 13
+    assert [await stage.status(each) for each in payouts] == ["paid", "paid"]
+    done = await stage.rows("SELECT amount, done_at IS NOT NULL FROM float_proposals")
+    assert done == [(8 * MILLION, True)]
+    assert [amount for _, amount in (await stage.transfers_out())[1:]] == [4 * MILLION, 9 * MILLION]
+
+
+async def test_proposal_ends_when_the_payout_that_needed_it_is_called_off(stage: Treasury) -> None:
+    await leave_in_the_vault(stage, 5 * MILLION)
+    payout = await stage.approved("9.00")
+    lane = await stage.submitter()
+    await lane.run_once()
+    assert await stage.rows("SELECT done_at FROM float_proposals") == [(None,)]
+
+    await stage.cancel(payout)
+    await lane.run_once()
+
+    assert await stage.rows("SELECT count(*) FROM float_proposals WHERE done_at IS NULL") == [(0,)]
