@@ -67,6 +67,7 @@ class EventType(StrEnum):
     NETWORK_DEGRADED = "network.degraded"
     NETWORK_RECOVERED = "network.recovered"
     NETWORK_REORG_DETECTED = "network.reorg_detected"
+    SIGNER_REFUSED = "signer_refusal.created"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
 
 

@@ -23,6 +23,7 @@ from bascule.chain.pool import Pool
 from bascule.chain.rpc import Timed
 from bascule.domain.chain import caip2
 from bascule.domain.gas import Tank
+from bascule.services import signer_alarms
 from bascule.storage.health import Followed
 
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -31,19 +32,6 @@ NETWORK, PROVIDER = ["chain"], ["chain", "provider"]
 # Counts that are 0 before they are made, so that the first one is seen to rise.
 REFUSALS = (*NodeSays, NodeUnreachable.reason, WrongShape.reason, IncompleteAnswer.reason, WrongChain.reason)
 FLUSHING = ("collector_changed", "collector_scheduled", "flush_waits_for_fee", "flushes_requested")
-# What nobody but a broken caller or an attacker is refused for.
-ALARMS = (
-    "approver_unknown",
-    "approvals_missing",
-    "signature_invalid",
-    "content_changed",
-    "slot_taken",
-    "not_in_batch",
-    "not_in_mandate",
-    "wallet_unknown",
-    "lane_denied",
-    "intent_malformed",
-)
 TOKENS = ("balance_mismatches", "balances_unchecked", "tokens_suspended")
 
 
@@ -255,7 +243,7 @@ def _refused(counted: tuple[int, Counter[str]] | None) -> Metric:
     )
     if counted is not None:
         chain_id, codes = counted
-        for code, count in {**dict.fromkeys(ALARMS, 0), **codes}.items():
+        for code, count in {**dict.fromkeys(signer_alarms.CODES, 0), **codes}.items():
             refused.add_metric([caip2(chain_id), code], count)
     return refused
 

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bascule.chain import families
 from bascule.domain.chain import caip2
 from bascule.domain.errors import BasculeError
 from bascule.services.seams import Clock
-from bascule.storage import gas, health, lanes
+from bascule.storage import gas, health, lanes, signer_alarms
 from bascule.storage.database import Database
 from bascule.storage.health import Followed
 
+ALARM_LASTS = timedelta(days=1)  # and longer while what was refused is still asked for
+
 
 async def readiness(db: Database, clock: Clock, most_lag_s: float) -> tuple[int, dict[str, Any]]:
-    """HTTP status and body of /readyz; nothing in it is secret."""
+    """HTTP status and body of /readyz; nothing in it is secret.
+
+    degraded: works, and the signer refused what contradicts it; 200.
+    """
     try:
         async with db.read() as conn:
             found = await health.followed(conn)
             short = [(chain_id, tank) for chain_id, tank in await gas.standing(conn) if tank.short]
             closed = await lanes.closed(conn)
+            refused = await signer_alarms.open_by_network(conn, clock.now() - ALARM_LASTS)
     except BasculeError:
         return 503, {"status": "not_ready", "database": "not_answering", "halted_networks": []}
     networks = [_shown(each, clock.now(), most_lag_s) for each in found]
     halted = {each["network"]: each["reason"] for each in networks if each["state"] == "halted"}
     well = all(each["state"] in ("followed", "not_started") for each in networks)
-    status = "ready" if well else "halted" if halted else "not_ready"
+    status = ("degraded" if refused else "ready") if well else "halted" if halted else "not_ready"
     return 200 if well else 503, {
         "status": status,
         "database": "ok",
@@ -34,6 +40,7 @@ async def readiness(db: Database, clock: Clock, most_lag_s: float) -> tuple[int,
         "networks": networks,
         "short_wallets": [f"{caip2(chain_id)}/{tank.name}" for chain_id, tank in short],
         "closed_lanes": closed,
+        "signer_refusals": {caip2(chain_id): count for chain_id, count in refused.items()},
     }
 
 

@@ -20,6 +20,7 @@ from bascule.domain.slot_stuck import Stuck
 from bascule.services.failpoints import Failpoints
 from bascule.services.lane_work import LaneWork
 from bascule.services.seams import Clock
+from bascule.services.signer_alarms import SignerAlarms, alarms
 from bascule.services.signing_intents import (
     FILL_GAS,
     FeeOffer,
@@ -40,7 +41,8 @@ log = structlog.get_logger()
 
 # The kill switch: bytes that are due for dearer ones are not sent again while it is on.
 FROZEN = frozenset({"wallet_frozen", "frozen"})
-# Refusals that time or an operator's hand heals; by any other, rows and signer contradict each other.
+# Refusals that time or an operator's hand heals; by any other, rows and signer contradict each other. Where a
+# whole question goes to is ours: that it was denied is for a person to look at.
 _WAITS = frozenset(
     {
         "epoch_stale",
@@ -48,6 +50,7 @@ _WAITS = frozenset(
         "fee_above_cap",
         "gas_above_cap",
         "token_not_allowed",
+        "vault_unknown",
         "seed_missing",
         "too_many_addresses",
         "route_unknown",
@@ -71,6 +74,7 @@ class Offering:
         ceiling: Ceiling,
         resend_after: timedelta,
         bump_after: timedelta,
+        alarms: SignerAlarms,
         failpoints: Failpoints,
     ) -> None:
         self._db = db
@@ -81,6 +85,7 @@ class Offering:
         self._ceiling = ceiling
         self._resend_after = resend_after
         self._bump_after = bump_after
+        self._alarms = alarms
         self._failpoints = failpoints
         self._sent: dict[Hash, datetime] = {}  # when this process sent bytes last
 
@@ -243,6 +248,7 @@ class Offering:
         The signer refuses by name only what it never bound to this nonce, so nothing of it can ever be mined.
         """
         if slot.state is not SlotState.RESERVED or slot.kind is SlotKind.FILL or not refusal.items:
+            await self._alarm(slot, refusal, lease)
             if refusal.code == "fee_above_cap" and slot.state is SlotState.RESERVED:
                 await self._quote_anew(slot, lease)
             if refusal.code in _WAITS:
@@ -253,11 +259,19 @@ class Offering:
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
+            await self._alarms.keep(conn, slot, refusal)
             await self._work.refused(conn, slot, refusal)
             await slots.advance_refused(conn, slot, gas=FILL_GAS)
             self._failpoints.hit("submitter.before_refusal")
         self._failpoints.hit("submitter.after_refusal")
         return 1
+
+    async def _alarm(self, slot: Slot, refusal: SignerRefused, lease: Lease) -> None:
+        if not alarms(refusal):
+            return
+        async with self._db.transaction() as conn:
+            await leases.hold(conn, lease)
+            await self._alarms.keep(conn, slot, refusal)
 
 
 def _agreed(said: Sequence[Offer]) -> Stuck | None:

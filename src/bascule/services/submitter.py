@@ -30,6 +30,7 @@ from bascule.services.outbox import Outbox
 from bascule.services.paying import Paying
 from bascule.services.reservation import GAS_OF_BATCH, GAS_OF_ITEM
 from bascule.services.seams import Clock
+from bascule.services.signer_alarms import SignerAlarms
 from bascule.services.signing_intents import SignerPort
 from bascule.services.topping_up import ToppingUp
 from bascule.services.wallet_watch import WalletWatch
@@ -111,6 +112,7 @@ class Submitter:
             ceiling=self._settings.ceiling,
             resend_after=self._settings.resend_after,
             bump_after=self._settings.bump_after,
+            alarms=SignerAlarms(network, outbox),
             failpoints=failpoints,
         )
         self._wallet_watch = WalletWatch(db, rpc, clock, self._settings.full_cost(lane), failpoints)
