@@ -18,6 +18,7 @@ from bascule.storage import approvals, ledger, payouts, signer_limits
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.signer_limits import HardLimits
 from tests.support.crashing import Crash, Crashing
+from tests.support.limits import limit_items
 from tests.support.money_out import LIMIT, OpenAs, Treasury, approver, payee, sign_typed, treasury
 
 STRANGERS = (11, 12)
@@ -41,18 +42,6 @@ async def force_pending(stage: Treasury, payout: dict[str, Any], signatures: dic
             await approvals.insert(conn, row.id, approver=who, digest=digest, signature=signature)
         await payouts.advance_to_pending(conn, row)
         await ledger.post_hold(conn, row.id)
-
-
-async def limit_items(stage: Treasury, most: int, day: int = 5 * LIMIT) -> None:
-    """The signer's hard limits are other ones from now on."""
-    async with stage.owner.transaction() as conn:
-        await signer_limits.set(
-            conn,
-            stage.network.chain_id,
-            vault=parse_address(stage.vault),
-            token=Address(stage.token.contract),
-            limits=HardLimits(most, day, 1_000 * 10**9, 16_000_000),
-        )
 
 
 async def require_nothing_left(stage: Treasury) -> None:

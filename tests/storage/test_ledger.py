@@ -4,7 +4,7 @@ import pytest
 
 from bascule.domain.errors import Halted, Retryable
 from bascule.storage import ledger
-from bascule.storage.database import Database
+from bascule.storage.database import Connection, Database
 from bascule.storage.ledger import Balance, InsufficientFunds
 from tests.support.books import (
     CHAIN,
@@ -36,6 +36,24 @@ async def books(db: Database) -> Books:
 
 
 # ───────── what is booked ─────────
+
+
+async def alone(conn: Connection, payout_id: str) -> None:
+    await ledger.post_payout(conn, payout_id)
+
+
+async def together(conn: Connection, payout_id: str) -> None:
+    await ledger.post_payouts(conn, [payout_id])
+
+
+Pay = Callable[[Connection, str], Awaitable[None]]
+
+
+@pytest.fixture(params=[alone, together])
+def post_paid(request: pytest.FixtureRequest) -> Pay:
+    """Both ways to book a payout; they refuse the same with the same words."""
+    chosen: Pay = request.param
+    return chosen
 
 
 async def test_opening_is_the_operators_money(db: Database, books: Books, db_as: Open) -> None:
@@ -131,6 +149,43 @@ async def test_payout_is_held_and_then_paid_once(db: Database, books: Books, db_
     assert await posted(db) == {"custody:vault": 40, f"available:{OPERATOR}": -40}
     async with db.read() as conn:
         assert [b.available for b in await ledger.balances(conn)] == [40, 40]
+
+
+async def test_payouts_paid_together_are_booked_as_one_by_one(
+    db: Database, books: Books, db_as: Open
+) -> None:
+    await fund(books)
+    ids = [await books.payout(amount) for amount in (10, 20, 30)]
+    for payout, amount in zip(ids, (10, 20, 30), strict=True):
+        await in_transaction(db, ledger.post_hold, payout)
+        await books.pay(payout, amount)
+
+    async with (await db_as("submitter")).transaction() as conn:
+        first = await ledger.post_payout(conn, ids[0])
+        await ledger.post_payouts(conn, ids)
+        await ledger.post_payouts(conn, ids)
+        assert await ledger.post_payout(conn, ids[0]) == first
+        for payout in ids[1:]:
+            await ledger.post_payout(conn, payout)  # refuses other content than it would book
+
+    assert await posted(db) == {"custody:vault": 40, f"available:{OPERATOR}": -40}
+    async with db.read() as conn:
+        assert await ledger.verify(conn) == []
+        assert [b.held_debit + b.held_credit for b in await ledger.balances(conn)] == [0, 0]
+
+
+async def test_one_payout_that_is_not_paid_lets_none_be_booked_with_it(db: Database, books: Books) -> None:
+    await fund(books)
+    good, bad = await books.payout(10), await books.payout(20)
+    for payout in (good, bad):
+        await in_transaction(db, ledger.post_hold, payout)
+    await books.pay(good, 10)
+
+    with pytest.raises(Halted, match="not paid"):
+        await in_transaction(db, ledger.post_payouts, [good, bad])
+    async with db.read() as conn:
+        booked = await conn.execute("SELECT count(*) FROM ledger.tx WHERE source = 'payout'")
+        assert await booked.fetchall() == [(0,)]
 
 
 async def test_released_money_can_be_held_again(db: Database, books: Books) -> None:
@@ -245,7 +300,7 @@ async def test_new_hold_waits_for_the_end_of_the_old_one(db: Database, books: Bo
         await in_transaction(db, ledger.post_hold, payout)
 
 
-async def test_released_payout_cannot_be_booked_as_paid(db: Database, books: Books) -> None:
+async def test_released_payout_cannot_be_booked_as_paid(db: Database, books: Books, post_paid: Pay) -> None:
     await fund(books)
     payout = await books.payout(60)
     await in_transaction(db, ledger.post_hold, payout)
@@ -255,14 +310,14 @@ async def test_released_payout_cannot_be_booked_as_paid(db: Database, books: Boo
     await books.pay(payout, 60)
 
     with pytest.raises(Halted, match="one_end_per_hold"):
-        await in_transaction(db, ledger.post_payout, payout)
+        await in_transaction(db, post_paid, payout)
 
 
 @pytest.mark.parametrize(
     ("amount", "destination"), [(61, STRANGER), (60, COLLECTOR)], ids=["other amount", "other address"]
 )
 async def test_payout_that_differs_from_its_transfer_is_refused(
-    db: Database, books: Books, amount: int, destination: bytes
+    db: Database, books: Books, amount: int, destination: bytes, post_paid: Pay
 ) -> None:
     await fund(books)
     payout = await books.payout(60)
@@ -270,24 +325,24 @@ async def test_payout_that_differs_from_its_transfer_is_refused(
     await books.pay(payout, amount, dst=destination)
 
     with pytest.raises(Halted, match="differs from its transfer"):
-        await in_transaction(db, ledger.post_payout, payout)
+        await in_transaction(db, post_paid, payout)
 
 
-async def test_payout_waits_for_finality(db: Database, books: Books) -> None:
+async def test_payout_waits_for_finality(db: Database, books: Books, post_paid: Pay) -> None:
     await fund(books)
     payout = await books.payout(60)
     await in_transaction(db, ledger.post_hold, payout)
     await books.pay(payout, 60, block=HEAD_BLOCK)
 
     with pytest.raises(Retryable, match="not final yet"):
-        await in_transaction(db, ledger.post_payout, payout)
+        await in_transaction(db, post_paid, payout)
 
 
-async def test_payout_that_did_not_pay_is_not_booked(db: Database, books: Books) -> None:
+async def test_payout_that_did_not_pay_is_not_booked(db: Database, books: Books, post_paid: Pay) -> None:
     payout = await books.payout(60)
 
     with pytest.raises(Halted, match="not paid"):
-        await in_transaction(db, ledger.post_payout, payout)
+        await in_transaction(db, post_paid, payout)
 
 
 async def test_transfer_with_a_stranger_is_not_internal(db: Database, books: Books) -> None:

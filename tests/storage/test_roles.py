@@ -151,6 +151,7 @@ FUNCTIONS = {
     "post_hold": ("('x')", {"api"}),
     "post_release": ("('x')", {"api", "submitter"}),
     "post_payout": ("('x')", {"submitter"}),
+    "post_payouts": ("('{x}')", {"submitter"}),
     "post_gas": ("('x')", {"submitter"}),
     "post": ("('x','x','gas',NULL,NULL,now(),'{}','{}','{}')", set()),
     "account_for": ("('available:x', 'x')", set()),

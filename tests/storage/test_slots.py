@@ -101,9 +101,9 @@ async def test_payout_stands_in_one_live_slot(stage: Treasury) -> None:
         async with stage.submitters_db.transaction() as conn:
             await reserve(stage, conn, payout["id"])
     async with stage.submitters_db.transaction() as conn:
-        await slots.decide_item(conn, slot, 0, "released")
+        await slots.decide_items(conn, slot, [0], "released")
         with pytest.raises(Halted, match="decided before"):
-            await slots.decide_item(conn, slot, 0, "paid")
+            await slots.decide_items(conn, slot, [0], "paid")
         await reserve(stage, conn, payout["id"])
         assert [each.nonce for each in await slots.of_payout(conn, payout["id"])] == [0, 1]
 

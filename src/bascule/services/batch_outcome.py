@@ -21,7 +21,7 @@ from bascule.domain.webhook import EventType
 from bascule.services import submitted_batch
 from bascule.services.calling_off import CallingOff
 from bascule.services.outbox import Outbox
-from bascule.services.payout_events import tell
+from bascule.services.payout_events import tell, tell_all
 from bascule.services.seams import Clock
 from bascule.services.submitted_batch import SubmittedBatch
 from bascule.storage import cancels, lanes, ledger, payouts, slots
@@ -55,12 +55,11 @@ class BatchOutcome:
             return
         event = _event_of(batch, receipt)
         paid = _pair(batch, event, receipt)
+        await self._paid(conn, slot, batch, paid, block)
         for item, payout in batch.pairs():
-            if item.position in paid:
-                await self._paid(conn, slot, item.position, payout, paid[item.position], block)
-            elif event.refused >> item.position & 1:
+            if event.refused >> item.position & 1:
                 await self._refused(conn, slot, item.position, payout)
-            else:
+            elif item.position not in paid:
                 await self._skipped(conn, slot, item.position, payout)
         await lanes.move_head(conn, lane, old=slot.batch.expected_head, new=event.head)
 
@@ -68,31 +67,37 @@ class BatchOutcome:
         self,
         conn: Connection,
         slot: Slot,
-        position: int,
-        payout: PayoutRow,
-        transfer: Transfer,
+        batch: SubmittedBatch,
+        by_bit: Mapping[int, Transfer],
         block: BlockRef,
     ) -> None:
-        done = await payouts.advance_to_paid(
-            conn, payout, paid_at=moment(block), block_hash=block.hash, log_index=transfer.log_index
-        )
-        await slots.decide_item(conn, slot, position, "paid")
-        await ledger.post_payout(conn, payout.id)
-        await self._calling_off.too_late(conn, payout.id)
-        await tell(conn, self.outbox, EventType.PAYOUT_PAID, done, before=payout)
+        """All of them at once: one statement each, however many they are."""
+        found = [
+            (payout, by_bit[item.position].log_index)
+            for item, payout in batch.pairs()
+            if item.position in by_bit
+        ]
+        if not found:
+            return
+        ids = [payout.id for payout, _ in found]
+        done = await payouts.advance_to_paid(conn, found, paid_at=moment(block), block_hash=block.hash)
+        await slots.decide_items(conn, slot, by_bit.keys(), "paid")
+        await ledger.post_payouts(conn, ids)
+        await self._calling_off.too_late(conn, *ids)
+        await tell_all(conn, self.outbox, EventType.PAYOUT_PAID, done, before=PayoutState.IN_TRANSIT)
 
     async def _refused(self, conn: Connection, slot: Slot, position: int, payout: PayoutRow) -> None:
         failed = await payouts.advance(
             conn, payout, PayoutEvent.REFUSE, failure_code=FailureCode.REFUSED_BY_TOKEN
         )
-        await slots.decide_item(conn, slot, position, "refused")
+        await slots.decide_items(conn, slot, [position], "refused")
         await ledger.post_release(conn, payout.id)
         await self._calling_off.too_late(conn, payout.id)
         await tell(conn, self.outbox, EventType.PAYOUT_FAILED, failed, before=payout)
 
     async def _skipped(self, conn: Connection, slot: Slot, position: int, payout: PayoutRow) -> None:
         """Its bit was set before this batch: by a cancel, or a person finds out; its hold stays."""
-        await slots.decide_item(conn, slot, position, "skipped")
+        await slots.decide_items(conn, slot, [position], "skipped")
         if payout.state is PayoutState.CANCELED or await cancels.is_open(conn, payout.id):
             return  # it was called off, or the canceller's own finality says whether it was
         stuck = await payouts.mark_stuck(conn, payout.id, True)
@@ -103,8 +108,8 @@ class BatchOutcome:
     async def _release_all(self, conn: Connection, batch: SubmittedBatch) -> None:
         """The call reverted as a whole and used no id: its payouts wait again, under the same ids."""
         log.warning("batch reverted", nonce=batch.slot.nonce, items=len(batch.items))
-        for item, payout in batch.pairs():
-            await slots.decide_item(conn, batch.slot, item.position, "released")
+        await slots.decide_items(conn, batch.slot, [item.position for item in batch.items], "released")
+        for _, payout in batch.pairs():
             await self._calling_off.release(conn, payout)
 
 

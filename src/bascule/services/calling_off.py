@@ -48,6 +48,6 @@ class CallingOff:
         await cancels.decide(conn, payout.id, "canceled", self.clock.now())
         await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout)
 
-    async def too_late(self, conn: Connection, payout_id: str) -> None:
-        """The batch was first: whatever was asked, the payout has another end."""
-        await cancels.decide(conn, payout_id, "too_late", self.clock.now())
+    async def too_late(self, conn: Connection, *payout_ids: str) -> None:
+        """The batch was first: whatever was asked, the payouts have another end."""
+        await cancels.decide_all(conn, payout_ids, "too_late", self.clock.now())

@@ -131,12 +131,12 @@ class LaneRecovery:
         for slot in await slots.of_payout(conn, payout.id):
             for each in await slots.items(conn, slot):
                 if each.payout_id == payout.id and each.outcome == "open":
-                    await slots.decide_item(conn, slot, each.position, item.outcome)
+                    await slots.decide_items(conn, slot, [each.position], item.outcome)
         if item.outcome == "paid":
-            done = await payouts.advance_to_paid(
-                conn, payout, paid_at=moment(block), block_hash=block.hash,
-                log_index=batch.paid[index].log_index,
-            )  # fmt: skip
+            log_index = batch.paid[index].log_index
+            [done] = await payouts.advance_to_paid(
+                conn, [(payout, log_index)], paid_at=moment(block), block_hash=block.hash
+            )
             await ledger.post_payout(conn, payout.id)
             await tell(conn, self.outbox, EventType.PAYOUT_PAID, done, before=before)
         else:
@@ -190,7 +190,7 @@ async def _close_slots(conn: Connection, lane: Lane) -> None:
             )
         for item in await slots.items(conn, slot):
             if item.outcome == "open":
-                await slots.decide_item(conn, slot, item.position, "released")
+                await slots.decide_items(conn, slot, [item.position], "released")
         for attempt in await attempts.of_slot(conn, slot):
             await attempts.advance(conn, attempt, AttemptEvent.SUPERSEDE)
         await slots.advance(conn, slot, SlotEvent.LOSE)

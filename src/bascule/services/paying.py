@@ -145,8 +145,8 @@ class Paying:
         """Items the signer named are asked about anew, the others wait again; who was called off stays so."""
         named = {item.name: item.code for item in refusal.items}
         batch = await submitted_batch.load(conn, slot, lock=True)
-        for item, payout in batch.pairs():
-            await slots.decide_item(conn, slot, item.position, "released")
+        await slots.decide_items(conn, slot, [item.position for item in batch.items], "released")
+        for _, payout in batch.pairs():
             asked_anew = payout.id in named and payout.state is PayoutState.IN_TRANSIT
             if asked_anew and not await cancels.is_open(conn, payout.id):
                 await self._rounds.lapse(conn, payout)
@@ -167,8 +167,8 @@ class Paying:
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """Its payouts wait again, under the same ids."""
         batch = await submitted_batch.load(conn, slot, lock=True)
-        for item, payout in batch.pairs():
-            await slots.decide_item(conn, slot, item.position, "released")
+        await slots.decide_items(conn, slot, [item.position for item in batch.items], "released")
+        for _, payout in batch.pairs():
             await self._calling_off.release(conn, payout)
 
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:

@@ -85,6 +85,11 @@ async def decide(conn: Connection, payout_id: str, outcome: Outcome, at: datetim
     return await Q.run(conn, "decide", payout_id=payout_id, outcome=outcome, at=at) == 1
 
 
+async def decide_all(conn: Connection, payout_ids: Sequence[str], outcome: Outcome, at: datetime) -> int:
+    """What became of those requests of some payouts that are open; how many they are."""
+    return await Q.run(conn, "decide_all", payout_ids=list(payout_ids), outcome=outcome, at=at)
+
+
 async def left_over(conn: Connection, payout_id: str) -> bool:
     """Whether the payout's last batch is final and skipped its id, as that was used before."""
     return bool(await Q.scalar(conn, "left_over", payout_id=payout_id))

@@ -39,6 +39,11 @@ UPDATE payout_cancels SET wallet = NULL, nonce = NULL WHERE payout_id = %(payout
 UPDATE payout_cancels SET outcome = %(outcome)s, decided_at = %(at)s
  WHERE payout_id = %(payout_id)s AND outcome = 'open'
 
+-- name: decide_all
+-- What became of those of some payouts' requests that are open.
+UPDATE payout_cancels SET outcome = %(outcome)s, decided_at = %(at)s
+ WHERE payout_id = ANY (%(payout_ids)s::text[]) AND outcome = 'open'
+
 -- name: left_over
 -- Whether the payout's last batch is final and skipped its id.
 SELECT outcome = 'skipped' AS skipped FROM slot_items AS i JOIN slots AS s USING (chain_id, wallet, nonce)

@@ -127,6 +127,12 @@ async def post_payout(conn: Connection, payout_id: str) -> int:
         return int(await Q.scalar(conn, "post_payout", payout_id=payout_id))
 
 
+async def post_payouts(conn: Connection, payout_ids: Sequence[str]) -> None:
+    """Books paid payouts, each as `post_payout` does; when one is refused, none of them."""
+    with _refusals():
+        await Q.run(conn, "post_payouts", payout_ids=texts(payout_ids))
+
+
 async def post_gas(conn: Connection, tx_hash: bytes) -> int:
     """Books the fee of a final attempt in the chain's native coin."""
     with _refusals():

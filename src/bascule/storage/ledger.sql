@@ -37,6 +37,10 @@ SELECT ledger.post_release(%(payout_id)s::text) AS tx_id
 -- Books a paid payout.
 SELECT ledger.post_payout(%(payout_id)s::text) AS tx_id
 
+-- name: post_payouts
+-- Books paid payouts together.
+SELECT ledger.post_payouts(%(payout_ids)s::text[]) AS booked
+
 -- name: post_gas
 -- Books what a final attempt cost.
 SELECT ledger.post_gas(%(tx_hash)s::bytea) AS tx_id

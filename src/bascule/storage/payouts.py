@@ -236,14 +236,36 @@ async def advance_to_requires_action(
 
 
 async def advance_to_paid(
-    conn: Connection, payout: PayoutRow, *, paid_at: datetime, block_hash: Hash, log_index: int
-) -> PayoutRow:
-    """Paid by the Transfer at this place of a final block."""
-    PAYOUT.step(payout.state, PayoutEvent.FINALIZE)
-    row = await Q.one(
-        conn, "advance_to_paid", id=payout.id, paid_at=paid_at, block_hash=block_hash, log_index=log_index
+    conn: Connection, paid: Sequence[tuple[PayoutRow, int]], *, paid_at: datetime, block_hash: Hash
+) -> list[PayoutRow]:
+    """Locked payouts, in this order, each paid by the Transfer with this log index of one final block.
+
+    Raises: Halted when one of them is not in transit.
+    """
+    for payout, _ in paid:
+        PAYOUT.step(payout.state, PayoutEvent.FINALIZE)
+    rows = await Q.all(
+        conn,
+        "advance_to_paid",
+        ids=arrays.texts(payout.id for payout, _ in paid),
+        log_indexes=arrays.numbers(log_index for _, log_index in paid),
+        paid_at=paid_at,
+        block_hash=block_hash,
     )
-    return _payout(row)
+    versions: dict[str, int] = {row["id"]: row["version"] for row in rows}
+    if len(versions) != len(paid):
+        raise Halted(f"{len(paid) - len(versions)} payouts are not in transit under their lock")
+    return [
+        replace(
+            payout,
+            state=PayoutState.PAID,
+            paid_at=paid_at,
+            paid_block_hash=block_hash,
+            paid_log_index=log_index,
+            version=versions[payout.id],
+        )
+        for payout, log_index in paid
+    ]
 
 
 async def decide_anew(

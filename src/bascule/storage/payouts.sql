@@ -99,12 +99,13 @@ UPDATE payouts
 RETURNING *
 
 -- name: advance_to_paid
--- The Transfer that paid it, in a final block.
-UPDATE payouts
-   SET state = 'paid', paid_at = %(paid_at)s, paid_block_hash = %(block_hash)s, paid_log_index = %(log_index)s,
-       version = version + 1
- WHERE id = %(id)s AND state = 'in_transit'
-RETURNING *
+-- The Transfers that paid them, in a final block.
+UPDATE payouts AS p
+   SET state = 'paid', paid_at = %(paid_at)s, paid_block_hash = %(block_hash)s, paid_log_index = n.log_index,
+       version = p.version + 1
+  FROM unnest(%(ids)s::text[], %(log_indexes)s::integer[]) AS n (id, log_index)
+ WHERE p.id = n.id AND p.state = 'in_transit'
+RETURNING p.id, p.version
 
 -- name: renew_round
 -- The roster changed while approvals were missing: the round starts again under the new one.

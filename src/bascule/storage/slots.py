@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -218,10 +218,16 @@ async def quote_anew(conn: Connection, slot: Slot, fees: Fees) -> bool:
     return changed == 1
 
 
-async def decide_item(conn: Connection, slot: Slot, position: int, outcome: Outcome) -> None:
-    """What became of the item at a bit; Halted when that was said before."""
-    if await Q.run(conn, "decide_item", **slot.key, position=position, outcome=outcome) != 1:
-        raise Halted(f"item {position} of slot {slot.nonce} of 0x{slot.wallet.hex()} was decided before")
+async def decide_items(conn: Connection, slot: Slot, positions: Collection[int], outcome: Outcome) -> None:
+    """What became of the items at these bits; Halted when that was said of one before."""
+    decided = await Q.run(
+        conn, "decide_items", **slot.key, positions=arrays.numbers(positions), outcome=outcome
+    )
+    if decided != len(positions):
+        raise Halted(
+            f"{len(positions) - decided} of items {sorted(positions)} of slot {slot.nonce} of"
+            f" 0x{slot.wallet.hex()} were decided before"
+        )
 
 
 def _slot(row: Row) -> Slot:

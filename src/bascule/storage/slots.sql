@@ -77,8 +77,8 @@ UPDATE slots SET stuck = %(stuck)s
 UPDATE slots SET max_fee_per_gas = %(max_fee_per_gas)s, max_priority_fee_per_gas = %(max_priority_fee_per_gas)s
  WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND state = 'reserved'
 
--- name: decide_item
--- What became of an item; it is said once.
+-- name: decide_items
+-- What became of items; it is said once.
 UPDATE slot_items SET outcome = %(outcome)s
- WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND position = %(position)s
-   AND outcome = 'open'
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s 
+   AND position = ANY (%(positions)s::integer[]) AND outcome = 'open'
