@@ -97,7 +97,8 @@ class Reservation:
     ) -> Choice | None:  # fmt: skip
         """The batch whose turn it is on the lane, leaving out the tokens of `without`; None: nothing waits.
 
-        gas: what the batch may take at most, where that is less than `max_items` need; limits: what the
+        gas: what the batch may take at most, once that was priced; its payouts are locked then, and before
+        only looked at, so that no lane hides them from another one that looks; limits: what the
         vault's rolling limit leaves, of the tokens it was asked about.
         A choice without items: the oldest payout's token is short of float, or none of its payouts can be
         taken at this moment: their approvals are void or about to end, or somebody is just calling them off.
@@ -111,8 +112,8 @@ class Reservation:
         word = layout.word_of(
             layout.make_id(lane.lane, lane.next_sequence) if first.vault_id is None else first.vault_id
         )
-        waiting = await payouts.lock_waiting(
-            conn, lane.chain_id, lane.vault, first.token_id, word, self.max_items
+        waiting = await payouts.waiting(
+            conn, lane.chain_id, lane.vault, first.token_id, word, self.max_items, lock=gas is not None
         )
         soonest = self.clock.now() + SHORTEST_LIFE
         void = await policy.voided(conn, waiting)

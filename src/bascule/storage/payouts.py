@@ -161,13 +161,15 @@ async def oldest_waiting(
     return _payout(row) if row else None
 
 
-async def lock_waiting(
-    conn: Connection, chain_id: int, vault: Address, token_id: str, word: int, limit: int
+async def waiting(
+    conn: Connection, chain_id: int, vault: Address, token_id: str, word: int, limit: int, *, lock: bool
 ) -> list[PayoutRow]:
-    """Pending payouts of a token without an id or with one of `word`, oldest first, locked."""
-    rows = await Q.all(
-        conn, "lock_waiting", chain_id=chain_id, vault=vault, token_id=token_id, word=word, limit=limit
-    )
+    """Pending payouts of a token without an id or with one of `word`, oldest first.
+
+    lock: until the transaction ends, without those that somebody else has locked.
+    """
+    query = "lock_waiting" if lock else "waiting"
+    rows = await Q.all(conn, query, chain_id=chain_id, vault=vault, token_id=token_id, word=word, limit=limit)
     return [_payout(row) for row in rows]
 
 

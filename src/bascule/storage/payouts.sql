@@ -60,6 +60,13 @@ SELECT * FROM payouts
    AND NOT token_id = ANY (%(without)s::text[])
  ORDER BY created_at, id LIMIT 1
 
+-- name: waiting
+-- Pending payouts of one token that fit into one word, oldest first.
+SELECT * FROM payouts
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
+   AND (vault_id IS NULL OR div(vault_id, 256) = %(word)s)
+ ORDER BY created_at, id LIMIT %(limit)s
+
 -- name: lock_waiting
 -- Pending payouts of one token that fit into one word, oldest first, locked; those another lane holds are skipped.
 SELECT * FROM payouts
