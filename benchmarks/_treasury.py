@@ -24,7 +24,8 @@ import msgspec
 from coincurve import PrivateKey
 
 from bascule.chain import broadcast
-from bascule.chain.caller import Caller
+from bascule.chain.abi import artifact
+from bascule.chain.caller import Call, Caller
 from bascule.domain.approval import BatchApproval, BatchItem, PayoutApproval
 from bascule.domain.chain import Address
 from bascule.domain.finality import FinalityPolicy
@@ -66,6 +67,11 @@ VALUES ('opn_1', 31337, decode(repeat('01', 20), 'hex'), decode(repeat('c0', 20)
         decode(repeat('0a', 32), 'hex'), 10::numeric ^ 18);
 SELECT ledger.post_opening('opn_1');
 """
+FINAL = {
+    "number": "0xa", "hash": "0x" + "0a" * 32, "parentHash": "0x" + "09" * 32, "timestamp": "0x1",
+    "logsBloom": "0x" + "00" * 256, "receiptsRoot": "0x" + "00" * 32,
+}  # fmt: skip
+AVAILABLE = "0x" + artifact("PayoutVault").calldata("available", bytes(TOKEN))[:4].hex()
 PAYOUTS = """
 INSERT INTO payouts (id, account_id, livemode, identity, token_id, chain_id, vault, destination, amount,
                      state, holds, approvals_required, approval_expires_at, roster_version, policy_decision,
@@ -79,7 +85,9 @@ SELECT n.id, %(account)s, false, n.id, %(token)s, %(chain_id)s, %(vault)s, n.des
 
 
 class NoChain:
-    """Prices gas, reverts nothing, and lets nobody finish sending until `open` is set."""
+    """Knows new lanes and one final block, prices gas, reverts nothing, limits nothing; whoever sends to it
+    waits until `open` is set.
+    """
 
     family, quorum, names = None, 1, ["none"]
 
@@ -88,24 +96,34 @@ class NoChain:
         self.offered: asyncio.Queue[float] = asyncio.Queue()
 
     async def call(self, method: str, *params: object) -> Any:
-        """A call does not revert, and bytes are taken."""
-        if method == broadcast.METHOD:
-            return "0x" + keccak(bytes.fromhex(str(params[0])[2:])).hex()
-        return "0x"
+        """A call does not revert. Of bytes the moment is noted, and they are taken when `open` is set."""
+        if method != broadcast.METHOD:
+            return "0x"
+        self.offered.put_nowait(time.perf_counter())
+        await self.open.wait()
+        return "0x" + keccak(bytes.fromhex(str(params[0])[2:])).hex()
 
-    async def call_as(self, shape: Any, method: str, *params: object) -> Any:
-        """What the last blocks paid."""
+    async def call_as(self, shape: Any, method: str, *params: Any) -> Any:
+        """A wallet that has sent nothing, the vault's views, or what the last blocks paid."""
+        if method == "eth_getTransactionCount":
+            return "0x0"
+        if method == "eth_call":
+            endless = params[0]["data"].startswith(AVAILABLE)
+            return "0x" + ("ff" if endless else "00") * 32
         price = hex(10**9)
         return msgspec.convert({"baseFeePerGas": [price] * 6, "reward": [[price]] * 5}, shape)
 
-    async def batch_as(self, shape: Any, calls: Sequence[Any]) -> list[Any]:
-        """No receipt yet."""
-        return [None for _ in calls]
+    async def batch_as(self, shape: Any, calls: Sequence[Call]) -> list[Any]:
+        """The final block, wallets full of gas, and no receipt yet."""
+        known = {"eth_getBlockByNumber": FINAL, "eth_getBalance": hex(10**24)}
+        return [msgspec.convert(known.get(method), shape) for method, _ in calls]
+
+    async def checked(self, ask: Any, fits: Any) -> Any:
+        """The only node's answer."""
+        return await ask(self)
 
     async def everyone(self, ask: Any) -> list[tuple[str, Any]]:
-        """Notes the moment at which bytes were sent; the answer comes when `open` is set."""
-        self.offered.put_nowait(time.perf_counter())
-        await self.open.wait()
+        """The only node's answer."""
         return [("none", await ask(self))]
 
 

@@ -76,6 +76,8 @@ def told(name: str, taken: list[Taken], bound: float | None) -> list[Figure]:
 async def rate(stage: Treasury, lanes: int, items: int) -> Taken:
     """µs a payout, on the clock and of processors, until the bytes of every lane are committed."""
     workers = await stage.open_lanes(lanes, items)
+    for worker in workers:
+        await worker.run_once()  # finds its lane as its rows say: once for each lease, not for each batch
     ids = []
     for _ in range(lanes):
         ids += await stage.ask(items, together=items > 1)
