@@ -117,7 +117,8 @@ def _item(
             roster_version=payout.roster_version,
             approvals=tuple(each.signature for each in round.own),
         )
-    batches.setdefault(round.batch.id, _approved(round.batch, round.whole))
+    if round.batch.id not in batches:
+        batches[round.batch.id] = _approved(round.batch, round.whole)
     place = BatchPlace(list(batches).index(round.batch.id), payout.batch_position)
     return msgspec.structs.replace(plain, batch=place)
 

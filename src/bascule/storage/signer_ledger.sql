@@ -16,10 +16,13 @@ INSERT INTO signer.slots (chain_id, wallet, nonce, kind, content)
 VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, %(kind)s, %(content)s)
 
 -- name: known_items
--- What is known of some payouts or some vault ids.
-SELECT payout_id, vault_id, digest FROM signer.items
- WHERE payout_id = ANY (%(payout_ids)s::text[])
-    OR (chain_id = %(chain_id)s AND vault = %(vault)s AND vault_id = ANY (%(vault_ids)s::numeric[]))
+-- What is known of some payouts or some vault ids. Two look-ups, as one with OR may read the whole table.
+SELECT i.payout_id, i.vault_id, i.digest
+  FROM unnest(%(payout_ids)s::text[]) AS n (id) JOIN signer.items AS i ON i.payout_id = n.id
+ UNION
+SELECT i.payout_id, i.vault_id, i.digest
+  FROM unnest(%(vault_ids)s::numeric[]) AS n (id)
+  JOIN signer.items AS i ON i.chain_id = %(chain_id)s AND i.vault = %(vault)s AND i.vault_id = n.id
 
 -- name: insert_items
 -- The payouts are these items, for ever; the same items again change nothing, nor do ids that are taken.
