@@ -59,6 +59,7 @@ def fees_too_high(d: Driver, died: Died) -> None:
 
 def refused_by_name(d: Driver, died: Died) -> None:
     """The signer's limit falls below a payout that is reserved, for a while."""
+    d.rest()  # or the batch before stands in its way
     d.sql(STOP, True)
     _while_limited(d, died, LIMITS.format("1", "max_fee_per_gas"), reserved=True)
 
@@ -69,8 +70,9 @@ def _while_limited(d: Driver, died: Died, limited: str, *, reserved: bool = Fals
         "SELECT max_per_item, max_fee_per_gas FROM signer.limits ORDER BY version LIMIT 1"
     )
     if reserved:
-        d.payout()
-        until(lambda: _in_transit(d), "", within=10, required=False)
+        payout = d.payout()
+        taken = "SELECT 1 FROM payouts WHERE id = %s AND state = 'in_transit'"
+        until(lambda: d.sql(taken, payout) != [], "the payout to be reserved")
         d.sql(limited)
         d.sql(STOP, False)
     else:

@@ -54,10 +54,12 @@ SELDOM = (
         "submitter.offered", "submitter.observe", "submitter.final_commit",
         "watcher.early", "watcher.opening", "watcher.reorg", "signer.refusal",
         "expirer.expire", "expirer.close", "schedule.claim", "schedule.finish", "reconciler.compare",
-        "submitter.quote", "submitter.refusal", "submitter.wait", "submitter.round", "submitter.gas",
-        "submitter.bump", "submitter.wallet", "canceller.reserve",
     ),
     "chain.before_append=100", "chain.after_append=30",  # blocks after the set-up
+)  # fmt: skip
+WAITING = _both(
+    "submitter.quote", "submitter.refusal", "submitter.wait", "submitter.round", "submitter.gas",
+    "submitter.bump", "submitter.wallet", "canceller.reserve",
 )  # fmt: skip
 HALT = _both("watcher.halt")
 # `bascule dev` has one node, which nothing contradicts and which never shows again what it replaced:
