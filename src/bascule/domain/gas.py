@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from bascule.domain.chain import Address
 
 # The lane `CHAIN/gas` sends the coin; its wallet bears the same name.
-LANE = "gas"
+LANE: Final = "gas"
 TRANSFER_GAS = 21_000  # of a transfer of coin to an address without code (EIP-2028)
 
 LEAST_RUNWAY = timedelta(hours=6)

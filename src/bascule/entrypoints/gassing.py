@@ -9,7 +9,8 @@ from __future__ import annotations
 from bascule.domain import gas as rules
 from bascule.domain.chain import ZERO_ADDRESS, Address, checksum
 from bascule.domain.errors import Conflict
-from bascule.storage import addresses, audit, gas, lanes, signer_top_ups, signer_wallets
+from bascule.entrypoints import service_wallets
+from bascule.storage import audit, gas, lanes, signer_top_ups
 from bascule.storage.database import Connection
 from bascule.storage.signer_limits import HardLimits
 from bascule.storage.signer_top_ups import Route
@@ -20,29 +21,9 @@ MAX_GAS = 1_000_000  # rollups count a transfer's data as gas
 async def register(conn: Connection, chain_id: int, wallet: Address, *, next_nonce: int) -> None:
     """The wallet tops up others on the chain; repeatable. conn: under the owner's login.
 
-    next_nonce: as the chain says; what a known wallet gave away stays given.
-    Raises: Conflict when another wallet does, or this one does something else.
+    Raises: as `service_wallets.register`.
     """
-    known = await lanes.service_wallet(conn, chain_id, rules.LANE)
-    if known is not None and known.address != wallet:
-        raise Conflict(
-            "gas_wallet_known",
-            f"the gas wallet of chain {chain_id} is {checksum(known.address)}, not {checksum(wallet)}",
-            next_step="it never changes; give the signer the key of the one that is registered",
-        )
-    if known is None:
-        signs = await signer_wallets.lock(conn, chain_id, wallet)
-        taken = await lanes.wallet_at(conn, chain_id, wallet) is not None
-        if taken or signs is not None or await addresses.is_ours(conn, chain_id, wallet):
-            raise Conflict(
-                "wallet_in_use",
-                f"{checksum(wallet)} is something else of ours on chain {chain_id}",
-                next_step="the gas wallet needs an address of its own",
-            )
-    await addresses.add_own(conn, chain_id, wallet, "wallet")
-    await lanes.add_wallet(conn, chain_id, wallet, name=rules.LANE, next_nonce=next_nonce)
-    await signer_wallets.add(conn, chain_id, wallet, role="gas")
-    if known is None:
+    if await service_wallets.register(conn, chain_id, wallet, name=rules.LANE, next_nonce=next_nonce):
         told = {"wallet": checksum(wallet)}
         await audit.append(
             conn, actor="cli", action="gas_wallet.register", object_id=str(chain_id), details=told

@@ -14,7 +14,10 @@ from bascule.domain.errors import Conflict, Retryable
 from bascule.storage import addresses, lanes, signer_wallets
 from bascule.storage.database import Connection
 
-Name = Literal["sweeper", "canceller"]
+Name = Literal[
+    "sweeper", "canceller"
+]  # those whose key has settings of its own; the gas wallet's is a lane's
+Lane = Name | Literal["gas"]
 
 
 async def first_nonce(rpc: Caller, wallet: Address) -> int:
@@ -29,7 +32,7 @@ async def first_nonce(rpc: Caller, wallet: Address) -> int:
 
 
 async def register(
-    conn: Connection, chain_id: int, wallet: Address, *, name: Name, next_nonce: int = 0
+    conn: Connection, chain_id: int, wallet: Address, *, name: Lane, next_nonce: int = 0
 ) -> bool:
     """The lane CHAIN/name has this wallet, which signs for nothing else; False when it had it before.
 
@@ -51,7 +54,7 @@ async def register(
     return known is None
 
 
-async def _require_free(conn: Connection, chain_id: int, wallet: Address, name: Name) -> None:
+async def _require_free(conn: Connection, chain_id: int, wallet: Address, name: Lane) -> None:
     """The wallet is nothing else of ours."""
     own = (await addresses.own(conn, chain_id)).get(wallet)
     signs = await signer_wallets.lock(conn, chain_id, wallet)

@@ -66,7 +66,7 @@ def changed(old: str, new: str) -> list[str]:
 
 
 REFUSED = {
-    "a lane's wallet as source": (["register", "--chain", "local", "--wallet", "LANE"], "something else"),
+    "a lane's wallet": (["register", "--chain", "local", "--wallet", "LANE"], "wallet of another lane"),
     "no gas wallet": (ROUTE[1:], "has no gas wallet"),
     "no such lane": (changed("vault-0", "vault-9"), "no lane vault-9"),
     "no amount": (changed("8.5", "1e3"), "no amount of coin"),
