@@ -21,7 +21,7 @@ from tests.support.postgres import TestServer
 TABLES = (
     *("accounts", "api_keys", "approvers", "networks", "tokens", "policies", "own_addresses"),
     *("treasury_sources", "wallets", "lanes", "signer.rosters", "signer.roster_members", "signer.limits"),
-    "signer.wallets",
+    *("signer.wallets", "gas_routes", "signer.top_up_limits"),
 )
 
 

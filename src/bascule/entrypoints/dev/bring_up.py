@@ -20,7 +20,7 @@ import psycopg
 
 from bascule.chain.errors import NodeUnreachable
 from bascule.chain.rpc import Rpc
-from bascule.domain import ids
+from bascule.domain import gas, ids
 from bascule.domain.chain import ZERO_ADDRESS, Address, caip2, checksum
 from bascule.domain.errors import NotFound, Retryable
 from bascule.domain.finality import FinalityPolicy
@@ -29,7 +29,7 @@ from bascule.domain.money import TokenAmount
 from bascule.domain.policy import Rules, Tier
 from bascule.entrypoints import wallet_keys
 from bascule.entrypoints.contracts import recording
-from bascule.entrypoints.dev import cancelling, contracts, ground, sweeping
+from bascule.entrypoints.dev import cancelling, contracts, gassing, ground, sweeping
 from bascule.entrypoints.dev.installation import FolderRefused, Installation, Secrets, toml
 from bascule.services import api_keys
 from bascule.services.seams import SystemClock, SystemEntropy, new_id
@@ -78,9 +78,11 @@ class Where:
 async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
     """Makes what is missing and returns what the ready line says. Raises: Rejected, Halted, Retryable."""
     secrets = installation.secrets()
-    lane_wallet = wallet_keys.wallet_of(secrets.lane_key)
+    keys_of = (secrets.lane_key, secrets.sweeper_key, secrets.gas_key)
+    lane_wallet, sweeper, gas_wallet = [wallet_keys.wallet_of(key) for key in keys_of]
     for keystore, private_key in (
-        (installation.keystore, secrets.lane_key),
+        (installation.keystores / f"{LANE_NAME}.json", secrets.lane_key),
+        (installation.keystores / f"{gas.LANE}.json", secrets.gas_key),
         (installation.sweeper_keystore, secrets.sweeper_key),
         (installation.canceller_keystore, cancelling.key()),
     ):
@@ -98,7 +100,7 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
                 chain_id,
                 lane_wallet,
                 installation.failpoints,
-                sweeper=wallet_keys.wallet_of(secrets.sweeper_key),
+                spenders=(sweeper, gas_wallet),
             ),
             migrate(where.owner_url),
             return_exceptions=False,
@@ -117,10 +119,9 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
             people["operator"] = await _people(conn, people)
             token = await _chain(conn, laid, people["token"])
             await _treasury(conn, laid, people["operator"], token, secrets, lane_wallet)
-            await sweeping.register(
-                conn, laid, wallet_keys.wallet_of(secrets.sweeper_key), max_fee_per_gas=MAX_FEE_PER_GAS
-            )
+            await sweeping.register(conn, laid, sweeper, max_fee_per_gas=MAX_FEE_PER_GAS)
             await cancelling.register(conn, chain_id, cancellers_nonce)
+            await gassing.register(conn, chain_id, gas_wallet, LANE_NAME, max_fee_per_gas=MAX_FEE_PER_GAS)
             installation.failpoints.hit("setup.before_commit")
         installation.failpoints.hit("setup.after_commit")
         keys = await _keys(db, installation, secrets, people)
@@ -314,7 +315,7 @@ def _settings(
         "api_pepper": secrets.api_pepper,
         "deposit_seed": secrets.deposit_seed,
         "signer_socket": str(installation.socket()),
-        "signer_keystore": str(installation.keystore),
+        "signer_keystore": str(installation.keystores),
         "signer_keystore_password": secrets.keystore_password,
         "sweeper_keystore": str(installation.sweeper_keystore),
         "sweeper_keystore_password": secrets.keystore_password,

@@ -70,9 +70,9 @@ async def lay(
     lane_wallet: Address,
     failpoints: Failpoints = NO_FAILPOINTS,
     *,
-    sweeper: Address | None = None,
+    spenders: Sequence[Address] = (),
 ) -> Ground:
-    """Puts on the chain what is missing and waits until it stands. sweeper: is given coin for its gas.
+    """Puts on the chain what is missing and waits until it stands. spenders: are given coin for gas, too.
 
     Raises: Rejected when this cannot be a development chain, Halted when a step or code is not as it must be.
     """
@@ -108,8 +108,8 @@ async def lay(
             )
         )
     sent += await _money(rpc, deployer, part, token.address, vault)
-    for wallet in (lane_wallet, sweeper):
-        if wallet is not None and await _coin(rpc, wallet) < LANE_WEI // 10:
+    for wallet in (lane_wallet, *spenders):
+        if await _coin(rpc, wallet) < LANE_WEI // 10:
             sent.append(await deployer.send(wallet, value=LANE_WEI, gas=21_000))
     for tx_hash in sent:
         await receipt(rpc, tx_hash)
@@ -128,12 +128,12 @@ async def lay(
 
 
 async def lay_at_once(
-    chain: DevChain, rpc: Rpc, lane_wallet: Address, sweeper: Address | None = None
-) -> Ground:  # fmt: skip
+    chain: DevChain, rpc: Rpc, lane_wallet: Address, spenders: Sequence[Address] = ()
+) -> Ground:
     """As `lay`, on a chain that mines on demand: in as few blocks as the transactions come."""
     mining = asyncio.create_task(_mine_what_waits(chain, rpc))
     try:
-        return await lay(rpc, chain.chain_id, lane_wallet, sweeper=sweeper)
+        return await lay(rpc, chain.chain_id, lane_wallet, spenders=spenders)
     finally:
         mining.cancel()
 
@@ -169,7 +169,7 @@ async def _money(rpc: Rpc, deployer: Wallet, part: Cast, token: Address, vault: 
 
 
 async def _require_dev_chain(rpc: Rpc, deployer: Wallet) -> None:
-    if await _coin(rpc, deployer.address) < 3 * LANE_WEI:
+    if await _coin(rpc, deployer.address) < 4 * LANE_WEI:
         raise Rejected(
             "not_a_dev_chain",
             "the first well-known development account has no money on this node",

@@ -46,6 +46,7 @@ class Secrets:
     keystore_password: str
     lane_key: str
     sweeper_key: str
+    gas_key: str
     approver_keys: tuple[str, ...]
 
     @classmethod
@@ -58,6 +59,7 @@ class Secrets:
             keystore_password=secrets.token_urlsafe(24),
             lane_key="0x" + secrets.token_hex(32),
             sweeper_key="0x" + secrets.token_hex(32),
+            gas_key="0x" + secrets.token_hex(32),
             approver_keys=tuple("0x" + secrets.token_hex(32) for _ in range(APPROVERS)),
         )
 
@@ -71,7 +73,7 @@ class Installation:
         self.logs = self.folder / "logs"
         self.postgres = self.folder / "postgres"
         self.chain = self.folder / "chain"
-        self.keystore = self.folder / "lane-0.json"
+        self.keystores = self.folder / "lanes"  # one key for each wallet of a lane
         self.sweeper_keystore = self.folder / "sweeper.json"
         self.canceller_keystore = self.folder / "canceller.json"
         self.config = self.folder / CONFIG
@@ -102,6 +104,7 @@ class Installation:
         if fresh:
             self._wipe()
         self.logs.mkdir(exist_ok=True)
+        self.keystores.mkdir(exist_ok=True, mode=0o700)
 
     def close(self) -> None:
         """Lets the folder go, and the socket's own folder when nothing is left in it."""
@@ -122,8 +125,9 @@ class Installation:
         if not path.exists():
             self.write(path, json.dumps(_plain(Secrets.fresh()), indent=1))
         given = json.loads(path.read_text(encoding="utf-8"))
-        if "sweeper_key" not in given:  # an installation from before there was a sweeper
-            given["sweeper_key"] = "0x" + secrets.token_hex(32)
+        missing = [name for name in ("sweeper_key", "gas_key") if name not in given]
+        if missing:  # an installation from before there was such a wallet
+            given |= {name: "0x" + secrets.token_hex(32) for name in missing}
             self.write(path, json.dumps(given, indent=1))
         return Secrets(**{**given, "approver_keys": tuple(given["approver_keys"])})
 

@@ -126,9 +126,10 @@ class Templates:
 
     async def _lay(self) -> ground.Ground:
         secrets = self.installation.secrets()
-        lane, sweeper = wallet_keys.wallet_of(secrets.lane_key), wallet_keys.wallet_of(secrets.sweeper_key)
+        keys = (secrets.lane_key, secrets.sweeper_key, secrets.gas_key)
+        lane, *spenders = [wallet_keys.wallet_of(key) for key in keys]
         async with opened(self._stored, TestClock()) as standing:
-            return await ground.lay_at_once(standing.dev, standing.rpc, lane, sweeper)
+            return await ground.lay_at_once(standing.dev, standing.rpc, lane, spenders)
 
     async def _bring_up(self, owner_url: str) -> dict[str, Any]:
         """A bridge that has begun: the head is its first block, final at once, and what is held is booked."""
