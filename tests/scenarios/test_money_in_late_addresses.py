@@ -90,6 +90,29 @@ async def test_it_is_looked_for_again_by_a_watcher_that_starts_anew(b: Bridge) -
     assert len(await b.deposits()) == 1
 
 
+async def test_our_own_money_there_is_booked_where_it_lies_though_its_block_was_final_already(
+    b: Bridge,
+) -> None:
+    """Else the flush that fetches it takes more from the books of the forwarders than is in them."""
+    watcher = await b.started()
+    await b.send(b.account(4).address, "7.00", payer=3)
+    await b.finalize(watcher)
+    address = await next_address(b)
+    await b.send(address, "3.00", payer=4)
+    await b.send(b.account(8).address, "1.00", payer=4)
+    await b.finalize(watcher)
+    assert (await b.booked())["custody:vault"] == 7_000_000
+    assert deposit_address(await b.intent("10.00")) == address
+
+    await b.mine()
+    await b.settle_down(watcher)
+    await b.finalize(watcher)
+
+    booked = await b.booked()
+    assert (booked["custody:vault"], booked["custody:forwarders"]) == (4_000_000, 3_000_000)
+    assert len(await b.deposits()) == 1, "the capital; what we move is no deposit"
+
+
 async def test_one_whose_block_left_the_chain_meanwhile_is_none_until_it_is_mined_again(b: Bridge) -> None:
     watcher = await b.started()
     address = await next_address(b)

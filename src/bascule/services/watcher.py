@@ -35,7 +35,7 @@ from bascule.services.seams import Clock, Entropy
 from bascule.services.sightings import Sightings
 from bascule.services.suspending import Suspending
 from bascule.services.token_watch import TokenWatch
-from bascule.storage import blocks, collector_events, leases, networks, tokens, transfers
+from bascule.storage import blocks, collector_events, leases, ledger, networks, tokens, transfers
 from bascule.storage.blocks import Cursor, Read
 from bascule.storage.database import Database
 from bascule.storage.leases import Lease
@@ -322,6 +322,8 @@ class Watcher:
             arrived = [block.ref.hash for block in reading.blocks] if recorded.ours else []
             if arrived or late.blocks:
                 await self._arrivals.take(conn, [*late.blocks, *arrived])
+            for block_hash, log_index in late.internal:
+                await ledger.post_internal_if_covered(conn, cursor.chain_id, block_hash, log_index)
             await self._token_watch.take(conn, reading.events)
             await collector_events.record(conn, cursor.chain_id, reading.collectors)
             self._failpoints.hit("watcher.before_commit")

@@ -42,10 +42,13 @@ class Recorded(NamedTuple):
 
 
 class Late(NamedTuple):
-    """Blocks of transfers that were seen before their address was stored; since: where to look next time."""
+    """What was seen before its address was stored. blocks: of what came from outside; since: where to look
+    next time; internal: (block hash, log index) of what we sent there ourselves, final and not booked yet.
+    """
 
     blocks: list[Hash]
     since: int
+    internal: list[tuple[Hash, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +94,16 @@ async def record(
 async def record_late(conn: Connection, chain_id: ChainId, since: int) -> Late:
     """Stores what was seen before the deposit address it went to: those of addresses stored `since`.
 
-    since: as the last `Late` says, so that each address is looked at once; 0: all addresses.
+    since: as the last `Late` says, so that each address is looked at once, or until what is internal there is
+    booked; 0: all addresses.
     """
     row = await _sql.one(conn, "record_late", chain_id=chain_id, since=since)
-    return Late([Hash(block) for block in row["blocks"] or []], row["since"])
+    moved = zip(row["moved_in"] or [], row["moved_at"] or [], strict=True)
+    return Late(
+        blocks=[Hash(block) for block in row["blocks"] or []],
+        since=row["since"],
+        internal=[(Hash(block), log_index) for block, log_index in moved],
+    )
 
 
 async def record_coin(

@@ -17,22 +17,24 @@ SELECT keep_seen_transfers(%(chain_id)s, %(lowest)s, %(highest)s, %(width)s);
 
 -- name: part
 -- Transfers that touch an address of ours, as canonical, apart from others of accepted tokens. An own address is
--- watched from the block after its opening on; what came before is part of the opening.
+-- watched from the block after its opening on; what came before is part of the opening. What we sent to somebody else
+-- is among the others too: the address may turn out to be ours.
 WITH told AS MATERIALIZED (
-    SELECT a.*, k.accepted,
-           EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address IN (a.dst, a.src))
+    SELECT a.*, coalesce(k.accepted, false) AS accepted,
+           EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = a.dst) AS paid,
+           EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = a.src)
            OR EXISTS (SELECT FROM own_addresses o
                        WHERE o.chain_id = %(chain_id)s AND o.address IN (a.src, a.dst)
                          AND (k.accepted IS NOT TRUE
                               OR EXISTS (SELECT FROM openings p
                                           WHERE p.chain_id = %(chain_id)s AND p.address = o.address
-                                            AND p.token = a.token AND p.block_number < a.number))) AS ours
+                                            AND p.token = a.token AND p.block_number < a.number))) AS moved
       FROM arriving a
       LEFT JOIN tokens k ON k.chain_id = %(chain_id)s AND k.contract = a.token
 ), kept AS (
     INSERT INTO transfers (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
     SELECT %(chain_id)s, t.block_hash, t.log_index, t.number, t.tx_hash, t.token, t.src, t.dst, t.amount, t.occurrence
-      FROM told t WHERE t.ours
+      FROM told t WHERE t.paid OR t.moved
     ON CONFLICT (chain_id, block_hash, log_index) DO UPDATE
        SET canonical = true, tx_hash = excluded.tx_hash, token = excluded.token, src = excluded.src,
            dst = excluded.dst, amount = excluded.amount, occurrence = excluded.occurrence
@@ -40,13 +42,15 @@ WITH told AS MATERIALIZED (
 ), seen AS (
     INSERT INTO seen_transfers (chain_id, number, block_hash, log_index, tx_hash, token, src, dst, amount, occurrence)
     SELECT %(chain_id)s, t.number, t.block_hash, t.log_index, t.tx_hash, t.token, t.src, t.dst, t.amount, t.occurrence
-      FROM told t WHERE t.accepted AND NOT t.ours
+      FROM told t
+     WHERE t.accepted AND NOT t.paid
+       AND NOT (t.moved AND t.dst IN (SELECT o.address FROM own_addresses o WHERE o.chain_id = %(chain_id)s))
     ON CONFLICT (chain_id, number, block_hash, log_index) DO UPDATE
        SET canonical = true, tx_hash = excluded.tx_hash, token = excluded.token, src = excluded.src,
            dst = excluded.dst, amount = excluded.amount, occurrence = excluded.occurrence
-    RETURNING 1
 )
-SELECT (SELECT count(*) FROM kept) AS ours, (SELECT count(*) FROM seen) AS seen;
+SELECT (SELECT count(*) FROM kept) AS ours,
+       (SELECT count(*) FROM told t WHERE t.accepted AND NOT t.paid AND NOT t.moved) AS seen;
 
 -- name: add_missing
 -- Those of a block's transfers that touch an address of ours and are not stored, as canonical; by the rule of `part`.
@@ -76,18 +80,38 @@ SELECT block_hash, log_index, block_number, tx_hash, token, src, dst, amount, oc
 
 -- name: record_late
 -- Canonical transfers that were seen before the address they went to was stored, by a transaction of these or later
--- ones; and the oldest transaction whose addresses this statement may not see.
-WITH late AS (
-    INSERT INTO transfers (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
-    SELECT s.chain_id, s.block_hash, s.log_index, s.number, s.tx_hash, s.token, s.src, s.dst, s.amount, s.occurrence
+-- ones; and the oldest transaction whose addresses this statement may not see. What we sent there ourselves is stored
+-- already, and no deposit: what is final of it is to be booked, and looked for again until it is.
+WITH found AS MATERIALIZED (
+    SELECT s.*
       FROM deposit_addresses d
       JOIN seen_transfers s ON s.chain_id = d.chain_id AND s.dst = d.address
      WHERE d.chain_id = %(chain_id)s AND d.stored_in >= %(since)s AND s.canonical
+), late AS (
+    INSERT INTO transfers (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
+    SELECT f.chain_id, f.block_hash, f.log_index, f.number, f.tx_hash, f.token, f.src, f.dst, f.amount, f.occurrence
+      FROM found f
     ON CONFLICT (chain_id, block_hash, log_index) DO NOTHING
     RETURNING block_hash
+), unbooked AS MATERIALIZED (
+    SELECT t.block_hash, t.log_index, t.block_number,
+           EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id AND s.ended_at IS NULL) AS suspended
+      FROM found f
+      JOIN transfers t ON (t.chain_id, t.block_hash, t.log_index) = (f.chain_id, f.block_hash, f.log_index)
+      JOIN tokens k ON k.chain_id = t.chain_id AND k.contract = t.token AND k.accepted
+     WHERE t.block_number <= (SELECT c.finalized_number FROM cursors c WHERE c.chain_id = t.chain_id)
+       AND (t.src IN (SELECT o.address FROM own_addresses o WHERE o.chain_id = t.chain_id)
+            OR EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = t.chain_id AND d.address = t.src))
+       AND NOT EXISTS (SELECT FROM ledger.booked b
+                        WHERE (b.chain_id, b.block_hash, b.log_index) = (t.chain_id, t.block_hash, t.log_index))
 )
 SELECT (SELECT array_agg(DISTINCT block_hash::bytea) FROM late) AS blocks,
-       pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS since;
+       (SELECT array_agg(u.block_hash::bytea ORDER BY u.block_number, u.log_index) FROM unbooked u
+         WHERE NOT u.suspended) AS moved_in,
+       (SELECT array_agg(u.log_index ORDER BY u.block_number, u.log_index) FROM unbooked u
+         WHERE NOT u.suspended) AS moved_at,
+       CASE WHEN EXISTS (SELECT FROM unbooked) THEN %(since)s
+            ELSE pg_snapshot_xmin(pg_current_snapshot())::text::bigint END AS since;
 
 -- name: orphan_above
 -- Marks the canonical transfers above a height as orphaned.
