@@ -135,6 +135,9 @@ def test_rules_survive_being_written_and_read(rules: Rules) -> None:
         ({"max_per_day": "0.00"}, "amount_too_small", "max_per_day"),
         ({"approvals": [{"above": 1, "required": 1}]}, "amount_not_string", "approvals.0.above"),
         ({"denylist": [checksum(PAYEE), "0x1"]}, "address_invalid", "denylist.1"),
+        ({"approval_seconds": 10**15}, "policy_invalid", "approval_seconds"),
+        ({"velocity": {"count": "many", "seconds": 1}}, "policy_invalid", "velocity.count"),
+        ({"destinations": "none"}, "policy_invalid", "destinations"),
     ],
 )
 def test_a_rule_that_cannot_be_read_is_named(data: dict[str, Any], code: str, param: str) -> None:

@@ -10,8 +10,9 @@ from typing import Any, LiteralString
 import pytest
 from psycopg import errors
 
-from bascule.domain.chain import Address, checksum, parse_address
+from bascule.domain.chain import Address, caip2, checksum, parse_address
 from bascule.domain.errors import Conflict, Forbidden, Rejected
+from bascule.entrypoints.readiness import readiness
 from bascule.services import payouts as payout_services
 from bascule.services.approval_rounds import approval_text, token_of
 from bascule.storage import approvals, ledger, payouts, signer_limits
@@ -111,6 +112,32 @@ async def test_honest_payouts_beside_a_forged_one_are_paid_without_a_self_send(s
     assert await stage.rows("SELECT kind, state FROM slots") == [("pay", "final")]
     assert await stage.rows("SELECT count(*) FROM signer.refusals") == [(0,)]
     await stage.require_truth()
+
+
+async def test_forgery_seen_before_its_reservation_is_an_alarm_for_each_payout(stage: Treasury) -> None:
+    async def forge(payout: dict[str, Any]) -> None:
+        typed = (await stage.read(payout))["next_action"]["typed_data"]
+        by_strangers = [bytes.fromhex(sign_typed(approver(n), typed)[2:]) for n in STRANGERS]
+        await force_pending(stage, payout, dict(enumerate(by_strangers, 1)))
+
+    forged = [await stage.request("100.00", payee(number)) for number in (1, 2)]
+    for payout in forged:
+        await forge(payout)
+    await stage.run(rounds=2)
+    await forge(forged[0])
+    await stage.run()
+
+    told = await stage.rows("SELECT object FROM outbox WHERE type = 'signer_refusal.created' ORDER BY id")
+    assert len(told) == 2
+    for payout in forged:
+        named = [{"name": payout["id"], "code": "approver_unknown"}]
+        assert [alarm["nonce"] for (alarm,) in told if alarm["items"] == named] == [0]
+    _, ready = await readiness(stage.api, stage.clock, 10**9)
+    assert ready["signer_refusals"] == {caip2(stage.network.chain_id): 2}
+    stage.clock.advance(timedelta(days=2))
+    _, ready = await readiness(stage.api, stage.clock, 10**9)
+    assert ready["signer_refusals"] == {}
+    await require_nothing_left(stage)
 
 
 async def test_honest_payouts_of_a_refused_batch_are_paid_in_the_next(stage: Treasury) -> None:

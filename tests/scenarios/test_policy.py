@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address, parse_address
 from bascule.domain.errors import Conflict, Forbidden, Rejected
 from bascule.domain.policy import Tier, Velocity
-from tests.support.money_out import LIMIT, OpenAs, Treasury, approver, payee, treasury
+from bascule.storage import accounts, payouts
+from tests.support.money_out import LIMIT, START, OpenAs, Treasury, approver, payee, treasury
 from tests.support.money_out_setup import set_policy
 
 UNIT = 10**18
@@ -151,3 +153,52 @@ async def test_an_address_denied_after_the_request_is_not_paid(stage: Treasury, 
     assert await stage.status(other) == "paid"
     assert len(await stage.transfers_out()) == 1
     await stage.require_truth()
+
+
+async def test_a_denied_payout_without_a_policy_ends_and_hides_no_other(stage: Treasury) -> None:
+    """A hundred of them would fill the list of what is to be looked at anew, for ever."""
+    denied = [await stage.approved("1.00", payee(1)) for _ in range(2)]
+    await stage.rows_change("UPDATE payouts SET policy_id = NULL")  # older than policies are data
+    other = await stage.approved("1.00", payee(2))
+    await rule(stage, denylist=frozenset({Address(bytes.fromhex(payee(1)[2:]))}))
+    await stage.run()
+
+    assert {await stage.status(payout) for payout in denied} == {"failed"}
+    assert await stage.status(other) == "requires_action"
+    async with stage.submitters_db.read() as conn:
+        vault = parse_address(stage.vault)
+        now = stage.clock.now()
+        assert await payouts.rounds_over(conn, stage.network.chain_id, vault, now) == []
+    await stage.require_truth()
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"approvals": []},
+        {"approvals": [{"above": "0.00", "required": 2}], "denylist": "everybody"},
+        {"approvals": [{"above": "0.00", "required": 2}], "denylist": ["0x1"], "approval_seconds": 10**15},
+        {"approvals": "two"},
+    ],
+)
+async def test_a_policy_that_the_apis_login_made_unreadable_stops_its_own_account_alone(
+    stage: Treasury, rules: dict[str, Any]
+) -> None:
+    payout = await stage.approved("1.00", payee(1))
+    async with stage.owner.transaction() as conn:
+        await accounts.create(conn, id="acct_other", kind="merchant", name="Other", created_at=START)
+    async with stage.api.transaction() as conn:
+        for account, version in (("acct_other", 1), (stage.operator, 2)):
+            await conn.execute(
+                "INSERT INTO policies"
+                " (id, account_id, livemode, token_id, version, rules, created_by, created_at)"
+                " VALUES (%s, %s, false, %s, %s, %s, 'cli', now())",
+                ("pol_" + account, account, stage.token.id, version, Jsonb(rules)),
+            )
+    await stage.run()
+
+    ended = await stage.read(payout)
+    assert (ended["status"], ended["policy_decision"]["rule"]) == ("failed", "max_per_payout")
+    assert await refusal(stage, "1.00", payee(1)) == ("limit_exceeded", "amount")
+    await rule(stage)
+    assert (await stage.request("1.00"))["status"] == "requires_action"

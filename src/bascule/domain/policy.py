@@ -16,6 +16,8 @@ DAY = timedelta(hours=24)
 APPROVAL_LIFE = timedelta(days=3)
 
 
+_CENTURY = 3_155_760_000  # seconds
+
 Allowed = Literal["any", "allowlist", "verified"]
 
 
@@ -168,6 +170,9 @@ class Decision:
         return {"rule": self.rule.value, "reasons": list(self.reasons)}
 
 
+# What rules where rows of a policy say nothing that can be read: no payout at all.
+UNREADABLE = Rules(approvals=(Tier(0, 1),), max_per_payout=0)
+
 NOTHING_ALLOWED = Decision(
     "deny", 1, Rule.NO_POLICY, ("No policy allows this account to pay out this token.",)
 )
@@ -276,19 +281,42 @@ def read(data: Mapping[str, Any]) -> Rules:
     velocity = data.get("velocity")
     return Rules(
         approvals=tuple(
-            Tier(_amount(tier["above"], f"approvals.{place}.above", zero=True), tier["required"])
+            Tier(
+                _amount(tier["above"], f"approvals.{place}.above", zero=True),
+                _whole(tier["required"], f"approvals.{place}.required"),
+            )
             for place, tier in enumerate(data["approvals"])
         ),
         max_per_payout=_limit(data, "max_per_payout"),
         max_per_day=_limit(data, "max_per_day"),
         max_per_destination_per_day=_limit(data, "max_per_destination_per_day"),
-        velocity=None if velocity is None else Velocity(velocity["count"], velocity["seconds"]),
-        approval_seconds=data.get("approval_seconds", int(APPROVAL_LIFE.total_seconds())),
+        velocity=None
+        if velocity is None
+        else Velocity(
+            _whole(velocity["count"], "velocity.count"),
+            _whole(velocity["seconds"], "velocity.seconds"),
+        ),
+        approval_seconds=_whole(
+            data.get("approval_seconds", int(APPROVAL_LIFE.total_seconds())), "approval_seconds"
+        ),
         approvers=_addresses(data, "approvers"),
         denylist=_addresses(data, "denylist"),
-        destinations=data.get("destinations", "any"),
-        cool_off_seconds=data.get("cool_off_seconds", 0),
+        destinations=_allowed(data.get("destinations", "any")),
+        cool_off_seconds=_whole(data.get("cool_off_seconds", 0), "cool_off_seconds", least=0),
     )
+
+
+def _whole(number: object, param: str, *, least: int = 1) -> int:
+    """Counts and seconds; no more than a century of them, so that dates stay dates."""
+    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= _CENTURY:
+        raise _wrong(param, f"A whole number from {least} to {_CENTURY}.")
+    return number
+
+
+def _allowed(name: object) -> Allowed:
+    if name == "any" or name == "allowlist" or name == "verified":
+        return name
+    raise _wrong("destinations", "One of any, allowlist and verified.")
 
 
 def _maybe(units: int | None) -> str | None:

@@ -259,7 +259,7 @@ class Offering:
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
-            await self._alarms.keep(conn, slot, refusal)
+            await self._alarms.keep(conn, slot.chain_id, slot.wallet, slot.nonce, refusal)
             await self._work.refused(conn, slot, refusal)
             await slots.advance_refused(conn, slot, gas=FILL_GAS)
             self._failpoints.hit("submitter.before_refusal")
@@ -271,7 +271,7 @@ class Offering:
             return
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
-            await self._alarms.keep(conn, slot, refusal)
+            await self._alarms.keep(conn, slot.chain_id, slot.wallet, slot.nonce, refusal)
 
 
 def _agreed(said: Sequence[Offer]) -> Stuck | None:

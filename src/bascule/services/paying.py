@@ -20,11 +20,11 @@ from bascule.services import submitted_batch
 from bascule.services.batch_outcome import BatchOutcome
 from bascule.services.calling_off import CallingOff
 from bascule.services.failpoints import Failpoints
-from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.reservation import ROLLING_LIMIT, Choice, Reservation
 from bascule.services.seams import Clock
+from bascule.services.signer_alarms import SignerAlarms
 from bascule.services.signing_intents import Intent, RulesQuestion, SignerPort, SignerRefused
 from bascule.storage import blocks, cancels, floats, freezes, lanes, leases, payouts, slots, tokens
 from bascule.storage.database import Connection, Database
@@ -48,7 +48,7 @@ class Paying:
         lane: str,
         *,
         clock: Clock,
-        outbox: Outbox,
+        alarms: SignerAlarms,
         ceiling: Ceiling,
         max_items: int,
         batch_life: timedelta,
@@ -60,11 +60,11 @@ class Paying:
         self._chain_id = chain_id
         self._lane = lane
         self._clock = clock
-        self._outbox = outbox
+        self._outbox = outbox = alarms.outbox
         self._ceiling = ceiling
         self._failpoints = failpoints
         self._rounds = PayoutRounds(clock, outbox)
-        self._reservation = Reservation(clock, outbox, self._rounds, max_items, batch_life)
+        self._reservation = Reservation(clock, alarms, self._rounds, max_items, batch_life)
         self._outcome = BatchOutcome(clock, outbox)
         self._calling_off = CallingOff(clock, outbox)
 

@@ -75,7 +75,6 @@ class PayoutRounds:
         return lapsed
 
     async def _decided_anew(self, conn: Connection, payout: PayoutRow, review: Verdict) -> PayoutRow:
-        assert review.policy_id is not None, "a policy in force reviews"
         return await payouts.decide_anew(
             conn,
             payout.id,

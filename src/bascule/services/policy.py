@@ -10,7 +10,7 @@ from typing import Any
 from bascule.domain import policy as rulebook
 from bascule.domain.chain import Address
 from bascule.domain.money import TokenAmount
-from bascule.domain.policy import DAY, Ask, Decision, Facts, Rules
+from bascule.domain.policy import DAY, Ask, Decision, Facts, Rules, Tier
 from bascule.services.signatories import signatories
 from bascule.storage import approvals, policies, spending, tokens
 from bascule.storage import destinations as address_book
@@ -140,22 +140,25 @@ async def review(conn: Connection, payout: PayoutRow) -> Verdict | None:
     Sums and counts of the windows were settled when it was asked for; all else is looked at again.
     """
     policy = await policies.current(conn, payout.account_id, payout.livemode, payout.token_id)
-    if policy is None or payout.policy_id is None:
-        return None  # older than policies are data
-    denied_by = (await _denied(conn, payout.livemode, policy.rules)).get(payout.destination)
-    if policy.id == payout.policy_id and denied_by is None:
+    denied_by = (await _denied(conn, payout.livemode, policy.rules if policy else None)).get(
+        payout.destination
+    )
+    # one that is older than policies are data is decided anew by a denylist alone
+    unchanged = payout.policy_id is None or policy is None or policy.id == payout.policy_id
+    if unchanged and denied_by is None:
         return None
     token = await tokens.get(conn, payout.token_id)
     assert token is not None, "a payout's token is for ever"
     roster = await approvals.roster_version(conn, payout.account_id) or 0
-    people = await signatories(conn, payout.account_id, roster, policy.rules, payout.maker)
+    rules = policy.rules if policy else Rules(approvals=(Tier(0, payout.approvals_required),))
+    people = await signatories(conn, payout.account_id, roster, rules, payout.maker)
     book = await address_book.of_addresses(
         conn, payout.account_id, payout.livemode, token.chain_id, [payout.destination]
     )
     facts = Facts(may_sign=len(people), denied_by=denied_by, **_known(book.get(payout.destination)))
     units = TokenAmount(payout.amount, token.asset).to_money().units
-    decision = rulebook.decide(Ask(units, payout.destination, payout.created_at), facts, policy.rules)
-    return Verdict(decision, policy.id, policy.rules, facts, roster, people)
+    decision = rulebook.decide(Ask(units, payout.destination, payout.created_at), facts, rules)
+    return Verdict(decision, policy.id if policy else None, rules, facts, roster, people)
 
 
 async def voided(conn: Connection, rows: Sequence[PayoutRow]) -> frozenset[str]:

@@ -16,11 +16,11 @@ from bascule.domain.payout import PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import approval_rounds, item_rules, policy
 from bascule.services.item_rules import Facts
-from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell_all
 from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.seams import Clock
-from bascule.services.signing_intents import FeeOffer, PayIntent, Rules
+from bascule.services.signer_alarms import SignerAlarms
+from bascule.services.signing_intents import FeeOffer, OffendingItem, PayIntent, Rules, SignerRefused
 from bascule.services.submitted_batch import asked_for, reference_of
 from bascule.storage import floats, lanes, payout_batches, payouts, slots, tokens
 from bascule.storage.database import Connection
@@ -86,7 +86,7 @@ class Reservation:
     """Takes batches for a lane. batch_life: how long a batch may be mined after its reservation."""
 
     clock: Clock
-    outbox: Outbox
+    alarms: SignerAlarms
     rounds: PayoutRounds
     max_items: int
     batch_life: timedelta
@@ -161,7 +161,7 @@ class Reservation:
             return await self.wait(conn, lane, token, choice.short)
         choice = _only(choice, lane, [p for _, p in choice.given if p.account_id in accounts])
         named = await self._named(conn, lane, choice, rules)
-        changed = await self._set_aside(conn, choice, named)
+        changed = await self._set_aside(conn, lane, choice, named)
         choice = _only(choice, lane, [p for _, p in choice.given if p.id not in named])
         if choice.given:
             await self._take(conn, lane, epoch, fees, choice)
@@ -193,8 +193,13 @@ class Reservation:
         found = item_rules.faults(asked, Facts.of(rules, reserved), self.clock.now())
         return {each.name: each.code for each in found}
 
-    async def _set_aside(self, conn: Connection, choice: Choice, named: Mapping[str, str]) -> bool:
-        """Some wait and say why, the others are asked about anew; whether rows changed."""
+    async def _set_aside(
+        self, conn: Connection, lane: Lane, choice: Choice, named: Mapping[str, str]
+    ) -> bool:
+        """Some wait and say why, the others are asked about anew; whether rows changed.
+
+        What nobody honest brings about is an alarm, as when the signer itself had been asked.
+        """
         changed = False
         for _, payout in choice.given:
             code = named.get(payout.id)
@@ -205,10 +210,17 @@ class Reservation:
             else:
                 await self.rounds.lapse(conn, payout)
                 told = True
+                await self._alarm(conn, lane, payout, code)
             if told:
                 log.error("the signer would refuse a payout", payout=payout.id, code=code)
             changed |= told
         return changed
+
+    async def _alarm(self, conn: Connection, lane: Lane, payout: PayoutRow, code: str) -> None:
+        refusal = SignerRefused(
+            code, "Seen before anything was reserved for it.", (OffendingItem(payout.id, code),)
+        )
+        await self.alarms.keep(conn, lane.chain_id, lane.wallet, lane.next_nonce, refusal, payout.id)
 
     async def _left(self, conn: Connection, lane: Lane, token: Token, limit: int | None) -> tuple[int, str]:
         """Base units that may be paid beside what the lanes are paying now, and what to say when none fits.
@@ -238,7 +250,9 @@ class Reservation:
             total=sum(payout.amount for _, payout in choice.given),
         )
         taken = await payouts.advance_to_in_transit(conn, choice.given)
-        await tell_all(conn, self.outbox, EventType.PAYOUT_IN_TRANSIT, taken, before=PayoutState.PENDING)
+        await tell_all(
+            conn, self.alarms.outbox, EventType.PAYOUT_IN_TRANSIT, taken, before=PayoutState.PENDING
+        )
 
 
 async def _tellable(conn: Connection, waiting: Sequence[PayoutRow]) -> list[PayoutRow]:

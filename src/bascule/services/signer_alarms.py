@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bascule.domain.chain import caip2
+from bascule.domain.chain import Address, ChainId, caip2
 from bascule.domain.webhook import EventType
 from bascule.services.outbox import Outbox
 from bascule.services.signing_intents import SignerRefused
 from bascule.storage import accounts, signer_alarms
 from bascule.storage.database import Connection
 from bascule.storage.networks import Network
-from bascule.storage.slots import Slot
 
 CODES = (
     "approver_unknown",
@@ -45,26 +44,35 @@ class SignerAlarms:
     network: Network
     outbox: Outbox
 
-    async def keep(self, conn: Connection, slot: Slot, refusal: SignerRefused) -> None:
-        """A row and an event to the operator, the first time this slot is refused so; else nothing."""
+    async def keep(
+        self, conn: Connection, chain_id: ChainId, wallet: Address, nonce: int, refusal: SignerRefused,
+        subject: str = "",
+    ) -> None:  # fmt: skip
+        """A row and an event to the operator, the first time this nonce is refused so; else nothing.
+
+        subject: the payout the signer would refuse, when the nonce was not given to it.
+        """
         items = [{"name": item.name, "code": item.code} for item in refusal.items]
         fresh = alarms(refusal) and await signer_alarms.keep(
-            conn, slot, code=refusal.code, message=refusal.message, items=items, at=self.outbox.clock.now()
-        )
+            conn, chain_id, wallet, nonce, code=refusal.code, subject=subject, message=refusal.message,
+            items=items, at=self.outbox.clock.now(),
+        )  # fmt: skip
         operator = await accounts.operator(conn) if fresh else None
         if operator is None:
             return
-        place = f"{caip2(slot.chain_id)}/0x{slot.wallet.hex()}/{slot.nonce}"
+        name = "/".join(
+            part for part in (caip2(chain_id), f"0x{wallet.hex()}", str(nonce), refusal.code, subject) if part
+        )
         await self.outbox.append(
             conn,
             account_id=operator.id,
             livemode=self.network.livemode,
             type=EventType.SIGNER_REFUSED,
-            object_id=f"{place}/{refusal.code}",
+            object_id=name,
             object_version=1,
             object={
-                "id": f"{place}/{refusal.code}", "object": "signer_refusal", "network": caip2(slot.chain_id),
-                "wallet": f"0x{slot.wallet.hex()}", "nonce": slot.nonce, "code": refusal.code,
+                "id": name, "object": "signer_refusal", "network": caip2(chain_id),
+                "wallet": f"0x{wallet.hex()}", "nonce": nonce, "code": refusal.code,
                 "message": refusal.message, "items": items,
             },
         )  # fmt: skip

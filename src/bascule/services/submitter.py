@@ -102,7 +102,8 @@ class Submitter:
         self._settings = settings or SubmitterSettings()
         self._failpoints = failpoints
         self.counters = Counter() if counters is None else counters
-        self._work = self._work_of(lane, signer, outbox)
+        alarms = SignerAlarms(network, outbox)
+        self._work = self._work_of(lane, signer, alarms)
         self._offering = Offering(
             db,
             rpc,
@@ -112,13 +113,13 @@ class Submitter:
             ceiling=self._settings.ceiling,
             resend_after=self._settings.resend_after,
             bump_after=self._settings.bump_after,
-            alarms=SignerAlarms(network, outbox),
+            alarms=alarms,
             failpoints=failpoints,
         )
         self._wallet_watch = WalletWatch(db, rpc, clock, self._settings.full_cost(lane), failpoints)
         self._confirmation = Confirmation(db, rpc, self._work, clock=clock, failpoints=failpoints)
 
-    def _work_of(self, lane: str, signer: SignerPort, outbox: Outbox) -> LaneWork:
+    def _work_of(self, lane: str, signer: SignerPort, alarms: SignerAlarms) -> LaneWork:
         """The lane's name says what it carries."""
         if lane == flush.LANE:
             return Flushing(
@@ -128,7 +129,7 @@ class Submitter:
             )  # fmt: skip
         if lane == call_off.LANE:
             return Cancelling(
-                self._db, self._rpc, self._chain_id, clock=self._clock, outbox=outbox,
+                self._db, self._rpc, self._chain_id, clock=self._clock, outbox=alarms.outbox,
                 ceiling=self._settings.ceiling, failpoints=self._failpoints,
             )  # fmt: skip
         if lane == gas.LANE:
@@ -137,7 +138,7 @@ class Submitter:
                 ceiling=self._settings.ceiling, failpoints=self._failpoints,
             )  # fmt: skip
         return Paying(
-            self._db, self._rpc, signer, self._chain_id, lane, clock=self._clock, outbox=outbox,
+            self._db, self._rpc, signer, self._chain_id, lane, clock=self._clock, alarms=alarms,
             ceiling=self._settings.ceiling, max_items=self._settings.max_items,
             batch_life=self._settings.batch_life, failpoints=self._failpoints,
         )  # fmt: skip

@@ -271,7 +271,12 @@ async def advance_to_paid(
 
 
 async def decide_anew(
-    conn: Connection, payout_id: str, *, policy_id: str, approvals_required: int, decision: Mapping[str, Any]
+    conn: Connection,
+    payout_id: str,
+    *,
+    policy_id: str | None,
+    approvals_required: int,
+    decision: Mapping[str, Any],
 ) -> PayoutRow:
     """Another version of the policy decided on a locked payout that is in no slot; its state stays."""
     row = await Q.one(

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from psycopg.types.json import Jsonb
 
 from bascule.domain import policy
 from bascule.domain.chain import Address
+from bascule.domain.errors import Rejected
 from bascule.domain.policy import Rules
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
 Q = Queries("policies")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +89,13 @@ async def in_force(conn: Connection, account_id: str, livemode: bool) -> frozens
 
 
 def _policy(row: Row) -> Policy:
-    return Policy(**{**row, "rules": policy.read(row["rules"])})
+    return Policy(**{**row, "rules": _rules(row)})
+
+
+def _rules(row: Row) -> Rules:
+    """The row's rules. What our own code did not write stops its account's payouts, nobody else's."""
+    try:
+        return policy.read(row["rules"])
+    except (Rejected, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        log.error("a policy cannot be read", policy=row["id"], account=row["account_id"], reason=str(error))
+        return policy.UNREADABLE

@@ -7,20 +7,23 @@ from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
-from bascule.domain.chain import ChainId
+from bascule.domain.chain import Address, ChainId
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
-from bascule.storage.slots import Slot
 
 _Q = Queries("signer_alarms")
 
 
 async def keep(
-    conn: Connection, slot: Slot, *, code: str, message: str, items: Sequence[Mapping[str, str]], at: datetime
-) -> bool:
-    """Whether it is new: the same code for the same slot is kept once."""
+    conn: Connection, chain_id: ChainId, wallet: Address, nonce: int, *, code: str, subject: str,
+    message: str, items: Sequence[Mapping[str, str]], at: datetime,
+) -> bool:  # fmt: skip
+    """Whether it is new: the same code for the same nonce and subject is kept once.
+
+    subject: a payout that was not reserved under the nonce; empty when the signer was asked about it.
+    """
     return await _Q.run(
-        conn, "keep", chain_id=slot.chain_id, wallet=slot.wallet, nonce=slot.nonce, code=code,
+        conn, "keep", chain_id=chain_id, wallet=wallet, nonce=nonce, code=code, subject=subject,
         message=message, items=Jsonb(list(items)), at=at,
     ) == 1  # fmt: skip
 
