@@ -157,13 +157,40 @@ async def test_two_nodes_that_lie_of_a_used_nonce_are_contradicted_by_a_third(st
     await stage.require_truth()
 
 
+async def test_two_nodes_that_pruned_their_history_make_no_loss_certain(stage: Treasury) -> None:
+    """A payout that was paid long ago must not be called free because nobody remembers its transaction."""
+    await stage.approved()
+    async with lying_node(stage.node.url) as one, lying_node(stage.node.url) as two:
+        submitter = await stage.submitter(url=[one.url, two.url])
+        await stage.run(submitter)
+        paid = await stage.approved()
+        await submitter.run_once()
+        for node in (one, two):
+            node.twist = lambda method, params, result: (
+                None if method == "eth_getTransactionReceipt" else result
+            )
+        await stage.follow(3)
+        await settle(stage, submitter)
+        waiting = await stage.read(paid)
+        assert (waiting["status"], waiting["stuck"]) == ("in_transit", True)
+        assert await stage.rows("SELECT nonce, state, stuck FROM slots WHERE nonce = 1") == [
+            (1, "broadcast", "nonce_used")
+        ]
+        for node in (one, two):
+            node.twist = lambda method, params, result: result
+        await stage.run(submitter)
+
+    assert (await stage.status(paid), (await stage.read(paid))["stuck"]) == ("paid", False)
+    await stage.require_truth()
+
+
 def test_loss_is_certain_only_by_two_and_against_nobody_who_knows_the_block() -> None:
-    every = [Witness(*flags) for flags in itertools.product((False, True), repeat=3)]
-    for told in itertools.product(every, repeat=3):
+    every = [Witness(*flags) for flags in itertools.product((False, True), repeat=4)]
+    for told in itertools.combinations_with_replacement(every, 3):
         accusers = [each for each in told if each.knows and each.used and each.absent]
         found = judge(told)
         if found is Loss.CERTAIN:
-            assert len(accusers) >= 2
+            assert sum(each.remembers for each in accusers) >= 2
             assert all(each in accusers for each in told if each.knows)
         assert (found is Loss.NONE) == (not accusers)
     assert judge([]) is Loss.NONE

@@ -109,10 +109,11 @@ class Confirmation:
             if cursor is None or not any(told.bytes == Bytes.NONCE_USED for told in said):
                 return Loss.NONE
             final = await blocks.canonical_at(conn, slot.chain_id, cursor.finalized_number)
+            older = await attempts.final_below(conn, slot)
         if final is None:
             return Loss.NONE
         hashes = [each.tx_hash for each in known]
-        return await nonce_loss.look(self._rpc, slot.wallet, slot.nonce, hashes, final)
+        return await nonce_loss.look(self._rpc, slot.wallet, slot.nonce, hashes, final, older)
 
     async def _face_loss(self, conn: Connection, slot: Slot, loss: Loss) -> int:
         """A nonce that is gone ends its slot without a winner; one that may be gone is told.

@@ -26,12 +26,13 @@ class Loss(StrEnum):
 class Witness(msgspec.Struct, frozen=True):
     """One node's word. knows: it has our final block; used: the wallet's count there is above the nonce;
 
-    absent: it knows none of the slot's hashes in any block.
+    absent: it knows none of the slot's hashes in any block; remembers: it would, as it knows an older one.
     """
 
     knows: bool
     used: bool
     absent: bool
+    remembers: bool = True
 
     @property
     def accuses(self) -> bool:
@@ -39,17 +40,30 @@ class Witness(msgspec.Struct, frozen=True):
         return self.knows and self.used and self.absent
 
 
-async def look(rpc: Caller, wallet: Address, nonce: int, hashes: Sequence[Hash], final: BlockRef) -> Loss:
-    """What the nodes' words together say; who fails to answer says nothing."""
+async def look(
+    rpc: Caller,
+    wallet: Address,
+    nonce: int,
+    hashes: Sequence[Hash],
+    final: BlockRef,
+    older: Hash | None = None,
+) -> Loss:
+    """What the nodes' words together say; who fails to answer says nothing.
+
+    older: a final transaction of the wallet before this nonce. A node that forgot that one may have forgotten
+    ours too, so that its word makes nothing certain.
+    """
 
     async def ask(node: Caller) -> Witness:
         header = await heads.by_number(node, final.number)
         count = await nonces.count(node, wallet, hex(final.number))
         found = await receipts.of(node, hashes)
+        remembers = older is None or (await receipts.of(node, [older]))[0] is not None
         return Witness(
             knows=header is not None and header.hash == final.hash,
             used=count > nonce,
             absent=all(receipt is None for receipt in found),
+            remembers=remembers,
         )
 
     answers = await rpc.everyone(ask)
@@ -57,9 +71,10 @@ async def look(rpc: Caller, wallet: Address, nonce: int, hashes: Sequence[Hash],
 
 
 def judge(told: Sequence[Witness]) -> Loss:
-    """Certain when two nodes accuse and none that knows the block contradicts them."""
-    accusers = sum(each.accuses for each in told)
+    """Certain when two nodes that would remember accuse, and none that knows the block contradicts them."""
+    accusers = [each for each in told if each.accuses]
     if not accusers:
         return Loss.NONE
     defended = any(each.knows and not each.accuses for each in told)
-    return Loss.CERTAIN if accusers >= NODES_NEEDED and not defended else Loss.SUSPECTED
+    sure = sum(each.remembers for each in accusers) >= NODES_NEEDED
+    return Loss.CERTAIN if sure and not defended else Loss.SUSPECTED

@@ -131,6 +131,14 @@ async def final_up_to(conn: Connection, chain_id: int, wallet: Address) -> int:
     return int(await Q.scalar(conn, "final_up_to", chain_id=chain_id, wallet=wallet))
 
 
+async def final_below(conn: Connection, slot: Slot) -> Hash | None:
+    """The newest final transaction of the slot's wallet before its nonce."""
+    found = await Q.scalar(
+        conn, "final_below", chain_id=slot.chain_id, wallet=slot.wallet, nonce=slot.nonce
+    )  # fmt: skip
+    return None if found is None else Hash(bytes(found))
+
+
 async def signed_up_to(conn: Connection, chain_id: int, wallet: Address, *, below: int) -> int:
     """The highest nonce under `below` of which signed bytes are kept; -1 for none."""
     return int(await Q.scalar(conn, "signed_up_to", chain_id=chain_id, wallet=wallet, below=below))

@@ -63,3 +63,9 @@ SELECT coalesce(max(block_number), 0) AS number FROM attempts
 -- The highest nonce of a wallet of which signed bytes are kept, below one.
 SELECT coalesce(max(nonce), -1) AS nonce FROM attempts
  WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce < %(below)s
+
+-- name: final_below
+-- The wallet's newest final transaction before a nonce.
+SELECT tx_hash FROM attempts
+ WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce < %(nonce)s AND state = 'final'
+ ORDER BY nonce DESC LIMIT 1
