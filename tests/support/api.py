@@ -133,13 +133,11 @@ class Shop:
             "webhook_endpoints", "deliveries", "outbox", "audit_log", "api_keys", "policies",
             "destinations", "destination_verifications", "payout_batches", "payout_batch_approvals",
         )  # fmt: skip
-        found = {}
+        counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
         async with self.owner.read() as conn:
-            for table in tables:
-                row = await (await conn.execute(f"SELECT count(*) FROM {table}".encode())).fetchone()
-                assert row is not None
-                found[table] = int(row[0])
-        return found
+            row = await (await conn.execute(f"SELECT {counts}".encode())).fetchone()
+        assert row is not None
+        return dict(zip(tables, row, strict=True))
 
     async def run(self, statement: str, *values: object) -> None:
         """One statement by the database's owner."""

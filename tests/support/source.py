@@ -25,7 +25,9 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def tree(path: Path) -> ast.Module:
+    """A file's syntax; many rules read the same files, so nobody changes what is handed out."""
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 

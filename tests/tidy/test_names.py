@@ -3,8 +3,6 @@
 import ast
 from pathlib import Path
 
-import pytest
-
 from tests.support.source import ROOT, TESTS, python_files
 
 FLOORS = {"domain", "storage", "chain", "signing", "services", "entrypoints"}
@@ -24,23 +22,19 @@ def names_in(path: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for p in python_files(TESTS) if p.name.startswith("test_")],
-    ids=lambda p: str(p.relative_to(ROOT)),
-)
-def test_every_test_name_is_a_sentence(path: Path) -> None:
-    short = [name for name in names_in(path) if len([w for w in name.split("_") if w]) < WORDS_MIN]
-
-    assert short == []
+def files_of_tests() -> list[Path]:
+    return [path for path in python_files(TESTS) if path.name.startswith("test_")]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for p in python_files(TESTS) if p.name.startswith("test_")],
-    ids=lambda p: str(p.relative_to(ROOT)),
-)
-def test_every_test_file_stands_where_its_subject_stands(path: Path) -> None:
+def test_every_test_name_is_a_sentence() -> None:
+    names = [(str(path.relative_to(ROOT)), name) for path in files_of_tests() for name in names_in(path)]
+    assert names
+
+    assert [(path, name) for path, name in names if len([w for w in name.split("_") if w]) < WORDS_MIN] == []
+
+
+def test_every_test_file_stands_where_its_subject_stands() -> None:
     """A floor's tests stand under the floor's name; stories have folders of their own."""
-    folder = path.relative_to(TESTS).parts[0]
-    assert folder in FOLDERS
+    places = [path.relative_to(TESTS) for path in files_of_tests()]
+
+    assert [str(place) for place in places if place.parts[0] not in FOLDERS] == []

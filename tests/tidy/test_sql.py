@@ -40,10 +40,10 @@ def written_tables(statement: Statement) -> set[str]:
     return {t.lower() for t in WRITE.findall(statement.text)} - {"of", "skip", "nowait", "set"}
 
 
-@pytest.mark.parametrize("path", sql_files(), ids=lambda p: p.stem)
-def test_file_names_its_tables_and_stands_beside_its_module(path: Path) -> None:
-    assert path.with_suffix(".py").exists(), f"{path.name} has no module of the same name"
-    assert "-- tables:" in path.read_text(encoding="utf-8"), f"{path.name} must open with `-- tables: …`"
+def test_each_file_names_its_tables_and_stands_beside_its_module() -> None:
+    for path in sql_files():
+        assert path.with_suffix(".py").exists(), f"{path.name} has no module of the same name"
+        assert "-- tables:" in path.read_text(encoding="utf-8"), f"{path.name} must open with `-- tables: …`"
 
 
 def test_each_table_has_one_owner() -> None:
@@ -54,15 +54,17 @@ def test_each_table_has_one_owner() -> None:
             owners[table] = path.name
 
 
-@pytest.mark.parametrize("statement", all_statements(), ids=lambda s: s.label)
-def test_statement_writes_only_tables_its_file_owns(statement: Statement) -> None:
-    assert written_tables(statement) <= owned_tables(statement.file)
+def test_each_statement_writes_only_tables_its_file_owns() -> None:
+    owned = {path: owned_tables(path) for path in sql_files()}
+    foreign = {s.label: written_tables(s) - owned[s.file] for s in all_statements()}
+
+    assert {label: tables for label, tables in foreign.items() if tables} == {}
 
 
-@pytest.mark.parametrize("statement", all_statements(), ids=lambda s: s.label)
-def test_state_moves_only_in_a_query_named_advance(statement: Statement) -> None:
-    if not statement.name.startswith("advance"):
-        assert not sets_state(statement.text), f"{statement.label} sets a state column"
+def test_state_moves_only_in_a_query_named_advance() -> None:
+    others = [s for s in all_statements() if not s.name.startswith("advance")]
+
+    assert [s.label for s in others if sets_state(s.text)] == [], "these set a state column"
 
 
 @pytest.mark.parametrize(
@@ -78,17 +80,19 @@ def test_the_rule_finds_a_state_that_is_set(text: str) -> None:
     assert sets_state(text)
 
 
-@pytest.mark.parametrize("statement", all_statements(), ids=lambda s: s.label)
-def test_advance_names_the_state_it_leaves(statement: Statement) -> None:
-    if statement.name.startswith("advance") and sets_state(statement.text):
+def test_advance_names_the_state_it_leaves() -> None:
+    advancing = [s for s in all_statements() if s.name.startswith("advance") and sets_state(s.text)]
+    assert advancing
+    for statement in advancing:
         where = statement.text.upper().split("WHERE", 1)
         assert len(where) == 2, f"{statement.label} advances without a WHERE"
         assert re.search(r"\bSTATE\b", where[1]), f"{statement.label} does not say which state it leaves"
 
 
-@pytest.mark.parametrize("statement", all_statements(), ids=lambda s: s.label)
-def test_no_statement_deletes(statement: Statement) -> None:
-    assert not re.search(r"\b(DELETE\s+FROM|TRUNCATE)\b", statement.text, re.IGNORECASE), statement.label
+def test_no_statement_deletes() -> None:
+    deletes = re.compile(r"\b(DELETE\s+FROM|TRUNCATE)\b", re.IGNORECASE)
+
+    assert [s.label for s in all_statements() if deletes.search(s.text)] == []
 
 
 SQL_TEXT = re.compile(r"^\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s", re.IGNORECASE)
@@ -99,15 +103,19 @@ SQL_IN_PYTHON = tuple(
 )
 
 
-@pytest.mark.parametrize("path", python_files(), ids=module_name)
-def test_statements_live_in_sql_files(path: Path) -> None:
-    if module_name(path).startswith(SQL_IN_PYTHON):
-        return
-    found = [
+def lines_with_sql(path: Path) -> list[int]:
+    return [
         node.lineno
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL_TEXT.match(node.value)
         and re.search(r"\b(FROM|INTO|SET|VALUES)\b", node.value)
     ]  # fmt: skip
 
-    assert found == [], f"{path}: SQL in lines {found}"
+
+def test_statements_live_in_sql_files() -> None:
+    modules = {module_name(path): path for path in python_files()}
+    found = {
+        name: lines_with_sql(path) for name, path in modules.items() if not name.startswith(SQL_IN_PYTHON)
+    }
+
+    assert {name: lines for name, lines in found.items() if lines} == {}
