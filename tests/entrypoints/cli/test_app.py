@@ -9,6 +9,7 @@ import pytest
 
 from bascule.domain.errors import Halted, NotFound, Rejected, Retryable
 from bascule.entrypoints.cli.app import run
+from bascule.entrypoints.cli.place import config_file
 from bascule.entrypoints.failures import CommandFailed, exit_code_of, next_step_of
 
 COMMANDS = [
@@ -144,3 +145,17 @@ def test_documents_are_written_where_asked(tmp_path: Path) -> None:
 def test_debug_shows_the_error_wherever_it_stands(words: list[str]) -> None:
     with pytest.raises(Rejected, match="BASCULE_DATABASE_URL_WORKER is not set"):
         run(words)
+
+
+def test_folder_named_by_the_environment_is_the_installation_for_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "bascule.toml").write_text("", encoding="utf-8")
+    monkeypatch.setenv("BASCULE_DATA_DIR", str(folder))
+
+    assert config_file() == folder / "bascule.toml"
+
+    monkeypatch.setenv("BASCULE_DATABASE_URL", "postgresql://db.example/bascule")
+    assert config_file() is None

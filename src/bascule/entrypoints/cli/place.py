@@ -13,19 +13,20 @@ if TYPE_CHECKING:  # wiring is heavy, and most of the command line does without
     from bascule.entrypoints.wiring import Settings
 
 DEV_FOLDER = Path(".bascule")
+DATA_DIR = "BASCULE_DATA_DIR"
 
 
 def config_file() -> Path | None:
     """The configuration file of that installation; None when the environment alone configures it."""
     if given := os.environ.get("BASCULE_CONFIG"):
         return Path(given)
-    configured = any(name.startswith("BASCULE_") for name in os.environ)
-    found = DEV_FOLDER / "bascule.toml"
+    configured = any(name.startswith("BASCULE_") and name != DATA_DIR for name in os.environ)
+    found = data_folder() / "bascule.toml"
     return found if not configured and found.exists() else None
 
 
 def loaded_settings() -> Settings:
-    """Settings of the environment; without any BASCULE_ variable, of `.bascule` in the current folder."""
+    """Settings of the environment; where it configures nothing, of the development installation's folder."""
     environ = dict(os.environ)
     if (file := config_file()) is not None:
         environ["BASCULE_CONFIG"] = str(file)
@@ -36,7 +37,7 @@ def loaded_settings() -> Settings:
 
 def data_folder() -> Path:
     """The development installation's folder: BASCULE_DATA_DIR, beside BASCULE_CONFIG, or `.bascule`."""
-    if given := os.environ.get("BASCULE_DATA_DIR"):
+    if given := os.environ.get(DATA_DIR):
         return Path(given)
     config = os.environ.get("BASCULE_CONFIG")
     return Path(config).parent if config else DEV_FOLDER
