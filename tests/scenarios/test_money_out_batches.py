@@ -14,7 +14,7 @@ from psycopg.pq import TransactionStatus
 from bascule.chain import fee_oracle
 from bascule.domain.chain import checksum, parse_address
 from bascule.domain.fees import Ceiling
-from bascule.storage import addresses, payouts, slots
+from bascule.storage import addresses, floats, slots
 from tests.support.chain import calldata
 from tests.support.money_out import FLOAT, LIMIT, OpenAs, Treasury, treasury
 from tests.support.payout_batches import batch_of
@@ -158,7 +158,7 @@ async def test_lane_that_counts_the_float_while_another_lane_is_paid_gives_nothi
 
         return read_and_end_the_other
 
-    monkeypatch.setattr(payouts, "vault_float", interleaved(payouts.vault_float))
+    monkeypatch.setattr(floats, "held", interleaved(floats.held))
     monkeypatch.setattr(slots, "in_transit", interleaved(slots.in_transit))
     await second.run_once()
 

@@ -13,7 +13,7 @@ import pytest
 
 from bascule.domain.chain import Address, checksum, parse_address
 from bascule.entrypoints.cli.app import run
-from bascule.storage import addresses
+from bascule.storage import addresses, floats, lanes
 from tests.scenarios.test_money_out_batches import MILLION, leave_in_the_vault
 from tests.support.chain import calldata
 from tests.support.money_out import FLOAT, OpenAs, Treasury, treasury
@@ -80,6 +80,54 @@ async def test_proposed_top_up_is_open_then_seen_then_done_and_the_payouts_are_p
     done = await stage.rows("SELECT amount, done_at IS NOT NULL FROM float_proposals")
     assert done == [(8 * MILLION, True)]
     assert [amount for _, amount in (await stage.transfers_out())[1:]] == [4 * MILLION, 9 * MILLION]
+
+
+async def test_treasury_is_told_once_when_the_float_is_low_and_once_when_it_is_not(stage: Treasury) -> None:
+    await leave_in_the_vault(stage, 5 * MILLION)
+    payout = await stage.approved("9.00")
+    lane = await stage.submitter()
+
+    async def told(*, before: timedelta = timedelta(seconds=16)) -> list[tuple[Any, ...]]:
+        stage.clock.advance(before)
+        await lane.run_once()
+        return await stage.rows(
+            "SELECT type, object_version, object->'missing'->>'amount', object->'low' FROM outbox"
+            " WHERE type LIKE 'float.%%' ORDER BY id"
+        )
+
+    low = ("float.low", 1, "4.000000", True)
+    assert await told() == [low]
+    assert await told() == [low], "once"
+
+    await stage.cancel(payout)
+    assert await told() == [low, ("float.recovered", 2, "0.000000", False)]
+
+
+async def test_new_vault_is_not_taken_to_hold_what_the_old_one_holds(stage: Treasury) -> None:
+    """Both have lanes while one takes the other's place; the journal knows their money as one sum."""
+    chain_id, token, old = stage.network.chain_id, stage.token.id, parse_address(stage.vault)
+    new, spare = [parse_address(stage.node.accounts[number].address) for number in (7, 5)]
+
+    async def held(vault: Address) -> int:
+        async with stage.owner.read() as conn:
+            return await floats.held(conn, chain_id, vault, token)
+
+    async with stage.owner.transaction() as conn:
+        await lanes.add_wallet(conn, chain_id, spare, name="vault-9")
+        await lanes.open(conn, chain_id, lane=9, name="vault-9", vault=new, wallet=spare)
+    assert (await held(old), await held(new)) == (0, 0), "nobody has asked the chain yet"
+
+    payout = await stage.approved("4.00")
+    lane = await stage.submitter()
+    await stage.run(lane, rounds=2)
+
+    assert await stage.status(payout) == "paid"
+    assert (await held(old), await held(new)) == (FLOAT - 4 * MILLION, 0)
+    await stage.rows_change("UPDATE vault_floats SET balance = 10000000")  # before the batch, at most
+    assert await held(old) == 6 * MILLION, "what was paid since is not there any more"
+    stage.clock.advance(timedelta(seconds=16))
+    await lane.run_once()
+    assert await held(old) == FLOAT - 4 * MILLION
 
 
 async def test_proposal_ends_when_the_payout_that_needed_it_is_called_off(stage: Treasury) -> None:

@@ -255,7 +255,7 @@ EVERYDAY = tuple(
         ("watcher.finalize_commit", "submitter.sign", "dispatcher.send"),
         ("submitter.save", "signer.intent_commit", "dispatcher.settle", "watcher.proof"),
         ("submitter.send", "signer.bytes_commit", "reconciler.compare"),
-        ("submitter.offered", "schedule.claim", "watcher.sighting"),
+        ("submitter.offered", "submitter.float", "schedule.claim", "watcher.sighting"),
         ("submitter.observe", "submitter.wallet", "schedule.finish"),
         ("submitter.final_commit",),
     )

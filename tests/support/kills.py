@@ -59,7 +59,7 @@ SELDOM = (
 )  # fmt: skip
 WAITING = _both(
     "submitter.quote", "submitter.refusal", "submitter.wait", "submitter.round", "submitter.gas",
-    "submitter.bump", "submitter.wallet", "canceller.reserve",
+    "submitter.bump", "submitter.wallet", "submitter.float", "canceller.reserve",
 )  # fmt: skip
 HALT = _both("watcher.halt")
 # `bascule dev` has one node, which nothing contradicts and which never shows again what it replaced:

@@ -94,11 +94,19 @@ async def available(rpc: Caller, vault: Address, token: Address) -> int:
     return _uint(await _view(rpc, vault, "available", bytes(token)))
 
 
-async def _view(rpc: Caller, vault: Address, method: str, *args: object, block: str = "latest") -> bytes:
+async def limit(rpc: Caller, vault: Address, token: Address) -> tuple[int, int]:
+    """Base units of a token that may leave in any window, and that window's seconds. Raises: as `lane`."""
+    answer = await _view(rpc, vault, "limitOf", bytes(token), words=2)
+    return _uint(answer[:32]), _uint(answer[32:])
+
+
+async def _view(
+    rpc: Caller, vault: Address, method: str, *args: object, block: str = "latest", words: int = 1
+) -> bytes:
     call = {"to": "0x" + vault.hex(), "data": "0x" + artifact("PayoutVault").calldata(method, *args).hex()}
     answer = data(await rpc.call_as(str, "eth_call", call, block), method="eth_call")
-    if len(answer) != 32:
-        raise WrongShape(method="eth_call", why=f"{method}() of the vault is no word")
+    if len(answer) != 32 * words:
+        raise WrongShape(method="eth_call", why=f"{method}() of the vault is not {words} words")
     return answer
 
 

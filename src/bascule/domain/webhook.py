@@ -68,6 +68,8 @@ class EventType(StrEnum):
     NETWORK_RECOVERED = "network.recovered"
     NETWORK_REORG_DETECTED = "network.reorg_detected"
     SIGNER_REFUSED = "signer_refusal.created"
+    FLOAT_LOW = "float.low"
+    FLOAT_RECOVERED = "float.recovered"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
 
 

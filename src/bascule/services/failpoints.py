@@ -53,6 +53,7 @@ BOUNDARIES: tuple[Boundary, ...] = (
     Boundary("watcher", "early", AGAIN, "the intents have succeeded early and that is told, once"),
     Boundary("submitter", "lease", AGAIN, "the lane waits until the dead submitter's lease is over"),
     Boundary("submitter", "wallet", AGAIN, "how the lane's wallet stands is known to all"),
+    Boundary("submitter", "float", AGAIN, "the float is known to all, treasury is told once"),
     Boundary("submitter", "round", AGAIN, "the payout asks for approvals anew, its hold is released"),
     Boundary("submitter", "wait", AGAIN, "payouts say why they wait; a top-up is done"),
     Boundary("submitter", "reserve", AGAIN, "the slot is found reserved and its content asked for"),

@@ -20,6 +20,7 @@ from bascule.services import submitted_batch
 from bascule.services.batch_outcome import BatchOutcome
 from bascule.services.calling_off import CallingOff
 from bascule.services.failpoints import Failpoints
+from bascule.services.float_watch import FloatWatch
 from bascule.services.payout_events import tell
 from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.reservation import ROLLING_LIMIT, Choice, Reservation
@@ -67,6 +68,7 @@ class Paying:
         self._reservation = Reservation(clock, alarms, self._rounds, max_items, batch_life)
         self._outcome = BatchOutcome(clock, outbox)
         self._calling_off = CallingOff(clock, outbox)
+        self._float_watch = FloatWatch(db, rpc, clock, outbox, failpoints)
 
     async def wallet(self) -> Address | None:
         """The lane's wallet. Raises: NotFound when there is no such lane."""
@@ -74,10 +76,14 @@ class Paying:
             return (await lanes.get(conn, self._chain_id, self._lane)).wallet
 
     async def prepare(self, lease: Lease) -> int:
-        """Payouts whose approvals are over, or were given under another roster, are asked about anew."""
+        """Payouts whose approvals are over, or were given under another roster, are asked about anew; how the
+
+        float stands is told now and then.
+        """
         async with self._db.read() as conn:
             lane = await lanes.get(conn, self._chain_id, self._lane)
             due = await payouts.rounds_over(conn, lane.chain_id, lane.vault, self._clock.now())
+        await self._float_watch.look(lane, lease)
         done = 0
         for payout_id in due:
             async with self._db.transaction() as conn:
@@ -179,7 +185,7 @@ class Paying:
     async def _settle_proposals(self, lease: Lease, lane: Lane) -> int:
         """What treasury was asked to send is done once it is booked, or not needed any more."""
         async with self._db.read() as conn:
-            covered = await floats.covered(conn, lane.chain_id, lane.vault)
+            covered = await floats.covered(conn, lane.chain_id, lane.vault, self._clock.now())
         if not covered:
             return 0
         async with self._db.transaction() as conn:

@@ -229,7 +229,7 @@ class Reservation:
         """
         # in this order: a batch that ends in between is counted in both, and never in neither
         paying = await slots.in_transit(conn, lane.chain_id, lane.vault, Address(token.contract))
-        held = await payouts.vault_float(conn, token.id)
+        held = await floats.held(conn, lane.chain_id, lane.vault, token.id)
         if limit is not None and limit < held:
             return limit - paying, ROLLING_LIMIT
         return held - paying, FLOAT_SHORT

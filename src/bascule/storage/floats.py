@@ -6,31 +6,28 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bascule.domain.chain import Address, ChainId
+from bascule.domain.standing import RECENT, Standing
 from bascule.storage.database import Connection
-from bascule.storage.queries import Queries
+from bascule.storage.queries import Queries, Row
 
 Q = Queries("floats")
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """Base units. held: booked in the vault; paying: in unfinished batches; waiting: approved, in none."""
+class Limit:
+    """A vault's rolling limit of a token: base units in any window of seconds, and what is left of them."""
 
-    held: int
-    paying: int
-    waiting: int
-
-    @property
-    def missing(self) -> int:
-        """What the vault lacks to pay all of it; 0 when it lacks nothing."""
-        return max(0, self.waiting + self.paying - self.held)
+    amount: int
+    window_s: int
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
 class Float:
     """A token in a vault.
 
-    coming: capital that is not final; given: to batches lately; proposed: asked of treasury and still open.
+    coming: capital that is not final; proposed: asked of treasury and still open; limit: as the chain said
+    at seen_at, None before it was asked.
     """
 
     chain_id: ChainId
@@ -39,22 +36,58 @@ class Float:
     contract: Address
     currency: str
     decimals: int
-    demand: Demand
+    standing: Standing
     coming: int
-    given: int
     proposed: int | None
     proposed_at: datetime | None
+    limit: Limit | None
+    seen_at: datetime | None
 
 
-async def demand(conn: Connection, vault: Address, token_id: str) -> Demand:
+async def held(conn: Connection, chain_id: int, vault: Address, token_id: str) -> int:
+    """Base units of a token that are booked in a vault."""
+    return int(await Q.scalar(conn, "held", chain_id=chain_id, vault=vault, token_id=token_id))
+
+
+async def standing(conn: Connection, chain_id: int, vault: Address, token_id: str, now: datetime) -> Standing:
     """What a vault has of a token, and what is wanted of it."""
-    row = await Q.one(conn, "demand", vault=vault, token_id=token_id)
-    return Demand(**{name: int(value) for name, value in row.items()})
+    wanted = await Q.one(conn, "demand", vault=vault, token_id=token_id, since=now - RECENT)
+    booked = await held(conn, chain_id, vault, token_id)
+    return Standing(booked, **{name: int(value) for name, value in wanted.items()})
+
+
+async def several_vaults(conn: Connection, chain_id: int) -> bool:
+    """Whether the chain has more than one, as while one takes another's place."""
+    return bool(await Q.scalar(conn, "several", chain_id=chain_id))
+
+
+async def see(
+    conn: Connection, chain_id: int, vault: Address, token_id: str, *, balance: int | None, block_number: int,
+    limit: Limit, at: datetime,
+) -> None:  # fmt: skip
+    """The vault stands like this on chain; what was seen at a later block stays.
+
+    balance: at the end of that block, which is final; None when nobody needs it.
+    """
+    await Q.run(
+        conn, "see", chain_id=chain_id, vault=vault, token_id=token_id, balance=balance,
+        block_number=block_number, limit_amount=limit.amount, limit_window_s=limit.window_s,
+        limit_left=limit.left, at=at,
+    )  # fmt: skip
+
+
+async def say_low(conn: Connection, seen: Float) -> int | None:
+    """Keeps whether the float is low; how often that changed when it is news, else None."""
+    row = await Q.maybe(
+        conn, "say_low", chain_id=seen.chain_id, vault=seen.vault, token_id=seen.token_id,
+        low=seen.standing.low,
+    )  # fmt: skip
+    return None if row is None else int(row["changes"])
 
 
 async def propose(conn: Connection, chain_id: int, vault: Address, token_id: str, at: datetime) -> int:
     """Treasury is asked for what is missing now; returns it. While that is open the most is asked for."""
-    missing = (await demand(conn, vault, token_id)).missing
+    missing = (await standing(conn, chain_id, vault, token_id, at)).missing
     if missing:
         await Q.run(
             conn, "propose", chain_id=chain_id, vault=vault, token_id=token_id, amount=missing, at=at
@@ -62,10 +95,14 @@ async def propose(conn: Connection, chain_id: int, vault: Address, token_id: str
     return missing
 
 
-async def covered(conn: Connection, chain_id: int, vault: Address) -> list[str]:
+async def covered(conn: Connection, chain_id: int, vault: Address, now: datetime) -> list[str]:
     """The tokens treasury was asked for that a vault does not lack any more."""
     asked = [row["token_id"] for row in await Q.all(conn, "open", chain_id=chain_id, vault=vault)]
-    return [token_id for token_id in asked if not (await demand(conn, vault, token_id)).missing]
+    return [
+        token_id
+        for token_id in asked
+        if not (await standing(conn, chain_id, vault, token_id, now)).missing
+    ]  # fmt: skip
 
 
 async def settle(conn: Connection, chain_id: int, vault: Address, token_id: str, at: datetime) -> None:
@@ -73,24 +110,26 @@ async def settle(conn: Connection, chain_id: int, vault: Address, token_id: str,
     await Q.run(conn, "settle", chain_id=chain_id, vault=vault, token_id=token_id, at=at)
 
 
-async def every(conn: Connection, since: datetime) -> list[Float]:
-    """Each accepted token in each vault. since: of what was given; conn: under the owner's login."""
-    found = []
-    for row in await Q.all(conn, "vaults", since=since):
-        vault = Address(bytes(row["vault"]))
-        found.append(
-            Float(
-                chain_id=row["chain_id"],
-                vault=vault,
-                token_id=row["token_id"],
-                contract=Address(bytes(row["contract"])),
-                currency=row["currency"],
-                decimals=row["decimals"],
-                demand=await demand(conn, vault, row["token_id"]),
-                coming=int(row["coming"]),
-                given=int(row["given"]),
-                proposed=None if row["proposed"] is None else int(row["proposed"]),
-                proposed_at=row["proposed_at"],
-            )
-        )
-    return found
+async def every(conn: Connection, now: datetime) -> list[Float]:
+    """Each accepted token in each vault that has a lane, by chain and currency."""
+    return [await _float(conn, row, now) for row in await Q.all(conn, "vaults")]
+
+
+async def _float(conn: Connection, row: Row, now: datetime) -> Float:
+    vault, limit = Address(bytes(row["vault"])), None
+    if row["limit_left"] is not None:
+        limit = Limit(int(row["limit_amount"]), row["limit_window_s"], int(row["limit_left"]))
+    return Float(
+        chain_id=row["chain_id"],
+        vault=vault,
+        token_id=row["token_id"],
+        contract=Address(bytes(row["contract"])),
+        currency=row["currency"],
+        decimals=row["decimals"],
+        standing=await standing(conn, row["chain_id"], vault, row["token_id"], now),
+        coming=int(row["coming"]),
+        proposed=None if row["proposed"] is None else int(row["proposed"]),
+        proposed_at=row["proposed_at"],
+        limit=limit,
+        seen_at=row["seen_at"],
+    )

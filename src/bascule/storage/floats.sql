@@ -1,4 +1,24 @@
--- tables: float_proposals
+-- tables: float_proposals, vault_floats
+
+-- name: see
+-- What a vault's chain says of a token; what was seen at a later block stays.
+INSERT INTO vault_floats (chain_id, vault, token_id, balance, block_number, limit_amount, limit_window_s, limit_left, seen_at)
+VALUES (%(chain_id)s, %(vault)s, %(token_id)s, %(balance)s, %(block_number)s, %(limit_amount)s, %(limit_window_s)s,
+        %(limit_left)s, %(at)s)
+ON CONFLICT (chain_id, vault, token_id) DO UPDATE
+   SET balance = excluded.balance, block_number = excluded.block_number, limit_amount = excluded.limit_amount,
+       limit_window_s = excluded.limit_window_s, limit_left = excluded.limit_left, seen_at = excluded.seen_at
+ WHERE vault_floats.block_number <= excluded.block_number
+
+-- name: say_low
+-- The float became low, or is not any more; how often that changed. No row when it was said before.
+UPDATE vault_floats SET low = %(low)s, changes = changes + 1
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND low <> %(low)s
+RETURNING changes
+
+-- name: several
+-- Whether a chain has more than one vault of ours.
+SELECT count(DISTINCT vault) > 1 AS several FROM lanes WHERE chain_id = %(chain_id)s
 
 -- name: propose
 -- The vault lacks this much for what waits; the most is kept while a proposal is open.
@@ -17,25 +37,41 @@ SELECT token_id FROM float_proposals WHERE chain_id = %(chain_id)s AND vault = %
 UPDATE float_proposals SET done_at = %(at)s
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND done_at IS NULL
 
+-- name: held
+-- Base units of a token booked in a vault. The journal knows the vaults of a chain as one: while there are several, none
+-- is taken to hold more than at the final block it was seen at, less what batches of later blocks paid.
+SELECT CASE WHEN (SELECT count(DISTINCT l.vault) > 1 FROM lanes AS l WHERE l.chain_id = %(chain_id)s)
+            THEN least(j.booked, coalesce((
+                SELECT f.balance - (SELECT coalesce(sum(s.total), 0)
+                                      FROM slots AS s JOIN attempts AS a USING (chain_id, wallet, nonce)
+                                     WHERE s.chain_id = f.chain_id AND s.vault = f.vault AND s.token = t.contract
+                                       AND s.kind = 'pay' AND a.state = 'final' AND a.block_number > f.block_number)
+                  FROM vault_floats AS f JOIN tokens AS t ON t.id = f.token_id
+                 WHERE f.chain_id = %(chain_id)s AND f.vault = %(vault)s AND f.token_id = %(token_id)s), 0))
+            ELSE j.booked END AS held
+  FROM (SELECT coalesce(sum(b.posted), 0) AS booked
+          FROM ledger.account AS a JOIN ledger.balance AS b ON b.account_id = a.id
+         WHERE a.code = 'custody:vault' AND a.token_id = %(token_id)s) AS j
+
 -- name: demand
--- Base units of a token: booked in the vault, in unfinished batches, and of approved payouts that wait.
-SELECT (SELECT coalesce(sum(b.posted), 0) FROM ledger.account AS a JOIN ledger.balance AS b ON b.account_id = a.id
-         WHERE a.code = 'custody:vault' AND a.token_id = t.id) AS held,
-       (SELECT coalesce(sum(s.total), 0) FROM slots AS s WHERE s.chain_id = t.chain_id AND s.vault = %(vault)s
+-- Base units of a token: in unfinished batches of a vault, of approved payouts that wait, given to batches since a moment.
+SELECT (SELECT coalesce(sum(s.total), 0) FROM slots AS s WHERE s.chain_id = t.chain_id AND s.vault = %(vault)s
            AND s.token = t.contract AND s.kind = 'pay' AND s.state <> 'final') AS paying,
        (SELECT coalesce(sum(p.amount), 0) FROM payouts AS p WHERE p.chain_id = t.chain_id AND p.vault = %(vault)s
-           AND p.token_id = t.id AND p.state = 'pending') AS waiting
+           AND p.token_id = t.id AND p.state = 'pending') AS waiting,
+       (SELECT coalesce(sum(s.total), 0) FROM slots AS s WHERE s.chain_id = t.chain_id AND s.vault = %(vault)s
+           AND s.token = t.contract AND s.kind = 'pay' AND s.created_at > %(since)s) AS given
   FROM tokens AS t WHERE t.id = %(token_id)s
 
 -- name: vaults
--- Every accepted token in every vault that has a lane, with the proposal that is open, what comes from treasury and is
--- not final, and what was given to batches since a moment.
-SELECT t.id AS token_id, t.chain_id, t.contract, t.currency, t.decimals, v.vault, f.amount AS proposed, f.proposed_at,
+-- Every accepted token in every vault that has a lane: the proposal that is open, what comes from treasury and is not
+-- final, and what the chain said last.
+SELECT t.id AS token_id, t.chain_id, t.contract, t.currency, t.decimals, v.vault, p.amount AS proposed, p.proposed_at,
        (SELECT coalesce(sum(d.amount), 0) FROM deposits AS d WHERE d.chain_id = t.chain_id AND d.dst = v.vault
            AND d.token_id = t.id AND d.kind = 'capital' AND d.state = 'detected') AS coming,
-       (SELECT coalesce(sum(s.total), 0) FROM slots AS s WHERE s.chain_id = t.chain_id AND s.vault = v.vault
-           AND s.token = t.contract AND s.kind = 'pay' AND s.created_at > %(since)s) AS given
+       f.limit_amount, f.limit_window_s, f.limit_left, f.seen_at
   FROM tokens AS t JOIN (SELECT DISTINCT chain_id, vault FROM lanes) AS v USING (chain_id)
-  LEFT JOIN float_proposals AS f ON f.chain_id = t.chain_id AND f.vault = v.vault AND f.token_id = t.id
-                                AND f.done_at IS NULL
+  LEFT JOIN float_proposals AS p ON p.chain_id = t.chain_id AND p.vault = v.vault AND p.token_id = t.id
+                                AND p.done_at IS NULL
+  LEFT JOIN vault_floats AS f ON f.chain_id = t.chain_id AND f.vault = v.vault AND f.token_id = t.id
  WHERE t.accepted ORDER BY t.chain_id, t.currency, v.vault

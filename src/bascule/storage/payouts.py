@@ -367,11 +367,6 @@ async def available(conn: Connection, account_id: str, token_id: str) -> int:
     return int(await Q.scalar(conn, "available", account_id=account_id, token_id=token_id))
 
 
-async def vault_float(conn: Connection, token_id: str) -> int:
-    """Base units of the token the journal knows in the vaults."""
-    return int(await Q.scalar(conn, "vault_float", token_id=token_id))
-
-
 async def is_ours(conn: Connection, chain_id: int, address: Address) -> bool:
     """Whether an address holds our money, takes deposits for us, or belongs to our contracts."""
     return bool(await Q.scalar(conn, "is_ours", chain_id=chain_id, address=address))

@@ -198,12 +198,6 @@ SELECT coalesce(sum(-b.posted - b.held_debit), 0) AS amount
   FROM ledger.account AS a JOIN ledger.balance AS b ON b.account_id = a.id
  WHERE a.code = 'available:' || %(account_id)s::text AND a.token_id = %(token_id)s
 
--- name: vault_float
--- Base units of a token the journal knows in the vaults.
-SELECT coalesce(sum(b.posted), 0) AS amount
-  FROM ledger.account AS a JOIN ledger.balance AS b ON b.account_id = a.id
- WHERE a.code = 'custody:vault' AND a.token_id = %(token_id)s
-
 -- name: is_ours
 -- Whether an address is one of ours on a chain: what holds money, what takes deposits, what a network or token is.
 SELECT EXISTS (SELECT 1 FROM own_addresses WHERE chain_id = %(chain_id)s AND address = %(address)s)

@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 
-from tests.support.api import Shop
+from bascule.domain.chain import checksum
+from tests.support.api import LOCAL, VAULT, Shop
 
 
 async def test_tokens_and_networks_are_those_of_the_keys_mode(shop: Shop, client: httpx.AsyncClient) -> None:
@@ -77,3 +78,25 @@ async def test_events_are_listed_newest_first_or_by_number(shop: Shop, client: h
     assert event["data"]["previous_attributes"] == {"status": "requires_action"}
     assert event["request"]["id"].startswith("req_")
     assert (await client.get(f"/v1/events/{event['id']}")).json() == event
+
+
+async def test_float_of_a_vault_is_told_to_the_operator_and_to_nobody_else(
+    shop: Shop, client: httpx.AsyncClient, treasury: str
+) -> None:
+    wallet, vault = bytes([7]) * 20, VAULT
+    await shop.run("INSERT INTO wallets (chain_id, address, name) VALUES (%s, %s, 'vault-0')", LOCAL, wallet)
+    await shop.run(
+        "INSERT INTO lanes (chain_id, lane, name, vault, wallet) VALUES (%s, 0, 'vault-0', %s, %s)",
+        *(LOCAL, vault, wallet),
+    )
+    async with shop.client(treasury) as operator:
+        [float_] = (await operator.get("/v1/floats")).json()["data"]
+        other = (await operator.get("/v1/floats?network=second")).json()["data"]
+    refused = await client.get("/v1/floats")
+
+    assert (float_["network"], float_["vault"]) == ("eip155:31337", checksum(VAULT))
+    assert float_["held"] == float_["available"] == {"amount": "1000.000000", "amount_atomic": "1000000000"}
+    assert (float_["low"], float_["runway_seconds"], float_["limit"]) == (False, None, None)
+    assert float_["top_up"]["status"] == "none"
+    assert other == []
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "operator_only")

@@ -79,6 +79,7 @@ CODES: dict[str, str] = {
     "network_unsupported": "No payouts are made on this network.",
     "node_refused": "The development chain's node refuses this, in the words of the message.",
     "not_ready": "The system is not ready; the same request may succeed in a moment.",
+    "operator_only": "Only the operator's own account may read this.",
     "parameter_invalid": "A parameter has the wrong type, form or range.",
     "parameter_missing": "A needed parameter is missing.",
     "parameter_unknown": "There is no parameter of this name here.",

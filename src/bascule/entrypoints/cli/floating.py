@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,6 @@ from bascule.entrypoints.cli.place import loaded_settings
 
 if TYPE_CHECKING:
     from bascule.storage.floats import Float
-
-DAY = timedelta(days=1)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,7 +34,7 @@ async def _float() -> list[dict[str, Any]]:
     seams = wiring.Seams(settings)
     async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
         async with db.read() as conn:
-            found = await floats.every(conn, seams.clock.now() - DAY)
+            found = await floats.every(conn, seams.clock.now())
         left = [
             await vault.available(rpcs[settings.chain(each.chain_id).id], each.vault, each.contract)
             for each in found
@@ -51,9 +48,8 @@ def _shown(each: Float, limit: int) -> dict[str, Any]:
     def plain(amount: int) -> str:
         return f"{Decimal(amount).scaleb(-each.decimals):f}"
 
-    demand = each.demand
-    free = max(0, demand.held - demand.paying)
-    hours = None if not each.given else round(free * 24 / each.given, 1)
+    demand = each.standing
+    hours = None if demand.runway is None else round(demand.runway.total_seconds() / 3600, 1)
     state = "none" if each.proposed is None else "seen" if each.coming else "open"
     return {
         "network": caip2(each.chain_id),
