@@ -16,7 +16,6 @@ from bascule.domain.errors import Halted
 from bascule.services.arrivals import Arrivals
 from bascule.services.replaying import Replay
 from bascule.services.seams import SystemEntropy
-from bascule.services.token_resuming import resume
 from bascule.storage import signer_flush_limits, tokens
 from bascule.storage.signer_flush_limits import FlushLimits
 from tests.support.crashing import Crash, Crashing
@@ -114,15 +113,10 @@ async def test_address_that_the_token_refuses_is_skipped_named_and_tried_later(w
     [(why,)] = await world.stage.rows("SELECT why FROM flush_items WHERE outcome = 'skipped'")
     assert len(why) >= 10, "the token's own error"
     await world.require_even()
-    await world.stage.issuer("unBlacklist(address)", bad)
-    async with world.stage.owner.transaction() as conn:  # a list with our address had suspended the token
-        await resume(
-            conn, world.stage.token.id, reason="the list was wrong", clock=world.stage.clock,
-            outbox=world.stage.use_cases.outbox,
-        )  # fmt: skip
-    await world.stage.follow(4)
-    assert await world.planner().run_once() == 0, "not at once"
     world.stage.clock.advance(timedelta(days=1, seconds=1))
+    assert await world.planner().run_once() == 0, "not while the issuer lists it"
+    await world.stage.issuer("unBlacklist(address)", bad)
+    await world.stage.follow(4)
     assert await world.planner().run_once() == 1
     await world.stage.run(await world.sweeper(), rounds=2)
     assert await world.balance(bad) == 0

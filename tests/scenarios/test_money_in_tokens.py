@@ -245,7 +245,7 @@ async def test_pause_that_a_reorg_takes_away_is_lifted_and_returns_with_its_bloc
 @pytest.mark.parametrize(
     ("call", "cause"), [("blacklist(address)", "blacklisted"), ("announceUpgrade(address)", "upgraded")]
 )
-async def test_list_with_our_address_or_an_upgrade_stays_until_a_person_resumes(
+async def test_list_with_our_vault_or_an_upgrade_stays_until_a_person_resumes(
     b: Bridge, call: str, cause: str
 ) -> None:
     """A list that names strangers means nothing; what came meanwhile is credited once it is resumed."""
@@ -256,13 +256,14 @@ async def test_list_with_our_address_or_an_upgrade_stays_until_a_person_resumes(
     assert await suspended(b) is None
 
     await b.pay(intent, "10.00")
-    await issuer(b, call, deposit_address(intent))
+    vault = b.account(4).address
+    await issuer(b, call, vault)
     await b.finalize(watcher)
     assert await suspended(b) == cause
     assert (await b.shown(intent))["status"] == "processing"
     assert await b.booked() == {}
     if cause == "blacklisted":
-        await issuer(b, "unBlacklist(address)", deposit_address(intent))
+        await issuer(b, "unBlacklist(address)", vault)
         await b.finalize(watcher)
         assert await suspended(b) == cause
 
@@ -273,6 +274,43 @@ async def test_list_with_our_address_or_an_upgrade_stays_until_a_person_resumes(
     assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
     [(actor, details)] = await b.rows("SELECT actor, details FROM audit_log WHERE action = 'token.resume'")
     assert (actor, details) == ("cli", {"reason": "the issuer's notice explains it", "causes": [cause]})
+
+
+async def test_list_with_a_deposit_address_holds_what_is_there_and_nothing_else(b: Bridge) -> None:
+    """Until it is taken off in a final block: what came before and what came since is credited then."""
+    watcher = await b.started()
+    listed, other = await b.intent("10.00"), await b.intent("20.00")
+    await b.pay(listed, "4.00")
+    await b.settle_down(watcher)
+    await b.send(deposit_address(listed), "6.00")
+    await issuer(b, "blacklist(address)", deposit_address(listed))  # in the same block, behind it
+    await b.pay(other, "20.00")
+    await b.finalize(watcher)
+
+    assert await suspended(b) is None
+    assert (await b.shown(other))["status"] == "succeeded"
+    assert (await b.shown(listed))["status"] == "requires_action"
+    assert "held" in (await b.shown(listed))["flags"]
+    assert await b.booked() == {"custody:forwarders": 20_000_000, "available:merchant": -20_000_000}
+    [held] = [each for each in await b.deposits("detected") if each["amount"] == "6.000000"]
+    assert (held["unapplied_reason"], held["next_steps"]) == ("held", [])
+    with pytest.raises(Conflict) as refused:
+        async with b.api.transaction() as conn:
+            choices = Choices(b.clock, b.outbox)
+            await choices.accept(conn, held["id"], account_id=b.merchant, livemode=False)
+    assert refused.value.code == "deposit_held"
+    assert await b.rows("SELECT type, state FROM breaks") == [("address_listed", "open")]
+
+    await issuer(b, "unBlacklist(address)", deposit_address(listed))
+    await b.settle_down(watcher)
+    assert await b.deposits("detected") != [], "it may be taken back"
+    await b.finalize(watcher)
+    await b.finalize(watcher)
+    assert (await b.shown(listed))["status"] == "succeeded"
+    assert await b.rows("SELECT type, state FROM breaks") == [("address_listed", "resolved")]
+    told = [event for event in await b.events() if event.startswith(("reconciliation.", "token."))]
+    assert told == ["reconciliation.break_opened", "reconciliation.break_resolved"]
+    assert (await b.booked())["available:merchant"] == -30_000_000
 
 
 async def test_word_of_a_token_in_a_block_without_a_transfer_is_read(b: Bridge) -> None:

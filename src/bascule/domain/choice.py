@@ -28,6 +28,11 @@ _REFUSALS = {
         None,
     ),
 }
+_LISTED = (
+    "deposit_held",
+    "The token's issuer lists the deposit's address, so that nobody can move what lies there.",
+    "It is decided anew once the issuer takes the address off its list in a final block.",
+)
 _BEYOND_BELIEF = (
     "deposit_held",
     "The deposit is more than can be believed.",
@@ -35,26 +40,37 @@ _BEYOND_BELIEF = (
 )
 
 
-def require(event: ApplicationEvent, state: ApplicationState, reason: Reason | None, units: int) -> None:
+def require(
+    event: ApplicationEvent,
+    state: ApplicationState,
+    reason: Reason | None,
+    units: int,
+    *,
+    listed: bool = False,
+) -> None:
     """Raises: TransitionRefused unless the deposit is unapplied; Conflict, with its own code, by reason.
 
-    units: the deposit in 10^-18 of its currency.
+    units: the deposit in 10^-18 of its currency; listed: its token's issuer names its address.
     """
-    refusal = _refusal(reason, units)
+    refusal = _refusal(reason, units, listed)
     if refusal is not None:
         code, message, next_step = refusal
         raise Conflict(code, message, next_step=next_step)
     APPLICATION.step(state, event)
 
 
-def next_steps(state: ApplicationState, reason: Reason | None, units: int) -> tuple[ApplicationEvent, ...]:
+def next_steps(
+    state: ApplicationState, reason: Reason | None, units: int, *, listed: bool = False
+) -> tuple[ApplicationEvent, ...]:
     """What `require` lets through; nothing where nothing is to be decided, or not by the merchant."""
-    if _refusal(reason, units) is not None:
+    if _refusal(reason, units, listed) is not None:
         return ()
     return tuple(event for event in CHOICES if APPLICATION.may(state, event))
 
 
-def _refusal(reason: Reason | None, units: int) -> tuple[str, str, str | None] | None:
+def _refusal(reason: Reason | None, units: int, listed: bool) -> tuple[str, str, str | None] | None:
     if reason is None:
         return None
+    if reason not in _REFUSALS and listed:
+        return _LISTED
     return _REFUSALS.get(reason) or (_BEYOND_BELIEF if units > MOST_BELIEVED else None)

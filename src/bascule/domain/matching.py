@@ -44,7 +44,8 @@ class Seen:
     amount: base units of its token; decimals: the token's, None for a token we do not know;
     block_time: of the block it is in now; position: (block number, log index) there;
     dust, minimum: the token's floors in base units; other_mode: live money for a test intent, or the reverse;
-    early: not final, but certain enough for its intent's merchant.
+    early: not final, but certain enough for its intent's merchant; listed: the token's issuer names its
+    address, so that nothing leaves it.
     """
 
     deposit_id: str
@@ -59,6 +60,7 @@ class Seen:
     minimum: int = 0
     other_mode: bool = False
     early: bool = False
+    listed: bool = False
 
     @property
     def unit(self) -> int:
@@ -236,6 +238,7 @@ def _refusal(
         (deposit.other_mode, Reason.TEST_MODE),
         # before the token rules: zero and dust transfers are a poisoner's, not a payer's mistake
         (deposit.amount == 0 or (deposit.amount < deposit.dust and not completes), Reason.DUST),
+        (deposit.listed, Reason.HELD),
         (not chosen and deposit.chain_id not in {chain for chain, _ in terms.accepted}, Reason.WRONG_CHAIN),
         (not chosen and (deposit.chain_id, deposit.token) not in terms.accepted, Reason.WRONG_TOKEN),
         (intent_state is IntentState.SUCCEEDED, Reason.ALREADY_PAID),

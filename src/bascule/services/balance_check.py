@@ -18,12 +18,9 @@ from bascule.chain.caller import Caller
 from bascule.chain.errors import Garbled, NodeSays, RpcError, WrongShape
 from bascule.domain.chain import Address, ChainId, checksum
 from bascule.domain.errors import Retryable
-from bascule.domain.ids import Prefix
-from bascule.domain.webhook import EventType
-from bascule.services.outbox import Outbox
-from bascule.services.seams import Clock, Entropy, new_id
+from bascule.services.breaks import Breaks
 from bascule.services.suspending import Suspending
-from bascule.storage import accounts, networks, reconciliations, tokens, transfers
+from bascule.storage import tokens, transfers
 from bascule.storage.database import Connection, Database
 from bascule.storage.transfers import Touched
 
@@ -46,9 +43,7 @@ class BalanceCheck:
     db: Database
     rpc: Caller
     chain_id: ChainId
-    clock: Clock
-    entropy: Entropy
-    outbox: Outbox
+    breaks: Breaks
     suspending: Suspending
     counters: Counter[str]
 
@@ -117,21 +112,7 @@ class BalanceCheck:
             evidence = {"block_number": upto, "addresses": [_shown(*each) for each in places]}
             await self.suspending.suspend(conn, token, CAUSE, evidence)
             self.counters["balance_mismatches"] += 1
-            await self._break(conn, token_id, evidence)
-
-    async def _break(self, conn: Connection, token_id: str, evidence: Mapping[str, Any]) -> None:
-        break_id = new_id(Prefix.BREAK, self.clock, self.entropy)
-        opened = await reconciliations.open_break(
-            conn, break_id, type=BREAK_TYPE, subject=token_id, evidence=evidence, at=self.clock.now()
-        )
-        operator = await accounts.operator(conn)
-        network = await networks.get(conn, self.chain_id)
-        if opened and operator is not None and network is not None:
-            shown = {"id": break_id, "object": "break", "type": BREAK_TYPE, "evidence": dict(evidence)}
-            await self.outbox.append(
-                conn, account_id=operator.id, livemode=network.livemode, object_id=break_id, object_version=1,
-                type=EventType.RECONCILIATION_BREAK_OPENED, object=shown,
-            )  # fmt: skip
+            await self.breaks.open(conn, BREAK_TYPE, token_id, evidence)
 
 
 def _differing(places: Sequence[Touched], moved: Sequence[int | None]) -> list[tuple[Touched, int | None]]:

@@ -111,7 +111,7 @@ async def _require(conn: Connection, event: ApplicationEvent, deposit: Waiting) 
             "deposit_unsolicited", "The deposit is capital of the operator; there is nothing to decide."
         )
     units = 0 if deposit.decimals is None else deposit.amount * 10 ** (SCALE - deposit.decimals)
-    choice.require(event, before.state, before.reason, units)
+    choice.require(event, before.state, before.reason, units, listed=deposit.listed)
     if deposit.state is DepositState.FINALIZED and not deposit.booked:
         raise Conflict(
             "deposit_token_unsupported",

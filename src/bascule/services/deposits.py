@@ -121,7 +121,8 @@ def _next_steps(row: Shown) -> list[str]:
         return []
     reason = Reason(row.reason)
     units = 0 if row.decimals is None else row.amount * 10 ** (SCALE - row.decimals)
-    return [str(step) for step in choice.next_steps(ApplicationState(row.application_state), reason, units)]
+    state = ApplicationState(row.application_state)
+    return [str(step) for step in choice.next_steps(state, reason, units, listed=row.listed)]
 
 
 def _evidence(row: Shown) -> dict[str, Any] | None:

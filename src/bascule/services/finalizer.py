@@ -171,7 +171,8 @@ class Finalizer:
     async def _book(self, conn: Connection, after: int, upto: int) -> list[Owned]:
         """Money comes in before it moves among our addresses, so that no class of custody is overdrawn.
 
-        Deposits of a token accepted since they came are of it from here on; final ones are booked now.
+        Deposits of a token accepted since they came are of it from here on; final ones are booked now. What was
+        held is decided anew: its address may be off its issuer's list.
         """
         chain_id = self.network.chain_id
         ours = await addresses.own(conn, chain_id)
@@ -180,9 +181,10 @@ class Finalizer:
         ended = await suspensions.unsettled(conn, chain_id)  # not those that an operator ends meanwhile
         policy = str(self.network.finality)
         named = await deposits.name_tokens(conn, chain_id)
-        final = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now(), policy)
+        finalized = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now(), policy)
+        final, held = [*finalized], [deposit_id for deposit_id, held in finalized.items() if held]
         await self.evidence.require(conn, final)
-        settled = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED, named)
+        settled = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED, {*named, *held})
         final += [deposit_id for deposit_id, state in named.items() if state is DepositState.FINALIZED]
         booked_now = set(final)
         owned = [deposit for deposit in settled if deposit.id in booked_now]

@@ -4,7 +4,8 @@ Suspending protects, so a word that only a bloom speaks for is enough; it is hel
 later. Ending a pause does not: it ends by the newest canonical word about it, or by a reorg that takes it
 away, once every block that was read is proven and the chain is as long as when it was said. Everything else
 stays until an operator has looked: an upgrade may have changed what a Transfer means, a list may hold our
-money.
+money. A list that names a deposit address holds that address alone (the view `listed_addresses`), until it
+is taken off in a final block; the operator has a break meanwhile.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ import structlog
 
 from bascule.chain.token_events import ABOUT_SOMEBODY
 from bascule.domain.chain import Address, ChainId, Hash, checksum, hex32
+from bascule.services.breaks import Breaks
 from bascule.services.suspending import BY_CHAIN, Suspending
 from bascule.storage import token_events, tokens
 from bascule.storage.database import Connection
@@ -24,6 +26,7 @@ from bascule.storage.tokens import Token
 
 _log = structlog.get_logger()
 PAUSED = "paused"
+LISTED = "address_listed"  # a break's type
 _LASTING = frozenset({"blacklisted", "destroyed", "upgraded", "deprecated", "fees_changed"})
 
 
@@ -33,6 +36,7 @@ class TokenWatch:
 
     chain_id: ChainId
     suspending: Suspending
+    breaks: Breaks
     counters: Counter[str]
 
     async def take(self, conn: Connection, events: Sequence[TokenEvent]) -> None:
@@ -45,9 +49,12 @@ class TokenWatch:
         known = await self._known(conn, {event.token for event in events})
         for event in events:
             self.counters[f"token_events_{event.kind}"] += 1
-            about_us = event.kind not in ABOUT_SOMEBODY or event.subject in ours
-            if event.kind in _LASTING and about_us and event.token in known:
+            if event.kind not in _LASTING or event.token not in known:
+                continue
+            if event.kind not in ABOUT_SOMEBODY or (event.subject and ours.get(event.subject)):
                 await self._suspend(conn, known[event.token], event)
+            elif event.subject in ours:
+                await self._hold(conn, known[event.token], event.subject, event)
         await self._pause(conn, known)
 
     async def orphan_above(self, conn: Connection, number: int) -> None:
@@ -70,6 +77,8 @@ class TokenWatch:
                 "a token's word was misread", chain_id=self.chain_id, kind=word.kind, **_evidence(word)
             )
         await self._end_pauses(conn)
+        for subject in await token_events.lists_over(conn, self.chain_id, LISTED):
+            await self.breaks.resolve(conn, LISTED, subject, {"by": BY_CHAIN})
 
     async def _known(self, conn: Connection, contracts: Collection[Address]) -> dict[Address, Token]:
         every = await tokens.every(conn)
@@ -89,6 +98,13 @@ class TokenWatch:
             word = over[contract]
             said = "it said nothing else" if word is None else f"block {word}"
             await self.suspending.resume(conn, token, by=BY_CHAIN, reason=f"not paused: {said}", cause=PAUSED)
+
+    async def _hold(self, conn: Connection, token: Token, address: Address, event: TokenEvent) -> None:
+        """Tells that what lies and comes there is held; that it is follows from the event."""
+        subject = f"{token.id}/0x{address.hex()}"
+        if await self.breaks.open(conn, LISTED, subject, {"kind": event.kind, **_evidence(event)}):
+            self.counters["addresses_listed"] += 1
+            _log.error("a deposit address is listed", token=token.id, cause=event.kind, **_evidence(event))
 
     async def _suspend(self, conn: Connection, token: Token, event: TokenEvent) -> None:
         if await self.suspending.suspend(conn, token, event.kind, _evidence(event)):

@@ -18,6 +18,7 @@ from bascule.domain.chain import Address, BlockRef
 from bascule.services import collector_watch, restore
 from bascule.services.arrivals import Arrivals
 from bascule.services.balance_check import BalanceCheck
+from bascule.services.breaks import Breaks
 from bascule.services.coins import Coins
 from bascule.services.disagreements import Disagreements
 from bascule.services.early import Early
@@ -91,7 +92,8 @@ class Watcher:
         self._sightings = Sightings(db, network.chain_id, clock, failpoints)
         self._halts = Halts(db, rpc, network, outbox, failpoints)
         suspending = Suspending(clock, outbox)
-        self._token_watch = TokenWatch(network.chain_id, suspending, self.counters)
+        breaks = Breaks(network.chain_id, clock, entropy, outbox)
+        self._token_watch = TokenWatch(network.chain_id, suspending, breaks, self.counters)
         self._reorgs = Reorgs(
             db, rpc, self._arrivals, self._halts, self._token_watch, failpoints, self.counters, self.depths
         )  # fmt: skip
@@ -102,9 +104,7 @@ class Watcher:
         self._prover = Prover(
             db, rpc, self._reader, self._reorgs, evidence, self._token_watch, failpoints, self.counters
         )  # fmt: skip
-        balances = BalanceCheck(
-            db, rpc, network.chain_id, clock, entropy, outbox, suspending, self.counters
-        )  # fmt: skip
+        balances = BalanceCheck(db, rpc, network.chain_id, breaks, suspending, self.counters)
         coins = Coins(db, rpc, network.chain_id, clock, entropy, self.counters)
         self._finalizer = Finalizer(
             db,
@@ -319,12 +319,12 @@ class Watcher:
                 conn, cursor.chain_id, reading.transfers, seen_blocks=self._seen_blocks
             )
             late = await transfers.record_late(conn, cursor.chain_id, self._addresses_since)
+            await self._token_watch.take(conn, reading.events)  # before what came to addresses that they list
             arrived = [block.ref.hash for block in reading.blocks] if recorded.ours else []
             if arrived or late.blocks:
                 await self._arrivals.take(conn, [*late.blocks, *arrived])
             for block_hash, log_index in late.internal:
                 await ledger.post_internal_if_covered(conn, cursor.chain_id, block_hash, log_index)
-            await self._token_watch.take(conn, reading.events)
             await collector_events.record(conn, cursor.chain_id, reading.collectors)
             self._failpoints.hit("watcher.before_commit")
         self._failpoints.hit("watcher.after_commit")

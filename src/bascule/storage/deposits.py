@@ -48,7 +48,8 @@ class Owned:
 class Waiting:
     """A deposit somebody decides about. intent_id: whose it is now, if anybody's; booked: in the ledger.
 
-    accepted: its token is, still; suspended: its token is, so that nobody is credited in it now.
+    accepted: its token is, still; suspended: its token is, so that nobody is credited in it now; listed: its
+    token's issuer names its address, so that nothing leaves it.
     """
 
     id: str
@@ -63,13 +64,14 @@ class Waiting:
     booked: bool
     accepted: bool
     suspended: bool
+    listed: bool
 
 
 class Shown(NamedTuple):
     """A deposit with all that is shown of it. amount, amount_applied: base units.
 
     token_id, currency, decimals: None for a token we do not know; processed: the newest block read;
-    verified: what its evidence is, None before it is final.
+    verified: what its evidence is, None before it is final; listed: its token's issuer names its address.
     """
 
     id: str
@@ -100,6 +102,7 @@ class Shown(NamedTuple):
     processed: int
     finality: FinalityPolicy
     verified: str | None
+    listed: bool
 
 
 class Candidate(NamedTuple):
@@ -153,12 +156,15 @@ async def advance_orphan(conn: Connection, chain_id: ChainId, number: int) -> li
 
 async def advance_finalize(
     conn: Connection, chain_id: ChainId, number: int, now: datetime, finality: str
-) -> list[str]:
-    """From detected to finalized, for blocks up to a height that is final; their ids. finality: by what."""
+) -> dict[str, bool]:
+    """From detected to finalized, for blocks up to a height that is final; by id, whether it is held.
+
+    finality: by what.
+    """
     rows = await _sql.all(
         conn, "advance_finalize", chain_id=chain_id, number=number, now=now, finality=finality
     )
-    return [row["id"] for row in rows]
+    return {row["id"]: row["held"] for row in rows}
 
 
 async def name_tokens(conn: Connection, chain_id: ChainId) -> dict[str, DepositState]:
@@ -279,6 +285,7 @@ def _candidate(row: Row, livemode: bool) -> Candidate:
         minimum=minimum,
         other_mode=livemode is not live_network,
         early=early,
+        listed=shown.listed,
     )
     if shown.application_state is None:
         return Candidate(seen, None, shown)

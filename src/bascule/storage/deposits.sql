@@ -30,13 +30,15 @@ UPDATE deposits SET state = 'orphaned', early = NULL, version = version + 1
 RETURNING id;
 
 -- name: advance_finalize
--- Deposits up to a height that is final. Those of suspended tokens wait, and are among the next ones once resumed.
+-- Deposits up to a height that is final. Those of suspended tokens, and those at addresses that their token's issuer
+-- lists, wait, and are among the next ones once that is over. held: it was decided so meanwhile.
 UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, finality = %(finality)s, version = version + 1
  WHERE chain_id = %(chain_id)s AND block_number <= %(number)s AND state = 'detected'
    AND EXISTS (SELECT FROM transfers t WHERE t.chain_id = d.chain_id AND t.block_hash = d.block_hash
                   AND t.log_index = d.log_index AND t.canonical)
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
-RETURNING id;
+   AND NOT EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst))
+RETURNING d.id, EXISTS (SELECT FROM applications p WHERE p.deposit_id = d.id AND p.reason = 'held') AS held;
 
 -- name: name_tokens
 -- Deposits of tokens that are accepted since they came: they are of those from now on. Final ones wait while their token
@@ -107,6 +109,7 @@ SELECT max(d.block_number)
   JOIN deposits d ON d.id = p.deposit_id
  WHERE d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
+   AND NOT EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst))
    AND d.block_number <= n.number
    AND d.block_number > (SELECT c.finalized_number FROM cursors c WHERE c.chain_id = %(chain_id)s);
 
@@ -119,6 +122,7 @@ UPDATE deposits d SET early = i.finality
   JOIN applications p ON p.intent_id = i.id AND p.state = 'applied'
  WHERE d.id = p.deposit_id AND d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
+   AND NOT EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst))
    AND d.block_number <= n.number AND d.token_id <> ALL(%(but)s::text[])
    AND d.block_number > (SELECT c.finalized_number FROM cursors c WHERE c.chain_id = %(chain_id)s)
 RETURNING d.id, i.id AS intent_id;
@@ -132,12 +136,14 @@ UPDATE deposits SET version = version + 1 WHERE id = ANY(%(ids)s::text[]);
 SELECT id FROM deposits WHERE id = %(id)s FOR NO KEY UPDATE;
 
 -- name: waiting
--- One deposit with the intent it is one of; booked: in the ledger; accepted, suspended: its token is.
+-- One deposit with the intent it is one of; booked: in the ledger; accepted, suspended: its token is;
+-- listed: its token's issuer names its address.
 SELECT d.id, d.account_id, d.livemode, d.kind, d.state, d.amount, k.currency, k.decimals,
        CASE WHEN p.chosen THEN p.intent_id ELSE a.intent_id END AS intent_id,
        EXISTS (SELECT FROM ledger.tx t WHERE t.source = 'deposit' AND t.source_id = d.id) AS booked,
        coalesce(k.accepted, false) AS accepted,
-       EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL) AS suspended
+       EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL) AS suspended,
+       EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
   FROM deposits d
   LEFT JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
   LEFT JOIN applications p ON p.deposit_id = d.id
@@ -183,7 +189,8 @@ SELECT d.whose, d.chosen, coalesce(k.accepted OR d.application_state = 'applied'
        c.next_number, w.finality_kind, w.finality_depth,
        CASE WHEN d.finality IS NOT NULL THEN (
             SELECT e.verified FROM deposit_proofs e WHERE e.chain_id = d.chain_id AND e.block_hash = d.block_hash
-               AND d.log_index BETWEEN e.first_log AND e.last_log LIMIT 1) END AS verified
+               AND d.log_index BETWEEN e.first_log AND e.last_log LIMIT 1) END AS verified,
+       EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
   FROM theirs d
   JOIN networks w ON w.chain_id = d.chain_id
   LEFT JOIN tokens k ON k.id = d.token_id
@@ -198,7 +205,8 @@ SELECT d.id, d.account_id, d.livemode, d.kind, d.chain_id, d.token, d.token_id, 
        c.next_number, w.finality_kind, w.finality_depth,
        CASE WHEN d.finality IS NOT NULL THEN (
             SELECT e.verified FROM deposit_proofs e WHERE e.chain_id = d.chain_id AND e.block_hash = d.block_hash
-               AND d.log_index BETWEEN e.first_log AND e.last_log LIMIT 1) END AS verified
+               AND d.log_index BETWEEN e.first_log AND e.last_log LIMIT 1) END AS verified,
+       EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
   FROM deposits d
   JOIN networks w ON w.chain_id = d.chain_id
   LEFT JOIN tokens k ON k.id = d.token_id

@@ -82,7 +82,12 @@ async def newest_pauses(
     return {Address(row["token"]): TokenEvent(**row) for row in rows}
 
 
-async def ours(conn: Connection, chain_id: ChainId, addresses: Collection[Address]) -> set[Address]:
-    """Those of the addresses that hold money for us."""
+async def ours(conn: Connection, chain_id: ChainId, addresses: Collection[Address]) -> dict[Address, bool]:
+    """Those of the addresses that hold money for us; True for one that everybody's money passes."""
     rows = await _sql.all(conn, "ours", chain_id=chain_id, addresses=list(addresses))
-    return {Address(row["address"]) for row in rows}
+    return {Address(row["address"]): row["service"] for row in rows}
+
+
+async def lists_over(conn: Connection, chain_id: ChainId, type: str) -> list[str]:
+    """Subjects of open breaks of this type, `token id/0x…`, whose address no issuer lists any more."""
+    return [row["subject"] for row in await _sql.all(conn, "lists_over", chain_id=chain_id, type=type)]

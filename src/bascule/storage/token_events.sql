@@ -56,7 +56,18 @@ SELECT DISTINCT ON (token) block_hash, log_index, block_number, tx_hash, token, 
  ORDER BY token, block_number DESC, log_index DESC;
 
 -- name: ours
--- Of some addresses those that hold money for us.
-SELECT n.address FROM unnest(%(addresses)s::bytea[]) AS n (address)
+-- Of some addresses those that hold money for us; service: everybody's money passes them.
+SELECT n.address, EXISTS (SELECT FROM own_addresses o
+                           WHERE o.chain_id = %(chain_id)s AND o.address = n.address) AS service
+  FROM unnest(%(addresses)s::bytea[]) AS n (address)
  WHERE EXISTS (SELECT FROM own_addresses o WHERE o.chain_id = %(chain_id)s AND o.address = n.address)
     OR EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = n.address);
+
+-- name: lists_over
+-- Open breaks of a type about addresses of a chain that no issuer lists any more.
+SELECT b.subject FROM breaks b
+  JOIN tokens k ON k.id = split_part(b.subject, '/', 1) AND k.chain_id = %(chain_id)s
+ WHERE b.type = %(type)s AND b.state = 'open'
+   AND NOT EXISTS (SELECT FROM listed_addresses l
+                    WHERE (l.chain_id, l.token) = (k.chain_id, k.contract)
+                      AND b.subject = k.id || '/0x' || encode(l.address, 'hex'));

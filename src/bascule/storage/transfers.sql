@@ -221,6 +221,8 @@ WITH waiting AS (
      WHERE EXISTS (SELECT FROM deposit_addresses a WHERE a.chain_id = k.chain_id AND a.address = d.dst)
        AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id
                           AND (s.ended_at IS NULL OR (s.cause = 'balance_mismatch' AND s.opened_at >= d.created_at)))
+       AND NOT EXISTS (SELECT FROM listed_addresses l
+                        WHERE (l.chain_id, l.token, l.address) = (k.chain_id, d.token, d.dst))
 )
 SELECT l.after, l.token_id, l.token, l.address,
        coalesce(sum(CASE WHEN t.dst = l.address THEN t.amount::numeric ELSE 0 END
