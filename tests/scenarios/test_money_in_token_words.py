@@ -43,11 +43,11 @@ async def test_end_of_a_pause_that_no_receipt_shows_lifts_nothing(b: Bridge, lie
         node.twist = lambda method, params, logs: lie(logs) if method == "eth_getLogs" and logs else logs
         await b.mine()
         await b.settle_down(watcher)
-        assert watcher.counters["token_events_corrected"] > 0
+        assert watcher.counters["contract_events_corrected"] > 0
 
     assert await suspended(b) == "paused"
     assert [event for event in await b.events() if event.startswith("token.")] == ["token.suspended"]
-    kinds = await b.rows("SELECT kind FROM token_events WHERE canonical ORDER BY block_number, log_index")
+    kinds = await b.rows("SELECT kind FROM contract_events WHERE canonical ORDER BY block_number, log_index")
     assert [kind for (kind,) in kinds] == ["paused", "unpaused", "paused", "unpaused", "paused"]
 
 

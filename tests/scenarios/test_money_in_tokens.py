@@ -238,7 +238,9 @@ async def test_pause_that_a_reorg_takes_away_is_lifted_and_returns_with_its_bloc
     await issuer(b, "pause()")
     await b.settle_down(watcher)
     assert await suspended(b) == "paused"
-    rows = await b.rows("SELECT canonical, count(*) FROM token_events GROUP BY canonical ORDER BY canonical")
+    rows = await b.rows(
+        "SELECT canonical, count(*) FROM contract_events GROUP BY canonical ORDER BY canonical"
+    )
     assert rows == [(False, 1), (True, 1)]
 
 
@@ -294,10 +296,9 @@ async def test_list_with_a_deposit_address_holds_what_is_there_and_nothing_else(
     assert await b.booked() == {"custody:forwarders": 20_000_000, "available:merchant": -20_000_000}
     [held] = [each for each in await b.deposits("detected") if each["amount"] == "6.000000"]
     assert (held["unapplied_reason"], held["next_steps"]) == ("held", [])
-    with pytest.raises(Conflict) as refused:
-        async with b.api.transaction() as conn:
-            choices = Choices(b.clock, b.outbox)
-            await choices.accept(conn, held["id"], account_id=b.merchant, livemode=False)
+    async with b.api.transaction() as conn:
+        with pytest.raises(Conflict) as refused:
+            await Choices(b.clock, b.outbox).accept(conn, held["id"], account_id=b.merchant, livemode=False)
     assert refused.value.code == "deposit_held"
     assert await b.rows("SELECT type, state FROM breaks") == [("address_listed", "open")]
 

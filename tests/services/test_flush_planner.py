@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from bascule.chain import factory
+from bascule.chain.errors import IncompleteAnswer
 from bascule.domain.chain import checksum, parse_address
 from bascule.domain.errors import Rejected
 from bascule.entrypoints.explaining import explain
 from bascule.entrypoints.metrics import Meters
 from bascule.services import collector_watch
 from bascule.storage import health, networks, tokens
+from tests.support.chain import calldata
 from tests.support.flushing import NEXT_COLLECTOR, Sweep, sweep
 from tests.support.money_out import OpenAs
+from tests.support.nodes import lying_node
 
 CHAIN = 31337
 
@@ -134,15 +137,54 @@ async def test_announced_collector_that_is_dropped_or_reorganised_away_stops_not
     await world.owner_of_factory("unscheduleCollector()")
     await world.stage.follow()
     assert await stops(world) == []
+    await world.owner_of_factory("setCollector(address)", following)
+    assert await confirm(world, following) is True
+    await world.owner_of_factory("unscheduleCollector()")
+    await world.stage.follow()
+    assert await world.stage.rows("SELECT collector_next FROM networks") == [(None,)]
     announced = await world.owner_of_factory("setCollector(address)", following)
     await world.stage.follow()
-    assert len(await stops(world)) == 1
+    assert len(await stops(world)) == 1, "what was confirmed before it was dropped binds nobody"
 
     await world.stage.node.dev.reorg(1, drop=[announced])
     await world.stage.follow(1)
 
     assert await stops(world) == []
     assert await world.planner().run_once() == 1
+
+
+async def test_word_that_no_receipt_shows_takes_no_scheduled_collector_back(
+    world: Sweep, db_as: OpenAs
+) -> None:
+    """The block's bloom is the same: dropped and scheduled twice, of which the last word is left out."""
+    following = world.stage.node.accounts[NEXT_COLLECTOR].address
+    await world.owner_of_factory("setCollector(address)", following)
+    await world.stage.follow()
+    await world.stage.watcher.release()
+    async with lying_node(world.stage.node.url) as node:
+        world.stage.restart_watcher(await db_as("watcher"), node.url)
+        node.twist = lambda method, params, result: (
+            result[:-1] if method == "eth_getLogs" else [] if method == "eth_getBlockReceipts" else result
+        )
+        owner = world.stage.node.accounts[0]
+        for call in 2 * (
+            calldata("unscheduleCollector()", []),
+            calldata("setCollector(address)", [following]),
+        ):
+            await world.stage.node.send(owner, to=world.factory, data=call)
+        with pytest.raises(IncompleteAnswer):
+            await world.stage.follow(1)
+        [(last,)] = await world.stage.rows(
+            "SELECT kind FROM contract_events WHERE canonical"
+            " ORDER BY block_number DESC, log_index DESC LIMIT 1"
+        )
+        assert last == "unscheduled", "it was read"
+        assert await stops(world) == [("scheduled", parse_address(following))]
+
+        node.twist = lambda method, params, result: result
+        await world.stage.follow()
+    assert world.stage.watcher.counters["contract_events_corrected"] == 1
+    assert await stops(world) == [("scheduled", parse_address(following))]
 
 
 async def test_what_a_factory_does_not_say_is_not_confirmed(world: Sweep) -> None:

@@ -217,9 +217,11 @@ class Treasury:
             failpoints=failpoints,
         )
 
-    def restart_watcher(self, db: Database) -> None:
-        """A fresh watcher process, on this login."""
-        node = Rpc(self.node.url, session=self.session, guard=db.refuse_open_transaction, family=ETHEREUM)
+    def restart_watcher(self, db: Database, url: str | None = None) -> None:
+        """A fresh watcher process, on this login; it reads the node at `url`, else the true one."""
+        node = Rpc(
+            url or self.node.url, session=self.session, guard=db.refuse_open_transaction, family=ETHEREUM
+        )
         shared = {"clock": self.clock, "entropy": SystemEntropy(), "outbox": self.use_cases.outbox}
         self.watcher = Watcher(db, node, self.network, **shared)
 

@@ -26,6 +26,7 @@ FLUSHED = keccak(b"Flushed(bytes32,address,address,address,uint256)")
 FLUSH_FAILED = keccak(b"FlushFailed(bytes32,address,address,bytes)")
 _CALL = "eth_call"
 CollectorWord = Literal["scheduled", "changed", "unscheduled"]
+UNSCHEDULED: Final = "unscheduled"
 
 # What it says of its collector; which topic names the one it is about.
 _ANNOUNCED: Final[dict[bytes, tuple[CollectorWord, int]]] = {
@@ -33,6 +34,7 @@ _ANNOUNCED: Final[dict[bytes, tuple[CollectorWord, int]]] = {
     keccak(b"CollectorChanged(address,address)"): ("changed", 2),
     keccak(b"CollectorUnscheduled(address)"): ("unscheduled", 1),
 }
+COLLECTOR_WORDS = frozenset(kind for kind, _ in _ANNOUNCED.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from bascule.services import deposits, intents, payouts
 from bascule.storage import (
     audit,
     cancels,
-    collector_events,
+    contract_events,
     flushes,
     lanes,
     offers,
@@ -173,7 +173,7 @@ async def _flush(conn: Connection, flush_id: str) -> dict[str, Any]:
     if row is None:
         raise NotFound("resource_missing", f"No such flush: {flush_id}.", next_step="copy the id whole")
     outcomes = Counter(str(item.outcome) for item in await flushes.items(conn, flush_id))
-    stop = await collector_events.stop(conn, row.chain_id)
+    stop = await contract_events.stop(conn, row.chain_id)
     waits = {
         FlushState.REQUESTED: "the sweeper takes it up",
         FlushState.IN_TRANSIT: "the chain makes its call final",
@@ -224,7 +224,7 @@ async def _transaction(conn: Connection, tx_hash: Hash) -> dict[str, Any]:
     found["deposits"] = {
         row["id"]: row["state"] for row in await overview.deposits_in_transaction(conn, tx_hash)
     }
-    said = await collector_events.of_tx(conn, tx_hash)
+    said = await contract_events.collectors_of_tx(conn, tx_hash)
     if said:
         found["factory"] = [
             {

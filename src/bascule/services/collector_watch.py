@@ -1,7 +1,7 @@
 """Whether the factory's collector is the one we know; while it is not, nothing is flushed there.
 
 Two things stop flushes of a chain until an operator confirms them: a collector that is scheduled, and one in
-place that is not ours. The watcher keeps what the factory says (`collector_events`); who is about to flush
+place that is not ours. The watcher keeps what the factory says (`contract_events`); who is about to flush
 asks the factory besides.
 """
 
@@ -18,8 +18,8 @@ from bascule.chain.caller import Caller
 from bascule.chain.factory import Collectors
 from bascule.domain.chain import Address, checksum, hex32
 from bascule.domain.errors import Rejected
-from bascule.storage import addresses, audit, collector_events, networks
-from bascule.storage.collector_events import CollectorEvent
+from bascule.storage import addresses, audit, contract_events, networks
+from bascule.storage.contract_events import ContractEvent
 from bascule.storage.database import Connection, Database
 from bascule.storage.networks import Network
 
@@ -41,7 +41,7 @@ class CollectorWatch:
         async with self._db.read() as conn:
             network = await networks.get(conn, chain_id)
             own = await addresses.own(conn, chain_id)
-            stop = await collector_events.stop(conn, chain_id)
+            stop = await contract_events.stop(conn, chain_id)
         if network is None or network.deposit_factory is None:
             return None
         ours = network.collector
@@ -64,14 +64,16 @@ class CollectorWatch:
         return ours
 
 
-def tell(chain_id: int, events: Sequence[CollectorEvent], counters: Counter[str]) -> None:
-    """Counts and logs what a factory said of its collector."""
+def tell(chain_id: int, events: Sequence[ContractEvent], counters: Counter[str]) -> None:
+    """Counts and logs what a factory said of its collector, among what was said."""
     for event in events:
+        if event.kind not in factory.COLLECTOR_WORDS:
+            continue
         counters[f"collector_{event.kind}"] += 1
         log.warning(
             f"the collector is {event.kind}",
             chain=chain_id,
-            collector=checksum(event.collector),
+            collector=_spelled(event.subject),
             block=event.block_number,
             transaction=hex32(event.tx_hash),
         )

@@ -171,8 +171,8 @@ class Finalizer:
     async def _book(self, conn: Connection, after: int, upto: int) -> list[Owned]:
         """Money comes in before it moves among our addresses, so that no class of custody is overdrawn.
 
-        Deposits of a token accepted since they came are of it from here on; final ones are booked now. What was
-        held is decided anew: its address may be off its issuer's list.
+        Deposits of a token accepted since they came are of it from here on; final ones are booked now. What
+        was held is decided anew: its address may be off its issuer's list.
         """
         chain_id = self.network.chain_id
         ours = await addresses.own(conn, chain_id)

@@ -2,8 +2,9 @@
 
 Reading trusts a node's logs as far as the bloom goes. The bloom says nothing of amounts, nor of a second log
 with the same addresses; the root of the receipts does. A block whose receipts tell of other transfers was
-misread: the chain goes back behind it and it is read again, from its receipts. What tokens say of themselves
-is put right where the proof shows it otherwise, and only what is proven ends a pause.
+misread: the chain goes back behind it and it is read again, from its receipts. What tokens and
+factories say of themselves is put right where the proof shows it otherwise, and only what is proven ends a
+pause, or takes a scheduled collector back.
 """
 
 from collections import Counter
@@ -25,10 +26,10 @@ from bascule.services.reorgs import Reorgs
 from bascule.services.token_watch import TokenWatch
 from bascule.storage import blocks, leases
 from bascule.storage.blocks import Cursor, Read, Verified
+from bascule.storage.contract_events import ContractEvent
 from bascule.storage.database import Database
 from bascule.storage.deposit_proofs import Kept
 from bascule.storage.leases import Lease
-from bascule.storage.token_events import TokenEvent
 
 _log = structlog.get_logger()
 Proven = Mapping[Verified, Sequence[Header]]
@@ -89,9 +90,9 @@ class Prover:
         lease: Lease,
         proven: Proven,
         kept: Sequence[Kept],
-        words: Sequence[TokenEvent] = (),
+        words: Sequence[ContractEvent] = (),
     ) -> None:
-        """Blocks are proven, evidence is kept, and tokens said in these blocks what the proof shows."""
+        """Blocks are proven, evidence is kept, and contracts said there what the proof shows."""
         if not any(proven.values()) and not kept:
             return
         names = [header.hash for headers in proven.values() for header in headers]

@@ -24,8 +24,7 @@ from bascule.chain.logs import Log
 from bascule.domain.chain import Address, ChainId, Hash
 from bascule.domain.hashing import keccak
 from bascule.storage.blocks import Read
-from bascule.storage.collector_events import CollectorEvent
-from bascule.storage.token_events import TokenEvent
+from bascule.storage.contract_events import ContractEvent
 from bascule.storage.transfers import Transfer
 
 _log = structlog.get_logger()
@@ -66,8 +65,7 @@ class Reading:
 
     blocks: list[Read]
     transfers: list[Transfer]
-    events: list[TokenEvent] = field(default_factory=list)
-    collectors: list[CollectorEvent] = field(default_factory=list)
+    events: list[ContractEvent] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,6 @@ class Reader:
             whole.blocks.extend(part.blocks)
             whole.transfers.extend(part.transfers)
             whole.events.extend(part.events)
-            whole.collectors.extend(part.collectors)
         return whole
 
     async def _logs(
@@ -169,22 +166,23 @@ class Reader:
             reading.blocks.append(Read(header.ref, "bloom", erc20.digest(moved)))
             reading.transfers.extend(_row(header, transfer) for transfer in moved)
             reading.events.extend(self.words(header, told.get(header.hash, [])))
-            announced = factory.announced(told.get(header.hash, []), self.factories)
-            reading.collectors.extend(_announced(header, each) for each in announced)
         if ignored:
             self.counters.update({f"logs_ignored_{reason}": count for reason, count in ignored.items()})
             _log.info("logs passed over", chain_id=self.chain_id, upto=headers[-1].number, **ignored)
         return reading
 
-    def words(self, header: Header, logs: Sequence[Log]) -> list[TokenEvent]:
-        """What the accepted tokens say of themselves in a block with these logs."""
-        return [_event(header, said) for said in token_events.found(logs, self.tokens)]
+    def words(self, header: Header, logs: Sequence[Log]) -> list[ContractEvent]:
+        """What the accepted tokens and the factories say of themselves in a block with these logs."""
+        return [
+            *(_said(header, each) for each in token_events.found(logs, self.tokens)),
+            *(_announced(header, each) for each in factory.announced(logs, self.factories)),
+        ]
 
     def said(self, blocks_logs: Sequence[Sequence[Log]]) -> list[Hash]:
-        """What nodes must agree on, block by block: all transfers, and the words of tokens if any."""
+        """What nodes must agree on, block by block: all transfers, and the words of contracts if any."""
         found = []
         for logs, digest in zip(blocks_logs, digests(blocks_logs), strict=True):
-            words = token_events.found(logs, self.tokens)
+            words = [*token_events.found(logs, self.tokens), *factory.announced(logs, self.factories)]
             found.append(Hash(keccak(digest + repr(words).encode())) if words else digest)
         return found
 
@@ -235,25 +233,25 @@ def _row(header: Header, found: erc20.Transfer) -> Transfer:
     )
 
 
-def _event(header: Header, said: token_events.Said) -> TokenEvent:
-    return TokenEvent(
+def _said(header: Header, said: token_events.Said) -> ContractEvent:
+    return ContractEvent(
         block_hash=header.hash,
         log_index=said.log_index,
         block_number=header.number,
         tx_hash=said.tx_hash,
-        token=said.token,
+        contract=said.token,
         kind=said.kind,
         subject=said.subject,
     )
 
 
-def _announced(header: Header, said: factory.Announced) -> CollectorEvent:
-    return CollectorEvent(
+def _announced(header: Header, said: factory.Announced) -> ContractEvent:
+    return ContractEvent(
         block_hash=header.hash,
         log_index=said.log_index,
         block_number=header.number,
         tx_hash=said.tx_hash,
-        factory=said.factory,
+        contract=said.factory,
         kind=said.kind,
-        collector=said.collector,
+        subject=said.collector,
     )

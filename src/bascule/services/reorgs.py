@@ -15,7 +15,7 @@ from bascule.services.arrivals import Arrivals
 from bascule.services.failpoints import Failpoints
 from bascule.services.halts import Halts
 from bascule.services.token_watch import TokenWatch
-from bascule.storage import blocks, collector_events, leases, transfers
+from bascule.storage import blocks, leases, transfers
 from bascule.storage.blocks import Cursor
 from bascule.storage.database import Database
 from bascule.storage.leases import Lease
@@ -96,7 +96,6 @@ class Reorgs:
             await transfers.orphan_above(conn, cursor.chain_id, fork.number)
             await self.arrivals.orphan_above(conn, fork.number)
             await self.token_watch.orphan_above(conn, fork.number)
-            await collector_events.orphan_above(conn, cursor.chain_id, fork.number)
             self.failpoints.hit("watcher.before_reorg")
         self.failpoints.hit("watcher.after_reorg")
         depth = cursor.last_number - fork.number

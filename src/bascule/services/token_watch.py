@@ -1,4 +1,5 @@
-"""What accepted tokens say of themselves, acted upon as soon as it is seen in a canonical block.
+"""What accepted tokens say of themselves, acted upon as soon as it is seen in a canonical block; what deposit
+factories say of their collector is kept beside it (`CollectorWatch` acts upon that).
 
 Suspending protects, so a word that only a bloom speaks for is enough; it is held against the block's proof
 later. Ending a pause does not: it ends by the newest canonical word about it, or by a reorg that takes it
@@ -15,13 +16,14 @@ from typing import Any
 
 import structlog
 
+from bascule.chain.factory import UNSCHEDULED
 from bascule.chain.token_events import ABOUT_SOMEBODY
 from bascule.domain.chain import Address, ChainId, Hash, checksum, hex32
 from bascule.services.breaks import Breaks
 from bascule.services.suspending import BY_CHAIN, Suspending
-from bascule.storage import token_events, tokens
+from bascule.storage import contract_events, tokens
+from bascule.storage.contract_events import ContractEvent
 from bascule.storage.database import Connection
-from bascule.storage.token_events import TokenEvent
 from bascule.storage.tokens import Token
 
 _log = structlog.get_logger()
@@ -39,45 +41,49 @@ class TokenWatch:
     breaks: Breaks
     counters: Counter[str]
 
-    async def take(self, conn: Connection, events: Sequence[TokenEvent]) -> None:
-        """The tokens stand as these events, which are canonical now, want it."""
+    async def take(self, conn: Connection, events: Sequence[ContractEvent]) -> None:
+        """The events are stored; the tokens stand as these, which are canonical now, want it."""
         if not events:
             return
-        await token_events.record(conn, self.chain_id, events)
+        await contract_events.record(conn, self.chain_id, events)
         named = {event.subject for event in events if event.subject is not None}
-        ours = await token_events.ours(conn, self.chain_id, named)
-        known = await self._known(conn, {event.token for event in events})
+        ours = await contract_events.ours(conn, self.chain_id, named)
+        known = await self._known(conn, {event.contract for event in events})
         for event in events:
+            if event.contract not in known:
+                continue
             self.counters[f"token_events_{event.kind}"] += 1
-            if event.kind not in _LASTING or event.token not in known:
+            if event.kind not in _LASTING:
                 continue
             if event.kind not in ABOUT_SOMEBODY or (event.subject and ours.get(event.subject)):
-                await self._suspend(conn, known[event.token], event)
+                await self._suspend(conn, known[event.contract], event)
             elif event.subject in ours:
-                await self._hold(conn, known[event.token], event.subject, event)
+                await self._hold(conn, known[event.contract], event.subject, event)
         await self._pause(conn, known)
 
     async def orphan_above(self, conn: Connection, number: int) -> None:
         """Takes back what was said above a height: the end of a pause at once, the pause as proofs go on."""
-        touched = await token_events.orphan_above(conn, self.chain_id, number)
+        touched = await contract_events.orphan_above(conn, self.chain_id, number)
         if touched:
             await self._pause(conn, await self._known(conn, touched))
 
-    async def prove(self, conn: Connection, blocks: Sequence[Hash], words: Sequence[TokenEvent]) -> None:
-        """These blocks are proven, and in them tokens said just these words; pauses end that are over."""
-        read = await token_events.of_blocks(conn, self.chain_id, blocks)
+    async def prove(self, conn: Connection, blocks: Sequence[Hash], words: Sequence[ContractEvent]) -> None:
+        """These blocks are proven, and in them contracts said just these words; what is over ends."""
+        read = await contract_events.of_blocks(conn, self.chain_id, blocks)
         false = [word for word in read if word not in words]
-        await token_events.orphan(conn, self.chain_id, false)
+        await contract_events.orphan(conn, self.chain_id, false)
         if false:
-            await self._pause(conn, await self._known(conn, {word.token for word in false}))
+            await self._pause(conn, await self._known(conn, {word.contract for word in false}))
         await self.take(conn, [word for word in words if word not in read])
         for word in {*read}.symmetric_difference(words):
-            self.counters["token_events_corrected"] += 1
+            self.counters["contract_events_corrected"] += 1
             _log.error(
-                "a token's word was misread", chain_id=self.chain_id, kind=word.kind, **_evidence(word)
+                "a contract's word was misread", chain_id=self.chain_id, kind=word.kind, **_evidence(word)
             )
         await self._end_pauses(conn)
-        for subject in await token_events.lists_over(conn, self.chain_id, LISTED):
+        if any(word.kind == UNSCHEDULED for word in words):
+            await contract_events.forget_next(conn, self.chain_id)
+        for subject in await contract_events.lists_over(conn, self.chain_id, LISTED):
             await self.breaks.resolve(conn, LISTED, subject, {"by": BY_CHAIN})
 
     async def _known(self, conn: Connection, contracts: Collection[Address]) -> dict[Address, Token]:
@@ -86,32 +92,32 @@ class TokenWatch:
 
     async def _pause(self, conn: Connection, known: Mapping[Address, Token]) -> None:
         """Those that said so last are paused."""
-        newest = await token_events.newest_pauses(conn, self.chain_id, known)
+        newest = await contract_events.newest_pauses(conn, self.chain_id, known)
         for word in newest.values():
             if word.kind == PAUSED:
-                await self._suspend(conn, known[word.token], word)
+                await self._suspend(conn, known[word.contract], word)
 
     async def _end_pauses(self, conn: Connection) -> None:
         """Pauses end that nothing read speaks for any more, as far as all of it is proven."""
-        over = await token_events.pauses_over(conn, self.chain_id)
+        over = await contract_events.pauses_over(conn, self.chain_id)
         for contract, token in (await self._known(conn, over)).items() if over else ():
             word = over[contract]
             said = "it said nothing else" if word is None else f"block {word}"
             await self.suspending.resume(conn, token, by=BY_CHAIN, reason=f"not paused: {said}", cause=PAUSED)
 
-    async def _hold(self, conn: Connection, token: Token, address: Address, event: TokenEvent) -> None:
+    async def _hold(self, conn: Connection, token: Token, address: Address, event: ContractEvent) -> None:
         """Tells that what lies and comes there is held; that it is follows from the event."""
         subject = f"{token.id}/0x{address.hex()}"
         if await self.breaks.open(conn, LISTED, subject, {"kind": event.kind, **_evidence(event)}):
             self.counters["addresses_listed"] += 1
             _log.error("a deposit address is listed", token=token.id, cause=event.kind, **_evidence(event))
 
-    async def _suspend(self, conn: Connection, token: Token, event: TokenEvent) -> None:
+    async def _suspend(self, conn: Connection, token: Token, event: ContractEvent) -> None:
         if await self.suspending.suspend(conn, token, event.kind, _evidence(event)):
             self.counters["tokens_suspended"] += 1
 
 
-def _evidence(event: TokenEvent) -> dict[str, Any]:
+def _evidence(event: ContractEvent) -> dict[str, Any]:
     return {
         "block_number": event.block_number,
         "block_hash": hex32(event.block_hash),

@@ -36,7 +36,7 @@ from bascule.services.seams import Clock, Entropy
 from bascule.services.sightings import Sightings
 from bascule.services.suspending import Suspending
 from bascule.services.token_watch import TokenWatch
-from bascule.storage import blocks, collector_events, leases, ledger, networks, tokens, transfers
+from bascule.storage import blocks, leases, ledger, networks, tokens, transfers
 from bascule.storage.blocks import Cursor, Read
 from bascule.storage.database import Database
 from bascule.storage.leases import Lease
@@ -325,10 +325,9 @@ class Watcher:
                 await self._arrivals.take(conn, [*late.blocks, *arrived])
             for block_hash, log_index in late.internal:
                 await ledger.post_internal_if_covered(conn, cursor.chain_id, block_hash, log_index)
-            await collector_events.record(conn, cursor.chain_id, reading.collectors)
             self._failpoints.hit("watcher.before_commit")
         self._failpoints.hit("watcher.after_commit")
-        collector_watch.tell(cursor.chain_id, reading.collectors, self.counters)
+        collector_watch.tell(cursor.chain_id, reading.events, self.counters)
         self.counters["blocks_read"] += len(reading.blocks)
         self._addresses_since = late.since
         self.counters["transfers_recorded"] += recorded.ours

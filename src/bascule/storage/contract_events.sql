@@ -1,25 +1,25 @@
--- tables: token_events
+-- tables: contract_events
 
 -- name: record
--- Events of a chain's accepted tokens, as canonical.
-INSERT INTO token_events (chain_id, block_hash, log_index, block_number, tx_hash, token, kind, subject)
-SELECT %(chain_id)s, n.block_hash, n.log_index, n.block_number, n.tx_hash, n.token, n.kind, n.subject
+-- What contracts of a chain said of themselves, as canonical.
+INSERT INTO contract_events (chain_id, block_hash, log_index, block_number, tx_hash, contract, kind, subject)
+SELECT %(chain_id)s, n.block_hash, n.log_index, n.block_number, n.tx_hash, n.contract, n.kind, n.subject
   FROM unnest(%(block_hashes)s::bytea[], %(log_indexes)s::integer[], %(block_numbers)s::bigint[],
-              %(tx_hashes)s::bytea[], %(tokens)s::bytea[], %(kinds)s::text[], %(subjects)s::bytea[])
-       AS n (block_hash, log_index, block_number, tx_hash, token, kind, subject)
+              %(tx_hashes)s::bytea[], %(contracts)s::bytea[], %(kinds)s::text[], %(subjects)s::bytea[])
+       AS n (block_hash, log_index, block_number, tx_hash, contract, kind, subject)
 ON CONFLICT (chain_id, block_hash, log_index) DO UPDATE
-   SET canonical = true, tx_hash = excluded.tx_hash, token = excluded.token, kind = excluded.kind,
+   SET canonical = true, tx_hash = excluded.tx_hash, contract = excluded.contract, kind = excluded.kind,
        subject = excluded.subject;
 
 -- name: of_blocks
 -- The canonical events of some blocks.
-SELECT block_hash, log_index, block_number, tx_hash, token, kind, subject FROM token_events
+SELECT block_hash, log_index, block_number, tx_hash, contract, kind, subject FROM contract_events
  WHERE chain_id = %(chain_id)s AND block_hash = ANY(%(block_hashes)s::bytea[]) AND canonical
  ORDER BY block_number, log_index;
 
 -- name: orphan
 -- Events that a proof does not show leave the canonical chain.
-UPDATE token_events e SET canonical = false
+UPDATE contract_events e SET canonical = false
   FROM unnest(%(block_hashes)s::bytea[], %(log_indexes)s::integer[]) AS n (block_hash, log_index)
  WHERE e.chain_id = %(chain_id)s AND e.block_hash = n.block_hash AND e.log_index = n.log_index;
 
@@ -31,29 +31,29 @@ SELECT k.contract AS token, w.block_number AS ended
   JOIN tokens k ON k.id = s.token_id AND k.chain_id = %(chain_id)s
   JOIN cursors c ON c.chain_id = k.chain_id
   LEFT JOIN LATERAL (
-       SELECT e.kind, e.block_number FROM token_events e
-        WHERE e.chain_id = k.chain_id AND e.token = k.contract AND e.canonical AND e.kind IN ('paused', 'unpaused')
+       SELECT e.kind, e.block_number FROM contract_events e
+        WHERE e.chain_id = k.chain_id AND e.contract = k.contract AND e.canonical AND e.kind IN ('paused', 'unpaused')
         ORDER BY e.block_number DESC, e.log_index DESC LIMIT 1) w ON true
  WHERE s.cause = 'paused' AND s.ended_at IS NULL AND w.kind IS DISTINCT FROM 'paused'
-   AND c.next_number > (SELECT max(e.block_number) FROM token_events e
-                         WHERE e.chain_id = k.chain_id AND e.token = k.contract AND e.kind = 'paused')
+   AND c.next_number > (SELECT max(e.block_number) FROM contract_events e
+                         WHERE e.chain_id = k.chain_id AND e.contract = k.contract AND e.kind = 'paused')
    AND NOT EXISTS (SELECT FROM blocks b
                     WHERE b.chain_id = k.chain_id AND b.canonical AND b.number > c.finalized_number
                       AND b.verified IN ('none', 'bloom'));
 
 -- name: orphan_above
 -- Events above a height leave the canonical chain; whose they were.
-UPDATE token_events SET canonical = false
+UPDATE contract_events SET canonical = false
  WHERE chain_id = %(chain_id)s AND block_number > %(number)s AND canonical
-RETURNING token;
+RETURNING contract;
 
 -- name: newest_pauses
 -- The newest canonical word of some tokens about being paused.
-SELECT DISTINCT ON (token) block_hash, log_index, block_number, tx_hash, token, kind, subject
-  FROM token_events
- WHERE chain_id = %(chain_id)s AND token = ANY(%(tokens)s::bytea[]) AND canonical
+SELECT DISTINCT ON (contract) block_hash, log_index, block_number, tx_hash, contract, kind, subject
+  FROM contract_events
+ WHERE chain_id = %(chain_id)s AND contract = ANY(%(tokens)s::bytea[]) AND canonical
    AND kind IN ('paused', 'unpaused')
- ORDER BY token, block_number DESC, log_index DESC;
+ ORDER BY contract, block_number DESC, log_index DESC;
 
 -- name: ours
 -- Of some addresses those that hold money for us; service: everybody's money passes them.
@@ -71,3 +71,17 @@ SELECT b.subject FROM breaks b
    AND NOT EXISTS (SELECT FROM listed_addresses l
                     WHERE (l.chain_id, l.token) = (k.chain_id, k.contract)
                       AND b.subject = k.id || '/0x' || encode(l.address, 'hex'));
+
+-- name: stop
+-- Why nothing is flushed on a chain, by what its factory said last; nothing while it may be.
+SELECT kind, collector, block_number, tx_hash FROM stopped_flushes WHERE chain_id = %(chain_id)s;
+
+-- name: forget_next
+-- A collector that the factory dropped is confirmed no more.
+SELECT forget_unscheduled_collector(%(chain_id)s);
+
+-- name: collectors_of_tx
+-- What a transaction made factories say of their collectors.
+SELECT chain_id, block_number, kind, subject AS collector, canonical FROM contract_events
+ WHERE tx_hash = %(tx_hash)s AND kind IN ('scheduled', 'changed', 'unscheduled')
+ ORDER BY chain_id, block_number, log_index;
