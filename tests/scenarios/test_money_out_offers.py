@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 
 import pytest
 
+from bascule.chain.families import ARBITRUM, OP_STACK
 from bascule.domain.fees import Ceiling
 from bascule.entrypoints.explaining import explain
 from tests.support.crashing import Crash, Crashing
@@ -334,3 +335,31 @@ async def test_rollups_charge_for_data_is_booked_with_the_gas_as_the_receipt_say
     assert paid == gas + 10**15
     booked: LiteralString = "SELECT sum(posted) FROM ledger.balances WHERE code = 'expense:gas'"
     assert await stage.rows(booked) == [(paid,)]
+
+
+def rollup(method: str, params: Any, result: Any) -> Any:
+    """What a node of a rollup says of the data of a call: 400,000 gas of it, or 3e15 wei beside all gas."""
+    asked = params[0]["to"] if method == "eth_call" else None
+    words = {ARBITRUM.data_gas_oracle: [400_000, 10**7, 10**9], OP_STACK.data_oracle: [3 * 10**15]}.get(asked)
+    return result if words is None else "0x" + "".join(f"{word:064x}" for word in words)
+
+
+async def test_gas_limit_on_arbitrum_has_room_for_the_data_of_the_batch(stage: Treasury) -> None:
+    payout = await stage.approved()
+    async with lying_node(stage.node.url) as node:
+        node.twist = rollup
+        await stage.run(await stage.submitter(url=node.url, family=ARBITRUM))
+
+    assert await stage.rows("SELECT gas FROM slots") == [(300_000 + 60_000 + 600_000,)]
+    await require_paid_once(stage, payout)
+
+
+async def test_first_offer_on_an_op_stack_leaves_room_below_the_ceiling_for_the_data(stage: Treasury) -> None:
+    payout = await stage.approved()
+    ceiling = Ceiling(per_gas=500 * GWEI, cost=3 * 10**15 + 360_000 * GWEI)
+    async with lying_node(stage.node.url) as node:
+        node.twist = rollup
+        await stage.run(await stage.submitter(url=node.url, family=OP_STACK, ceiling=ceiling))
+
+    assert await stage.rows("SELECT max_fee_per_gas, gas FROM slots") == [(GWEI, 360_000)]
+    await require_paid_once(stage, payout)

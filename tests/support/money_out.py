@@ -17,7 +17,7 @@ import aiohttp
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
-from bascule.chain.families import ETHEREUM
+from bascule.chain.families import ETHEREUM, Family
 from bascule.chain.pool import pool
 from bascule.chain.rpc import Rpc
 from bascule.domain.chain import Address, caip2, checksum, parse_address
@@ -195,12 +195,13 @@ class Treasury:
         failpoints: Failpoints = NO_FAILPOINTS,
         url: str | Sequence[str] = (),
         lane: str = LANE_NAME,
+        family: Family = ETHEREUM,
         **settings: Any,
     ) -> Submitter:
         """A fresh submitter process of a lane, asking one node or several; a holder finds its lease."""
         guard = self.submitters_db.refuse_open_transaction
         urls = [url] if isinstance(url, str) else [*url] or [self.node.url]
-        rpcs = [Rpc(each, session=self.session, guard=guard, family=ETHEREUM) for each in urls]
+        rpcs = [Rpc(each, session=self.session, guard=guard, family=family) for each in urls]
         chain_id = self.network.chain_id
         caller = rpcs[0] if len(rpcs) == 1 else pool([(rpc, 1) for rpc in rpcs], chain_id=chain_id)
         client = await self.clients.enter_async_context(SignerClient(self.socket, guard=guard))

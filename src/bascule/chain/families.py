@@ -52,7 +52,8 @@ class Family:
     least_depth: blocks that must stand on a final one where depth is to say what is final;
     quiet_s: seconds without a new block that a sound chain may show; beyond, its nodes stand still;
     least_tip: wei per gas below which its nodes take nothing; takes_tips: whether a tip is paid at all;
-    data_oracle: contract that tells what a rollup takes for a transaction's data beside its gas.
+    data_oracle: contract that tells what a rollup takes for a transaction's data beside its gas;
+    data_gas_oracle: contract that tells how much gas it takes for the data, within the transaction's limit.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Family:
     least_tip: int = 0
     takes_tips: bool = True
     data_oracle: str | None = None
+    data_gas_oracle: str | None = None
 
 
 # The order of a rollup is final when its data is in a final block of Ethereum, some 15 minutes later: 450
@@ -78,8 +80,13 @@ OP_STACK = Family(
     data_oracle="0x420000000000000000000000000000000000000F",  # specs.optimism.io "predeploys"
 )
 # Types 0x64 to 0x6a have receipts of the usual four members. Its sequencer takes no tips (docs.arbitrum.io,
-# "gas and fees").
-ARBITRUM = Family("arbitrum", least_depth=3_600, takes_tips=False)
+# "gas and fees"). Its nodes answer for a contract that stands nowhere (docs.arbitrum.io, "NodeInterface").
+ARBITRUM = Family(
+    "arbitrum",
+    least_depth=3_600,
+    takes_tips=False,
+    data_gas_oracle="0x00000000000000000000000000000000000000C8",
+)
 # bor until block 80,084,800 of the main network: the logs of bridged messages stand in no root. Afterwards
 # they are a transaction of their own, under another name.
 # Reorgs of more than a hundred blocks were seen before milestones; exchanges waited for 256.

@@ -15,10 +15,13 @@ from bascule.storage import audit, signer_flush_limits
 from bascule.storage.database import Connection
 from bascule.storage.signer_flush_limits import FlushLimits
 
+# What a rollup may count for the data of a full call, as gas; what is not used is not paid.
+DATA_GAS = 2_000_000
+
 
 def hard_limits(max_fee_per_gas: int, max_addresses: int = flush.ADDRESSES_MAX) -> FlushLimits:
     """What the signer allows of one call; its gas follows from its addresses. max_fee_per_gas: wei."""
-    return FlushLimits(max_fee_per_gas, flush.gas_limit(max_addresses), max_addresses)
+    return FlushLimits(max_fee_per_gas, flush.gas_limit(max_addresses) + DATA_GAS, max_addresses)
 
 
 async def register(

@@ -65,13 +65,14 @@ class Cancelling:
         if wallet is None or not wanted:
             return False
         ids, vault = [each.vault_id for each in wanted], wanted[0].vault
-        gas = rules.gas_limit(len(ids))
+        gas, calldata = rules.gas_limit(len(ids)), vault_calls.cancel_calldata(ids)
         refusal = await vault_calls.refusal(
-            self._rpc, sender=wallet.address, vault=vault, calldata=vault_calls.cancel_calldata(ids), gas=gas
+            self._rpc, sender=wallet.address, vault=vault, calldata=calldata, gas=gas
         )
         if refusal is not None:
             raise Halted(f"vault 0x{vault.hex()} takes no cancel from this canceller: {refusal}")
-        fees = await fee_oracle.offer(self._rpc, gas=gas, ceiling=self._ceiling.of(gas))
+        cost = await fee_oracle.data_cost(self._rpc, vault, lambda: calldata)
+        fees = await fee_oracle.offer(self._rpc, gas=gas, ceiling=self._ceiling, data_cost=cost)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             blocks.require_running(await blocks.cursor(conn, self._chain_id))

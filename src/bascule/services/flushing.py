@@ -20,6 +20,7 @@ from bascule.domain.chain import Address, BlockRef, checksum
 from bascule.domain.errors import Halted
 from bascule.domain.fees import Ceiling, Fees, suggest
 from bascule.domain.flush import FlushEvent, ItemOutcome
+from bascule.domain.hashing import keccak
 from bascule.services.collector_watch import CollectorWatch
 from bascule.services.failpoints import Failpoints
 from bascule.services.seams import Clock
@@ -80,6 +81,7 @@ class Flushing:
         """
         async with self._db.read() as conn:
             flush_id = await self._turn(conn)
+            items = [] if flush_id is None else await flushes.items(conn, flush_id)
         if flush_id is None:
             return False
         price = await fee_oracle.price(self._rpc)
@@ -89,6 +91,7 @@ class Flushing:
         collector = await self._collectors.confirmed(self._rpc, self._chain_id)
         if collector is None:
             raise Halted(f"nothing is flushed on chain {self._chain_id}: its collector is not confirmed")
+        data = await fee_oracle.data_cost(self._rpc, collector, lambda: _as_long(len(items)))
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             blocks.require_running(await blocks.cursor(conn, self._chain_id))
@@ -98,8 +101,8 @@ class Flushing:
             flush = await flushes.lock(conn, flush_id)
             left = await self._left(conn, flush, collector)
             if left:
-                gas = rules.gas_limit(left)
-                fees = suggest(price.base_fee, price.tip, self._ceiling.of(gas), gas=gas)
+                gas = rules.gas_limit(left) + data.gas
+                fees = suggest(price.base_fee, price.tip, self._ceiling.of(gas, data.fee), gas=gas)
                 await self._take(conn, flush, lease.epoch, fees)
             self._failpoints.hit("submitter.before_reserve")
         self._failpoints.hit("submitter.after_reserve")
@@ -226,3 +229,8 @@ class Flushing:
 def _over(now: Standing) -> Decision:
     """Why an address is not flushed after all."""
     return Decision(ItemOutcome.RELEASED if now.lies else ItemOutcome.ELSEWHERE)
+
+
+def _as_long(addresses: int) -> bytes:
+    """Bytes as long as the call for so many addresses, and like its salts not to be compressed."""
+    return b"".join(keccak(number.to_bytes(4, "big")) for number in range(addresses + 4))

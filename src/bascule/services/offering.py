@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from bascule.chain import broadcast, fee_oracle
 from bascule.chain.broadcast import Offer
 from bascule.chain.caller import Caller
+from bascule.chain.fee_oracle import DataCost
 from bascule.chain.node_words import Bytes
 from bascule.domain.attempt import AttemptEvent, AttemptState
 from bascule.domain.chain import Hash
@@ -147,9 +149,11 @@ class Offering:
         if due is None:
             return None
         try:
-            left = self._ceiling.of(slot.fees.gas, await fee_oracle.data_fee(self._rpc, due.raw))
-            market = await fee_oracle.offer(self._rpc, gas=slot.fees.gas, ceiling=left)
-            return market, left
+            cost = DataCost(fee=await fee_oracle.data_fee(self._rpc, due.raw))
+            market = await fee_oracle.offer(
+                self._rpc, gas=slot.fees.gas, ceiling=self._ceiling, data_cost=cost
+            )
+            return market, self._ceiling.of(slot.fees.gas, cost.fee)
         except Retryable as error:
             log.warning("no price of gas", nonce=slot.nonce, reason=str(error))
             return Fees(0, 0, slot.fees.gas), self._ceiling.of(slot.fees.gas)
@@ -181,8 +185,12 @@ class Offering:
         return await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce), None
 
     async def _quote_anew(self, slot: Slot, lease: Lease) -> None:
-        """Fees of now for a slot of which no bytes were ever kept: those of its reservation are too dear."""
-        fees = await fee_oracle.offer(self._rpc, gas=slot.fees.gas, ceiling=self._ceiling.of(slot.fees.gas))
+        """Fees of now for a slot of which no bytes were ever kept: those of its reservation are too dear.
+
+        They left room for a rollup's charge for data, so nothing above them is offered.
+        """
+        ceiling = replace(self._ceiling, per_gas=slot.fees.max_fee_per_gas)
+        fees = await fee_oracle.offer(self._rpc, gas=slot.fees.gas, ceiling=ceiling)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             await slots.quote_anew(conn, slot, fees)
@@ -256,12 +264,13 @@ class Offering:
             raise Halted(f"the signer refuses nonce {slot.nonce} ({refusal.code}): {refusal.message}")
         named = {item.name: item.code for item in refusal.items}
         log.error("signer refused items", nonce=slot.nonce, items=named)
+        data = await fee_oracle.data_cost(self._rpc, slot.wallet, bytes)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
             await self._alarms.keep(conn, slot.chain_id, slot.wallet, slot.nonce, refusal)
             await self._work.refused(conn, slot, refusal)
-            await slots.advance_refused(conn, slot, gas=FILL_GAS)
+            await slots.advance_refused(conn, slot, gas=FILL_GAS + data.gas)
             self._failpoints.hit("submitter.before_refusal")
         self._failpoints.hit("submitter.after_refusal")
         return 1

@@ -126,12 +126,13 @@ class Paying:
         rules = await self._signer.rules(
             RulesQuestion(lane.chain_id, lane.vault, choice.token.contract, tuple(sorted(accounts)))
         )
-        fees = await fee_oracle.offer(self._rpc, gas=choice.gas, ceiling=self._ceiling.of(choice.gas))
+        cost = await fee_oracle.data_cost(self._rpc, lane.vault, lambda: choice.calldata(lane))
+        fees = await fee_oracle.offer(self._rpc, gas=choice.gas, ceiling=self._ceiling, data_cost=cost)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             blocks.require_running(await blocks.cursor(conn, self._chain_id))
             changed = await self._reservation.reserve(
-                conn, lane, lease.epoch, fees, choice.token, rules, accounts, left_out, limits
+                conn, lane, lease.epoch, fees, cost.gas, choice.token, rules, accounts, left_out, limits
             )
             if changed:
                 self._failpoints.hit("submitter.before_reserve")

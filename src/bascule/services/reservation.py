@@ -135,6 +135,7 @@ class Reservation:
         lane: Lane,
         epoch: int,
         fees: Fees,
+        data_gas: int,
         token: Token,
         rules: Rules,
         accounts: Collection[str],
@@ -144,15 +145,15 @@ class Reservation:
         """One batch of the token in one word owns the lane's next nonce, if any may; whether rows changed.
 
         What the signer's rules would refuse is set aside: it waits, or is asked about anew. Runs in the
-        caller's transaction, which holds the lease. fees: for at most as much gas; what was approved since
-        they were asked for waits for the next batch; rules: of the token and these accounts, asked for just
-        now; payouts of others are left for the next time.
+        caller's transaction, which holds the lease. fees: for at most as much gas, `data_gas` of it for the
+        batch's data; what was approved since they were asked for waits for the next batch; rules: of the
+        token and these accounts, asked for just now; payouts of others are left for the next time.
         """
         lane = await lanes.lock(conn, lane.chain_id, lane.name)
         await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
         if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
             return False
-        choice = await self.choose(conn, lane, without, fees.gas, limits)
+        choice = await self.choose(conn, lane, without, fees.gas - data_gas, limits)
         if choice is None or choice.token.id != token.id:
             return False
         if choice.short == FLOAT_SHORT:
@@ -164,6 +165,7 @@ class Reservation:
         changed = await self._set_aside(conn, lane, choice, named)
         choice = _only(choice, lane, [p for _, p in choice.given if p.id not in named])
         if choice.given:
+            fees = replace(fees, gas=choice.gas + data_gas)
             await self._take(conn, lane, epoch, fees, choice)
         return changed or bool(choice.given)
 
@@ -245,7 +247,7 @@ class Reservation:
             token=Address(choice.token.contract),
             word=choice.word,
             deadline=choice.deadline,
-            fees=Fees(fees.max_fee_per_gas, fees.max_priority_fee_per_gas, choice.gas),
+            fees=fees,
             items={layout.index_of(vault_id): payout.id for vault_id, payout in choice.given},
             total=sum(payout.amount for _, payout in choice.given),
         )

@@ -20,7 +20,7 @@ from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.seams import Clock
 from bascule.services.signer_authority import Applied, Change
 from bascule.services.signing_intents import (
-    FILL_GAS,
+    FILL_GAS_MAX,
     CancelIntent,
     FeeOffer,
     FillIntent,
@@ -198,7 +198,7 @@ class Signer:
         """Fee caps, for every signature that does not exist yet."""
         if isinstance(intent, FillIntent):
             highest = await self._highest_fee(conn, intent, wallet)
-            signer_checks.require_fees(fees, max_fee_per_gas=highest or 0, max_gas=FILL_GAS)
+            signer_checks.require_fees(fees, max_fee_per_gas=highest or 0, max_gas=FILL_GAS_MAX)
             return
         limits: HardLimits | FlushLimits | FeeLimits
         if isinstance(intent, FlushIntent):

@@ -18,6 +18,7 @@ from bascule.domain.hashing import keccak
 Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=400)]
 
 FILL_GAS = 21_000  # the yellow paper's cost of a plain transaction
+FILL_GAS_MAX = 1_000_000  # rollups count a transaction's data as gas; what is not used is not paid
 
 
 class FeeOffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ import structlog
 
 from bascule.chain import erc20, fee_oracle
 from bascule.chain.caller import Caller
+from bascule.chain.fee_oracle import DataCost
 from bascule.chain.hexes import number
 from bascule.chain.receipts import Receipt
 from bascule.domain import gas as rules
@@ -66,8 +67,10 @@ class ToppingUp:
         if held <= wanted.amount:  # of which no node would say what it takes
             return self._short(wallet, held)
         gas_limit = await self._gas_limit(wallet.address, wanted)
-        fees = await fee_oracle.offer(self._rpc, gas=gas_limit, ceiling=self._ceiling.of(gas_limit))
-        if held < wanted.amount + fees.max_fee_per_gas * fees.gas:
+        # its gas limit counts the data already; what is taken beside gas it cannot count
+        cost = DataCost(fee=(await fee_oracle.data_cost(self._rpc, wanted.destination, bytes)).fee)
+        fees = await fee_oracle.offer(self._rpc, gas=gas_limit, ceiling=self._ceiling, data_cost=cost)
+        if held < wanted.amount + fees.max_fee_per_gas * fees.gas + cost.fee:
             return self._short(wallet, held)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)

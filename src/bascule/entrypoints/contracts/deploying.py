@@ -18,7 +18,8 @@ from bascule.chain.hexes import number
 from bascule.chain.tx import UnsignedTx
 from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import Halted, Rejected
-from bascule.domain.fees import Fees
+from bascule.domain.fees import Ceiling, Fees
+from bascule.domain.gas import TRANSFER_GAS
 from bascule.entrypoints.contracts.checks import Check, Step
 from bascule.entrypoints.failures import UNREACHABLE, CommandFailed
 from bascule.entrypoints.wiring import Unfit
@@ -74,7 +75,8 @@ async def price(rpc: Caller, steps: Sequence[Step], *, ceiling: int) -> Plan:
     """The steps with their gas and fees. ceiling: wei per gas, never exceeded. Raises as `Caller.call`."""
     standing = await deployed.codes(rpc, [step.to for step in steps]) if steps else {}
     gas = [await _estimate(rpc, step) if standing[step.to] else GAS_OF_A_CALL for step in steps]
-    return Plan(tuple(steps), tuple(gas), await fee_oracle.offer(rpc, gas=21_000, ceiling=ceiling))
+    most = Ceiling(ceiling, ceiling * TRANSFER_GAS)
+    return Plan(tuple(steps), tuple(gas), await fee_oracle.offer(rpc, gas=TRANSFER_GAS, ceiling=most))
 
 
 async def require_means(rpc: Caller, sender: Address, plan: Plan) -> None:
