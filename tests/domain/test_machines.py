@@ -50,6 +50,11 @@ payout_batch    cancel     requires_action                canceled
 payout_batch    expire     requires_action                canceled
 payout_batch    complete   processing                     completed
 payout_batch    fall_short processing                     completed_with_failures
+mandate         approve    requires_action                active
+mandate         revoke     requires_action                revoked
+mandate         expire     requires_action                expired
+mandate         revoke     active                         revoked
+mandate         expire     active                         expired
 slot            sign       reserved                       signed
 slot            refuse     reserved                       reserved
 slot            offer      signed                         broadcast
@@ -78,6 +83,7 @@ FINALS = {
     "payment_intent": {"succeeded", "canceled"},
     "payout": {"paid", "failed", "canceled"},
     "payout_batch": {"completed", "completed_with_failures", "canceled", "invalid"},
+    "mandate": {"revoked", "expired"},
     "slot": {"final"},
     "attempt": {"final", "superseded"},
     "flush": {"done", "reverted", "refused", "done_elsewhere", "withdrawn"},

@@ -7,6 +7,7 @@ import pytest
 
 from bascule.services.expirer import Expirer
 from bascule.services.intents import Intents
+from bascule.services.mandates import Mandates
 from bascule.services.outbox import Outbox
 from bascule.services.seams import SystemEntropy
 from bascule.storage.database import Database
@@ -26,7 +27,8 @@ async def expirer(world: Bridge, db_as: OpenAs) -> Expirer:
     """As the worker has it: under its own login, without the seed."""
     entropy = SystemEntropy()
     intents = Intents(world.clock, entropy, Outbox(world.clock, entropy), deposit_seed=b"")
-    return Expirer(await db_as("worker"), world.clock, intents)
+    mandates = Mandates(world.clock, intents.entropy, intents.outbox)
+    return Expirer(await db_as("worker"), world.clock, intents, mandates)
 
 
 def seconds(world: Bridge, ahead: int) -> int:

@@ -32,6 +32,7 @@ from bascule.services.failpoints import Failpoints
 from bascule.services.flush_planner import FlushPlanner
 from bascule.services.http_sender import HttpSender
 from bascule.services.intents import Intents
+from bascule.services.mandates import Mandates
 from bascule.services.reconciler import Reconciler
 from bascule.services.seams import SystemEntropy
 from bascule.services.sequencer import Sequencer
@@ -144,7 +145,13 @@ class World:
             "sequencer": lambda: Sequencer(worker, clock, ENTROPY, points),
             "dispatcher": lambda: Dispatcher(worker, clock, ENTROPY, outbox, self.sender, points),
             "expirer": lambda: self._due(
-                Expirer(worker, clock, Intents(clock, ENTROPY, outbox, deposit_seed=b""), points)
+                Expirer(
+                    worker,
+                    clock,
+                    Intents(clock, ENTROPY, outbox, deposit_seed=b""),
+                    Mandates(clock, ENTROPY, outbox),
+                    points,
+                )
             ),
             "reconciler": lambda: self._due(
                 Reconciler(

@@ -10,6 +10,7 @@ from bascule.domain.delivery import DELIVERY
 from bascule.domain.deposit import DEPOSIT
 from bascule.domain.flush import FLUSH
 from bascule.domain.machine import Machine
+from bascule.domain.mandate import MANDATE
 from bascule.domain.payment_intent import PAYMENT_INTENT
 from bascule.domain.payout import PAYOUT
 from bascule.domain.payout_batch import PAYOUT_BATCH
@@ -21,6 +22,7 @@ ALL: tuple[Machine[Any, Any], ...] = (
     PAYMENT_INTENT,
     PAYOUT,
     PAYOUT_BATCH,
+    MANDATE,
     SLOT,
     ATTEMPT,
     FLUSH,

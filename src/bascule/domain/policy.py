@@ -33,6 +33,7 @@ class Rule(StrEnum):
     MAX_PER_DESTINATION = "max_per_destination_per_day"
     VELOCITY = "velocity"
     APPROVERS = "approvers"
+    MANDATE = "mandate"
     WITHIN_LIMITS = "within_limits"
 
     @property

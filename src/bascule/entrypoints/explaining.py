@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
+from bascule.domain import stops
 from bascule.domain.chain import ZERO_ADDRESS, Address, Hash, caip2, checksum, hex32
 from bascule.domain.deposit import DEPOSIT, DepositState
 from bascule.domain.errors import NotFound
 from bascule.domain.flush import FLUSH, FlushState
+from bascule.domain.mandate import MANDATE, MandateState
 from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
 from bascule.domain.payout import PAYOUT, PayoutState
 from bascule.domain.slot_stuck import REMEDIES
-from bascule.services import deposits, intents, payouts
+from bascule.services import deposits, intents, mandate_view, payouts
 from bascule.storage import (
     audit,
     cancels,
     contract_events,
     flushes,
+    freezes,
     lanes,
+    mandates,
     offers,
     overview,
     payment_intents,
@@ -39,6 +44,8 @@ async def explain(conn: Connection, what: str) -> dict[str, Any] | None:
         return await _deposit(conn, what)
     if what.startswith("po_"):
         return await _payout(conn, what)
+    if what.startswith("mnd_"):
+        return await _mandate(conn, what)
     if what.startswith("fl_"):
         return await _flush(conn, what)
     if _HASH.fullmatch(what):
@@ -117,9 +124,8 @@ def _coin_step(shown: dict[str, Any]) -> str | None:
 async def _payout(conn: Connection, payout_id: str) -> dict[str, Any]:
     shown = await payouts.describe(conn, payout_id)
     state = PayoutState(shown["status"])
-    missing = shown["approvals_required"] - len(shown["approvals"])
     waits = {
-        PayoutState.REQUIRES_ACTION: f"{missing} more approvals are signed and handed in",
+        PayoutState.REQUIRES_ACTION: _who_signs(shown["next_action"]),
         PayoutState.PENDING: "the submitter takes it into the next batch",
         PayoutState.IN_TRANSIT: "the chain makes its batch final",
     }
@@ -133,6 +139,37 @@ async def _payout(conn: Connection, payout_id: str) -> dict[str, Any]:
         "evidence": shown["evidence"],
         "audit": [row["action"] for row in await audit.of_object(conn, payout_id)],
         "next": await _remedy(conn, payout_id, state) or waits.get(state, "nothing: this is its end"),
+    }
+
+
+def _who_signs(action: dict[str, Any] | None) -> str:
+    """Who must act next, while approvals are missing."""
+    if action is None:
+        return "nothing"
+    missing, people = action["approvals_missing"], ", ".join(action["approvers"])
+    return f"{missing} more approvals are signed and handed in, by {missing} of {people}"
+
+
+async def _mandate(conn: Connection, mandate_id: str) -> dict[str, Any]:
+    row = await mandates.get(conn, mandate_id)
+    if row is None:
+        raise NotFound("resource_missing", f"No such mandate: {mandate_id}.", next_step="copy the id whole")
+    shown = await mandate_view.describe_row(conn, row, datetime.now(UTC))
+    frozen = stops.mandate(mandate_id) in {each["scope"] for each in await freezes.standing(conn)}
+    waits = {
+        MandateState.REQUIRES_ACTION: _who_signs(shown["next_action"]),
+        MandateState.ACTIVE: f"payouts name it, until {row.expires_at:%Y-%m-%dT%H:%M:%SZ}",
+    }
+    return {
+        "object": f"mandate {mandate_id}",
+        "state": f"{row.state}: {MANDATE.sentences[row.state]}",
+        "pays": f"{shown['destination']} on {shown['network']}, in {shown['currency']}",
+        "caps": {name: shown[name] for name in ("max_per_item", "max_per_day", "spent_today")},
+        "approvals": shown["approvals"],
+        "audit": [each["action"] for each in await audit.of_object(conn, mandate_id)],
+        "next": f"an operator froze it: `bascule unfreeze {mandate_id}`"
+        if frozen
+        else waits.get(row.state, "nothing: this is its end; propose another"),
     }
 
 

@@ -283,6 +283,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
     from bascule.services.flush_planner import FlushPlanner
     from bascule.services.http_sender import HttpSender
     from bascule.services.intents import Intents
+    from bascule.services.mandates import Mandates
     from bascule.services.reconciler import Reconciler
     from bascule.services.sequencer import Sequencer
 
@@ -310,7 +311,16 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
         if meters is not None:
             meters.flushing = planner.counters
         due = [
-            Due(Expirer(db, seams.clock, intents, seams.failpoints), settings.expire_interval_s),
+            Due(
+                Expirer(
+                    db,
+                    seams.clock,
+                    intents,
+                    Mandates(seams.clock, seams.entropy, seams.outbox),
+                    seams.failpoints,
+                ),
+                settings.expire_interval_s,
+            ),
             Due(
                 Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs, seams.failpoints),
                 settings.reconcile_interval_s,

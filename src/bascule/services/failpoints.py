@@ -97,7 +97,7 @@ BOUNDARIES: tuple[Boundary, ...] = (
         "the receiver may know; it gets the same id and bytes again",
     ),
     Boundary("dispatcher", "settle", "as after sending", "the attempt is written"),
-    Boundary("expirer", "expire", AGAIN, "the intent is said to be expired, once"),
+    Boundary("expirer", "expire", AGAIN, "the intent or mandate is said to be expired, once"),
     Boundary("expirer", "close", AGAIN, "the intent is closed, once"),
     Boundary("reconciler", "compare", AGAIN, "the comparison is kept, a break told"),
     Boundary("planner", "request", AGAIN, "the request is there, once; the sweeper takes it up"),

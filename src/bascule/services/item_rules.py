@@ -13,10 +13,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import structs
+
 from bascule.domain import stops
 from bascule.domain.approval import LEAF, BatchApproval, BatchItem, PayoutApproval
 from bascule.domain.chain import Address
-from bascule.services import quorum
+from bascule.services import quorum, signer_mandates
 from bascule.services.signer_mandates import Mandated
 from bascule.services.signing_intents import (
     ApprovedBatch,
@@ -51,13 +53,24 @@ class Facts:
     mandates: Sequence[Mandated] = ()
 
     @classmethod
-    def of(cls, rules: Rules, reserved: int) -> Facts:
-        """What the signer said. reserved: base units it will be asked for beside."""
+    def of(
+        cls, rules: Rules, intent: PayIntent, reserved: int, reserved_under: Mapping[str, int], now: datetime
+    ) -> Facts:
+        """What the signer said of a question.
+
+        reserved, reserved_under: base units it will be asked for beside, in all and by mandate.
+        """
         limits = rules.limits
+        rosters = {each.account_id: _roster(each) for each in rules.rosters}
+        counted = [
+            structs.replace(each, spent=each.spent + reserved_under.get(each.mandate_id, 0))
+            for each in rules.mandates
+        ]
         return cls(
             limits=None if limits is None else HardLimits(limits.per_item, limits.per_day, 0, 0),
-            rosters={each.account_id: _roster(each) for each in rules.rosters},
+            rosters=rosters,
             spent=rules.spent + reserved,
+            mandates=signer_mandates.opened(intent, rosters, counted, now),
         )
 
 

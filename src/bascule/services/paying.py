@@ -123,8 +123,15 @@ class Paying:
     ) -> bool:
         """Takes what of the choice can still be taken; whether anything changed. Raises: Retryable."""
         accounts = {payout.account_id for _, payout in choice.given}
+        mandates = {payout.mandate_id for _, payout in choice.given if payout.mandate_id is not None}
         rules = await self._signer.rules(
-            RulesQuestion(lane.chain_id, lane.vault, choice.token.contract, tuple(sorted(accounts)))
+            RulesQuestion(
+                lane.chain_id,
+                lane.vault,
+                choice.token.contract,
+                tuple(sorted(accounts)),
+                tuple(sorted(mandates)),
+            )
         )
         cost = await fee_oracle.data_cost(self._rpc, lane.vault, lambda: choice.calldata(lane))
         fees = await fee_oracle.offer(self._rpc, gas=choice.gas, ceiling=self._ceiling, data_cost=cost)

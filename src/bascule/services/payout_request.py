@@ -28,7 +28,8 @@ def everlasting(account_id: str, livemode: bool, identity: str) -> str:
 class PayoutRequest:
     """The parameters as they came, of the right types.
 
-    network: CAIP-2; destination: an address, or wal_… of the address book; token: tok_…, where needed.
+    network: CAIP-2; destination: an address, or wal_… of the address book; token: tok_…, where needed;
+    mandate: mnd_…, under which it goes out without approvals of its own.
     """
 
     amount: object
@@ -39,6 +40,7 @@ class PayoutRequest:
     client_reference_id: str | None = None
     description: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    mandate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

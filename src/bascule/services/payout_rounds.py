@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from bascule.domain.errors import Halted
 from bascule.domain.payout import FailureCode, PayoutEvent, PayoutState
 from bascule.domain.policy import APPROVAL_LIFE, Rule
 from bascule.domain.webhook import EventType
-from bascule.services import policy
+from bascule.services import mandate_rounds, policy
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.payouts import round_end
@@ -39,7 +40,8 @@ class PayoutRounds:
         expired = payout.approval_expires_at <= self.clock.now()
         changed = payout.roster_version != await self._roster(conn, payout)
         review = await policy.review(conn, payout)
-        if not (expired or changed or review):
+        ended = payout.mandate_id is not None and await mandate_rounds.ended(conn, payout.mandate_id)
+        if not (expired or changed or review or ended):
             return False
         if review is not None:
             if review.decision.outcome == "deny":
@@ -50,8 +52,8 @@ class PayoutRounds:
             await self.lapse(conn, payout)
             return True
         if expired:
-            ended = await payouts.advance(conn, payout, PayoutEvent.EXPIRE)
-            await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout)
+            over = await payouts.advance(conn, payout, PayoutEvent.EXPIRE)
+            await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, over, before=payout)
             return True
         renewed = await payouts.renew_round(
             conn,
@@ -69,6 +71,7 @@ class PayoutRounds:
             payout,
             roster_version=await self._roster(conn, payout),
             approval_expires_at=await self._next_end(conn, payout),
+            decision=payout.policy_decision if payout.mandate_id is None else _left(payout.mandate_id),
         )
         await ledger.post_release(conn, payout.id)
         await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, lapsed, before=payout)
@@ -99,10 +102,18 @@ class PayoutRounds:
         """Never the end that was signed before: in a new round no old signature counts."""
         ruling = None if payout.policy_id is None else await policies.get(conn, payout.policy_id)
         life = APPROVAL_LIFE if ruling is None else ruling.rules.approval_life
-        return max(round_end(self.clock.now(), life), payout.approval_expires_at + timedelta(seconds=1))
+        end = round_end(self.clock.now(), life)
+        if payout.mandate_id is not None:  # whose end nobody signed for this payout
+            return end
+        return max(end, payout.approval_expires_at + timedelta(seconds=1))
 
     async def _roster(self, conn: Connection, payout: PayoutRow) -> int:
         version = await approvals.roster_version(conn, payout.account_id)
         if version is None:
             raise Halted(f"account {payout.account_id} has payout {payout.id} but no approvers")
         return version
+
+
+def _left(mandate_id: str) -> dict[str, Any]:
+    """The decision on a payout that its mandate carried no further."""
+    return {"rule": Rule.MANDATE.value, "reasons": [f"{mandate_id} carries it no further; people must sign."]}

@@ -86,6 +86,7 @@ def _shown(
         "approval_expires_at": int(payout.approval_expires_at.timestamp()),
         "policy_decision": dict(payout.policy_decision),
         "next_action": None if signers is None else _sign_approval(payout, round, signers),
+        "mandate": payout.mandate_id,
         "batch": payout.batch_id,
         "vault": checksum(payout.vault),
         "vault_id": None if payout.vault_id is None else str(payout.vault_id),

@@ -5,8 +5,8 @@ Each use-case runs in the caller's transaction: state, hold and the telling of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,8 +17,9 @@ from bascule.domain.chain import Address, caip2, checksum, hex32, parse_address
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.domain.ids import Prefix
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
+from bascule.domain.policy import Decision, Rule
 from bascule.domain.webhook import EventType
-from bascule.services import policy
+from bascule.services import mandate_rounds, policy
 from bascule.services.approval_rounds import approval_text, token_of
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
@@ -64,7 +65,7 @@ class Payouts:
         maker: Address | None = None,
         context: RequestContext = None,
     ) -> dict[str, Any]:
-        """A new payout waiting for approvals, or the one this identity already has, if it is the same.
+        """A new payout waiting for approvals or pending under a mandate, or the one of this identity.
 
         Identity, for ever: client_reference_id, else the idempotency key. maker: the person who asks, who
         may not approve. Raises: Rejected, naming the parameter at fault or by the code of the policy's rule;
@@ -87,7 +88,12 @@ class Payouts:
             known = await payouts.by_identity(conn, account_id, livemode, identity)
             assert known is not None, "the identity was taken a moment ago"
             return await self._same_again(conn, known, terms)
+        if row.mandate_id is not None:
+            row = await payouts.advance_to_pending(conn, row)
+            await ledger.post_hold(conn, row.id)
         await tell(conn, self.outbox, EventType.PAYOUT_CREATED, row, request=context)
+        if row.mandate_id is not None:
+            return await tell(conn, self.outbox, EventType.PAYOUT_APPROVED, row, request=context)
         return await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, row, request=context)
 
     async def approve(
@@ -228,6 +234,14 @@ class Payouts:
             raise Rejected(
                 "balance_insufficient", "The account has less than that available.", param="amount"
             )
+        decision, ends = verdict.decision, round_end(now, verdict.rules.approval_life)
+        under = None
+        if request.mandate is not None:
+            mandate = await mandate_rounds.require_for(conn, request.mandate, account_id, livemode, terms)
+            lacks = await mandate_rounds.lacks(conn, mandate, terms, verdict, now)
+            decision = _by_mandate(decision, mandate.id, lacks)
+            if not lacks:
+                under, ends = mandate.id, mandate.expires_at
         return NewPayout(
             id=new_id(Prefix.PAYOUT, self.clock, self.entropy),
             account_id=account_id,
@@ -240,9 +254,9 @@ class Payouts:
             destination_id=terms.destination_id,
             amount=terms.amount.units,
             approvals_required=verdict.decision.approvals_required,
-            approval_expires_at=round_end(now, verdict.rules.approval_life),
+            approval_expires_at=ends,
             roster_version=verdict.roster_version,
-            policy_decision=verdict.decision.shown(),
+            policy_decision=decision.shown(),
             policy_id=verdict.policy_id,
             client_reference_id=request.client_reference_id,
             description=request.description,
@@ -250,6 +264,7 @@ class Payouts:
             requested_by=requested_by,
             maker=maker,
             created_at=now,
+            mandate_id=under,
         )
 
     async def _require_open_round(self, conn: Connection, payout: PayoutRow) -> None:
@@ -267,6 +282,12 @@ class Payouts:
                 "The account's policy changed since this payout was asked for; it is decided anew.",
                 next_step=_SIGN_ANEW,
             )
+
+
+def _by_mandate(decision: Decision, mandate_id: str, lacks: Sequence[str]) -> Decision:
+    """The same with what the mandate adds: that nobody need sign, or why people must."""
+    said = f"{mandate_id} carries it." if not lacks else f"{mandate_id} does not: {', '.join(lacks)}."
+    return replace(decision, rule=Rule.MANDATE, reasons=(*(decision.reasons if lacks else ()), said))
 
 
 async def _require_signatory(conn: Connection, payout: PayoutRow, who: Address) -> None:

@@ -21,8 +21,8 @@ from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.seams import Clock
 from bascule.services.signer_alarms import SignerAlarms
 from bascule.services.signing_intents import FeeOffer, OffendingItem, PayIntent, Rules, SignerRefused
-from bascule.services.submitted_batch import asked_for, reference_of
-from bascule.storage import floats, lanes, payout_batches, payouts, slots, tokens
+from bascule.services.submitted_batch import asked_for, mandates_of, reference_of
+from bascule.storage import floats, lanes, mandates, payout_batches, payouts, slots, tokens
 from bascule.storage.database import Connection
 from bascule.storage.lanes import Lane
 from bascule.storage.payouts import PayoutRow
@@ -147,7 +147,8 @@ class Reservation:
         What the signer's rules would refuse is set aside: it waits, or is asked about anew. Runs in the
         caller's transaction, which holds the lease. fees: for at most as much gas, `data_gas` of it for the
         batch's data; what was approved since they were asked for waits for the next batch; rules: of the
-        token and these accounts, asked for just now; payouts of others are left for the next time.
+        token, these accounts and their mandates, asked for just now; payouts of others are left for the next
+        time.
         """
         lane = await lanes.lock(conn, lane.chain_id, lane.name)
         await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
@@ -160,7 +161,10 @@ class Reservation:
             await floats.propose(conn, lane.chain_id, lane.vault, token.id, self.clock.now())
         if choice.short:
             return await self.wait(conn, lane, token, choice.short)
-        choice = _only(choice, lane, [p for _, p in choice.given if p.account_id in accounts])
+        told = {None, *(each.mandate_id for each in rules.mandates)}
+        choice = _only(
+            choice, lane, [p for _, p in choice.given if p.account_id in accounts and p.mandate_id in told]
+        )
         named = await self._named(conn, lane, choice, rules)
         changed = await self._set_aside(conn, lane, choice, named)
         choice = _only(choice, lane, [p for _, p in choice.given if p.id not in named])
@@ -183,16 +187,22 @@ class Reservation:
         """Why the signer would not sign for some of the payouts, by id."""
         rows = [payout for _, payout in choice.given]
         rounds = await approval_rounds.of_payouts(conn, rows, {choice.token.id: choice.token})
-        items, batches = asked_for([(layout.index_of(id), payout) for id, payout in choice.given], rounds)
+        under = await mandates_of(conn, rows)
+        items, batches, told = asked_for(
+            [(layout.index_of(id), payout) for id, payout in choice.given], rounds, under
+        )
         contract = Address(choice.token.contract)
         asked = PayIntent(
             chain_id=lane.chain_id, wallet=lane.wallet, nonce=lane.next_nonce, epoch=0,
             fees=FeeOffer(0, 0, 0), vault=lane.vault, lane=lane.lane, expected_head=lane.head,
             token=contract, word=choice.word,
             deadline=int(choice.deadline.timestamp()), items=items, batches=batches,
+            mandates=told,
         )  # fmt: skip
         reserved = await slots.unsigned(conn, lane.chain_id, lane.vault, contract)
-        found = item_rules.faults(asked, Facts.of(rules, reserved), self.clock.now())
+        by_mandate = await mandates.unsigned(conn, under) if under else {}
+        now = self.clock.now()
+        found = item_rules.faults(asked, Facts.of(rules, asked, reserved, by_mandate, now), now)
         return {each.name: each.code for each in found}
 
     async def _set_aside(

@@ -74,6 +74,7 @@ async def rules(conn: Connection, asked: RulesQuestion, now: datetime) -> Rules:
             RosterRule(account_id, of.version, of.threshold, tuple(sorted(of.members)))
             for account_id, of in rosters.items()
         ),
+        mandates=tuple(await signer_mandates.counts(conn, *place, asked.mandates, now)),
     )
 
 
@@ -95,7 +96,12 @@ async def _facts(conn: Connection, intent: PayIntent, items: Sequence[Item], now
         ),
         signed={item.payout_id for item in items if item.payout_id in known},
         changed={item.payout_id for item in items if not _is_the_same(item, known)},
-        mandates=await signer_mandates.opened(conn, intent, rosters, now),
+        mandates=signer_mandates.opened(
+            intent,
+            rosters,
+            await signer_mandates.counts(conn, *place, [each.mandate_id for each in intent.mandates], now),
+            now,
+        ),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from bascule.domain import stops
@@ -10,7 +10,7 @@ from bascule.domain.chain import Address
 from bascule.domain.errors import Rejected
 from bascule.domain.mandate import Mandate
 from bascule.services import quorum
-from bascule.services.signing_intents import GivenMandate, PayIntent, PayItem
+from bascule.services.signing_intents import GivenMandate, MandateRule, PayIntent, PayItem
 from bascule.storage import signer_ledger, signer_stops
 from bascule.storage.database import Connection
 from bascule.storage.signer_rosters import Roster
@@ -74,22 +74,27 @@ class Mandated:
         )
 
 
-async def opened(
-    conn: Connection, intent: PayIntent, rosters: Mapping[str, Roster], now: datetime
-) -> list[Mandated]:
-    """The mandates of the question in their order. The caller holds the count of the token's spending."""
-    if not intent.mandates:
+async def counts(
+    conn: Connection, chain_id: int, vault: Address, token: Address, ids: Sequence[str], now: datetime
+) -> list[MandateRule]:
+    """What the signer's own rows say of some mandates, in this order."""
+    if not ids:
         return []
-    ids = [given.mandate_id for given in intent.mandates]
-    spent = await signer_ledger.spent_under(
-        conn, intent.chain_id, Address(intent.vault), Address(intent.token), ids, now - DAY
-    )
+    spent = await signer_ledger.spent_under(conn, chain_id, vault, token, ids, now - DAY)
     revoked = await signer_stops.among(conn, [stops.mandate(each) for each in ids])
+    return [MandateRule(id, spent.get(id, 0), stops.mandate(id) in revoked) for id in ids]
+
+
+def opened(
+    intent: PayIntent, rosters: Mapping[str, Roster], counted: Sequence[MandateRule], now: datetime
+) -> list[Mandated]:
+    """The mandates of the question in their order. counted: of each of them."""
+    known = {each.mandate_id: each for each in counted}
     found = []
     for given in intent.mandates:
-        of = rosters.get(given.account_id)
-        mandated = Mandated(intent, given, of, now, spent.get(given.mandate_id, 0))
-        if stops.mandate(given.mandate_id) in revoked:
+        rule = known[given.mandate_id]
+        mandated = Mandated(intent, given, rosters.get(given.account_id), now, rule.spent)
+        if rule.revoked:
             mandated.revoke()
         found.append(mandated)
     return found

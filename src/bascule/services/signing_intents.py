@@ -220,12 +220,13 @@ class SignerRefused(Rejected):
 
 
 class RulesQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What would payouts of these accounts be held against? Nothing is bound or kept by asking."""
+    """What would payouts of these accounts and mandates be held against? Asking binds nothing."""
 
     chain_id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     vault: bytes
     token: bytes
     accounts: tuple[Text, ...]
+    mandates: tuple[Text, ...] = ()
 
 
 class RosterRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -237,6 +238,14 @@ class RosterRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: tuple[bytes, ...]
 
 
+class MandateRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mandate's count. spent: base units of the token signed for under it in 24 hours."""
+
+    mandate_id: str
+    spent: int
+    revoked: bool
+
+
 class AmountLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The most the signer signs for, in base units of the token."""
 
@@ -246,12 +255,14 @@ class AmountLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The signer's answer, true when it was given. limits: None when it signs nothing of the token;
-    spent: base units signed for in 24 hours; rosters: of those accounts that have one.
+    spent: base units signed for in 24 hours; rosters: of those accounts that have one; mandates: of each that
+    was asked about.
     """
 
     limits: AmountLimits | None
     spent: int
     rosters: tuple[RosterRule, ...]
+    mandates: tuple[MandateRule, ...] = ()
 
 
 class SignerPort(Protocol):

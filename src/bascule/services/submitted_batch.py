@@ -9,10 +9,17 @@ import msgspec
 
 from bascule.domain import vault as layout
 from bascule.domain.errors import Halted
-from bascule.services import approval_rounds
+from bascule.services import approval_rounds, mandate_rounds
 from bascule.services.approval_rounds import Round, batch_approval_text, tokens_of
 from bascule.services.payout_request import everlasting
-from bascule.services.signing_intents import ApprovedBatch, BatchPlace, FeeOffer, PayIntent, PayItem
+from bascule.services.signing_intents import (
+    ApprovedBatch,
+    BatchPlace,
+    FeeOffer,
+    GivenMandate,
+    PayIntent,
+    PayItem,
+)
 from bascule.storage import payouts, slots
 from bascule.storage.approvals import Approval
 from bascule.storage.database import Connection
@@ -71,7 +78,9 @@ async def question(conn: Connection, slot: Slot, epoch: int) -> PayIntent:
     pairs = (await load(conn, slot)).pairs()
     rows = [payout for _, payout in pairs]
     rounds = await approval_rounds.of_payouts(conn, rows, await tokens_of(conn, rows))
-    items, batches = asked_for([(item.position, payout) for item, payout in pairs], rounds)
+    items, batches, mandates = asked_for(
+        [(item.position, payout) for item, payout in pairs], rounds, await mandates_of(conn, rows)
+    )
     return PayIntent(
         chain_id=slot.chain_id,
         wallet=slot.wallet,
@@ -86,22 +95,37 @@ async def question(conn: Connection, slot: Slot, epoch: int) -> PayIntent:
         deadline=int(slot.batch.deadline.timestamp()),
         items=items,
         batches=batches,
+        mandates=mandates,
     )
 
 
+async def mandates_of(conn: Connection, rows: Sequence[PayoutRow]) -> dict[str, GivenMandate]:
+    """The mandates some payouts go out under, by id."""
+    ids = {payout.mandate_id for payout in rows if payout.mandate_id is not None}
+    return await mandate_rounds.given(conn, ids) if ids else {}
+
+
 def asked_for(
-    pairs: Sequence[tuple[int, PayoutRow]], rounds: Mapping[str, Round]
-) -> tuple[tuple[PayItem, ...], tuple[ApprovedBatch, ...]]:
-    """Payouts by their bits as the signer is told of them, and the batches their approvals are of."""
+    pairs: Sequence[tuple[int, PayoutRow]], rounds: Mapping[str, Round], under: Mapping[str, GivenMandate]
+) -> tuple[tuple[PayItem, ...], tuple[ApprovedBatch, ...], tuple[GivenMandate, ...]]:
+    """Payouts by their bits as the signer is told of them, the batches of their approvals, their mandates."""
     batches: dict[str, ApprovedBatch] = {}
-    items = tuple([_item(position, payout, rounds[payout.id], batches) for position, payout in pairs])
-    return items, tuple(batches.values())
+    places = {id: place for place, id in enumerate(under)}
+    items = tuple([_item(bit, payout, rounds[payout.id], batches, places) for bit, payout in pairs])
+    return items, tuple(batches.values()), tuple(under.values())
 
 
 def _item(
-    position: int, payout: PayoutRow, round: Round, batches: dict[str, ApprovedBatch]
-) -> PayItem:  # fmt: skip
-    """The item with its approvals, or with its place in one of `batches`, which grows by its own."""
+    position: int,
+    payout: PayoutRow,
+    round: Round,
+    batches: dict[str, ApprovedBatch],
+    mandates: Mapping[str, int],
+) -> PayItem:
+    """The item with its approvals, with its mandate, or with its place in one of `batches`, which grows by
+
+    its own.
+    """
     plain = PayItem(
         payout_id=payout.id,
         account_id=payout.account_id,
@@ -110,6 +134,8 @@ def _item(
         to=payout.destination,
         amount=payout.amount,
     )
+    if payout.mandate_id is not None:
+        return msgspec.structs.replace(plain, mandate=mandates[payout.mandate_id])
     if round.batch is None or payout.batch_position is None or len(round.own) >= payout.approvals_required:
         return msgspec.structs.replace(
             plain,

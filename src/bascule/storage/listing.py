@@ -67,6 +67,10 @@ DESTINATIONS = Table(
     "destinations", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
     Column("chain_id", BigInteger), Column("address", LargeBinary), _when(),
 )  # fmt: skip
+MANDATES = Table(
+    "mandates", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
+    Column("state", Text), Column("destination", Text), _when(),
+)  # fmt: skip
 POLICIES = Table(
     "policies", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
     Column("token_id", Text), _when(),

@@ -25,7 +25,7 @@ class PayoutRow:
     """One payout as stored.
 
     amount: base units of the token; vault_id: lane << 224 | sequence, once given; batch_position: the place
-    of its leaf in the batch it was asked for in, from 0.
+    of its leaf in the batch it was asked for in, from 0; mandate_id: under which it needs no approvals.
     """
 
     id: str
@@ -61,6 +61,7 @@ class PayoutRow:
     batch_id: str | None
     batch_position: int | None
     destination_id: str | None
+    mandate_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class NewPayout:
     batch_id: str | None = None
     batch_position: int | None = None
     destination_id: str | None = None
+    mandate_id: str | None = None
 
 
 async def insert(conn: Connection, new: NewPayout) -> PayoutRow | None:
@@ -222,9 +224,14 @@ async def advance_to_in_transit(
 
 
 async def advance_to_requires_action(
-    conn: Connection, payout: PayoutRow, *, roster_version: int, approval_expires_at: datetime
+    conn: Connection,
+    payout: PayoutRow,
+    *,
+    roster_version: int,
+    approval_expires_at: datetime,
+    decision: Mapping[str, Any],
 ) -> PayoutRow:
-    """Lapsed; a new round of approvals begins."""
+    """Lapsed; a new round of approvals begins. decision: who decided that people must sign."""
     PAYOUT.step(payout.state, PayoutEvent.LAPSE)
     row = await Q.one(
         conn,
@@ -233,6 +240,7 @@ async def advance_to_requires_action(
         from_=payout.state,
         roster_version=roster_version,
         approval_expires_at=approval_expires_at,
+        policy_decision=Jsonb(dict(decision)),
     )
     return _payout(row)
 

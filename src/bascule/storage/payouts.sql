@@ -5,11 +5,11 @@
 INSERT INTO payouts (id, account_id, livemode, identity, token_id, chain_id, vault, destination, amount, state,
                      approvals_required, approval_expires_at, roster_version, policy_decision, policy_id,
                      client_reference_id, description, metadata, requested_by, maker, created_at, batch_id,
-                     batch_position, destination_id)
+                     batch_position, destination_id, mandate_id)
 VALUES (%(id)s, %(account_id)s, %(livemode)s, %(identity)s, %(token_id)s, %(chain_id)s, %(vault)s, %(destination)s,
         %(amount)s, 'requires_action', %(approvals_required)s, %(approval_expires_at)s, %(roster_version)s,
         %(policy_decision)s, %(policy_id)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(requested_by)s,
-        %(maker)s, %(created_at)s, %(batch_id)s, %(batch_position)s, %(destination_id)s)
+        %(maker)s, %(created_at)s, %(batch_id)s, %(batch_position)s, %(destination_id)s, %(mandate_id)s)
 ON CONFLICT ON CONSTRAINT one_payout_per_identity DO NOTHING
 RETURNING *
 
@@ -98,10 +98,10 @@ UPDATE payouts
 RETURNING *
 
 -- name: advance_to_requires_action
--- A new round of approvals: the old signatures count no more.
+-- A new round of approvals: the old signatures count no more, and no mandate carries it.
 UPDATE payouts
    SET state = 'requires_action', roster_version = %(roster_version)s, approval_expires_at = %(approval_expires_at)s,
-       waits_for = NULL, version = version + 1
+       policy_decision = %(policy_decision)s, mandate_id = NULL, waits_for = NULL, version = version + 1
  WHERE id = %(id)s AND state = %(from_)s
 RETURNING *
 
@@ -179,8 +179,8 @@ UPDATE payouts SET state = 'canceled', version = version + 1
 RETURNING *
 
 -- name: rounds_over
--- Payouts of a vault whose approvals are out of date: expired, given under a roster or policy that is not current, or
--- to an address that the operator denies meanwhile.
+-- Payouts of a vault whose approvals are out of date: expired, given under a roster or policy that is not current, by a
+-- mandate that ended, or to an address that the operator denies meanwhile.
 SELECT p.id FROM payouts AS p
  WHERE p.chain_id = %(chain_id)s AND p.vault = %(vault)s AND p.state IN ('requires_action', 'pending')
    AND (p.approval_expires_at <= %(now)s
@@ -189,6 +189,7 @@ SELECT p.id FROM payouts AS p
                             WHERE q.account_id = p.account_id AND q.livemode = p.livemode
                               AND (q.token_id = p.token_id OR q.token_id IS NULL)
                             ORDER BY q.token_id NULLS LAST, q.version DESC LIMIT 1)
+        OR p.mandate_id IN (SELECT m.id FROM mandates AS m WHERE m.state <> 'active')
         OR (p.livemode, '0x' || encode(p.destination, 'hex')) IN (SELECT n.livemode, n.address FROM operators_denied AS n))
  ORDER BY p.created_at, p.id LIMIT 100
 

@@ -11,6 +11,7 @@ from bascule.services.destinations import Destinations
 from bascule.services.egress import EgressRules
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.intents import Intents
+from bascule.services.mandates import Mandates
 from bascule.services.outbox import Outbox
 from bascule.services.payout_batches import PayoutBatches
 from bascule.services.payouts import Payouts
@@ -73,6 +74,11 @@ class ApiDeps:
     def payout_batches(self) -> PayoutBatches:
         """Use-cases on payout batches."""
         return PayoutBatches(self.clock, self.entropy, self.outbox)
+
+    @cached_property
+    def mandates(self) -> Mandates:
+        """Use-cases on mandates."""
+        return Mandates(self.clock, self.entropy, self.outbox)
 
     @cached_property
     def destinations(self) -> Destinations:

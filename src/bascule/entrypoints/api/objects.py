@@ -296,6 +296,7 @@ class Payout(Shape):
     approval_expires_at: Seconds
     policy_decision: PolicyDecision
     next_action: SignApproval | None
+    mandate: str | None = Field(description="Under which it goes out without approvals of its own.")
     batch: str | None
     vault: AddressOut
     vault_id: Atomic | None

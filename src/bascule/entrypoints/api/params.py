@@ -210,6 +210,7 @@ class PayoutCreate(Params):
     network: Text200
     to: Payee = Field(validation_alias=PAYEE)
     token: Id | None = None
+    mandate: Id | None = None
     client_reference_id: Text200 | None = None
     description: Text1000 | None = None
     metadata: Metadata = {}

@@ -23,7 +23,7 @@ from bascule.storage.listing import PAYOUTS
 
 
 async def create(call: Call[PayoutCreate], conn: Connection) -> dict[str, Any]:
-    """A new payout, waiting for approvals."""
+    """A new payout, waiting for approvals, or pending at once within a mandate."""
     params = call.params
     assert call.idempotency_key is not None, "the operation requires a key"
     request = PayoutRequest(
@@ -35,6 +35,7 @@ async def create(call: Call[PayoutCreate], conn: Connection) -> dict[str, Any]:
         client_reference_id=params.client_reference_id,
         description=params.description,
         metadata=params.metadata,
+        mandate=params.mandate,
     )
     return await call.deps.payouts.request(
         conn,

@@ -15,6 +15,8 @@ from bascule.entrypoints.cli.output import AsJson, line, say
 from bascule.entrypoints.cli.place import remembered
 from bascule.entrypoints.failures import UNREACHABLE, USAGE, CommandFailed
 
+_LISTS = {"pob": "payout_batches", "mnd": "mandates"}
+
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
@@ -78,7 +80,7 @@ async def _pay(intent_id: str, amount: str | None, account: int) -> dict[str, An
 
 
 def approve(
-    payout_or_batch: str,
+    payout_or_batch_or_mandate: str,
     keystore: Annotated[
         Path | None, typer.Option(help="The approver's key file (Web3 Secret Storage).")
     ] = None,
@@ -91,18 +93,24 @@ def approve(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Signs the approval (EIP-712) of a payout, or of a whole batch, and hands it in."""
+    """Signs the approval (EIP-712) of a payout, of a whole batch or of a mandate, and hands it in."""
     private_key = approvers_key(keystore, approver)
     url = api_url or remembered("ready")["api_url"]
     key = api_key or remembered("ready")["treasury"]["secret_key"]
-    approved = asyncio.run(_approve(url, key, payout_or_batch, private_key))
+    approved = asyncio.run(_approve(url, key, payout_or_batch_or_mandate, private_key))
     if as_json:
         line(approved)
     else:
         given, needed = len(approved["approvals"]), approved["approvals_required"]
-        sums = approved.get("totals", [approved])
-        what = ", ".join(f"{each['amount']} {each['currency']}" for each in sums)
-        say(f"{payout_or_batch} ({what}) is {approved['status']}: {given} of {needed} approvals.")
+        say(f"{approved['id']} ({_sums(approved)}) is {approved['status']}: {given} of {needed} approvals.")
+
+
+def _sums(approved: dict[str, Any]) -> str:
+    if approved["object"] == "mandate":
+        of = approved["currency"]
+        return f"{approved['max_per_item']} {of} at once, {approved['max_per_day']} {of} a day"
+    sums = approved.get("totals", [approved])
+    return ", ".join(f"{each['amount']} {each['currency']}" for each in sums)
 
 
 def approvers_key(keystore: Path | None, approver: int | None) -> str:
@@ -120,7 +128,7 @@ def approvers_key(keystore: Path | None, approver: int | None) -> str:
 
 
 async def _approve(url: str, key: str, id: str, private_key: str) -> dict[str, Any]:
-    path = f"/v1/{'payout_batches' if id.startswith('pob_') else 'payouts'}/{id}"
+    path = f"/v1/{_LISTS.get(id.partition('_')[0], 'payouts')}/{id}"
     waiting = await call(url, key, "GET", path)
     action = waiting["next_action"]
     if action is None:
