@@ -23,6 +23,7 @@ from bascule.storage import blocks, deposits, ledger, transfers
 from bascule.storage.blocks import Read
 from bascule.storage.database import Connection, Database, Timeouts
 from bascule.storage.embedded import EmbeddedPostgres
+from bascule.storage.interleave import interleaved
 from bascule.storage.migrate import migrate
 from bascule.storage.transfers import Transfer
 from benchmarks.harness import Figure
@@ -167,8 +168,12 @@ async def matching_alone(
 async def match(conn: Connection, block_hashes: Sequence[Hash]) -> None:
     """What `Arrivals.take` does, short of telling it."""
     happened = by_intent(await arrivals().store(conn, block_hashes), EventType.DEPOSIT_DETECTED)
-    async for _ in matcher.matched(conn, happened, await catalog(conn), CLOCK):
-        pass
+    known = await catalog(conn)
+    await interleaved(
+        lambda ids: matcher.decide(conn, ids, known),
+        lambda found: matcher.write(conn, found, happened, CLOCK),
+        matcher.parts(happened),
+    )
 
 
 async def from_block_to_books(

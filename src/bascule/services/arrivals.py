@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from bascule.domain.application import ApplicationState, Reason
 from bascule.domain.chain import ChainId, Hash
-from bascule.domain.deposit import DepositState
 from bascule.domain.ids import Prefix
 from bascule.domain.matching import Decision, Fixed
 from bascule.domain.webhook import EventType
@@ -20,28 +19,7 @@ from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, Entropy, new_ids
 from bascule.storage import applications, deposits, transfers
 from bascule.storage.database import Connection
-from bascule.storage.deposits import Kind, NewDeposit, Owned
-from bascule.storage.transfers import Arrival
-
-
-def kind_of(arrival: Arrival) -> Kind:
-    """Whose money it is: a payer's, the operator's capital, or nobody's we know."""
-    if arrival.own_kind is None:
-        return "payment"
-    capital = arrival.from_treasury and arrival.own_kind in ("vault", "collector") and arrival.accepted
-    return "capital" if capital else "unsolicited"
-
-
-def _owned(deposit_id: str, arrival: Arrival) -> Owned:
-    """Whose a new deposit is, as `deposits.owners` would read it again."""
-    return Owned(
-        id=deposit_id,
-        account_id=arrival.account_id,
-        livemode=arrival.livemode,
-        kind=kind_of(arrival),
-        intent_id=arrival.intent_id,
-        booked=arrival.accepted,
-    )
+from bascule.storage.deposits import Owned
 
 
 def by_intent(
@@ -73,21 +51,15 @@ class Arrivals:
 
     async def store(self, conn: Connection, block_hashes: Sequence[Hash]) -> list[Owned]:
         """Stores those deposits; nothing is decided about them and nothing told before `take` does both."""
-        found = await transfers.arrivals(conn, self.chain_id, block_hashes)
-        unknown = [arrival for arrival in found if arrival.deposit_id is None]
-        ids = new_ids(Prefix.DEPOSIT, self.clock, self.entropy, len(unknown))
-        fresh = dict(zip(ids, unknown, strict=True))
-        returned = {
-            arrival.deposit_id: arrival
-            for arrival in found
-            if arrival.deposit_id is not None and arrival.deposit_state is DepositState.ORPHANED
-        }
-        await self._store(conn, fresh, returned)
-        self.counters["deposits_detected"] += len(fresh)
+        most = await transfers.count_in(conn, self.chain_id, block_hashes)
+        ids = new_ids(Prefix.DEPOSIT, self.clock, self.entropy, most)
+        arrived = await deposits.insert_arrived(conn, self.chain_id, block_hashes, ids, self.clock.now())
+        returned = await deposits.advance_return(conn, self.chain_id, arrived.known)
+        self.counters["deposits_detected"] += len(arrived.new)
         self.counters["deposits_returned"] += len(returned)
-        if returned:
-            return await deposits.owners(conn, [*fresh, *returned])
-        return [_owned(deposit_id, arrival) for deposit_id, arrival in fresh.items()]
+        if not returned:
+            return arrived.new
+        return await deposits.owners(conn, [*(deposit.id for deposit in arrived.new), *returned])
 
     async def orphan_above(self, conn: Connection, number: int) -> None:
         """Every unfinished deposit above a height is orphaned when this returns."""
@@ -128,23 +100,6 @@ class Arrivals:
             await self.outbox.append_many(conn, await deposit_service.happenings(conn, events))
         for reason, count in refused.items():
             self.counters[f"deposits_unapplied_{reason}"] += count
-
-    async def _store(self, conn: Connection, fresh: dict[str, Arrival], returned: dict[str, Arrival]) -> None:
-        new = [
-            NewDeposit(
-                id=deposit_id,
-                account_id=arrival.account_id,
-                livemode=arrival.livemode,
-                kind=kind_of(arrival),
-                token_id=arrival.token_id,
-                block_hash=arrival.transfer.block_hash,
-                log_index=arrival.transfer.log_index,
-            )
-            for deposit_id, arrival in fresh.items()
-        ]
-        await deposits.insert(conn, self.chain_id, new, self.clock.now())
-        places = [(k, a.transfer.block_hash, a.transfer.log_index) for k, a in returned.items()]
-        await deposits.advance_return(conn, self.chain_id, places)
 
     async def _settle_unclaimed(
         self, conn: Connection, unclaimed: Sequence[Owned], event: EventType

@@ -5,7 +5,7 @@ calls `recompute` for their intents in the same transaction. Each statement spea
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bascule.domain.application import Reason
@@ -20,10 +20,13 @@ from bascule.services.seams import Clock
 from bascule.storage import applications, deposits, payment_intents
 from bascule.storage.database import Connection
 from bascule.storage.deposits import Shown
+from bascule.storage.interleave import interleaved
 from bascule.storage.payment_intents import IntentRow
 
 # Intents in one statement: enough to share its price, few enough for memory and statement timeouts.
-AT_ONCE = 500
+AT_ONCE = 250
+# As few as this stay together: two statements would cost more than what overlaps.
+SHARING = 50
 # What the caller did to deposits, by deposit id.
 Happened = Mapping[str, EventType]
 
@@ -45,27 +48,25 @@ async def recompute(
     that were decided for the first time count for nothing. asked: deposits that the merchant applies by
     `request`.
     """
-    refused: Counter[Reason] = Counter()
     known = await catalog(conn)
-    async for found, after in matched(conn, happened, known, clock, asked):
+
+    async def begin(ids: Sequence[str]) -> list[Match]:
+        return await decide(conn, ids, known, asked)
+
+    async def end(found: Sequence[Match]) -> Counter[Reason]:
+        after = await write(conn, found, happened, clock)
         told = await _told(conn, found, after, happened, known)
         await outbox.append_many(conn, [each._replace(request=request) for each in told] if request else told)
-        refused.update(d.reason for match in found for d in match.new.values() if d.reason is not None)
-    return refused
+        return Counter(d.reason for match in found for d in match.new.values() if d.reason is not None)
+
+    return sum(await interleaved(begin, end, parts(happened)), Counter[Reason]())
 
 
-async def matched(
-    conn: Connection,
-    happened: Mapping[str, Happened],
-    known: Catalog,
-    clock: Clock,
-    asked: Collection[str] = (),
-) -> AsyncIterator[tuple[list[Match], list[IntentRow]]]:
-    """As `recompute`, but nothing is told: what was decided, some intents at a time, and their rows now."""
+def parts(happened: Mapping[str, Happened]) -> list[list[str]]:
+    """The intents, in the order of their ids, as many together as share statements; several at least of many."""
     ids = sorted(happened)
-    for start in range(0, len(ids), AT_ONCE):
-        found = await decide(conn, ids[start : start + AT_ONCE], known, asked)
-        yield found, await write(conn, found, happened, clock)
+    size = min(AT_ONCE, max(SHARING, -(-len(ids) // 2)))
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
 async def decide(

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from psycopg.errors import NotNullViolation
+
 from bascule.domain.application import ApplicationState, Reason
 from bascule.domain.chain import Address, ChainId, Hash
 from bascule.domain.deposit import DepositState
+from bascule.domain.errors import Halted
 from bascule.domain.finality import FinalityPolicy
 from bascule.domain.matching import Fixed, Seen
-from bascule.storage.arrays import bytes_, numbers, texts, truths
+from bascule.storage.arrays import bytes_, numbers, texts
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -19,21 +22,7 @@ _sql = Queries("deposits")
 Kind = Literal["payment", "capital", "unsolicited"]
 
 
-@dataclass(frozen=True, slots=True)
-class NewDeposit:
-    """The first sight of a transfer to us; the rest is read from its transfer's row."""
-
-    id: str
-    account_id: str
-    livemode: bool
-    kind: Kind
-    token_id: str | None
-    block_hash: Hash
-    log_index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
+class Owned(NamedTuple):
     """Whose deposit it is. intent_id: of the address; booked: its token is known and accepted."""
 
     id: str
@@ -42,6 +31,13 @@ class Owned:
     kind: Kind
     intent_id: str | None
     booked: bool
+
+
+class Arrived(NamedTuple):
+    """In chain order: new deposits, and the places (block hash, log index) of those known before."""
+
+    new: list[Owned]
+    known: list[tuple[Hash, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,37 +111,49 @@ class Candidate(NamedTuple):
     shown: Shown
 
 
-async def insert(conn: Connection, chain_id: ChainId, new: Sequence[NewDeposit], now: datetime) -> None:
-    """Stores deposits, detected, whose transfers are stored already."""
-    if not new:
-        return
-    await _sql.run(
-        conn,
-        "insert",
-        chain_id=chain_id,
-        now=now,
-        ids=texts(deposit.id for deposit in new),
-        account_ids=texts(deposit.account_id for deposit in new),
-        livemodes=truths(deposit.livemode for deposit in new),
-        kinds=texts(deposit.kind for deposit in new),
-        token_ids=texts(deposit.token_id for deposit in new),
-        block_hashes=bytes_(deposit.block_hash for deposit in new),
-        log_indexes=numbers(deposit.log_index for deposit in new),
+async def insert_arrived(
+    conn: Connection, chain_id: ChainId, block_hashes: Sequence[Hash], ids: Sequence[str], now: datetime
+) -> Arrived:
+    """Stores what came from outside to us in these blocks, detected, as far as it is not stored already.
+
+    ids: as many as canonical transfers touch us there. Raises: Halted when money came to an own address and
+    there is no operator whose it could be.
+    """
+    try:
+        rows = await _sql.tuples(
+            conn,
+            "insert_arrived",
+            chain_id=chain_id,
+            block_hashes=bytes_(block_hashes),
+            ids=texts(ids),
+            now=now,
+        )
+    except NotNullViolation as error:
+        if error.diag.column_name != "account_id":
+            raise
+        raise Halted(
+            "money came to an address of ours, but this installation has no operator account"
+        ) from None
+    return Arrived(
+        new=[Owned(*whose) for new, *whose, _, _ in rows if new],
+        known=[(block_hash, log_index) for new, *_, block_hash, log_index in rows if not new],
     )
 
 
-async def advance_return(conn: Connection, chain_id: ChainId, places: Sequence[tuple[str, Hash, int]]) -> int:
-    """From orphaned to detected, at (deposit id, block hash, log index); how many."""
+async def advance_return(
+    conn: Connection, chain_id: ChainId, places: Sequence[tuple[Hash, int]]
+) -> list[str]:
+    """From orphaned to detected, where their payments are now, by (block hash, log index); their ids."""
     if not places:
-        return 0
-    return await _sql.run(
+        return []
+    rows = await _sql.all(
         conn,
         "advance_return",
         chain_id=chain_id,
-        ids=texts(deposit_id for deposit_id, _, _ in places),
-        block_hashes=bytes_(block_hash for _, block_hash, _ in places),
-        log_indexes=numbers(log_index for _, _, log_index in places),
+        block_hashes=bytes_(block_hash for block_hash, _ in places),
+        log_indexes=numbers(log_index for _, log_index in places),
     )
+    return [row["id"] for row in rows]
 
 
 async def advance_orphan(conn: Connection, chain_id: ChainId, number: int) -> list[str]:

@@ -1,27 +1,59 @@
 -- tables: deposits
 
--- name: insert
--- New deposits, each the first sight of its transfer.
-INSERT INTO deposits (id, account_id, livemode, kind, chain_id, tx_hash, token, src, dst, occurrence, token_id,
-                      amount, block_hash, block_number, block_time, log_index, created_at)
-SELECT n.id, n.account_id, n.livemode, n.kind, t.chain_id, t.tx_hash, t.token, t.src, t.dst, t.occurrence,
-       n.token_id, t.amount, t.block_hash, t.block_number, b.block_time, t.log_index, %(now)s
-  FROM unnest(%(ids)s::text[], %(account_ids)s::text[], %(livemodes)s::boolean[], %(kinds)s::text[],
-              %(token_ids)s::text[], %(block_hashes)s::bytea[], %(log_indexes)s::integer[])
-       AS n (id, account_id, livemode, kind, token_id, block_hash, log_index)
-  JOIN transfers t ON t.chain_id = %(chain_id)s AND t.block_hash = n.block_hash AND t.log_index = n.log_index
-  JOIN blocks b ON b.chain_id = t.chain_id AND b.hash = t.block_hash;
+-- name: insert_arrived
+-- Canonical transfers of some blocks from outside to an address of ours, each a deposit when this ends, new at its first
+-- sight; with whose it is. What is one for all, or only looked for, is no join: to plan a dozen of those takes half as
+-- long as to run them.
+WITH arrived AS MATERIALIZED (
+    SELECT t.chain_id, t.block_hash, t.log_index, t.block_number, b.block_time, t.tx_hash, t.token, t.src, t.dst, t.amount,
+           t.occurrence
+      FROM transfers t
+      JOIN blocks b ON b.chain_id = t.chain_id AND b.hash = t.block_hash
+     WHERE t.chain_id = %(chain_id)s AND t.block_hash = ANY(%(block_hashes)s::bytea[]) AND t.canonical
+), ours AS MATERIALIZED (
+    SELECT t.*, k.id AS token_id, coalesce(k.accepted, false) AS booked, a.intent_id,
+           coalesce(a.account_id, (SELECT id FROM accounts WHERE kind = 'operator')) AS account_id,
+           coalesce(i.livemode, (SELECT livemode FROM networks WHERE chain_id = %(chain_id)s)) AS livemode,
+           CASE WHEN o.kind IS NULL THEN 'payment'
+                WHEN o.kind IN ('vault', 'collector') AND k.accepted
+                 AND t.src IN (SELECT address FROM treasury_sources WHERE chain_id = %(chain_id)s) THEN 'capital'
+                ELSE 'unsolicited' END AS kind,
+           row_number() OVER (ORDER BY t.block_number, t.log_index) AS n
+      FROM arrived t
+      LEFT JOIN deposit_addresses a ON a.chain_id = %(chain_id)s AND a.address = t.dst
+      LEFT JOIN payment_intents i ON i.id = a.intent_id
+      LEFT JOIN own_addresses o ON o.chain_id = %(chain_id)s AND o.address = t.dst
+      LEFT JOIN tokens k ON k.chain_id = %(chain_id)s AND k.contract = t.token
+     WHERE (a.address IS NOT NULL OR o.address IS NOT NULL)
+       AND t.src NOT IN (SELECT address FROM own_addresses WHERE chain_id = %(chain_id)s)
+       AND (SELECT count(*) FROM deposit_addresses x WHERE x.chain_id = %(chain_id)s AND x.address = t.src) = 0
+), named AS MATERIALIZED (
+    SELECT o.*, i.id FROM ours o JOIN unnest(%(ids)s::text[]) WITH ORDINALITY AS i (id, n) ON i.n = o.n
+), new AS (
+    INSERT INTO deposits (id, account_id, livemode, kind, chain_id, tx_hash, token, src, dst, occurrence, token_id,
+                          amount, block_hash, block_number, block_time, log_index, created_at)
+    SELECT id, account_id, livemode, kind, chain_id, tx_hash, token, src, dst, occurrence, token_id,
+           amount, block_hash, block_number, block_time, log_index, %(now)s
+      FROM named ORDER BY n
+    ON CONFLICT ON CONSTRAINT one_deposit_per_payment DO NOTHING
+    RETURNING id
+)
+SELECT w.id IS NOT NULL AS new, d.id, d.account_id, d.livemode, d.kind, d.intent_id, d.booked,
+       CASE WHEN w.id IS NULL THEN d.block_hash END AS block_hash, d.log_index
+  FROM named d LEFT JOIN new w ON w.id = d.id
+ ORDER BY d.n;
 
 -- name: advance_return
 -- Orphaned deposits whose transaction was mined again, in the place where it is now.
 UPDATE deposits d
    SET state = 'detected', block_hash = t.block_hash, block_number = t.block_number, block_time = b.block_time,
        log_index = t.log_index, src = t.src, amount = t.amount, version = d.version + 1
-  FROM unnest(%(ids)s::text[], %(block_hashes)s::bytea[], %(log_indexes)s::integer[])
-       AS n (id, block_hash, log_index)
+  FROM unnest(%(block_hashes)s::bytea[], %(log_indexes)s::integer[]) AS n (block_hash, log_index)
   JOIN transfers t ON t.chain_id = %(chain_id)s AND t.block_hash = n.block_hash AND t.log_index = n.log_index
   JOIN blocks b ON b.chain_id = t.chain_id AND b.hash = t.block_hash
- WHERE d.id = n.id AND d.state = 'orphaned';
+ WHERE d.chain_id = t.chain_id AND d.tx_hash = t.tx_hash AND d.token = t.token AND d.dst = t.dst
+   AND d.occurrence = t.occurrence AND d.state = 'orphaned'
+RETURNING d.id;
 
 -- name: advance_orphan
 -- Deposits above a height, whose blocks left the canonical chain.

@@ -132,6 +132,13 @@ class Queries:
             await cursor.execute(statement, params)
             return await cursor.fetchall() if cursor.description is not None else []
 
+    async def tuples(self, conn: Connection, name: str, /, **params: object) -> list[tuple[Any, ...]]:
+        """Every row as a tuple, in the statement's order of columns: for many rows, of which each costs."""
+        statement = self._checked(name, params)
+        async with conn.cursor() as cursor:
+            await cursor.execute(statement, params)
+            return await cursor.fetchall()
+
     async def scalar(self, conn: Connection, name: str, /, **params: object) -> Any:
         """The first column of the only row, or None when there is no row."""
         row = await self.maybe(conn, name, **params)

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from bascule.domain.chain import Address, BlockRef, ChainId, Hash
-from bascule.domain.deposit import DepositState
-from bascule.domain.errors import Halted
 from bascule.storage.arrays import bytes_, texts
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
@@ -49,27 +46,6 @@ class Late(NamedTuple):
     blocks: list[Hash]
     since: int
     internal: list[tuple[Hash, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A transfer from outside to an address of ours, and what is known of it.
-
-    account_id: the intent's, the operator's for our own addresses; own_kind: None at a deposit address;
-    accepted: the token is known and booked; deposit_id, deposit_state: when it was seen in a block before.
-    """
-
-    transfer: Transfer
-    block_time: datetime
-    account_id: str
-    livemode: bool
-    intent_id: str | None
-    own_kind: str | None
-    token_id: str | None
-    accepted: bool
-    from_treasury: bool
-    deposit_id: str | None
-    deposit_state: DepositState | None
 
 
 async def record(
@@ -130,13 +106,9 @@ async def orphan_above(conn: Connection, chain_id: ChainId, number: int) -> int:
     return await _sql.run(conn, "orphan_above", chain_id=chain_id, number=number)
 
 
-async def arrivals(conn: Connection, chain_id: ChainId, block_hashes: Sequence[Hash]) -> list[Arrival]:
-    """The canonical transfers of these blocks from outside to us, in chain order.
-
-    Raises: Halted when money came to an own address and there is no operator whose it could be.
-    """
-    rows = await _sql.all(conn, "arrivals", chain_id=chain_id, block_hashes=bytes_(block_hashes))
-    return [_arrival(row) for row in rows]
+async def count_in(conn: Connection, chain_id: ChainId, block_hashes: Sequence[Hash]) -> int:
+    """How many canonical transfers of these blocks touch our addresses."""
+    return int(await _sql.scalar(conn, "count_in", chain_id=chain_id, block_hashes=bytes_(block_hashes)))
 
 
 async def internal_between(
@@ -198,25 +170,6 @@ def _line(t: Transfer) -> str:
 def _transfer(row: Row) -> Transfer:
     values: dict[str, Any] = {name: row[name] for name in Transfer.__slots__}
     return Transfer(**values | {"amount": int(row["amount"])})
-
-
-def _arrival(row: Row) -> Arrival:
-    if row["account_id"] is None:
-        raise Halted("money came to an address of ours, but this installation has no operator account")
-    state = row["deposit_state"]
-    return Arrival(
-        transfer=_transfer(row),
-        block_time=row["block_time"],
-        account_id=row["account_id"],
-        livemode=row["livemode"],
-        intent_id=row["intent_id"],
-        own_kind=row["own_kind"],
-        token_id=row["token_id"],
-        accepted=row["accepted"],
-        from_treasury=row["from_treasury"],
-        deposit_id=row["deposit_id"],
-        deposit_state=None if state is None else DepositState(state),
-    )
 
 
 @dataclass(frozen=True, slots=True)

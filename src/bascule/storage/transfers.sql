@@ -123,33 +123,10 @@ UPDATE transfers SET canonical = false
 UPDATE seen_transfers SET canonical = false
  WHERE chain_id = %(chain_id)s AND number > %(number)s AND canonical;
 
--- name: arrivals
--- Canonical transfers of some blocks from outside to an address of ours, with whose it is and what is known of them.
--- What is one for all, or only looked for, is no join: to plan a dozen of those takes half as long as to run them.
-WITH arrived AS MATERIALIZED (
-    SELECT t.block_hash, t.log_index, t.block_number, b.block_time, t.tx_hash, t.token, t.src, t.dst, t.amount,
-           t.occurrence
-      FROM transfers t
-      JOIN blocks b ON b.chain_id = t.chain_id AND b.hash = t.block_hash
-     WHERE t.chain_id = %(chain_id)s AND t.block_hash = ANY(%(block_hashes)s::bytea[]) AND t.canonical
-)
-SELECT t.*, k.id AS token_id, coalesce(k.accepted, false) AS accepted, a.intent_id,
-       coalesce(a.account_id, (SELECT id FROM accounts WHERE kind = 'operator')) AS account_id,
-       coalesce(i.livemode, (SELECT livemode FROM networks WHERE chain_id = %(chain_id)s)) AS livemode,
-       o.kind AS own_kind,
-       t.src IN (SELECT address FROM treasury_sources WHERE chain_id = %(chain_id)s) AS from_treasury,
-       p.id AS deposit_id, p.state AS deposit_state
-  FROM arrived t
-  LEFT JOIN deposit_addresses a ON a.chain_id = %(chain_id)s AND a.address = t.dst
-  LEFT JOIN payment_intents i ON i.id = a.intent_id
-  LEFT JOIN own_addresses o ON o.chain_id = %(chain_id)s AND o.address = t.dst
-  LEFT JOIN tokens k ON k.chain_id = %(chain_id)s AND k.contract = t.token
-  LEFT JOIN deposits p ON p.chain_id = %(chain_id)s AND p.tx_hash = t.tx_hash AND p.token = t.token
-                      AND p.dst = t.dst AND p.occurrence = t.occurrence
- WHERE (a.address IS NOT NULL OR o.address IS NOT NULL)
-   AND t.src NOT IN (SELECT address FROM own_addresses WHERE chain_id = %(chain_id)s)
-   AND (SELECT count(*) FROM deposit_addresses x WHERE x.chain_id = %(chain_id)s AND x.address = t.src) = 0
- ORDER BY t.block_number, t.log_index;
+-- name: count_in
+-- How many canonical transfers of some blocks touch our addresses.
+SELECT count(*) FROM transfers
+ WHERE chain_id = %(chain_id)s AND block_hash = ANY(%(block_hashes)s::bytea[]) AND canonical;
 
 -- name: internal_between
 -- Canonical transfers of booked tokens between two addresses of ours, in blocks after one and up to another. An own
