@@ -209,6 +209,25 @@ async def test_a_height_one_node_lacks_is_asked_of_another(stack: AsyncExitStack
     assert await heads.by_number(p.pool, 25) is None
 
 
+async def test_headers_that_a_node_refuses_of_a_batch_are_asked_of_the_next_alone(
+    stack: AsyncExitStack,
+) -> None:
+    p = await pooled(stack, count=2)
+    limit: Any = {"error": {"code": -32000, "message": "internal error"}}
+    p.scripts[0].twist = lambda method, value: (
+        limit if method == heads.BY_NUMBER and int(value["number"], 16) % 2 == 0 else value
+    )
+    found = await heads.by_numbers(p.pool, range(1, 9))
+    assert [header and header.number for header in found] == [*range(1, 9)]
+    assert [script.asked[heads.BY_NUMBER] for script in p.scripts] == [8, 4]
+
+    p.scripts[1].status = 500
+    found = await heads.by_numbers(p.pool, range(1, 9))
+    assert [header.number for header in heads.linked(found[:1])] == [1], "reading goes on from there"
+    with pytest.raises(RpcError, match="internal error"):
+        await heads.by_numbers(p.pool, [2])
+
+
 async def test_probes_find_who_lags_and_who_syncs(stack: AsyncExitStack) -> None:
     p = await pooled(stack)
     p.scripts[0].head = 6
@@ -245,7 +264,24 @@ async def test_without_a_quorum_it_waits_and_keeps_what_was_said(stack: AsyncExi
     with pytest.raises(NoQuorum):
         await heads.agreed_by_numbers(p.pool, [5], settled=True)
     assert len(p.pool.evidence.pending) == 2
-    assert p.states() == ["alive"] * 3
+    assert p.states() == ["disputed"] * 3
+    await p.pool.probe()
+    assert p.states() == ["disputed"] * 3, "that it can be reached says nothing of that"
+
+
+async def test_nodes_that_differ_about_a_final_block_are_asked_last_until_a_third_decides(
+    stack: AsyncExitStack,
+) -> None:
+    p = await pooled(stack, quorum=2)
+    p.scripts[0].fork, p.scripts[2].status = 1, 500
+    with pytest.raises(NoQuorum):
+        await heads.agreed_by_numbers(p.pool, [5], settled=True)
+    assert p.states() == ["disputed", "disputed", "unreachable"]
+
+    p.scripts[2].status = 200
+    await heads.agreed_by_numbers(p.pool, [5], settled=True)
+
+    assert p.states() == ["lying", "alive", "alive"]
 
 
 async def test_what_is_final_is_what_a_quorum_has_reached(stack: AsyncExitStack) -> None:

@@ -87,29 +87,34 @@ async def test_a_first_answer_that_is_not_whole_is_made_good_without_a_new_head(
 
 
 async def test_of_a_batch_that_is_refused_in_part_only_that_part_is_asked_again(b: Bridge) -> None:
-    """Of four blocks' logs every second is refused at first; none is stored before all are known."""
+    """Of four blocks' logs, and of their receipts, every second is refused at first; none is stored, or
+    proven, before all are known.
+    """
     starter = await b.started()
     await b.settle_down(starter)
     await starter.release()
     await dense(b)
-    asked: list[str] = []
+    asked: dict[str, list[str]] = {"eth_getLogs": [], "eth_getBlockReceipts": []}
 
     def partly(method: str, params: list[Any], result: Any) -> Any:
-        if method == "eth_getLogs":
-            asked.append(params[0]["blockHash"])
-            if len(asked) % 2 == 0 and len(asked) <= BLOCKS:
+        if method in asked:
+            asked[method].append(params[0]["blockHash"] if isinstance(params[0], dict) else params[0])
+            if len(asked[method]) % 2 == 0 and len(asked[method]) <= BLOCKS:
                 raise Refuse("internal error")
         return result
 
     async with lying_node(b.node.url) as node:
         node.twist = partly
         watcher = b.watcher(node.url)
-        with pytest.raises(Retryable, match="internal error"):
-            await watcher.run_once()
-        assert await b.stored() == []
+        for stored in (0, EACH * BLOCKS):
+            with pytest.raises(Retryable, match="internal error"):
+                await watcher.run_once()
+            assert len(await b.stored()) == stored
+            assert watcher.counters["blocks_proven_receipts"] == 0
         assert await refused(watcher, 0) == []
-    assert len(asked) == len(set(asked)) + BLOCKS // 2
-    assert asked[BLOCKS:] == asked[1:BLOCKS:2]
+    for blocks in asked.values():
+        assert len(blocks) == len(set(blocks)) + BLOCKS // 2
+        assert blocks[BLOCKS:] == blocks[1:BLOCKS:2]
 
     assert len(await b.deposits()) == EACH * BLOCKS
 

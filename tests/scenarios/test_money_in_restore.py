@@ -169,6 +169,21 @@ async def test_no_address_is_issued_before_a_restore_is_checked(b: Bridge, backu
     await b.intent()
 
 
+async def test_process_that_saw_more_of_the_log_than_there_is_goes_no_further(b: Bridge) -> None:
+    """Older files were put back under it: the server is the same, so nothing else tells."""
+    watcher = await b.started()
+    await b.settle_down(watcher)
+    await b.intent()
+    for seen in (watcher._log_seen, b.use_cases.log_seen):
+        assert seen.flushed > 0
+        seen.flushed += 1 << 40
+
+    for refused in (b.intent(), watcher.run_once()):
+        with pytest.raises(RestoreUnchecked, match="older files") as caught:
+            await refused
+        assert "restore check --restored" in caught.value.next_step
+
+
 async def test_running_watcher_stops_when_the_database_under_it_is_another(b: Bridge) -> None:
     watcher = await b.started()
     await b.settle_down(watcher)

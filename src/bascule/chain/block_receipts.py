@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 
-from bascule.chain import heads
+from bascule.chain import heads, partly
 from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, RpcError, WrongShape
 from bascule.chain.evidence import Heard
@@ -25,24 +25,33 @@ async def logs_of(rpc: Caller, headers: Sequence[Header]) -> list[list[Log]]:
 
 
 async def of_blocks(
-    rpc: Caller, headers: Sequence[Header], heard: Heard | None = None
+    rpc: Caller,
+    headers: Sequence[Header],
+    heard: Heard | None = None,
+    told: dict[Hash, list[ReceiptJson]] | None = None,
 ) -> list[list[ReceiptJson]]:
     """Each block's receipts in order: all of them, as its chain agreed.
 
     What is returned is proven, except for the names of transactions, which are held against the header's
-    list. The headers are sealed and have a root. heard: takes note of who told them, and where. Raises:
-    IncompleteAnswer, WrongShape, RpcError, NodeUnreachable.
+    list. The headers are sealed and have a root. heard: takes note of who told them, and where; told: by
+    block, what is proven already and not asked for, and where it is put. Raises: IncompleteAnswer,
+    WrongShape, RpcError, NodeUnreachable.
     """
     if not headers:
         return []
-    return await rpc.checked(lambda node: _of_blocks(node, headers, heard or Heard()))
+    known = {} if told is None else told
+    return await rpc.checked(lambda node: _of_blocks(node, headers, heard or Heard(), known))
 
 
-async def _of_blocks(rpc: Caller, headers: Sequence[Header], heard: Heard) -> list[list[ReceiptJson]]:
-    answers = await _receipts(rpc, headers)
-    proven = [_proven(rpc, header, answer) for header, answer in zip(headers, answers, strict=True)]
-    heard.note(rpc.names[0], rpc.exchange, [header.hash for header in headers])
-    return proven
+async def _of_blocks(
+    rpc: Caller, headers: Sequence[Header], heard: Heard, told: dict[Hash, list[ReceiptJson]]
+) -> list[list[ReceiptJson]]:
+    answers, refusal = await _receipts(rpc, [header for header in headers if header.hash not in told])
+    told.update({header.hash: _proven(rpc, header, answer) for header, answer in answers.items()})
+    heard.note(rpc.names[0], rpc.exchange, [header.hash for header in answers])
+    if refusal is not None:
+        raise refusal
+    return [told[header.hash] for header in headers]
 
 
 async def proven(rpc: Caller, told: Receipt, fees: Fees) -> Receipt:
@@ -83,22 +92,26 @@ def logs(receipts: Sequence[ReceiptJson]) -> list[Log]:
     return [log for each in _logs_by_receipt(receipts) for log in each]
 
 
-async def _receipts(rpc: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
-    """Each block's receipts, from nodes without a method for whole blocks one by one."""
-    calls = [(METHOD, ("0x" + header.hash.hex(),)) for header in headers]
-    found: list[list[ReceiptJson] | None]
+async def _receipts(
+    rpc: Caller, headers: Sequence[Header]
+) -> tuple[dict[Header, list[ReceiptJson]], RpcError | None]:
+    """Each block's receipts, one by one from nodes without a method for whole blocks; the first refusal."""
+    calls = {header: (METHOD, ("0x" + header.hash.hex(),)) for header in headers}
+    shape: type[list[ReceiptJson] | None] = list[ReceiptJson] | None  # type: ignore[assignment]
     try:
-        found = await rpc.batch_as(list[ReceiptJson] | None, calls)  # type: ignore[arg-type]
-    except RpcError as error:
-        if error.says is not NodeSays.METHOD_MISSING:
-            raise
-        return [await _one_by_one(rpc, header) for header in headers]
-    whole: list[list[ReceiptJson]] = []
-    for header, receipts in zip(headers, found, strict=True):
+        found, refusal = await partly.answers(rpc, shape, calls)
+    except RpcError as error:  # of the batch as a whole
+        found, refusal = {}, error
+    if refusal is not None and refusal.says is NodeSays.METHOD_MISSING:
+        return {header: await _one_by_one(rpc, header) for header in headers}, None
+    whole: dict[Header, list[ReceiptJson]] = {}
+    for header, receipts in found.items():
         if receipts is None:
-            raise RpcError(method=METHOD, code=0, message=f"unknown block 0x{header.hash.hex()}")
-        whole.append(receipts)
-    return whole
+            unknown = RpcError(method=METHOD, code=0, message=f"unknown block 0x{header.hash.hex()}")
+            refusal = refusal or unknown
+        else:
+            whole[header] = receipts
+    return whole, refusal
 
 
 async def _one_by_one(rpc: Caller, header: Header) -> list[ReceiptJson]:

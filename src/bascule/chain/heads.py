@@ -4,10 +4,12 @@ A header is taken only when its members hash to its name: then whoever knows the
 roots. On a chain whose spelling nobody listed that may fail in good faith; such a header is not `sealed`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from bascule.chain.caller import Caller
+from bascule.chain import partly
+from bascule.chain.caller import Ask, Call, Caller
 from bascule.chain.errors import RpcError, WrongChain, WrongShape
 from bascule.chain.families import ETHEREUM
 from bascule.chain.header_hash import HeaderJson, header_hash
@@ -16,6 +18,8 @@ from bascule.domain.chain import BlockRef, Hash
 
 BY_NUMBER = "eth_getBlockByNumber"
 BY_HASH = "eth_getBlockByHash"
+K = TypeVar("K", int, Hash)
+Headers = list["Header | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,12 @@ async def by_number(rpc: Caller, height: int) -> Header | None:
 
 
 async def by_numbers(rpc: Caller, heights: Sequence[int]) -> list[Header | None]:
-    """The canonical blocks at these heights, in their order, as one node has them; None above its head."""
-    return await rpc.checked(lambda node: _by_numbers(node, heights), lambda headers: None not in headers)
+    """The canonical blocks at these heights, in their order, as one node has them; None above its head.
+
+    What one node refuses is asked of the next; None where all do, unless that is the first.
+    """
+    found: dict[int, Header] = {}
+    return await _as_far_as_told(rpc, heights, found, lambda node: _by_numbers(node, heights, found))
 
 
 async def agreed_by_numbers(rpc: Caller, heights: Sequence[int], *, settled: bool) -> list[Header | None]:
@@ -95,21 +103,45 @@ async def agreed_by_numbers(rpc: Caller, heights: Sequence[int], *, settled: boo
 
     Raises: NoQuorum when too few nodes have the same ones.
     """
-    return await rpc.agreed(lambda node: _by_numbers(node, heights), _hashes, settled=settled)
+    return await rpc.agreed(lambda node: _by_numbers(node, heights, {}), _hashes, settled=settled)
 
 
 def _hashes(headers: list[Header | None]) -> list[Hash | None]:
     return [None if header is None else header.hash for header in headers]
 
 
-async def _by_numbers(rpc: Caller, heights: Sequence[int]) -> list[Header | None]:
-    calls = [(BY_NUMBER, (quantity(height), False)) for height in heights]
-    blocks: list[HeaderJson | None] = await rpc.batch_as(HeaderJson | None, calls)  # type: ignore[arg-type]
-    headers = [None if block is None else _header(rpc, block, BY_NUMBER) for block in blocks]
-    for height, header in zip(heights, headers, strict=True):
-        if header is not None and header.number != height:
+async def _as_far_as_told(
+    rpc: Caller, wanted: Sequence[K], found: dict[K, Header], ask: Ask[Headers]
+) -> Headers:
+    """The node's answer; what `ask` put into `found` where every node refuses the rest."""
+    try:
+        return await rpc.checked(ask, lambda headers: None not in headers)
+    except RpcError:
+        if not wanted or wanted[0] not in found:
+            raise
+        return [found.get(each) for each in wanted]
+
+
+async def _by_numbers(rpc: Caller, heights: Sequence[int], found: dict[int, Header]) -> Headers:
+    """Those that are not in `found` are asked for."""
+    calls = {height: (BY_NUMBER, (quantity(height), False)) for height in heights if height not in found}
+    headers, refusal = await _asked(rpc, calls, BY_NUMBER)
+    for height, header in headers.items():
+        if header.number != height:
             raise WrongShape(method=BY_NUMBER, why=f"block {header.number} in answer to {height}")
-    return headers
+    found.update(headers)
+    if refusal is not None:
+        raise refusal
+    return [found.get(height) for height in heights]
+
+
+async def _asked(
+    rpc: Caller, calls: Mapping[K, Call], method: str
+) -> tuple[dict[K, Header], RpcError | None]:
+    """The headers that the node has, and the first refusal."""
+    shape: type[HeaderJson | None] = HeaderJson | None  # type: ignore[assignment]
+    blocks, refusal = await partly.answers(rpc, shape, calls)
+    return {k: _header(rpc, block, method) for k, block in blocks.items() if block is not None}, refusal
 
 
 def linked(headers: Sequence[Header | None]) -> list[Header]:
@@ -128,20 +160,24 @@ async def by_hash(rpc: Caller, block_hash: Hash) -> Header | None:
 
 
 async def by_hashes(rpc: Caller, hashes: Sequence[Hash]) -> list[Header | None]:
-    """The blocks with these hashes, in their order; None where the node knows none."""
+    """The blocks with these hashes, in their order; None where the node knows none, or as `by_numbers`."""
     if not hashes:
         return []
-    return await rpc.checked(lambda node: _by_hashes(node, hashes), lambda headers: None not in headers)
+    found: dict[Hash, Header] = {}
+    return await _as_far_as_told(rpc, hashes, found, lambda node: _by_hashes(node, hashes, found))
 
 
-async def _by_hashes(rpc: Caller, hashes: Sequence[Hash]) -> list[Header | None]:
-    calls = [(BY_HASH, ("0x" + block_hash.hex(), False)) for block_hash in hashes]
-    blocks: list[HeaderJson | None] = await rpc.batch_as(HeaderJson | None, calls)  # type: ignore[arg-type]
-    headers = [None if block is None else _header(rpc, block, BY_HASH) for block in blocks]
-    for wanted, header in zip(hashes, headers, strict=True):
-        if header is not None and header.hash != wanted:
+async def _by_hashes(rpc: Caller, hashes: Sequence[Hash], found: dict[Hash, Header]) -> Headers:
+    """Those that are not in `found` are asked for."""
+    calls = {each: (BY_HASH, ("0x" + each.hex(), False)) for each in hashes if each not in found}
+    headers, refusal = await _asked(rpc, calls, BY_HASH)
+    for wanted, header in headers.items():
+        if header.hash != wanted:
             raise WrongShape(method=BY_HASH, why=f"block 0x{header.hash.hex()} in answer to 0x{wanted.hex()}")
-    return headers
+    found.update(headers)
+    if refusal is not None:
+        raise refusal
+    return [found.get(each) for each in hashes]
 
 
 def _header(rpc: Caller, block: HeaderJson, method: str) -> Header:

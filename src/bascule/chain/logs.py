@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bascule.chain import families
+from bascule.chain import families, partly
 from bascule.chain.bloom import bloom_of
 from bascule.chain.caller import Caller, Said
 from bascule.chain.errors import IncompleteAnswer, RpcError, WrongShape
@@ -89,19 +89,16 @@ async def agreed_of_blocks(
 
 async def _of_blocks(rpc: Caller, headers: Sequence[Header], told: Told) -> list[list[Log]]:
     asked = [header for header in headers if header.hash not in told.partly]
-    calls = [(METHOD, ({"blockHash": "0x" + header.hash.hex()},)) for header in asked]
-    refusals = []
-    for header, answer in zip(asked, await rpc.batch_each(list[_Log], calls), strict=True):
-        if isinstance(answer, RpcError):
-            refusals.append(answer)
-        else:
-            outside = families.outside(rpc.family, header.number, header.hash)
-            told.partly[header.hash] = whole(header, answer, outside)
+    calls = {header: (METHOD, ({"blockHash": "0x" + header.hash.hex()},)) for header in asked}
+    answers, refusal = await partly.answers(rpc, list[_Log], calls)
+    for header, answer in answers.items():
+        outside = families.outside(rpc.family, header.number, header.hash)
+        told.partly[header.hash] = whole(header, answer, outside)
     told.heard.note(
         rpc.names[0], rpc.exchange, [header.hash for header in asked if header.hash in told.partly]
     )
-    if refusals:
-        raise refusals[0]
+    if refusal is not None:
+        raise refusal
     return [told.partly.pop(header.hash) for header in headers]
 
 

@@ -19,6 +19,7 @@ class NodeState(StrEnum):
     ALIVE = "alive"
     LAGGING = "lagging"
     SYNCING = "syncing"
+    DISPUTED = "disputed"
     UNREACHABLE = "unreachable"
     WRONG_CHAIN = "wrong_chain"
     LYING = "lying"
@@ -105,6 +106,16 @@ class Node:
         self.counters["strayed"] += 1
         self.state = NodeState.LAGGING
         self.heights.clear()
+
+    def doubted(self) -> None:
+        """It and another differ about a final block, and nobody decides between them: others come first."""
+        self.counters["doubted"] += 1
+        self.state = NodeState.DISPUTED
+
+    def cleared(self) -> None:
+        """A quorum says what it says."""
+        if self.state is NodeState.DISPUTED:
+            self.state = NodeState.ALIVE
 
     def released(self) -> None:
         """It is believed again: by an operator, or after its time."""

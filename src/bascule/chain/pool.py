@@ -176,7 +176,10 @@ class Pool:
         return self._attested[name]
 
     async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool) -> T:
-        """As `Caller.agreed`. Whoever contradicts the quorum is kept; about what is settled it lies."""
+        """As `Caller.agreed`. Whoever contradicts the quorum is kept; about what is settled it lies.
+
+        Where none has a quorum about what is settled, all that differ are `disputed` until one does.
+        """
         if self._quorum == 1:
             return await self.checked(ask)
         votes: dict[tuple[object, ...], list[_Answer]] = {}
@@ -184,19 +187,23 @@ class Pool:
             votes.setdefault(tuple(said(answer.value)), []).append(answer)
         ballots = sorted(votes.items(), key=lambda ballot: -len(ballot[1]))
         won = bool(ballots) and len(ballots[0][1]) >= self._quorum
-        contradicted = False
+        apart: list[_Answer] = []
         for told, answers in ballots[1:]:
             if _contradict(told, ballots[0][0]):
-                contradicted = True
+                apart += answers
                 why = f"nodes disagree: {_shown(told)} against {_shown(ballots[0][0])}"
                 for answer in answers:
                     self._keep(answer, ballots[0][1][0], why, lies=won and settled)
                     if won and not settled:
                         answer.node.strayed()
         if not won:
+            for answer in [*ballots[0][1], *apart] if apart and settled else []:
+                answer.node.doubted()
             counts = ", ".join(str(len(answers)) for _, answers in ballots) or "none"
-            error = NodesContradict if contradicted else NoQuorum
+            error = NodesContradict if apart else NoQuorum
             raise error(f"{self._quorum} nodes must say the same; alike are {counts}")
+        for answer in ballots[0][1]:
+            answer.node.cleared()
         value: T = ballots[0][1][0].value
         return value
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import b32encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +40,7 @@ class Intents:
     outbox: Outbox
     deposit_seed: bytes
     deposit_epoch: int = 0
+    log_seen: restore.LogSeen = field(default_factory=restore.LogSeen)
 
     async def create(
         self,
@@ -176,7 +177,7 @@ class Intents:
         Where another network's factory puts the same address, it is ours there too: a payer who takes the
         wrong network, or test money for real money, has paid us, and that is seen.
         """
-        await restore.require_checked(conn, self.deposit_epoch)
+        await restore.require_checked(conn, self.deposit_epoch, self.log_seen)
         n = await payment_intents.next_address_number(conn)
         salt = forwarder.salt(self.deposit_seed, self.deposit_epoch, n)
         made: dict[int, tuple[Address, Address]] = {}

@@ -9,7 +9,8 @@ pause, or takes a scheduled collector back.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -18,6 +19,7 @@ from bascule.chain.caller import Caller
 from bascule.chain.evidence import Exchange, Heard
 from bascule.chain.heads import Header
 from bascule.chain.logs import Log
+from bascule.chain.receipts_root import ReceiptJson
 from bascule.domain.chain import Hash, hex32
 from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
@@ -37,7 +39,10 @@ Proven = Mapping[Verified, Sequence[Header]]
 
 @dataclass(frozen=True)
 class Prover:
-    """Proves the blocks behind the finalized one, lowest first, so many a round."""
+    """Proves the blocks behind the finalized one, lowest first, so many a round.
+
+    told: receipts of a round that a node refused in part, so that only the rest is asked for again.
+    """
 
     db: Database
     rpc: Caller
@@ -48,6 +53,7 @@ class Prover:
     failpoints: Failpoints
     counters: Counter[str]
     blocks_per_round: int = 32
+    told: dict[Hash, list[ReceiptJson]] = field(default_factory=dict)
 
     async def prove(self, cursor: Cursor, lease: Lease) -> int:
         """Proves the next blocks; how many, or how many had to be taken back. 0: nothing can be proven now.
@@ -66,7 +72,9 @@ class Prover:
         agreed = [header for header in known if header not in absent and header not in by_receipts]
         other = self.rpc.other()  # not the one that was read
         heard = Heard()
-        answers = await block_receipts.of_blocks(other, by_receipts, heard)
+        self._forget({header.hash for header in by_receipts})
+        answers = await block_receipts.of_blocks(other, by_receipts, heard, self.told)
+        self.told.clear()
         receipts = dict(zip(by_receipts, answers, strict=True))
         found = {header: block_receipts.logs(each) for header, each in receipts.items()}
         again = await logs.agreed_of_blocks(other, agreed, self.reader.said)
@@ -83,6 +91,11 @@ class Prover:
         proven: Proven = {"absent": absent, "receipts": by_receipts, "quorum": agreed}
         await self.keep(cursor, lease, proven, kept, words)
         return len(waiting)
+
+    def _forget(self, but: AbstractSet[Hash]) -> None:
+        """What was told of blocks that are not asked about now, as after a reorg."""
+        for block_hash in self.told.keys() - but:
+            del self.told[block_hash]
 
     async def keep(
         self,

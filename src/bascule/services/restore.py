@@ -26,20 +26,41 @@ class RestoreUnchecked(Retryable):
         self.next_step = next_step
 
 
+@dataclass
+class LogSeen:
+    """How far one process saw the database's log; where it ends earlier, older files were put back."""
+
+    server: str = ""
+    flushed: int = 0
+
+    async def current(self, conn: Connection) -> Epoch:
+        """The epoch of now. Raises: RestoreUnchecked when the same server's log ends before what was seen."""
+        server, before = self.server, self.flushed
+        epoch = await address_epochs.current(conn)
+        if epoch.server == server and epoch.flushed < before:
+            raise RestoreUnchecked(
+                f"the database's log went back from byte {before} to {epoch.flushed}: these are older files",
+                "run `bascule restore check --restored`, then start every process again",
+            )
+        if epoch.server != self.server or epoch.flushed > self.flushed:
+            self.server, self.flushed = epoch.server, epoch.flushed
+        return epoch
+
+
 def sign(epoch: Epoch, configured: int) -> str | None:
     """What says that addresses are missing; None where nothing does. configured: `deposit_epoch`."""
     if not epoch.checked:
         return f"the restore check that began epoch {epoch.epoch} has not finished"
     if not epoch.same_server:
-        return "the database is on another server, or on another timeline, than it was"
+        return "the database was put back from a dump, or is on another server or timeline, than it was"
     if configured > epoch.epoch:
         return f"the configuration is in epoch {configured}, the database in {epoch.epoch}"
     return None
 
 
-async def require_checked(conn: Connection, configured: int) -> None:
+async def require_checked(conn: Connection, configured: int, seen: LogSeen | None = None) -> None:
     """Returns when addresses may be issued in the configured epoch. Raises: RestoreUnchecked."""
-    epoch = await address_epochs.current(conn)
+    epoch = await (seen or LogSeen()).current(conn)
     if (why := sign(epoch, configured)) is not None:
         raise RestoreUnchecked(why)
     if configured < epoch.epoch:
@@ -49,12 +70,12 @@ async def require_checked(conn: Connection, configured: int) -> None:
         )
 
 
-async def require_known(conn: Connection) -> None:
+async def require_known(conn: Connection, seen: LogSeen | None = None) -> None:
     """Returns when every address that was shown is watched, as far as the database can say.
 
-    Raises: RestoreUnchecked.
+    seen: what this process knows besides. Raises: RestoreUnchecked.
     """
-    epoch = await address_epochs.current(conn)
+    epoch = await (seen or LogSeen()).current(conn)
     if (why := sign(epoch, epoch.epoch)) is not None:
         raise RestoreUnchecked(why)
 

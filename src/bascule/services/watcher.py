@@ -86,6 +86,7 @@ class Watcher:
         self._seen_blocks = seen_blocks
         self._addresses_since = 0
         self._chain_checked = False
+        self._log_seen = restore.LogSeen()
         self._arrivals = Arrivals(network.chain_id, clock, entropy, outbox, self.counters)
         self._disagreements = Disagreements(db, rpc, network.chain_id, clock, failpoints, self.counters)
         self._openings = Openings(db, rpc, network, clock, entropy)
@@ -134,7 +135,7 @@ class Watcher:
         await self._disagreements.store(lease)
         await self._check_chain()
         async with self._db.read() as conn:
-            await restore.require_known(conn)  # asked at each step: it may be replaced under us
+            await restore.require_known(conn, self._log_seen)  # at each step: it may be replaced under us
             cursor = await blocks.cursor(conn, self._network.chain_id)
             self._reader.tokens.update(await tokens.accepted(conn, self._network.chain_id))
             self._reader.factories.update(await networks.deposit_factories(conn, self._network.chain_id))

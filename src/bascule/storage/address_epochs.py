@@ -1,6 +1,6 @@
 """Epochs of deposit addresses: which one is issued from, and what is watched of those before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bascule.storage.addresses import DepositAddress
 from bascule.storage.database import Connection
@@ -13,7 +13,8 @@ _Q = Queries("address_epochs")
 class Epoch:
     """One epoch. known: the newest one the restored database knew; first_n, gap: numbers watched behind it.
 
-    checked: all of that is stored; same_server: the database is where the epoch began.
+    checked: all of that is stored; same_server: the database is where the epoch began; server: which one it
+    is now; flushed: bytes of its log that are on disk, which only grow.
     """
 
     epoch: int
@@ -22,6 +23,8 @@ class Epoch:
     gap: int
     checked: bool
     same_server: bool
+    server: str = field(compare=False)
+    flushed: int = field(compare=False)
 
 
 async def current(conn: Connection) -> Epoch:

@@ -1,9 +1,14 @@
 -- tables: address_epochs
 
 -- name: current
--- The epoch that addresses are of now, and whether the server is still the one where it began.
-SELECT epoch, known, first_n, gap, checked_at IS NOT NULL AS checked, identity = database_identity() AS same_server
-  FROM address_epochs ORDER BY epoch DESC LIMIT 1;
+-- The epoch that addresses are of now, whether the database is still the one where it began, and how far its log is
+-- safe on disk.
+WITH now AS MATERIALIZED (
+    SELECT database_identity() AS server, (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint AS flushed
+)
+SELECT e.epoch, e.known, e.first_n, e.gap, e.checked_at IS NOT NULL AS checked, e.identity = n.server AS same_server,
+       n.server, n.flushed
+  FROM address_epochs e CROSS JOIN now n ORDER BY e.epoch DESC LIMIT 1;
 
 -- name: lock
 -- One restore check at a time.

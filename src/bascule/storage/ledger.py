@@ -29,6 +29,13 @@ class InsufficientFunds(Conflict):
         self.ledger_account = ledger_account
 
 
+class PeriodClosed(Conflict):
+    """The books are closed at the moment at which something was to be effective."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("period_closed", message, next_step="book it in the period that is open")
+
+
 @dataclass(frozen=True)
 class Balance:
     """One ledger account in base units, debit positive; `available` as its owner sees it, if any."""
@@ -175,7 +182,7 @@ class _Overdraft(Retryable):
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Reads what the functions raise: 55000 waits for the chain, no_overdraft for money, else Halted."""
+    """Reads what the functions raise: 55000 waits for the chain, no_overdraft for money; most is Halted."""
     try:
         yield
     except errors.ObjectNotInPrerequisiteState as error:
@@ -183,6 +190,8 @@ def _refusals() -> Iterator[None]:
     except errors.CheckViolation as error:
         if error.diag.constraint_name == "no_overdraft":
             raise _Overdraft(error.diag.message_detail or "") from None
+        if error.diag.constraint_name == "period_is_open":
+            raise PeriodClosed(_message(error)) from None
         raise Halted(_message(error)) from error
     except (errors.RaiseException, errors.UniqueViolation) as error:
         raise Halted(_message(error)) from error

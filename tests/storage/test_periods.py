@@ -1,0 +1,166 @@
+"""Closing the books: when it is refused, what it keeps, and where late facts go."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from bascule.domain.errors import Conflict
+from bascule.storage import ledger, periods
+from bascule.storage.database import Database
+from bascule.storage.ledger import PeriodClosed, _refusals
+from bascule.storage.verification import verify
+from tests.support.books import MERCHANT, VAULT, Books, in_transaction
+
+Open = Callable[[str], Awaitable[Database]]
+DAY = timedelta(days=1)
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
+POST = (
+    "SELECT ledger.post('hold', 'x', 'hold', NULL, NULL, %s, ARRAY[1, 2]::bigint[], ARRAY[0, 0]::smallint[],"
+    " ARRAY[1, -1]::numeric[])"
+)
+
+
+class Days:
+    """Books whose final block is of a day that a test chooses; `midnight(0)` began four days ago."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        self.first = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - 4 * DAY
+
+    def midnight(self, number: int) -> datetime:
+        return self.first + number * DAY
+
+    async def now(self, number: int) -> None:
+        """The final block is of this day's noon."""
+        await self.books.run("UPDATE blocks SET block_time = %s", self.midnight(number) + DAY / 2)
+
+    async def deposit(self, amount: int) -> str:
+        """Capital of the present day, booked."""
+        deposit = await self.unbooked(amount)
+        await in_transaction(self.books.db, ledger.post_deposit, deposit)
+        return deposit
+
+    async def unbooked(self, amount: int) -> str:
+        deposit = await self.books.deposit("capital", VAULT, amount)
+        await self.books.run(
+            "UPDATE deposits SET block_time = (SELECT min(block_time) FROM blocks) WHERE id = %s", deposit
+        )
+        return deposit
+
+
+@pytest.fixture
+async def days(db: Database) -> Days:
+    books = Books(db)
+    await books.set_up()
+    return Days(books)
+
+
+async def close(db: Database, until: datetime) -> None:
+    async with db.transaction() as conn:
+        await periods.close(conn, until)
+
+
+async def vault_at(db: Database, at: datetime, known_at: datetime = FAR) -> int:
+    async with db.read() as conn:
+        found = await periods.balances_at(conn, at, known_at=known_at)
+    assert sum(each.posted for each in found) == 0
+    return sum(each.posted for each in found if each.code == "custody:vault")
+
+
+async def test_balance_at_a_time_is_the_same_before_and_after_closing(
+    db: Database, days: Days, db_as: Open
+) -> None:
+    for number in range(4):
+        await days.now(number)
+        await days.deposit(10**number)
+    moments = [days.midnight(n) + DAY * part for n in range(-1, 5) for part in (0, 0.5, 0.9)]
+    before = [await vault_at(db, at) for at in moments]
+
+    for number in (1, 2):
+        await close(await db_as("worker"), days.midnight(number))
+
+    assert [await vault_at(db, at) for at in moments] == before
+    assert sorted(set(before)) == [0, 1, 11, 111, 1111]
+    async with db.read() as conn:
+        first, second = await periods.closed(conn)
+        assert first.until == second.since == days.midnight(1)
+        assert (first.accounts, second.accounts) == (2, 2)
+        assert await periods.balances_at(conn, moments[-1], known_at=FAR, account_id=MERCHANT) == []
+
+
+async def test_what_is_learned_of_a_closed_period_is_effective_in_the_open_one(
+    db: Database, days: Days
+) -> None:
+    await days.now(0)
+    await days.deposit(1)
+    await days.now(3)
+    await close(db, days.midnight(2))
+    learned = datetime.now(UTC)
+    await days.now(1)
+
+    await days.deposit(10)
+
+    assert await vault_at(db, days.midnight(2) - timedelta(microseconds=1)) == 1
+    assert await vault_at(db, days.midnight(2)) == 11
+    assert await vault_at(db, days.midnight(2), known_at=learned) == 1
+    await days.now(0)
+    assert await verify(db) == []
+
+
+async def test_nothing_else_becomes_effective_in_a_closed_period(db: Database, days: Days) -> None:
+    await days.now(3)
+    await days.deposit(1)
+    await close(db, days.midnight(1))
+
+    with pytest.raises(PeriodClosed, match="nothing becomes effective") as refused, _refusals():
+        await days.books.run(POST, days.midnight(0))
+
+    assert refused.value.code == "period_closed"
+    assert await vault_at(db, FAR) == 1
+    await days.books.run(POST, days.midnight(1))  # the first moment that is open
+
+
+async def test_period_is_not_closed_too_early_or_twice(db: Database, days: Days) -> None:
+    await days.now(1)
+    for until, code, words in [
+        (days.midnight(4), "period_not_over", "a day after its end"),
+        (days.midnight(2), "period_not_over", "chain 31337 is final up to"),
+    ]:
+        with pytest.raises(Conflict, match=words) as refused:
+            await close(db, until)
+        assert refused.value.code == code
+
+    waiting = await days.unbooked(5)
+    await days.now(3)
+    with pytest.raises(Conflict, match=f"{waiting} is not booked yet"):
+        await close(db, days.midnight(2))
+
+    await in_transaction(db, ledger.post_deposit, waiting)
+    await close(db, days.midnight(2))
+    for again in (days.midnight(2), days.midnight(1)):
+        with pytest.raises(Conflict, match="already") as refused:
+            await close(db, again)
+        assert refused.value.code == "period_closed"
+
+
+@pytest.mark.parametrize("table", ["period", "closing"])
+async def test_closed_period_stays_as_it_is_even_for_the_owner(db: Database, days: Days, table: str) -> None:
+    await days.now(3)
+    await days.deposit(1)
+    await close(db, days.midnight(1))
+
+    for words in (
+        "UPDATE ledger.{} SET until = until",
+        "DELETE FROM ledger.{}",
+        "TRUNCATE ledger.{} CASCADE",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="for ever"):
+            await days.books.run(words.format(table))
+
+
+async def test_no_process_but_the_worker_closes_the_books(db_as: Open, days: Days) -> None:
+    for who in ("api", "watcher", "submitter"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
+            await close(await db_as(who), days.midnight(1))
