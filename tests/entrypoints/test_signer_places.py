@@ -192,6 +192,39 @@ async def test_certificate_that_ends_while_its_connection_lives_is_not_listened_
     assert "The certificate of submitter-1 ended at" in said
 
 
+@pytest.mark.usefixtures("listening")
+async def test_renewed_certificates_are_used_without_a_restart(
+    desk: Desk, certificates: Certificates
+) -> None:
+    """Both sides; a half-written file changes nothing, an ended one is refused, and what was asked stays."""
+    place = certificates.place("submitter-1", ends=datetime.now(UTC) + timedelta(days=2))
+    served = certificates.folder / "0.pem"  # the signer made the first of all
+    async with SignerClient(place, guard=no_guard) as client:
+        before = await client.reach()
+        longer = datetime.now(UTC) + timedelta(days=9)
+        for old, names in ((place.certificate, ("submitter-1",)), (served, (HOST,))):
+            fresh = certificates.place(*names, ends=longer)
+            old.write_text("half")
+            assert (await client.reach()).peer == "submitter-1"
+            fresh.key.replace(old.with_suffix(".key"))
+            fresh.certificate.replace(old)
+        after = await client.reach()
+        signed = await client.sign(desk.pay())
+
+        ended = certificates.place("submitter-1", ends=datetime.now(UTC) - timedelta(days=1))
+        ended.key.replace(place.key)
+        ended.certificate.replace(place.certificate)
+        with pytest.raises(SignerUnreachable, match="certificate expired"):
+            await client.reach()
+
+    assert before.our_end is not None
+    assert after.our_end is not None
+    assert after.its_end is not None
+    assert before.our_end < after.our_end
+    assert abs(after.its_end - longer) < timedelta(seconds=2)
+    assert signed == await desk.signer().sign(desk.pay())
+
+
 @pytest.mark.parametrize(
     ("spoilt", "setting"),
     [("certificate", "BASCULE_SIGNER_TLS_CERTIFICATE"), ("key", "BASCULE_SIGNER_TLS_KEY"), ("ca", "TLS_CA")],

@@ -9,8 +9,10 @@ import asyncio
 import base64
 
 import pytest
+from coincurve import PrivateKey
 from eth_account import Account
 
+from bascule.chain.signatures import recover
 from bascule.chain.tx import UnsignedTx
 from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import Halted, Retryable
@@ -18,6 +20,7 @@ from bascule.domain.fees import Fees
 from bascule.domain.hashing import keccak
 from bascule.signing import aws_kms
 from bascule.signing.aws_kms import open_kms_key
+from bascule.signing.der import recoverable
 from bascule.signing.remote_key import KeyServiceLied, RemoteKey
 from tests.support.kms import KeyServiceDouble, kms, refusal, service, signed
 
@@ -162,3 +165,25 @@ async def test_no_credentials_is_one_clear_line(
 
     with pytest.raises(Halted, match="needs credentials"):
         await open_kms_key("alias/lane")
+
+
+@pytest.mark.slow
+async def test_ten_thousand_digests_all_become_signatures_of_the_wallet(
+    kms: KeyServiceDouble, key: RemoteKey
+) -> None:
+    """Another nonce each time, every second s the high one; each r or s that is short also over HTTP."""
+    public = PrivateKey(kms.secret).public_key.format(compressed=False)[1:]
+    short: dict[str, list[tuple[bytes, bytes, bytes]]] = {"r": [], "s": []}
+    for n in range(10_000):
+        digest, entropy = keccak(b"digest %d" % n), keccak(b"entropy %d" % n)
+        answer = signed(kms.secret, digest, high=n % 2 == 0, entropy=entropy)
+        made = recoverable(answer, digest, public)
+        assert recover(digest, made) == key.address
+        for name, number in (("r", made[:32]), ("s", made[32:64])):
+            if number[0] == 0:
+                short[name].append((digest, answer, made))
+
+    assert min(map(len, short.values())) >= 20, "every 256th r and every 128th s is short, give or take"
+    for digest, answer, made in short["r"] + short["s"]:
+        kms.next_answers = [(200, {"KeyId": "alias/lane", "Signature": base64.b64encode(answer).decode()})]
+        assert await key.sign(digest) == made

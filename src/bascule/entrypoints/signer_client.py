@@ -14,9 +14,10 @@ from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
+import structlog
 
 from bascule.domain.errors import Halted, Retryable
-from bascule.entrypoints.signer_places import TlsPlace, until_of
+from bascule.entrypoints.signer_places import FilesState, TlsPlace, until_of
 from bascule.entrypoints.signer_server import Health, Refusal
 from bascule.services.signer_authority import Applied, Change
 from bascule.services.signing_intents import (
@@ -29,6 +30,7 @@ from bascule.services.signing_intents import (
     SignerRefused,
 )
 
+log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
 _Answer = TypeVar("_Answer")
 ANSWER_MAX = 1 << 20  # signed bytes of the largest batch are a tenth of it
@@ -64,17 +66,38 @@ class SignerClient:
         self._guard = guard
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
+        self._files: FilesState = ()
+        self._tls: ssl.SSLContext | None = None
         self.refusals: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         """Raises: Halted when our certificate cannot be used."""
+        self._session = self._opened()
+        return self
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """Connections of their own, with our certificate as it lies there now. Raises: Halted."""
         connector: aiohttp.BaseConnector
         if isinstance(self._at, TlsPlace):
-            connector = aiohttp.TCPConnector(ssl=self._at.context(ssl.PROTOCOL_TLS_CLIENT))
+            self._files = self._at.state()
+            self._tls = self._at.context(ssl.PROTOCOL_TLS_CLIENT)
+            connector = aiohttp.TCPConnector(ssl=self._tls)
         else:
             connector = aiohttp.UnixConnector(path=str(self._at))
-        self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
-        return self
+        return aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+
+    async def _renew(self) -> None:
+        """A renewed certificate is shown from the next question on; an unusable one changes nothing."""
+        if not isinstance(self._at, TlsPlace) or self._at.state() == self._files:
+            return
+        old = self._session
+        try:
+            self._session = self._opened()
+        except Halted as error:
+            log.error("our old certificate is still used", why=str(error))
+            return
+        if old is not None:  # whose answer is under way asks again: the same bytes are its answer
+            await old.close()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -108,9 +131,7 @@ class SignerClient:
     async def _its_end(self, at: TlsPlace) -> datetime:
         try:
             async with asyncio.timeout(self._timeout.total):
-                _, writer = await asyncio.open_connection(
-                    at.host, at.port, ssl=at.context(ssl.PROTOCOL_TLS_CLIENT)
-                )
+                _, writer = await asyncio.open_connection(at.host, at.port, ssl=self._tls)
         except OSError as error:
             raise SignerUnreachable(at, str(error)) from None
         shown = writer.get_extra_info("peercert")
@@ -125,6 +146,7 @@ class SignerClient:
     async def _exchange(self, method: str, path: str, data: bytes | None = None) -> tuple[int, bytes]:
         """Status and body. Raises: SignerUnreachable."""
         self._guard()
+        await self._renew()
         assert self._session is not None, "the client is used inside `async with`"
         try:
             async with self._session.request(

@@ -23,6 +23,9 @@ from bascule.domain.errors import Forbidden, Halted
 log = structlog.get_logger()
 
 
+FilesState = tuple[tuple[int, int, int] | None, ...]
+
+
 class PeerRefused(Forbidden):
     """Whoever asks is nobody the signer listens to."""
 
@@ -103,8 +106,36 @@ class TlsPlace:
             ) from None
         return made
 
+    def state(self) -> FilesState:
+        """Changes whenever one of the files does; None for one that cannot be looked at."""
+        return tuple(_seen(file) for file in (self.certificate, self.key, self.ca))
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Renewed:
+    """Each handshake of the signer uses the files as they lie there now, so that a renewal needs no restart.
+
+    Files that cannot be used, as while they are being written, change nothing and are told.
+    """
+
+    def __init__(self, place: TlsPlace) -> None:
+        """Raises: Halted, naming a file."""
+        self._place = place
+        self._state = place.state()
+        self._newest = self.first = place.context(ssl.PROTOCOL_TLS_SERVER)
+        self.first.sni_callback = self._choose
+
+    def _choose(self, handshake: ssl.SSLObject, _name: str | None, _: ssl.SSLContext) -> None:
+        state = self._place.state()
+        if state != self._state:
+            self._state = state
+            try:
+                self._newest = self._place.context(ssl.PROTOCOL_TLS_SERVER)
+            except Halted as error:
+                log.error("signer keeps its old certificate", why=str(error))
+        handshake.context = self._newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +185,14 @@ class _Told(ssl.SSLObject):
 def until_of(shown: Mapping[str, Any]) -> datetime:
     """When a certificate, as `ssl` describes it, ends."""
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(shown["notAfter"]), UTC)
+
+
+def _seen(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _why(error: OSError) -> str:

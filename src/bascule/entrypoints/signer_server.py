@@ -24,7 +24,7 @@ import structlog
 from aiohttp import web
 
 from bascule.domain.errors import Halted, Retryable
-from bascule.entrypoints.signer_places import Clients, Peer, PeerRefused, TlsPlace, Users
+from bascule.entrypoints.signer_places import Clients, Peer, PeerRefused, Renewed, TlsPlace, Users
 from bascule.services.seams import Clock, SystemClock
 from bascule.services.signer import Signer
 from bascule.services.signer_authority import Change
@@ -117,7 +117,7 @@ class SignerServer:
 
     def _site(self, runner: web.AppRunner) -> web.BaseSite:
         if isinstance(self._at, TlsPlace):
-            context = self._at.context(ssl.PROTOCOL_TLS_SERVER)
+            context = Renewed(self._at).first
             return web.TCPSite(runner, self._at.host, self._at.port, ssl_context=context)
         mode = self._asking.mode if isinstance(self._asking, Users) else 0o600
         return web.SockSite(runner, _listen(self._at, mode))
