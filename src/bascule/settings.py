@@ -279,7 +279,7 @@ class Settings:
     )  # fmt: skip
     flush_coin_prices: tuple[tuple[int, Decimal], ...] = value(
         (), parse.prices, unit="CHAIN_ID=PRICE, several separated by blanks",
-        meaning="what a chain's native coin is worth, in tokens' currency; without it cost is not judged",
+        meaning="what a chain's native coin is worth, in tokens' currency; without it no cost is judged",
         example="8453=4000 137=0.5",
     )  # fmt: skip
     flush_max_addresses: int = value(

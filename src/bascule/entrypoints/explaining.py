@@ -134,6 +134,7 @@ async def _payout(conn: Connection, payout_id: str) -> dict[str, Any]:
         "state": f"{state}: {PAYOUT.sentences[state]}",
         "approvals": shown["approvals"],
         "policy": shown["policy_decision"],
+        "network": shown["network_decision"] or f"{shown['network']}, as was asked for",
         "transactions": shown["transactions"],
         "nodes_said": await _said(conn, shown["transactions"]),
         "evidence": shown["evidence"],

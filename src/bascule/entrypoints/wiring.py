@@ -373,6 +373,7 @@ async def api(
                 ready_lag_s=settings.ready_lag_s,
                 failpoints=seams.failpoints,
                 sandbox=sandbox,
+                coin_prices=dict(settings.flush_coin_prices),
             )
         )
         said = await stack.enter_async_context(operated(settings, db, seams.clock, measured(settings)))

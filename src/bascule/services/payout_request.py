@@ -28,8 +28,8 @@ def everlasting(account_id: str, livemode: bool, identity: str) -> str:
 class PayoutRequest:
     """The parameters as they came, of the right types.
 
-    network: CAIP-2; destination: an address, or wal_… of the address book; token: tok_…, where needed;
-    mandate: mnd_…, under which it goes out without approvals of its own.
+    network: CAIP-2, or `auto` for a payout of its own; destination: an address, or wal_… of the address book;
+    token: tok_…, where needed; mandate: mnd_…, under which it goes out without approvals of its own.
     """
 
     amount: object

@@ -75,6 +75,7 @@ def _shown(
         "decimals": token.decimals,
         "token": token.id,
         "network": caip2(payout.chain_id),
+        "network_decision": None if payout.network_decision is None else dict(payout.network_decision),
         "destination": payout.destination_id or checksum(payout.destination),
         "to": checksum(payout.destination),
         "status": payout.state.value,

@@ -6,8 +6,9 @@ Each use-case runs in the caller's transaction: state, hold and the telling of i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from bascule.chain.signatures import recover
@@ -16,10 +17,11 @@ from bascule.domain import vault as layout
 from bascule.domain.chain import Address, caip2, checksum, hex32, parse_address
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.domain.ids import Prefix
+from bascule.domain.network_choice import AUTO, NetworkDecision
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
 from bascule.domain.policy import Decision, Rule
 from bascule.domain.webhook import EventType
-from bascule.services import mandate_rounds, policy
+from bascule.services import mandate_rounds, network_choice, policy
 from bascule.services.approval_rounds import approval_text, token_of
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
@@ -47,11 +49,12 @@ RequestContext = Mapping[str, Any] | None
 
 @dataclass(frozen=True)
 class Payouts:
-    """Use-cases on payouts."""
+    """Use-cases on payouts. coin_prices: what one coin costs, by chain, where a network is left open."""
 
     clock: Clock
     entropy: Entropy
     outbox: Outbox
+    coin_prices: Mapping[int, Decimal] = field(default_factory=dict)
 
     async def request(
         self,
@@ -67,15 +70,26 @@ class Payouts:
     ) -> dict[str, Any]:
         """A new payout waiting for approvals or pending under a mandate, or the one of this identity.
 
-        Identity, for ever: client_reference_id, else the idempotency key. maker: the person who asks, who
+        Network `auto`: the one that pays best is chosen, once for ever, and the reason kept. Identity, for
+        ever: client_reference_id, else the idempotency key. maker: the person who asks, who
         may not approve. Raises: Rejected, naming the parameter at fault or by the code of the policy's rule;
         Conflict `payout_identity_used` when the identity belongs to other content.
         """
         identity = request.client_reference_id or idempotency_key
         if not 1 <= len(identity) <= IDENTITY_MAX:
             raise Rejected("parameter_invalid", "1 to 255 characters.", param="client_reference_id")
-        terms = await read_terms(conn, request, account_id=account_id, livemode=livemode)
         known = await payouts.by_identity(conn, account_id, livemode, identity)
+        chosen: NetworkDecision | None = None
+        if request.network == AUTO and known is not None:
+            request = replace(request, network=caip2(known.chain_id), token=request.token or known.token_id)
+        elif request.network == AUTO:
+            chosen = await network_choice.decide(
+                conn, request, account_id=account_id, livemode=livemode, coin_prices=self.coin_prices,
+                now=self.clock.now(),
+            )  # fmt: skip
+            at = chosen.chosen
+            request = replace(request, network=caip2(at.chain_id), token=at.token_id)
+        terms = await read_terms(conn, request, account_id=account_id, livemode=livemode)
         if known is not None:
             return await self._same_again(conn, known, terms)
         await _require_unknown_to_the_vault(conn, account_id, livemode, identity)
@@ -83,6 +97,7 @@ class Payouts:
         now = self.clock.now()
         asked_by = (requested_by, maker)
         new = await self._new(conn, account_id, livemode, identity, request, terms, asked_by, now)
+        new = replace(new, network_decision=None if chosen is None else chosen.shown())
         row = await payouts.insert(conn, new)
         if row is None:  # somebody else was faster with the same identity
             known = await payouts.by_identity(conn, account_id, livemode, identity)

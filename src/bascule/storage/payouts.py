@@ -62,6 +62,7 @@ class PayoutRow:
     batch_position: int | None
     destination_id: str | None
     mandate_id: str | None
+    network_decision: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +96,18 @@ class NewPayout:
     batch_position: int | None = None
     destination_id: str | None = None
     mandate_id: str | None = None
+    network_decision: Mapping[str, Any] | None = None
 
 
 async def insert(conn: Connection, new: NewPayout) -> PayoutRow | None:
     """The new payout in requires_action; None when its identity is already taken."""
-    row = await Q.maybe(
-        conn,
-        "insert",
-        **{name: getattr(new, name) for name in NewPayout.__slots__ if name not in _JSON},
-        **{name: Jsonb(dict(getattr(new, name))) for name in _JSON},
-    )
+    given = {name: getattr(new, name) for name in NewPayout.__slots__}
+    given |= {name: Jsonb(dict(given[name])) for name in _JSON if given[name] is not None}
+    row = await Q.maybe(conn, "insert", **given)
     return _payout(row) if row else None
 
 
-_JSON = ("policy_decision", "metadata")
+_JSON = ("policy_decision", "metadata", "network_decision")
 
 
 async def insert_many(conn: Connection, new: Sequence[NewPayout]) -> list[PayoutRow]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 from bascule.domain.chain import Address, Hash
@@ -140,6 +141,12 @@ async def insert_service(
 async def unfinished(conn: Connection, chain_id: int, wallet: Address) -> list[Slot]:
     """The wallet's slots that are not final, lowest nonce first."""
     return [_slot(row) for row in await Q.all(conn, "unfinished", chain_id=chain_id, wallet=wallet)]
+
+
+async def cost_lately(conn: Connection, chain_id: int, vault: Address) -> Decimal | None:
+    """Wei that one payout of a vault took in its lanes' last batches; None before the first."""
+    wei: Decimal | None = await Q.scalar(conn, "cost_lately", chain_id=chain_id, vault=vault)
+    return wei
 
 
 async def in_transit(conn: Connection, chain_id: int, vault: Address, token: Address) -> int:

@@ -82,3 +82,14 @@ UPDATE slots SET max_fee_per_gas = %(max_fee_per_gas)s, max_priority_fee_per_gas
 UPDATE slot_items SET outcome = %(outcome)s
  WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s 
    AND position = ANY (%(positions)s::integer[]) AND outcome = 'open'
+
+-- name: cost_lately
+-- Wei of the chain's coin that one payout took in the last batches of each lane of a vault; NULL before the first.
+SELECT sum(s.fee) / nullif(sum(s.items), 0) AS wei
+  FROM lanes AS l CROSS JOIN LATERAL (
+       SELECT a.fee_paid AS fee, (SELECT count(*) FROM slot_items AS i WHERE i.chain_id = s.chain_id
+                                     AND i.wallet = s.wallet AND i.nonce = s.nonce) AS items
+         FROM slots AS s JOIN attempts AS a USING (chain_id, wallet, nonce)
+        WHERE s.chain_id = l.chain_id AND s.wallet = l.wallet AND s.kind = 'pay' AND a.state = 'final' AND a.fee_paid > 0
+        ORDER BY s.nonce DESC LIMIT 20) AS s
+ WHERE l.chain_id = %(chain_id)s AND l.vault = %(vault)s

@@ -78,6 +78,7 @@ CODES: dict[str, str] = {
     "mandate_unexpected_state": "The mandate's state does not allow this.",
     "mandate_unknown": "The account has no such mandate.",
     "method_not_allowed": "The path does not know this method.",
+    "network_unavailable": "No network can pay this now; name one to learn what keeps it from paying.",
     "network_unknown": "There is no such network.",
     "network_unsupported": "No payouts are made on this network.",
     "node_refused": "The development chain's node refuses this, in the words of the message.",

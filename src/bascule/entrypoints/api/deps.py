@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 
 from bascule.services.api_keys import PEPPER_MIN
@@ -30,7 +32,7 @@ class ApiDeps:
     db: opened, under the API's own login; pepper: at least 32 secret bytes; deposit_seed: at least 16,
     the same for ever; deposit_epoch: raised after a restore; allow_local_webhooks: http and loopback
     targets for test-mode endpoints (dev only); public_url: where the world reaches us, no slash at the end;
-    ready_lag_s: so far behind its chain a network is not ready;
+    ready_lag_s: so far behind its chain a network is not ready; coin_prices: what one coin costs, by chain;
     sandbox: None wherever money may be real; in_flight: keys of requests that act on nodes just now.
     """
 
@@ -45,6 +47,7 @@ class ApiDeps:
     ready_lag_s: float = 60.0
     failpoints: Failpoints = NO_FAILPOINTS
     sandbox: Sandbox | None = None
+    coin_prices: Mapping[int, Decimal] = field(default_factory=dict)
     in_flight: set[Scope] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -68,7 +71,7 @@ class ApiDeps:
     @cached_property
     def payouts(self) -> Payouts:
         """Use-cases on payouts."""
-        return Payouts(self.clock, self.entropy, self.outbox)
+        return Payouts(self.clock, self.entropy, self.outbox, self.coin_prices)
 
     @cached_property
     def payout_batches(self) -> PayoutBatches:

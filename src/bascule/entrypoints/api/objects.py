@@ -230,6 +230,23 @@ class PolicyDecision(Shape):
     reasons: list[str]
 
 
+class NetworkCandidate(Shape):
+    """What was known of a network that could pay. cost: of one payout lately, where a coin has a price."""
+
+    network: Caip2
+    float_covers: bool
+    cost: str | None
+    seconds_to_final: int
+
+
+class NetworkDecision(Shape):
+    """Why this network pays what was asked for with the network `auto`; the best comes first."""
+
+    by: Literal["only_one", "float", "cost", "speed", "order"]
+    reason: str
+    candidates: list[NetworkCandidate]
+
+
 class SignApproval(Shape):
     """What an approver signs: EIP-712 typed data; and who must act next."""
 
@@ -285,6 +302,7 @@ class Payout(Shape):
     decimals: int
     token: str
     network: Caip2
+    network_decision: NetworkDecision | None = Field(description="Null when a network was named.")
     destination: str = Field(description="The entry of the address book that was named, else the address.")
     to: AddressOut
     status: PayoutStatus

@@ -207,7 +207,7 @@ class PayoutCreate(Params):
 
     amount: Amount
     currency: Currency
-    network: Text200
+    network: Annotated[Text200, Field(description="CAIP-2, or `auto`: the network that pays best.")]
     to: Payee = Field(validation_alias=PAYEE)
     token: Id | None = None
     mandate: Id | None = None
