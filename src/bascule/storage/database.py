@@ -5,6 +5,7 @@ commit. While a transaction is open, `refuse_open_transaction` refuses to talk t
 busy server says arrives as `Retryable`.
 """
 
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -33,6 +34,14 @@ class _Pooled(psycopg.AsyncConnection[tuple[Any, ...]]):
         cls, conninfo: str = "", *, connected: "list[_Pooled]", **options: Any
     ) -> "_Pooled":
         return connected.pop() if connected else await super().connect(conninfo, **options)
+
+
+async def _check(conn: _Pooled) -> None:
+    """Asks the server only where something lies unread: a server that ends a session says so, or hangs up."""
+    waiting = select.poll()
+    waiting.register(conn.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        await AsyncConnectionPool.check_connection(conn)
 
 
 class TransactionOpen(RuntimeError):
@@ -89,7 +98,7 @@ class Database:
             timeout=10.0,
             open=False,
             configure=self._configure,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
         )
         self._wakeups = Wakeups(url, name)
 

@@ -130,7 +130,8 @@ class Queries:
         statement = self._checked(name, params)
         async with conn.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement, params)
-            return await cursor.fetchall() if cursor.description is not None else []
+            result = cursor.pgresult  # `description` would make an object of each column
+            return await cursor.fetchall() if result is not None and result.nfields else []
 
     async def tuples(self, conn: Connection, name: str, /, **params: object) -> list[tuple[Any, ...]]:
         """Every row as a tuple, in the statement's order of columns: for many rows, of which each costs."""
