@@ -181,15 +181,23 @@ RETURNING *
 
 -- name: rounds_over
 -- Payouts of a vault whose approvals are out of date: expired, given under a roster or policy that is not current, by a
--- mandate that ended, or to an address that the operator denies meanwhile.
+-- mandate that ended, or to an address that the operator denies meanwhile. Each lane asks and one look is enough:
+-- nothing while another looks.
+WITH alone AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock(
+        hashtextextended('rounds of ' || %(chain_id)s::bigint::text || ' ' || %(vault)s::bytea::text, 0)) AS alone
+), ruling AS MATERIALIZED (
+    SELECT DISTINCT ON (q.account_id, q.livemode, t.id) q.account_id, q.livemode, t.id AS token_id, q.id
+      FROM policies AS q JOIN tokens AS t ON t.id = q.token_id OR q.token_id IS NULL
+     ORDER BY q.account_id, q.livemode, t.id, q.token_id NULLS LAST, q.version DESC
+)
 SELECT p.id FROM payouts AS p
- WHERE p.chain_id = %(chain_id)s AND p.vault = %(vault)s AND p.state IN ('requires_action', 'pending')
-   AND (p.approval_expires_at <= %(now)s
-        OR p.roster_version < (SELECT max(a.roster_version) FROM approvers AS a WHERE a.account_id = p.account_id)
-        OR p.policy_id <> (SELECT q.id FROM policies AS q
-                            WHERE q.account_id = p.account_id AND q.livemode = p.livemode
-                              AND (q.token_id = p.token_id OR q.token_id IS NULL)
-                            ORDER BY q.token_id NULLS LAST, q.version DESC LIMIT 1)
+  LEFT JOIN (SELECT account_id, max(roster_version) AS version FROM approvers GROUP BY account_id) AS r
+         ON r.account_id = p.account_id
+  LEFT JOIN ruling AS q ON (q.account_id, q.livemode, q.token_id) = (p.account_id, p.livemode, p.token_id)
+ WHERE (SELECT alone FROM alone)
+   AND p.chain_id = %(chain_id)s AND p.vault = %(vault)s AND p.state IN ('requires_action', 'pending')
+   AND (p.approval_expires_at <= %(now)s OR p.roster_version < r.version OR p.policy_id <> q.id
         OR p.mandate_id IN (SELECT m.id FROM mandates AS m WHERE m.state <> 'active')
         OR (p.livemode, '0x' || encode(p.destination, 'hex')) IN (SELECT n.livemode, n.address FROM operators_denied AS n))
  ORDER BY p.created_at, p.id LIMIT 100
