@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 from psycopg import errors
 
-from bascule.domain.chain import Address
+from bascule.domain.chain import Address, Hash
+from bascule.domain.errors import Halted
 from bascule.storage import signer_ledger, signer_limits, signer_rosters, signer_wallets
 from bascule.storage.database import Database
-from bascule.storage.signer_ledger import SlotKey
+from bascule.storage.signer_ledger import Item, SlotKey
 from tests.support.money_out import OpenAs
 from tests.support.signing import ACCOUNT, CHAIN, KEY, TOKEN, VAULT, Desk
 
@@ -18,7 +21,9 @@ async def desk(db_as: OpenAs) -> Desk:
     return await Desk(await db_as("owner"), await db_as("signer")).set_up()
 
 
-@pytest.mark.parametrize("table", ["items", "slots", "signatures", "refusals", "rosters", "limits"])
+@pytest.mark.parametrize(
+    "table", ["items", "spendings", "slots", "signatures", "refusals", "rosters", "limits"]
+)
 @pytest.mark.parametrize("statement", ["DELETE FROM signer.{}", "TRUNCATE signer.{} CASCADE"])
 async def test_memory_cannot_be_emptied_even_by_its_owner(desk: Desk, table: str, statement: str) -> None:
     await desk.signer().sign(desk.pay())
@@ -28,6 +33,37 @@ async def test_memory_cannot_be_emptied_even_by_its_owner(desk: Desk, table: str
     async with desk.owner.read() as conn:
         with pytest.raises(errors.InsufficientPrivilege):
             await conn.execute(statement.format(table).encode())
+
+
+async def test_sum_of_a_day_is_that_of_its_items_whenever_it_is_asked_for(desk: Desk) -> None:
+    place, start = (CHAIN, VAULT, TOKEN), desk.clock.now().replace(second=0, microsecond=0)
+    signed: list[tuple[datetime, int]] = []
+    async with desk.owner.transaction() as conn:
+        for n, seconds in enumerate((0, 0, 1, 59, 60, 60, 61, 3_600, 86_399, 86_400, 86_401)):
+            at = start + timedelta(seconds=seconds, microseconds=n % 2)
+            signed.append((at, 10**n))
+            item = Item(f"po_{n}", ACCOUNT, *place[:2], n, TOKEN, 10**n, Hash(bytes(32)))
+            assert await signer_ledger.insert_items(conn, [item], at) == {item.payout_id}
+            assert await signer_ledger.insert_items(conn, [item], at) == frozenset()
+
+    async with desk.db.read() as conn:
+        for since in {at + timedelta(microseconds=by) for at, _ in signed for by in (-1, 0, 1)}:
+            found = await signer_ledger.spent_since(conn, *place, since)
+            assert found == sum(amount for at, amount in signed if at > since)
+        await signer_ledger.require_counted(conn, start)
+
+
+async def test_signer_does_not_start_over_sums_that_are_not_those_of_its_items(desk: Desk) -> None:
+    await desk.signer().sign(desk.pay())
+    await desk.signer().require_counted()
+    async with desk.db.read() as conn:
+        with pytest.raises(errors.InsufficientPrivilege):
+            await conn.execute("UPDATE signer.spendings SET amount = 0")
+
+    async with desk.owner.read() as conn:
+        await conn.execute("UPDATE signer.spendings SET amount = amount - 1")
+    with pytest.raises(Halted, match=r"signer\.spendings"):
+        await desk.signer().require_counted()
 
 
 @pytest.mark.parametrize("change", ["epoch = 0", "highest_nonce = -1"])

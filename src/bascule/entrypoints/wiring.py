@@ -257,6 +257,7 @@ async def signer(
         signs = Signer(
             db, keys, seams.clock, deposit_seed=settings.deposit_seed, failpoints=seams.failpoints
         )  # fmt: skip
+        await signs.require_counted()
         async with AsyncExitStack() as open_doors:
             for at, asking in places.values():
                 server = SignerServer(signs, at, asking)

@@ -89,6 +89,11 @@ class Signer:
         self._clock = clock
         self._failpoints = failpoints
 
+    async def require_counted(self) -> None:
+        """Halted unless the day's sums, kept by the minute, are those of the payouts signed for."""
+        async with self._db.read() as conn:
+            await signer_ledger.require_counted(conn, self._clock.now() - signer_items.DAY)
+
     async def sign(self, intent: Intent) -> Signed:
         """Signed bytes for the intent; the same intent gets the same bytes, for ever.
 
@@ -166,9 +171,10 @@ class Signer:
             raise SignerRefused("wallet_unknown", f"Wallet 0x{slot.wallet.hex()} may not sign this.")
         if intent.epoch < wallet.epoch:
             raise SignerRefused("epoch_stale", f"Epoch {intent.epoch} is over: {wallet.epoch} was seen.")
-        await signer_wallets.raise_marks(
-            conn, slot.chain_id, slot.wallet, epoch=intent.epoch, nonce=wallet.highest_nonce
-        )
+        if intent.epoch > wallet.epoch:
+            await signer_wallets.raise_marks(
+                conn, slot.chain_id, slot.wallet, epoch=intent.epoch, nonce=wallet.highest_nonce
+            )
         bound = await signer_ledger.slot(conn, slot)
         if bound is not None and bound != tx.content():
             raise SignerRefused("slot_taken", f"Nonce {slot.nonce} is bound to other content for ever.")
@@ -228,8 +234,7 @@ class Signer:
                 "nonce_below_watermark", f"Nonce {slot.nonce} is not above {wallet.highest_nonce}."
             )
         if isinstance(intent, PayIntent):
-            now = self._clock.now()
-            await signer_items.keep(conn, await signer_items.allowed(conn, intent, now), now)
+            await signer_items.bind(conn, intent, self._clock.now())
         if isinstance(intent, FlushIntent):
             await signer_checks.require_flush(conn, intent)
         if isinstance(intent, TopUpIntent):

@@ -13,7 +13,6 @@ from bascule.services import item_rules, signer_mandates
 from bascule.services.item_rules import Facts
 from bascule.services.signing_intents import (
     AmountLimits,
-    OffendingItem,
     PayIntent,
     PayItem,
     RosterRule,
@@ -29,10 +28,13 @@ from bascule.storage.signer_ledger import Item
 DAY = timedelta(hours=24)
 
 
-async def allowed(conn: Connection, intent: PayIntent, now: datetime) -> list[Item]:
-    """The items of a well-formed question, each approved, within limits and the same as ever before.
+async def bind(conn: Connection, intent: PayIntent, now: datetime) -> None:
+    """The items of a well-formed question are these payouts, for ever, and counted: each is approved, within
+    limits and the same as ever before.
 
-    Raises: SignerRefused naming every item at fault.
+    Questions about different tokens, vaults or chains do not wait for each other's count; if two name one
+    payout at once, the second meets the first one's row here.
+    Raises: SignerRefused naming every item at fault; the caller's transaction must be rolled back then.
     """
     await signer_ledger.serialize_spending(
         conn, intent.chain_id, Address(intent.vault), Address(intent.token)
@@ -42,23 +44,6 @@ async def allowed(conn: Connection, intent: PayIntent, now: datetime) -> list[It
     if faults:
         raise SignerRefused(
             "items_refused", f"{len(faults)} of {len(items)} items are refused.", tuple(faults)
-        )
-    return items
-
-
-async def keep(conn: Connection, items: Sequence[Item], now: datetime) -> None:
-    """The items are these payouts, for ever, and counted.
-
-    Questions about different tokens, vaults or chains do not wait for each other's count; if two name one
-    payout at once, the second meets the first one's row here. Raises: SignerRefused naming it.
-    """
-    await signer_ledger.insert_items(conn, items, now)
-    kept = await signer_ledger.known_items(conn, items)
-    others = [item for item in items if kept.get(item.payout_id) != (item.payout_id, item.digest)]
-    if others:
-        faults = tuple(OffendingItem(item.payout_id, "content_changed") for item in others)
-        raise SignerRefused(
-            "items_refused", f"{len(others)} of {len(items)} were signed as another just now.", faults
         )
 
 
@@ -79,29 +64,32 @@ async def rules(conn: Connection, asked: RulesQuestion, now: datetime) -> Rules:
 
 
 async def _facts(conn: Connection, intent: PayIntent, items: Sequence[Item], now: datetime) -> Facts:
-    """As the signer's own rows say; the caller holds the count of the token's spending."""
+    """As the signer's own rows say, which the items are among from now on.
+
+    The caller holds the count of the token's spending.
+    """
     place = intent.chain_id, Address(intent.vault), Address(intent.token)
     accounts = {item.account_id for item in intent.items}
     accounts |= {each.account_id for each in intent.batches} | {each.account_id for each in intent.mandates}
     rosters = await signer_rosters.current(conn, accounts)
     ids = [each.batch_id for each in intent.batches]
-    known = await signer_ledger.known_items(conn, items)
+    told = [each.mandate_id for each in intent.mandates]
+    under = await signer_mandates.counts(conn, *place, told, now)
+    spent = await signer_ledger.spent_since(conn, *place, now - DAY)
+    spent_in = await signer_ledger.spent_in_batches(conn, *place, ids) if ids else {}
+    fresh = await signer_ledger.insert_items(conn, items, now)  # after the sums: they are without these
+    known = await signer_ledger.known_items(conn, items) if len(fresh) < len(items) else {}
     return Facts(
         limits=await signer_limits.current(conn, *place),
         rosters=rosters,
-        spent=await signer_ledger.spent_since(conn, *place, now - DAY),
-        spent_in=await signer_ledger.spent_in_batches(conn, *place, ids) if ids else {},
+        spent=spent,
+        spent_in=spent_in,
         denied=await signer_stops.among(
             conn, {stops.destination(Address(item.to)) for item in intent.items}
         ),
-        signed={item.payout_id for item in items if item.payout_id in known},
+        signed={item.payout_id for item in items if item.payout_id in known} - fresh,
         changed={item.payout_id for item in items if not _is_the_same(item, known)},
-        mandates=signer_mandates.opened(
-            intent,
-            rosters,
-            await signer_mandates.counts(conn, *place, [each.mandate_id for each in intent.mandates], now),
-            now,
-        ),
+        mandates=signer_mandates.opened(intent, rosters, under, now),
     )  # fmt: skip
 
 

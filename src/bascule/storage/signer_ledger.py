@@ -9,6 +9,7 @@ from datetime import datetime
 from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address, Hash
+from bascule.domain.errors import Halted
 from bascule.domain.fees import Fees
 from bascule.storage import arrays
 from bascule.storage.database import Connection
@@ -92,10 +93,13 @@ async def known_items(conn: Connection, items: Sequence[Item]) -> dict[str | int
     return found
 
 
-async def insert_items(conn: Connection, items: Sequence[Item], signed_at: datetime) -> None:
-    """The payouts, all of one chain, vault and token, are these items, for ever."""
+async def insert_items(conn: Connection, items: Sequence[Item], signed_at: datetime) -> frozenset[str]:
+    """The payouts, all of one chain, vault and token, are these items, for ever; returns those that are new.
+
+    The others, or their vault ids, are some item already.
+    """
     first = items[0]
-    await Q.run(
+    rows = await Q.all(
         conn,
         "insert_items",
         payout_ids=arrays.texts(item.payout_id for item in items),
@@ -110,6 +114,7 @@ async def insert_items(conn: Connection, items: Sequence[Item], signed_at: datet
         token=first.token,
         signed_at=signed_at,
     )
+    return frozenset(row["payout_id"] for row in rows)
 
 
 async def spent_in_batches(
@@ -151,6 +156,13 @@ async def spent_since(
     return int(found)
 
 
+async def require_counted(conn: Connection, since: datetime) -> None:
+    """Halted unless what `spent_since` adds up are sums of the items, in every minute after `since`."""
+    minutes = int(await Q.scalar(conn, "miscounted", since=since))
+    if minutes:
+        raise Halted(f"{minutes} minutes of signer.spendings are not the sums of signer.items")
+
+
 async def signatures(conn: Connection, key: SlotKey) -> list[Signature]:
     """Every signature of the nonce, dearest first."""
     return [
@@ -165,7 +177,7 @@ async def signatures(conn: Connection, key: SlotKey) -> list[Signature]:
 
 async def keep_signature(conn: Connection, key: SlotKey, signature: Signature) -> Signature:
     """The bytes that may leave once this is committed: these, or those the nonce has at the same fees."""
-    await Q.run(
+    inserted = await Q.run(
         conn,
         "insert_signature",
         **key.parameters,
@@ -175,6 +187,8 @@ async def keep_signature(conn: Connection, key: SlotKey, signature: Signature) -
         max_priority_fee_per_gas=signature.fees.max_priority_fee_per_gas,
         gas=signature.fees.gas,
     )
+    if inserted:
+        return signature
     [kept] = [known for known in await signatures(conn, key) if known.fees == signature.fees]
     return kept
 

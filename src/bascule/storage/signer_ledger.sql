@@ -25,7 +25,8 @@ SELECT i.payout_id, i.vault_id, i.digest
   JOIN signer.items AS i ON i.chain_id = %(chain_id)s AND i.vault = %(vault)s AND i.vault_id = n.id
 
 -- name: insert_items
--- The payouts are these items, for ever; the same items again change nothing, nor do ids that are taken.
+-- The payouts are these items, for ever; the same items again change nothing, nor do ids that are taken. The ids of
+-- those that are new.
 INSERT INTO signer.items (payout_id, account_id, chain_id, vault, vault_id, token, amount, digest, batch_id,
                           mandate_id, signed_at)
 SELECT n.payout_id, n.account_id, %(chain_id)s, %(vault)s, n.vault_id, %(token)s, n.amount, n.digest, n.batch_id,
@@ -34,6 +35,7 @@ SELECT n.payout_id, n.account_id, %(chain_id)s, %(vault)s, n.vault_id, %(token)s
               %(digests)s::bytea[], %(batch_ids)s::text[], %(mandate_ids)s::text[])
        AS n (payout_id, account_id, vault_id, amount, digest, batch_id, mandate_id)
 ON CONFLICT DO NOTHING
+RETURNING payout_id
 
 -- name: spent_in_batches
 -- Base units of a token signed for in some batches.
@@ -49,9 +51,22 @@ SELECT mandate_id, sum(amount) AS amount FROM signer.items
  GROUP BY mandate_id
 
 -- name: spent_since
--- Base units of a token signed for since a moment.
-SELECT coalesce(sum(amount), 0) AS amount FROM signer.items
- WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s AND signed_at > %(since)s
+-- Base units of a token signed for since a moment: the whole minutes after it, and the rest of its own.
+SELECT (SELECT coalesce(sum(s.amount), 0) FROM signer.spendings AS s
+         WHERE s.chain_id = %(chain_id)s AND s.vault = %(vault)s AND s.token = %(token)s AND s.minute > %(since)s)
+     + (SELECT coalesce(sum(i.amount), 0) FROM signer.items AS i
+         WHERE i.chain_id = %(chain_id)s AND i.vault = %(vault)s AND i.token = %(token)s AND i.signed_at > %(since)s
+           AND i.signed_at < date_trunc('minute', %(since)s::timestamptz, 'UTC') + interval '1 minute') AS amount
+
+-- name: miscounted
+-- The minutes since a moment whose sum is not the sum of their items.
+SELECT count(*) AS minutes
+  FROM (SELECT chain_id, vault, token, minute, amount FROM signer.spendings
+         WHERE minute >= date_trunc('minute', %(since)s::timestamptz, 'UTC')) AS s
+  FULL JOIN (SELECT chain_id, vault, token, date_trunc('minute', signed_at, 'UTC') AS minute, sum(amount) AS amount
+               FROM signer.items WHERE signed_at >= date_trunc('minute', %(since)s::timestamptz, 'UTC')
+              GROUP BY 1, 2, 3, 4) AS i USING (chain_id, vault, token, minute)
+ WHERE s.amount IS DISTINCT FROM i.amount
 
 -- name: signatures
 -- Every signature of a nonce, dearest first.
