@@ -7,6 +7,7 @@ it, and storage moves a state only along it.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Generic, NamedTuple, TypeVar
 
 from bascule.domain.errors import Conflict
@@ -38,7 +39,7 @@ class TransitionRefused(Conflict):
         self.sources = frozenset(sources)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Machine(Generic[S, E]):
     """A table of moves; each (state, event) has one target or is refused.
 
@@ -61,7 +62,7 @@ class Machine(Generic[S, E]):
         assert used == set(self.events), f"{self.name}: unused {set(self.events) - used}"
         assert set(self.sentences) == set(self.states), f"{self.name}: a sentence for each state"
 
-    @property
+    @cached_property
     def finals(self) -> frozenset[S]:
         """The states nothing leaves."""
         return frozenset(self.states) - {state for state, _ in self.table}

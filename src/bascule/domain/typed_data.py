@@ -5,7 +5,7 @@ The domain binds every message to one vault on one chain.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 from bascule.domain.chain import Address, ChainId, Hash, checksum
@@ -17,7 +17,7 @@ VERSION = "1"
 Value = str | int | bytes | Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Struct:
     """A type of message: (name, type) of each field, and the types its fields are lists of, by name."""
 
@@ -27,11 +27,15 @@ class Struct:
 
     def hash(self, *values: Value) -> Hash:
         """The struct's 32 bytes. A list of structs is given as its `list_hash`."""
-        return Hash(keccak(b"".join((_type_hash(self), *map(_word, values)))))
+        return Hash(keccak(b"".join((self._type_hash, *map(_word, values)))))
 
     def told(self, *values: Value) -> dict[str, Any]:
         """The same values as JSON: numbers as decimal strings, addresses with their checksum."""
         return {field: _json(value) for (field, _), value in zip(self.fields, values, strict=True)}
+
+    @cached_property
+    def _type_hash(self) -> bytes:
+        return keccak("".join(each.spelled() for each in (self, *self.parts)).encode())
 
     def spelled(self) -> str:
         """The type as EIP-712 spells it, without its parts."""
@@ -77,11 +81,6 @@ def typed_data(
         },
         "message": dict(message),
     }
-
-
-@cache
-def _type_hash(struct: Struct) -> bytes:
-    return keccak("".join(each.spelled() for each in (struct, *struct.parts)).encode())
 
 
 def _separator(chain_id: ChainId, vault: Address) -> bytes:
