@@ -45,8 +45,11 @@ class Confirmation:
     async def observe(self, slot: Slot, lease: Lease) -> int:
         """Looks up every attempt of the slot and takes over what our canonical blocks confirm.
 
-        A receipt counts only as its block's root proves it: a node may bend an outcome or a fee.
+        A receipt counts only as its block's root proves it: a node may bend an outcome or a fee. A slot that
+        is only reserved has no attempt: the first one is kept with its change of state.
         """
+        if slot.state is SlotState.RESERVED:
+            return 0
         async with self._db.read() as conn:
             known = await attempts.of_slot(conn, slot)
         if not known:

@@ -105,7 +105,7 @@ class Offering:
                 return 0
             asked_before = slot.fees
             slot, why = await self._bump_if_late(conn, slot, market)
-            known = await attempts.of_slot(conn, slot)
+            known = [] if slot.state is SlotState.RESERVED else await attempts.of_slot(conn, slot)
             asked = None
             if not any(attempt.fees == slot.fees for attempt in known):
                 asked = await self._question(conn, slot, lease.epoch)
@@ -144,6 +144,8 @@ class Offering:
 
         Where nobody tells what it asks for, the least bump is all there is: no fees at all are the market.
         """
+        if slot.state is SlotState.RESERVED:
+            return None  # there are no bytes yet
         async with self._db.read() as conn:
             due = await self._late(conn, await slots.get(conn, slot))
         if due is None:

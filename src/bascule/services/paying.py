@@ -26,7 +26,14 @@ from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.reservation import ROLLING_LIMIT, Choice, Reservation
 from bascule.services.seams import Clock
 from bascule.services.signer_alarms import SignerAlarms
-from bascule.services.signing_intents import Intent, RulesQuestion, SignerPort, SignerRefused
+from bascule.services.signing_intents import (
+    FeeOffer,
+    Intent,
+    PayIntent,
+    RulesQuestion,
+    SignerPort,
+    SignerRefused,
+)
 from bascule.storage import blocks, cancels, floats, freezes, lanes, leases, payouts, slots, tokens
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
@@ -69,6 +76,7 @@ class Paying:
         self._outcome = BatchOutcome(clock, outbox)
         self._calling_off = CallingOff(clock, outbox)
         self._float_watch = FloatWatch(db, rpc, clock, outbox, failpoints)
+        self._reserved: PayIntent | None = None  # what this turn reserved, until the signer is asked for it
 
     async def wallet(self) -> Address | None:
         """The lane's wallet. Raises: NotFound when there is no such lane."""
@@ -76,10 +84,11 @@ class Paying:
             return (await lanes.get(conn, self._chain_id, self._lane)).wallet
 
     async def prepare(self, lease: Lease) -> int:
-        """Payouts whose approvals are over, or were given under another roster, are asked about anew; how the
+        """Payouts whose approvals are over, or were given under another roster, are asked about anew.
 
-        float stands is told now and then.
+        How the float stands is told now and then.
         """
+        self._reserved = None
         async with self._db.read() as conn:
             lane = await lanes.get(conn, self._chain_id, self._lane)
             due = await payouts.rounds_over(conn, lane.chain_id, lane.vault, self._clock.now())
@@ -138,21 +147,32 @@ class Paying:
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             blocks.require_running(await blocks.cursor(conn, self._chain_id))
-            changed = await self._reservation.reserve(
+            outcome = await self._reservation.reserve(
                 conn, lane, lease.epoch, fees, cost.gas, choice.token, rules, accounts, left_out, limits
             )
-            if changed:
+            if outcome.changed:
                 self._failpoints.hit("submitter.before_reserve")
-        if changed:
+        self._reserved = outcome.asked
+        if outcome.changed:
             self._failpoints.hit("submitter.after_reserve")
-        return changed
+        return outcome.changed
 
     async def lock(self, conn: Connection) -> None:
         """Lane and wallet, until the transaction ends."""
         await lanes.lock(conn, self._chain_id, self._lane)
 
     async def question(self, conn: Connection, slot: Slot, epoch: int) -> Intent:
-        """The batch as it stands in rows, with the approvals of its payouts."""
+        """The batch as it stands in rows, with the approvals of its payouts.
+
+        Just reserved, it is what those rows were made from, and they are not read again.
+        """
+        asked, self._reserved = self._reserved, None
+        if asked is not None and (asked.nonce, asked.epoch, asked.fees) == (
+            slot.nonce,
+            epoch,
+            FeeOffer.of(slot.fees),
+        ):
+            return asked
         return await submitted_batch.question(conn, slot, epoch)
 
     async def refused(self, conn: Connection, slot: Slot, refusal: SignerRefused) -> None:

@@ -9,7 +9,7 @@ from bascule.domain.payout import PAYOUT, PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services.batch_progress import end_batches
 from bascule.services.outbox import Happening, Outbox
-from bascule.services.payout_view import describe_rows
+from bascule.services.payout_view import Known, describe_rows
 from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
 
@@ -38,9 +38,10 @@ async def tell_all(
     *,
     before: PayoutState | None = None,
     request: Mapping[str, Any] | None = None,
+    known: Known | None = None,
 ) -> list[dict[str, Any]]:
     """The same of several payouts to which the same happened, in this order."""
-    shown = await describe_rows(conn, now)
+    shown = await describe_rows(conn, now, known)
     await outbox.append_many(
         conn,
         [

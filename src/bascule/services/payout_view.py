@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
@@ -35,19 +36,32 @@ async def describe_row(conn: Connection, payout: PayoutRow) -> dict[str, Any]:
     return shown
 
 
-async def describe_rows(conn: Connection, rows: Sequence[PayoutRow]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was read of some payouts in the same transaction. before: those that stood in a slot before."""
+
+    of_token: dict[str, Token]
+    rounds: Mapping[str, Round]
+    before: Sequence[str]
+
+
+async def describe_rows(
+    conn: Connection, rows: Sequence[PayoutRow], known: Known | None = None
+) -> list[dict[str, Any]]:
     """The same for several; statements do not grow in number with them."""
-    of_token = await tokens_of(conn, rows)
-    rounds = await approval_rounds.of_payouts(conn, rows, of_token)
-    tried = await attempts.of_payouts(conn, [payout.id for payout in rows])
-    called_off = await cancels.of_payouts(conn, [payout.id for payout in rows])
+    if known is None:
+        of_token = await tokens_of(conn, rows)
+        rounds = await approval_rounds.of_payouts(conn, rows, of_token)
+        known = Known(of_token, rounds, [payout.id for payout in rows if payout.vault_id is not None])
+    tried = await attempts.of_payouts(conn, known.before) if known.before else {}
+    called_off = await cancels.of_payouts(conn, known.before) if known.before else {}
     waits = [payout for payout in rows if payout.state is PayoutState.REQUIRES_ACTION]
     signers = await may_sign_each(conn, waits)
     return [
         _shown(
             payout,
-            of_token[payout.token_id],
-            rounds[payout.id],
+            known.of_token[payout.token_id],
+            known.rounds[payout.id],
             tried.get(payout.id, ()),
             called_off.get(payout.id),
             signers.get(payout.id),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import msgspec
 import structlog
 
 from bascule.domain import vault as layout
@@ -15,12 +16,21 @@ from bascule.domain.fees import Fees
 from bascule.domain.payout import PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import approval_rounds, item_rules, policy
+from bascule.services.approval_rounds import Round
 from bascule.services.item_rules import Facts
 from bascule.services.payout_events import tell_all
 from bascule.services.payout_rounds import PayoutRounds
+from bascule.services.payout_view import Known
 from bascule.services.seams import Clock
 from bascule.services.signer_alarms import SignerAlarms
-from bascule.services.signing_intents import FeeOffer, OffendingItem, PayIntent, Rules, SignerRefused
+from bascule.services.signing_intents import (
+    FeeOffer,
+    GivenMandate,
+    OffendingItem,
+    PayIntent,
+    Rules,
+    SignerRefused,
+)
 from bascule.services.submitted_batch import asked_for, mandates_of, reference_of
 from bascule.storage import floats, lanes, mandates, payout_batches, payouts, slots, tokens
 from bascule.storage.database import Connection
@@ -79,6 +89,17 @@ class Choice:
             tags=tuple(layout.tag(reference_of(payout)) for _, payout in placed),
             deadline=int(self.deadline.timestamp()),
         ).calldata()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """changed: whether rows did; asked: the batch that owns a nonce now, as the signer is to be asked."""
+
+    changed: bool
+    asked: PayIntent | None = None
+
+
+NOTHING = Outcome(False)
 
 
 @dataclass(frozen=True)
@@ -141,8 +162,8 @@ class Reservation:
         accounts: Collection[str],
         without: Sequence[str] = (),
         limits: Mapping[str, int] = NO_LIMITS,
-    ) -> bool:
-        """One batch of the token in one word owns the lane's next nonce, if any may; whether rows changed.
+    ) -> Outcome:
+        """One batch of the token in one word owns the lane's next nonce, if any may.
 
         What the signer's rules would refuse is set aside: it waits, or is asked about anew. Runs in the
         caller's transaction, which holds the lease. fees: for at most as much gas, `data_gas` of it for the
@@ -153,25 +174,32 @@ class Reservation:
         lane = await lanes.lock(conn, lane.chain_id, lane.name)
         await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
         if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
-            return False
+            return NOTHING
         choice = await self.choose(conn, lane, without, fees.gas - data_gas, limits)
         if choice is None or choice.token.id != token.id:
-            return False
+            return NOTHING
         if choice.short == FLOAT_SHORT:
             await floats.propose(conn, lane.chain_id, lane.vault, token.id, self.clock.now())
         if choice.short:
-            return await self.wait(conn, lane, token, choice.short)
+            return Outcome(await self.wait(conn, lane, token, choice.short))
         told = {None, *(each.mandate_id for each in rules.mandates)}
         choice = _only(
             choice, lane, [p for _, p in choice.given if p.account_id in accounts and p.mandate_id in told]
         )
-        named = await self._named(conn, lane, choice, rules)
+        rows = [payout for _, payout in choice.given]
+        rounds = await approval_rounds.of_payouts(conn, rows, {token.id: token})
+        under = await mandates_of(conn, rows)
+        asked = _question(lane, choice, rounds, under)
+        named = await self._named(conn, lane, asked, rules)
         changed = await self._set_aside(conn, lane, choice, named)
-        choice = _only(choice, lane, [p for _, p in choice.given if p.id not in named])
-        if choice.given:
-            fees = replace(fees, gas=choice.gas + data_gas)
-            await self._take(conn, lane, epoch, fees, choice)
-        return changed or bool(choice.given)
+        if named:
+            choice = _only(choice, lane, [payout for payout in rows if payout.id not in named])
+            asked = _question(lane, choice, rounds, under)
+        if not choice.given:
+            return Outcome(changed)
+        fees = replace(fees, gas=choice.gas + data_gas)
+        nonce = await self._take(conn, lane, epoch, fees, choice, rounds)
+        return Outcome(True, msgspec.structs.replace(asked, nonce=nonce, epoch=epoch, fees=FeeOffer.of(fees)))
 
     async def wait(self, conn: Connection, lane: Lane, token: Token, reason: str) -> bool:
         """Keeps the reason on every pending payout of the token; whether one learned something new.
@@ -183,24 +211,13 @@ class Reservation:
             log.warning("payouts wait", token=token.id, reason=reason, payouts=told)
         return bool(told)
 
-    async def _named(self, conn: Connection, lane: Lane, choice: Choice, rules: Rules) -> dict[str, str]:
+    async def _named(
+        self, conn: Connection, lane: Lane, asked: PayIntent, rules: Rules
+    ) -> dict[str, str]:  # fmt: skip
         """Why the signer would not sign for some of the payouts, by id."""
-        rows = [payout for _, payout in choice.given]
-        rounds = await approval_rounds.of_payouts(conn, rows, {choice.token.id: choice.token})
-        under = await mandates_of(conn, rows)
-        items, batches, told = asked_for(
-            [(layout.index_of(id), payout) for id, payout in choice.given], rounds, under
-        )
-        contract = Address(choice.token.contract)
-        asked = PayIntent(
-            chain_id=lane.chain_id, wallet=lane.wallet, nonce=lane.next_nonce, epoch=0,
-            fees=FeeOffer(0, 0, 0), vault=lane.vault, lane=lane.lane, expected_head=lane.head,
-            token=contract, word=choice.word,
-            deadline=int(choice.deadline.timestamp()), items=items, batches=batches,
-            mandates=told,
-        )  # fmt: skip
-        reserved = await slots.unsigned(conn, lane.chain_id, lane.vault, contract)
-        by_mandate = await mandates.unsigned(conn, under) if under else {}
+        reserved = await slots.unsigned(conn, lane.chain_id, lane.vault, Address(asked.token))
+        told = [each.mandate_id for each in asked.mandates]
+        by_mandate = await mandates.unsigned(conn, told) if told else {}
         now = self.clock.now()
         found = item_rules.faults(asked, Facts.of(rules, asked, reserved, by_mandate, now), now)
         return {each.name: each.code for each in found}
@@ -246,7 +263,16 @@ class Reservation:
             return limit - paying, ROLLING_LIMIT
         return held - paying, FLOAT_SHORT
 
-    async def _take(self, conn: Connection, lane: Lane, epoch: int, fees: Fees, choice: Choice) -> None:
+    async def _take(
+        self,
+        conn: Connection,
+        lane: Lane,
+        epoch: int,
+        fees: Fees,
+        choice: Choice,
+        rounds: Mapping[str, Round],
+    ) -> int:
+        """The nonce the batch owns."""
         nonce = await lanes.take_nonce(conn, lane)
         await lanes.take_sequences(conn, lane, choice.next_sequence)
         await slots.insert_pay(
@@ -262,9 +288,32 @@ class Reservation:
             total=sum(payout.amount for _, payout in choice.given),
         )
         taken = await payouts.advance_to_in_transit(conn, choice.given)
+        again = [payout.id for _, payout in choice.given if payout.vault_id is not None]
+        known = Known({choice.token.id: choice.token}, rounds, again)
         await tell_all(
-            conn, self.alarms.outbox, EventType.PAYOUT_IN_TRANSIT, taken, before=PayoutState.PENDING
+            conn,
+            self.alarms.outbox,
+            EventType.PAYOUT_IN_TRANSIT,
+            taken,
+            before=PayoutState.PENDING,
+            known=known,
         )
+        return nonce
+
+
+def _question(
+    lane: Lane, choice: Choice, rounds: Mapping[str, Round], under: Mapping[str, GivenMandate]
+) -> PayIntent:
+    """What the signer will be asked for the batch, but for nonce, epoch and fees."""
+    pairs = [(layout.index_of(vault_id), payout) for vault_id, payout in sorted(choice.given, key=_by_id)]
+    used = {payout.mandate_id for _, payout in pairs}
+    items, batches, told = asked_for(pairs, rounds, {id: each for id, each in under.items() if id in used})
+    return PayIntent(
+        chain_id=lane.chain_id, wallet=lane.wallet, nonce=lane.next_nonce, epoch=0,
+        fees=FeeOffer(0, 0, 0), vault=lane.vault, lane=lane.lane, expected_head=lane.head,
+        token=Address(choice.token.contract), word=choice.word,
+        deadline=int(choice.deadline.timestamp()), items=items, batches=batches, mandates=told,
+    )  # fmt: skip
 
 
 async def _tellable(conn: Connection, waiting: Sequence[PayoutRow]) -> list[PayoutRow]:
