@@ -63,7 +63,7 @@ async def recompute(
 
 
 def parts(happened: Mapping[str, Happened]) -> list[list[str]]:
-    """The intents, in the order of their ids, as many together as share statements; several at least of many."""
+    """The intents, in the order of their ids, as many together as share statements; of many several."""
     ids = sorted(happened)
     size = min(AT_ONCE, max(SHARING, -(-len(ids) // 2)))
     return [ids[start : start + size] for start in range(0, len(ids), size)]
