@@ -17,6 +17,7 @@ from bascule.entrypoints.metrics import Meters
 from bascule.entrypoints.signer_client import SignerClient, SignerUnreachable
 from bascule.entrypoints.signer_server import BODY_MAX, SOCKET_PATH_MAX, SignerServer
 from bascule.services.signing_intents import AmountLimits, RulesQuestion, SignerRefused
+from tests.support.cases import case
 from tests.support.money_out import OpenAs
 from tests.support.nodes import no_guard
 from tests.support.signing import ACCOUNT, CHAIN, LIMITS, TOKEN, VAULT, Desk
@@ -94,25 +95,24 @@ async def test_absent_signer_is_a_reason_to_wait(desk: Desk, tmp_path: Path) -> 
     assert isinstance(waits.value, Retryable)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{}",
-        b"[]",
-        b'{"kind": "anything"}',
-        b'{"kind": "digest", "digest": "AAAA"}',
-        b'{"kind": "fill", "chain_id": "1"}',
-    ],
+NO_INTENT = (
+    b"",
+    b"{}",
+    b"[]",
+    b'{"kind": "anything"}',
+    b'{"kind": "digest", "digest": "AAAA"}',
+    b'{"kind": "fill", "chain_id": "1"}',
 )
-async def test_what_is_no_typed_intent_is_not_even_considered(desk: Desk, path: Path, body: bytes) -> None:
-    async with (
-        aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(path))) as session,
-        session.post("http://signer/sign", data=body) as response,
-    ):
-        assert response.status == 400
-        assert (await response.json())["code"] == "intent_malformed"
-    assert await desk.count("slots") == 0
+
+
+async def test_what_is_no_typed_intent_is_not_even_considered(desk: Desk, path: Path) -> None:
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(path))) as session:
+        for body in NO_INTENT:
+            with case(body):
+                async with session.post("http://signer/sign", data=body) as response:
+                    assert response.status == 400
+                    assert (await response.json())["code"] == "intent_malformed"
+                assert await desk.count("slots") == 0
 
 
 async def test_signer_tells_its_rules_and_binds_nothing_by_it(desk: Desk, path: Path) -> None:
@@ -151,28 +151,29 @@ ODD: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
-async def test_intent_with_an_odd_value_is_refused_and_the_signer_lives_on(
-    desk: Desk, path: Path, odd: bytes
-) -> None:
+async def test_intent_with_an_odd_value_is_refused_and_the_signer_lives_on(desk: Desk, path: Path) -> None:
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(path))) as session:
+        for name, odd in ODD.items():
+            with case(name):
+                async with session.post("http://signer/sign", data=with_odd_value(desk, odd)) as response:
+                    assert response.status in (400, 409)
+                    code = (await response.json())["code"]
+                    assert code in ("intent_malformed", "amount_too_large", "amount_too_small")
+                assert await desk.count("slots") == 0
+
+    async with SignerClient(path, guard=no_guard) as client:
+        await client.sign(desk.pay())
+
+
+def with_odd_value(desk: Desk, odd: bytes) -> bytes:
+    """A good question as JSON, with one member replaced."""
     name = odd[: odd.index(b":")]
     body = msgspec.json.encode(desk.pay(desk.item(payout_id="po_odd", amount=7)))
     was = next(
         part for part in (b'"payout_id":"po_odd"', b'"amount":7', b'"to":"', b'"position":0') if name in part
     )
     end = body.index(b'"', body.index(was) + len(was)) + 1 if name == b'"to"' else body.index(was) + len(was)
-    body = body[: body.index(was)] + odd + body[end:]
-
-    async with (
-        aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(path))) as session,
-        session.post("http://signer/sign", data=body) as response,
-    ):
-        assert response.status in (400, 409)
-        assert (await response.json())["code"] in ("intent_malformed", "amount_too_large", "amount_too_small")
-    assert await desk.count("slots") == 0
-
-    async with SignerClient(path, guard=no_guard) as client:
-        await client.sign(desk.pay())
+    return body[: body.index(was)] + odd + body[end:]
 
 
 async def test_intent_beyond_a_megabyte_is_not_read(desk: Desk, path: Path) -> None:

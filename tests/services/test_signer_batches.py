@@ -13,6 +13,7 @@ from bascule.domain.chain import Address
 from bascule.services import quorum
 from bascule.services.signing_intents import ApprovedBatch, BatchPlace, PayIntent, PayItem, SignerRefused
 from bascule.storage import signer_rosters
+from tests.support.cases import case
 from tests.support.money_out import OpenAs
 from tests.support.signed_batches import approved, batch_items, placed
 from tests.support.signing import ACCOUNT, TOKEN, Desk
@@ -58,62 +59,59 @@ async def test_each_signature_is_recovered_once_for_a_batch(
     assert len(recovered) == 2
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda item: edit(item, amount=item.amount + 1),
-        lambda item: edit(item, to=STRANGER),
-        lambda item: edit(item, payout_id="po_other"),
-        lambda item: edit(item, account_id="acct_other"),
-        lambda item: edit(item, batch=BatchPlace(0, 1)),
-        lambda item: edit(item, batch=BatchPlace(0, 3)),
-        lambda item: edit(item, batch=BatchPlace(0, -3)),
-        lambda item: edit(item, expiry=2**40),
-    ],
-    ids=["amount", "to", "payout", "account", "place", "beyond", "before", "both"],
-)
-async def test_payout_that_is_not_what_stands_at_its_place_is_refused_alone(
-    desk: Desk, change: Callable[[PayItem], PayItem]
-) -> None:
+DISPLACED: dict[str, Callable[[PayItem], PayItem]] = {
+    "amount": lambda item: edit(item, amount=item.amount + 1),
+    "to": lambda item: edit(item, to=STRANGER),
+    "payout": lambda item: edit(item, payout_id="po_other"),
+    "account": lambda item: edit(item, account_id="acct_other"),
+    "place": lambda item: edit(item, batch=BatchPlace(0, 1)),
+    "beyond": lambda item: edit(item, batch=BatchPlace(0, 3)),
+    "before": lambda item: edit(item, batch=BatchPlace(0, -3)),
+    "both": lambda item: edit(item, expiry=2**40),
+}
+
+
+async def test_payout_that_is_not_what_stands_at_its_place_is_refused_alone(desk: Desk) -> None:
     items = batch_items(3)
     first, second = placed(items, at=[0, 2])
 
-    with pytest.raises(SignerRefused) as refusal:
-        await desk.signer().sign(desk.pay(change(first), second, batches=(approved(desk, items),)))
+    for name, change in DISPLACED.items():
+        with case(name):
+            with pytest.raises(SignerRefused) as refusal:
+                await desk.signer().sign(desk.pay(change(first), second, batches=(approved(desk, items),)))
 
-    changed = change(first).payout_id
-    assert [(item.name, item.code) for item in refusal.value.items] == [(changed, "not_in_batch")]
+            changed = change(first).payout_id
+            assert [(item.name, item.code) for item in refusal.value.items] == [(changed, "not_in_batch")]
 
 
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        (lambda b: edit(b, leaves=b.leaves[32:] + b.leaves[:32]), "approver_unknown"),
-        (lambda b: edit(b, leaves=b.leaves + b.leaves[:32]), "approver_unknown"),
-        (lambda b: edit(b, leaves=b.leaves[:-32]), "approver_unknown"),
-        (lambda b: edit(b, totals=((TOKEN, 10**9),)), "approver_unknown"),
-        (lambda b: edit(b, batch_id="pob_2"), "approver_unknown"),
-        (lambda b: edit(b, expiry=b.expiry + 1), "approver_unknown"),
-        (lambda b: edit(b, approvals=b.approvals[:1]), "approvals_missing"),
-        (lambda b: edit(b, approvals=b.approvals[:1] * 2), "approvals_missing"),
-        (lambda b: edit(b, approvals=(b"\0" * 65, *b.approvals)), "signature_invalid"),
-        (lambda b: edit(b, leaves=b.leaves[:-1]), "batch_malformed"),
-        (lambda b: edit(b, leaves=b""), "batch_malformed"),
-        (lambda b: edit(b, totals=((b"", 300),)), "batch_malformed"),
-        (lambda b: edit(b, totals=((TOKEN, -1),)), "batch_malformed"),
-        (lambda b: edit(b, totals=b.totals * 2), "batch_malformed"),
-        (lambda b: edit(b, account_id="acct_other"), "roster_unknown"),
-        (lambda b: edit(b, roster_version=2), "roster_not_current"),
-        (lambda b: edit(b, expiry=1), "approval_expired"),
-    ],
-)
-async def test_any_edit_of_a_batch_voids_its_approvals(
-    desk: Desk, change: Callable[[ApprovedBatch], ApprovedBatch], code: str
-) -> None:
+EDITS: list[tuple[Callable[[ApprovedBatch], ApprovedBatch], str]] = [
+    (lambda b: edit(b, leaves=b.leaves[32:] + b.leaves[:32]), "approver_unknown"),
+    (lambda b: edit(b, leaves=b.leaves + b.leaves[:32]), "approver_unknown"),
+    (lambda b: edit(b, leaves=b.leaves[:-32]), "approver_unknown"),
+    (lambda b: edit(b, totals=((TOKEN, 10**9),)), "approver_unknown"),
+    (lambda b: edit(b, batch_id="pob_2"), "approver_unknown"),
+    (lambda b: edit(b, expiry=b.expiry + 1), "approver_unknown"),
+    (lambda b: edit(b, approvals=b.approvals[:1]), "approvals_missing"),
+    (lambda b: edit(b, approvals=b.approvals[:1] * 2), "approvals_missing"),
+    (lambda b: edit(b, approvals=(b"\0" * 65, *b.approvals)), "signature_invalid"),
+    (lambda b: edit(b, leaves=b.leaves[:-1]), "batch_malformed"),
+    (lambda b: edit(b, leaves=b""), "batch_malformed"),
+    (lambda b: edit(b, totals=((b"", 300),)), "batch_malformed"),
+    (lambda b: edit(b, totals=((TOKEN, -1),)), "batch_malformed"),
+    (lambda b: edit(b, totals=b.totals * 2), "batch_malformed"),
+    (lambda b: edit(b, account_id="acct_other"), "roster_unknown"),
+    (lambda b: edit(b, roster_version=2), "roster_not_current"),
+    (lambda b: edit(b, expiry=1), "approval_expired"),
+]
+
+
+async def test_any_edit_of_a_batch_voids_its_approvals(desk: Desk) -> None:
     items = batch_items(3)
-    batch = change(approved(desk, items))
 
-    assert await refused(desk, desk.pay(*placed(items, at=[0, 1]), batches=(batch,))) == {code}
+    for number, (change, code) in enumerate(EDITS):
+        with case(f"edit {number}"):
+            batch = change(approved(desk, items))
+            assert await refused(desk, desk.pay(*placed(items, at=[0, 1]), batches=(batch,))) == {code}
 
 
 async def test_approvals_given_for_another_vault_pay_nothing_here(desk: Desk) -> None:

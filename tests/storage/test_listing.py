@@ -1,8 +1,5 @@
 """Composed lists: the metadata they are composed over is the schema's own."""
 
-import pytest
-from sqlalchemy import Table
-
 from bascule.storage.database import Database
 from bascule.storage.listing import METADATA
 
@@ -15,16 +12,16 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("table", METADATA.sorted_tables, ids=lambda table: table.name)
-async def test_metadata_of_lists_agrees_with_the_migrated_schema(db: Database, table: Table) -> None:
+async def test_metadata_of_lists_agrees_with_the_migrated_schema(db: Database) -> None:
     async with db.read() as conn:
         rows = await (
             await conn.execute(
-                "SELECT column_name, data_type FROM information_schema.columns"
-                " WHERE table_schema = 'public' AND table_name = %s",
-                [table.name],
+                "SELECT table_name, column_name, data_type FROM information_schema.columns"
+                " WHERE table_schema = 'public'"
             )
         ).fetchall()
 
-    actual = {str(name): str(kind) for name, kind in rows}
-    assert {c.name: KINDS[str(c.type)] for c in table.columns}.items() <= actual.items()
+    actual = {(str(table), str(name), str(kind)) for table, name, kind in rows}
+    listed = {(t.name, c.name, KINDS[str(c.type)]) for t in METADATA.sorted_tables for c in t.columns}
+    assert listed
+    assert listed - actual == set()
