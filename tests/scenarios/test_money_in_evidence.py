@@ -10,7 +10,7 @@ from bascule.chain import families
 from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.evidence_check import Check, check
 from bascule.domain.errors import NotFound
-from bascule.entrypoints.api import objects
+from bascule.entrypoints.api import evidence_objects, objects
 from bascule.services import deposits, evidence
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import lying_node
@@ -56,7 +56,7 @@ async def test_each_final_deposit_of_a_full_block_proves_itself_offline(b: Bridg
         }
         proof = await evidence_of(b, deposit)
         objects.Deposit.model_validate(deposit, strict=True)
-        objects.DepositEvidence.model_validate(proof, strict=True)
+        evidence_objects.DepositEvidence.model_validate(proof, strict=True)
         assert [each.ok for each in checked(proof)] == [True] * 6
         assert proof["claims"]["tx_hash"] == deposit["tx_hash"]
         assert proof["finality"] == "finalized"

@@ -83,7 +83,7 @@ def _payout(
         approvals_required=2,
         approval_expires_at=batch.approval_expires_at,
         roster_version=1,
-        policy_decision={},
+        policy_decision={"rule": "policy", "reasons": []},
         policy_id=policy_id,
         client_reference_id=None,
         description=None,

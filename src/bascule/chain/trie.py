@@ -1,7 +1,8 @@
-"""The Merkle-Patricia trie of a list (yellow paper, appendix D), as under a header's `receiptsRoot`.
+"""The Merkle-Patricia trie (yellow paper, appendix D): of a list, as under `receiptsRoot`, or of state.
 
-Its keys are the indexes 0..n-1 in RLP, its values the items. So the root of all items proves a list whole and
-unchanged, and one item's branch proves that item to anyone who has the root.
+The keys of a list are the indexes 0..n-1 in RLP, its values the items. So the root of all items proves a list
+whole and unchanged, and one item's branch proves that item to anyone who has the root. The keys of state are
+hashes; a branch proves there as well that a key has no value.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from rlp.exceptions import DecodingError  # type: ignore[import-untyped]
 from bascule.chain import rlp
 from bascule.domain.chain import Hash
 from bascule.domain.hashing import keccak
+
+EMPTY_ROOT = Hash(keccak(rlp.EMPTY))
 
 _Pairs = Sequence[tuple[bytes, bytes]]  # (nibbles of the key, one a byte; value), sorted
 
@@ -46,12 +49,25 @@ def _passed(digest: bytes, index: int, nodes: dict[bytes, bytes]) -> list[bytes]
         passed.append(nodes[digest])
         return nodes[digest]
 
-    _follow(digest, index, fetch)
+    _follow(digest, _nibbles(rlp.number(index)), fetch)
     return passed
 
 
 def value_at(root: Hash, index: int, branch: Sequence[bytes]) -> bytes:
     """The item at `index` of the list under `root`, proven by its branch. Raises: ProofFailed."""
+    value = value_of(root, rlp.number(index), branch)
+    if value is None:
+        raise ProofFailed(f"the branch ends at another item than {index}, or where none is")
+    return value
+
+
+def value_of(root: Hash, key: bytes, branch: Sequence[bytes]) -> bytes | None:
+    """The value of a key under `root`, proven by its branch; None where that proves that it has none.
+
+    Raises: ProofFailed.
+    """
+    if root == EMPTY_ROOT and not branch:
+        return None
     rest = list(reversed(branch))
 
     def fetch(digest: bytes) -> bytes:
@@ -59,7 +75,7 @@ def value_at(root: Hash, index: int, branch: Sequence[bytes]) -> bytes:
             raise ProofFailed("a node of the branch is missing or does not hash to its parent's link")
         return rest.pop()
 
-    value = _follow(root, index, fetch)
+    value = _follow(root, _nibbles(key), fetch)
     if rest:
         raise ProofFailed("the branch has nodes that the path does not pass")
     return value
@@ -112,8 +128,9 @@ def _packed(nibbles: bytes, *, leaf: bool) -> bytes:
     return bytes(high << 4 | low for high, low in zip(even[::2], even[1::2], strict=True))
 
 
-def _follow(digest: bytes, index: int, fetch: Callable[[bytes], bytes]) -> bytes:
-    path, link = _nibbles(rlp.number(index)), digest
+def _follow(digest: bytes, path: bytes, fetch: Callable[[bytes], bytes]) -> bytes | None:
+    """The value at the end of a path (nibbles, one a byte); None where the trie ends before."""
+    link: Any = digest
     while True:
         node = _decoded(fetch(link)) if isinstance(link, bytes) else link
         if len(node) == 17 and path:
@@ -123,12 +140,12 @@ def _follow(digest: bytes, index: int, fetch: Callable[[bytes], bytes]) -> bytes
             if leaf and part == path and isinstance(node[1], bytes):
                 return node[1]
             if leaf or not path.startswith(part):
-                raise ProofFailed(f"the branch ends at another item than {index}")
+                return None
             link, path = node[1], path[len(part) :]
         else:
             raise ProofFailed("a node of the branch has neither 2 nor 17 members")
         if not link:
-            raise ProofFailed(f"the list has no item {index}")
+            return None
 
 
 def _decoded(node: bytes) -> Any:

@@ -61,6 +61,12 @@ def facts(vault: Address, logs: Sequence[Log]) -> Facts:
         raise Halted(f"a log of vault 0x{vault.hex()} has an unknown layout: {error}") from None
 
 
+def word_on(vault: Address, logs: Sequence[Log], topic: bytes, vault_id: int) -> int | None:
+    """The index of the vault's log of this kind on an id; None where it said no such thing."""
+    wanted = (topic, vault_id.to_bytes(32, "big"))
+    return next((log.index for log in logs if log.address == vault and log.topics == wanted), None)
+
+
 def cancel_calldata(ids: Sequence[int]) -> bytes:
     """The bytes that call `cancel(ids)`."""
     return _CANCEL + encode(["uint256[]"], [list(ids)])

@@ -41,6 +41,7 @@ __all__ = ["BadConfiguration", "ChainSettings", "Ready", "Seams", "Settings", "U
 
 Ready = Callable[[Mapping[str, Any]], None]
 DEVELOPMENT_CHAINS = families.DEVELOPMENT
+UNPAID_INTERVAL_S = 60
 
 
 class Seams:
@@ -287,6 +288,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
     from bascule.services.mandates import Mandates
     from bascule.services.reconciler import Reconciler
     from bascule.services.sequencer import Sequencer
+    from bascule.services.unpaid_prover import UnpaidProver
 
     poll_s = settings.poll_interval_ms / 1000
     async with AsyncExitStack() as stack:
@@ -327,6 +329,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
                 settings.reconcile_interval_s,
             ),
             Due(planner, settings.flush_interval_s),
+            Due(UnpaidProver(db, seams.clock, rpcs), UNPAID_INTERVAL_S),
         ]
         loops = [
             Loop(sequencer, poll_s, channel="bascule_outbox"),

@@ -5,7 +5,7 @@ Paid needs the vault's outcome and the token's Transfer, both in the final block
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -20,6 +20,7 @@ from bascule.domain.payout import FailureCode, PayoutEvent, PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import submitted_batch
 from bascule.services.calling_off import CallingOff
+from bascule.services.never_paid import never_paid
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell, tell_all
 from bascule.services.seams import Clock
@@ -36,14 +37,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class BatchOutcome:
-    """Writes the outcome of final batches."""
+    """Writes the outcome of final batches. nodes: who is asked about the chain."""
 
     clock: Clock
     outbox: Outbox
+    nodes: Sequence[str]
 
     @property
     def _calling_off(self) -> CallingOff:
-        return CallingOff(self.clock, self.outbox)
+        return CallingOff(self.clock, self.outbox, self.nodes)
 
     async def settle(
         self, conn: Connection, lane: Lane, slot: Slot, receipt: Receipt, block: BlockRef
@@ -58,7 +60,7 @@ class BatchOutcome:
         await self._paid(conn, slot, batch, paid, block)
         for item, payout in batch.pairs():
             if event.refused >> item.position & 1:
-                await self._refused(conn, slot, item.position, payout)
+                await self._refused(conn, slot, item.position, payout, receipt)
             elif item.position not in paid:
                 await self._skipped(conn, slot, item.position, payout)
         await lanes.move_head(conn, lane, old=slot.batch.expected_head, new=event.head)
@@ -86,13 +88,16 @@ class BatchOutcome:
         await self._calling_off.too_late(conn, *ids)
         await tell_all(conn, self.outbox, EventType.PAYOUT_PAID, done, before=PayoutState.IN_TRANSIT)
 
-    async def _refused(self, conn: Connection, slot: Slot, position: int, payout: PayoutRow) -> None:
+    async def _refused(
+        self, conn: Connection, slot: Slot, position: int, payout: PayoutRow, receipt: Receipt
+    ) -> None:
         failed = await payouts.advance(
             conn, payout, PayoutEvent.REFUSE, failure_code=FailureCode.REFUSED_BY_TOKEN
         )
         await slots.decide_items(conn, slot, [position], "refused")
         await ledger.post_release(conn, payout.id)
         await self._calling_off.too_late(conn, payout.id)
+        await never_paid(conn, failed, "refused_by_token", receipt, self.nodes, self.clock.now())
         await tell(conn, self.outbox, EventType.PAYOUT_FAILED, failed, before=payout)
 
     async def _skipped(self, conn: Connection, slot: Slot, position: int, payout: PayoutRow) -> None:

@@ -35,6 +35,8 @@ log = structlog.get_logger()
 class Cancelling:
     """Takes requests of one chain."""
 
+    proves = True
+
     def __init__(
         self, db: Database, rpc: Caller, chain_id: int, *, clock: Clock, outbox: Outbox, ceiling: Ceiling,
         failpoints: Failpoints,
@@ -45,7 +47,7 @@ class Cancelling:
         self._outbox = outbox
         self._ceiling = ceiling
         self._failpoints = failpoints
-        self._calling_off = CallingOff(clock, outbox)
+        self._calling_off = CallingOff(clock, outbox, rpc.names)
 
     async def wallet(self) -> Address | None:
         """The canceller's wallet; None on a chain that has none."""
@@ -127,17 +129,19 @@ class Cancelling:
             if not receipt.succeeded:
                 await cancels.put_back(conn, each.payout_id)
             elif each.vault_id in vault_calls.facts(each.vault, receipt.logs).canceled:
-                await self._canceled(conn, each)
+                await self._canceled(conn, each, receipt)
             else:
                 await self._used_before(conn, each)
 
-    async def _canceled(self, conn: Connection, each: Wanted) -> None:
+    async def _canceled(self, conn: Connection, each: Wanted, receipt: Receipt) -> None:
         payout = await payouts.lock(conn, each.payout_id)
         assert payout is not None, "a request is of a payout"
         if payout.state in (PayoutState.PAID, PayoutState.FAILED):
             raise Halted(f"the vault canceled the id of {payout.id}, which is {payout.state}")
-        if payout.state is not PayoutState.CANCELED:
-            await self._calling_off.cancel(conn, payout)
+        if payout.state is PayoutState.CANCELED:
+            await self._calling_off.prove(conn, payout, receipt)
+        else:
+            await self._calling_off.cancel(conn, payout, receipt)
 
     async def _used_before(self, conn: Connection, each: Wanted) -> None:
         """By its batch, whose finality says how; if that is over and did not use it, a person looks."""

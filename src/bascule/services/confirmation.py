@@ -16,6 +16,7 @@ from bascule.domain.errors import Retryable
 from bascule.domain.slot import SlotEvent, SlotKind, SlotState
 from bascule.domain.slot_stuck import Stuck
 from bascule.services import nonce_loss
+from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
 from bascule.services.lane_work import LaneWork
 from bascule.services.nonce_loss import Loss
@@ -24,6 +25,7 @@ from bascule.services.stuck import mark
 from bascule.storage import attempts, blocks, leases, ledger, offers, slots
 from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
+from bascule.storage.deposit_proofs import Kept
 from bascule.storage.leases import Lease
 from bascule.storage.slots import Slot
 
@@ -34,13 +36,15 @@ class Confirmation:
     """Follows the attempts of one lane's slots to finality."""
 
     def __init__(
-        self, db: Database, rpc: Caller, work: LaneWork, *, clock: Clock, failpoints: Failpoints
-    ) -> None:
+        self, db: Database, rpc: Caller, work: LaneWork, evidence: Evidence, *, clock: Clock,
+        failpoints: Failpoints,
+    ) -> None:  # fmt: skip
         self._db = db
         self._rpc = rpc
         self._work = work
         self._clock = clock
         self._failpoints = failpoints
+        self._evidence = evidence
 
     async def observe(self, slot: Slot, lease: Lease) -> int:
         """Looks up every attempt of the slot and takes over what our canonical blocks confirm.
@@ -70,7 +74,8 @@ class Confirmation:
                 self._failpoints.hit("submitter.before_observe")
         if done:
             self._failpoints.hit("submitter.after_observe")
-        return done + await self._finalize(slot, seen, lease)
+        kept = await self._proof(slot, seen)
+        return done + await self._finalize(slot, seen, kept, lease)
 
     async def _reopen_if_orphaned(self, conn: Connection, slot: Slot) -> int:
         slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
@@ -143,7 +148,24 @@ class Confirmation:
         await slots.advance(conn, slot, SlotEvent.LOSE)
         return 1
 
-    async def _finalize(self, slot: Slot, seen: Sequence[Receipt], lease: Lease) -> int:
+    async def _proof(self, slot: Slot, seen: Sequence[Receipt]) -> list[Kept] | None:
+        """What proves the outcome of a slot whose block is final, where that is kept; None before it is."""
+        async with self._db.read() as conn:
+            mined = _mined(await attempts.of_slot(conn, slot))
+            block = None if mined is None else await _block_of(conn, mined)
+            cursor = await blocks.cursor(conn, slot.chain_id)
+        if mined is None or block is None or cursor is None or block.number > cursor.finalized_number:
+            return None
+        receipt = next((each for each in seen if each.tx_hash == mined.tx_hash), None)
+        if receipt is None or not receipt.logs or not self._work.proves or slot.kind is SlotKind.FILL:
+            return []
+        return await self._evidence.of_logs({receipt.block_hash: [receipt.logs[0].index]})
+
+    async def _finalize(
+        self, slot: Slot, seen: Sequence[Receipt], kept: Sequence[Kept] | None, lease: Lease
+    ) -> int:
+        if kept is None:
+            return 0
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             await self._work.lock(conn)
@@ -164,6 +186,7 @@ class Confirmation:
             receipt = next((r for r in seen if r.tx_hash == mined.tx_hash), None)
             if receipt is None or receipt.block_hash != block.hash:
                 raise Retryable(f"the node does not show 0x{mined.tx_hash.hex()} in its final block yet")
+            await self._evidence.keep(conn, kept)
             if slot.kind is not SlotKind.FILL:
                 await self._work.settle(conn, slot, receipt, block)
             await _close(conn, slot, known, mined)

@@ -1,4 +1,4 @@
-"""Evidence: what proves the deposits of a block is kept with the block's own proof."""
+"""Evidence: what proves the deposits of a block, or payouts in it, is kept as branches of its receipts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class EvidenceMissing(Retryable):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Keeps the evidence of one chain's deposits, of those alone."""
+    """Keeps the evidence of one chain's deposits and payouts, of those alone."""
 
     db: Database
     rpc: Caller
@@ -64,6 +64,16 @@ class Evidence:
                 missing.setdefault(each.block_hash, []).append(each.log_index)
         return rows + self._kept(await self._receipts(list(missing)), missing), whole
 
+    async def of_logs(self, places: Mapping[Hash, Sequence[int]]) -> list[Kept]:
+        """The evidence of these logs of final blocks; of blocks whose headers prove nothing there is none.
+
+        Raises as the chain's reads do.
+        """
+        headers = await self._headers(list(places))
+        proving = [each for each in headers if each.sealed and each.receipts_root is not None]
+        receipts = await block_receipts.of_blocks(self.rpc, proving)
+        return self._kept(dict(zip(proving, receipts, strict=True)), places)
+
     async def keep(self, conn: Connection, kept: Sequence[Kept]) -> None:
         """Writes what was found, in the caller's transaction."""
         await deposit_proofs.record(conn, self.chain_id, kept, self.rpc.names, self.clock.now())
@@ -74,13 +84,17 @@ class Evidence:
             raise EvidenceMissing(f"{count} deposits of chain {self.chain_id} lack their evidence")
 
     async def _receipts(self, hashes: Sequence[Hash]) -> dict[Header, list[ReceiptJson]]:
+        headers = await self._headers(hashes)
+        return dict(zip(headers, await block_receipts.of_blocks(self.rpc, headers), strict=True))
+
+    async def _headers(self, hashes: Sequence[Hash]) -> list[Header]:
         headers = [header for header in await heads.by_hashes(self.rpc, hashes) if header is not None]
         if len(headers) < len(hashes):
             raise RpcError(method=heads.BY_HASH, code=0, message="unknown block, of those that become final")
-        return dict(zip(headers, await block_receipts.of_blocks(self.rpc, headers), strict=True))
+        return headers
 
     def _kept(
-        self, receipts: Mapping[Header, list[ReceiptJson]], missing: Mapping[Hash, list[int]]
+        self, receipts: Mapping[Header, list[ReceiptJson]], missing: Mapping[Hash, Sequence[int]]
     ) -> list[Kept]:
         rows: list[Kept] = []
         family = self.rpc.family or ETHEREUM

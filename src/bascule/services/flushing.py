@@ -42,6 +42,8 @@ class Flushing:
     counters: by chain, `flush_waits_for_fee`, and those of `CollectorWatch`.
     """
 
+    proves = False
+
     def __init__(
         self,
         db: Database,

@@ -18,6 +18,11 @@ from bascule.storage.slots import Slot
 class LaneWork(Protocol):
     """One kind of work, for one lane."""
 
+    @property
+    def proves(self) -> bool:
+        """Whether the receipts of its calls are kept as evidence, when they are final."""
+        ...
+
     async def wallet(self) -> Address | None:
         """The wallet whose nonces the lane takes; None while it has none."""
         ...

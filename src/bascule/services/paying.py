@@ -47,6 +47,8 @@ log = structlog.get_logger()
 class Paying:
     """Reserves payouts of one lane, says what the signer is asked, and writes what became of them."""
 
+    proves = True
+
     def __init__(
         self,
         db: Database,
@@ -73,8 +75,8 @@ class Paying:
         self._failpoints = failpoints
         self._rounds = PayoutRounds(clock, outbox)
         self._reservation = Reservation(clock, alarms, self._rounds, max_items, batch_life)
-        self._outcome = BatchOutcome(clock, outbox)
-        self._calling_off = CallingOff(clock, outbox)
+        self._outcome = BatchOutcome(clock, outbox, rpc.names)
+        self._calling_off = CallingOff(clock, outbox, rpc.names)
         self._float_watch = FloatWatch(db, rpc, clock, outbox, failpoints)
         self._reserved: PayIntent | None = None  # what this turn reserved, until the signer is asked for it
 

@@ -29,7 +29,8 @@ class PayoutRequest:
     """The parameters as they came, of the right types.
 
     network: CAIP-2, or `auto` for a payout of its own; destination: an address, or wal_… of the address book;
-    token: tok_…, where needed; mandate: mnd_…, under which it goes out without approvals of its own.
+    token: tok_…, where needed; mandate: mnd_…, under which it goes out without approvals of its own;
+    reissue_of: po_…, which can never be paid.
     """
 
     amount: object
@@ -41,6 +42,7 @@ class PayoutRequest:
     description: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     mandate: str | None = None
+    reissue_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,16 @@ from bascule.domain.payout import PayoutState
 from bascule.services import approval_rounds
 from bascule.services.approval_rounds import Round, tokens_of
 from bascule.services.signatories import may_sign_each
-from bascule.storage import attempts, cancels, payouts
+from bascule.storage import attempts, cancels, negatives, payouts
 from bascule.storage.approvals import Approval
 from bascule.storage.attempts import Attempt
 from bascule.storage.cancels import Request
 from bascule.storage.database import Connection
+from bascule.storage.negatives import Negative
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.tokens import Token
+
+_UNPAID = (PayoutState.FAILED, PayoutState.CANCELED)
 
 
 async def describe(conn: Connection, payout_id: str) -> dict[str, Any]:
@@ -57,6 +60,8 @@ async def describe_rows(
     called_off = await cancels.of_payouts(conn, known.before) if known.before else {}
     waits = [payout for payout in rows if payout.state is PayoutState.REQUIRES_ACTION]
     signers = await may_sign_each(conn, waits)
+    unpaid = [row.id for row in rows if row.state in _UNPAID and row.vault_id is not None]
+    never = await negatives.grounds(conn, unpaid) if unpaid else {}
     return [
         _shown(
             payout,
@@ -65,6 +70,7 @@ async def describe_rows(
             tried.get(payout.id, ()),
             called_off.get(payout.id),
             signers.get(payout.id),
+            never.get(payout.id),
         )
         for payout in rows
     ]
@@ -77,8 +83,9 @@ def _shown(
     tried: Sequence[Attempt],
     called_off: Request | None,
     signers: frozenset[Address] | None,
+    never: Negative | None,
 ) -> dict[str, Any]:
-    """signers: whose approvals it waits for; None when it waits for none."""
+    """signers: whose approvals it waits for; None when it waits for none; never: why it cannot be paid."""
     amount = TokenAmount(payout.amount, token.asset)
     return {
         "id": payout.id,
@@ -113,7 +120,8 @@ def _shown(
         "livemode": payout.livemode,
         "created": int(payout.created_at.timestamp()),
         "paid_at": None if payout.paid_at is None else int(payout.paid_at.timestamp()),
-        "evidence": _evidence(payout),
+        "evidence": _evidence(payout, never),
+        "reissue_of": payout.reissue_of,
         "version": payout.version,
     }
 
@@ -132,10 +140,21 @@ def _approval(given: Approval) -> dict[str, Any]:
     return {"approver": checksum(given.approver), "created": int(given.created_at.timestamp())}
 
 
-def _evidence(payout: PayoutRow) -> dict[str, Any] | None:
-    if payout.paid_block_hash is None:
+def _evidence(payout: PayoutRow, never: Negative | None) -> dict[str, Any] | None:
+    """The fact of a final block that ended it; what proves that is at the URL."""
+    if payout.paid_block_hash is not None:
+        ground, block_hash, log_index = "paid", payout.paid_block_hash, payout.paid_log_index
+    elif never is not None:
+        ground, block_hash, log_index = never.ground, never.block_hash, never.log_index
+    else:
         return None
-    return {"block_hash": hex32(payout.paid_block_hash), "log_index": payout.paid_log_index}
+    return {
+        "outcome": "paid" if ground == "paid" else "never_paid",
+        "ground": ground,
+        "block_hash": hex32(block_hash),
+        "log_index": log_index,
+        "url": f"/v1/payouts/{payout.id}/evidence",
+    }
 
 
 def _cancellation(request: Request) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from bascule.services.payout_request import (
     require_foreign,
 )
 from bascule.services.payout_view import describe, describe_row
+from bascule.services.reissue import require_reissue
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.services.signatories import may_sign
 from bascule.storage import approvals, cancels, lanes, ledger, payouts, recovered
@@ -91,9 +92,11 @@ class Payouts:
             request = replace(request, network=caip2(at.chain_id), token=at.token_id)
         terms = await read_terms(conn, request, account_id=account_id, livemode=livemode)
         if known is not None:
-            return await self._same_again(conn, known, terms)
+            return await self._same_again(conn, known, terms, request.reissue_of)
         await _require_unknown_to_the_vault(conn, account_id, livemode, identity)
         await require_foreign(conn, terms.network.chain_id, terms.destination)
+        if request.reissue_of is not None:
+            await require_reissue(conn, request.reissue_of, terms, account_id=account_id, livemode=livemode)
         now = self.clock.now()
         asked_by = (requested_by, maker)
         new = await self._new(conn, account_id, livemode, identity, request, terms, asked_by, now)
@@ -102,7 +105,7 @@ class Payouts:
         if row is None:  # somebody else was faster with the same identity
             known = await payouts.by_identity(conn, account_id, livemode, identity)
             assert known is not None, "the identity was taken a moment ago"
-            return await self._same_again(conn, known, terms)
+            return await self._same_again(conn, known, terms, request.reissue_of)
         if row.mandate_id is not None:
             row = await payouts.advance_to_pending(conn, row)
             await ledger.post_hold(conn, row.id)
@@ -210,9 +213,11 @@ class Payouts:
             return await describe_row(conn, payout)
         return await tell(conn, self.outbox, EventType.PAYOUT_UPDATED, payout, request=context)
 
-    async def _same_again(self, conn: Connection, known: PayoutRow, terms: PayoutTerms) -> dict[str, Any]:
-        asked = (terms.token.id, terms.destination, terms.amount.units)
-        if (known.token_id, known.destination, known.amount) != asked:
+    async def _same_again(
+        self, conn: Connection, known: PayoutRow, terms: PayoutTerms, reissue_of: str | None
+    ) -> dict[str, Any]:
+        asked = (terms.token.id, terms.destination, terms.amount.units, reissue_of)
+        if (known.token_id, known.destination, known.amount, known.reissue_of) != asked:
             raise Conflict(
                 "payout_identity_used",
                 f"This identity belongs to {known.id}, which pays something else, for ever.",
@@ -280,6 +285,7 @@ class Payouts:
             maker=maker,
             created_at=now,
             mandate_id=under,
+            reissue_of=request.reissue_of,
         )
 
     async def _require_open_round(self, conn: Connection, payout: PayoutRow) -> None:

@@ -21,6 +21,7 @@ from bascule.domain.slot import SlotState
 from bascule.services import lane_opening
 from bascule.services.cancelling import Cancelling
 from bascule.services.confirmation import Confirmation
+from bascule.services.evidence import Evidence
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.flushing import Flushing
 from bascule.services.lane_opening import LaneClosed
@@ -117,7 +118,8 @@ class Submitter:
             failpoints=failpoints,
         )
         self._wallet_watch = WalletWatch(db, rpc, clock, self._settings.full_cost(lane), failpoints)
-        self._confirmation = Confirmation(db, rpc, self._work, clock=clock, failpoints=failpoints)
+        evidence = Evidence(db, rpc, network.chain_id, clock)
+        self._confirmation = Confirmation(db, rpc, self._work, evidence, clock=clock, failpoints=failpoints)
 
     def _work_of(self, lane: str, signer: SignerPort, alarms: SignerAlarms) -> LaneWork:
         """The lane's name says what it carries."""

@@ -33,6 +33,8 @@ log = structlog.get_logger()
 class ToppingUp:
     """Sends coin on one chain."""
 
+    proves = False
+
     def __init__(
         self, db: Database, rpc: Caller, chain_id: int, *, clock: Clock, ceiling: Ceiling,
         failpoints: Failpoints,

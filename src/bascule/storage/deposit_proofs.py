@@ -1,4 +1,4 @@
-"""What proves deposits: a row for each receipt that holds some, or for a block that nodes agreed on."""
+"""What proves deposits and payouts: a row for each receipt that holds some, or each block agreed on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,3 +104,11 @@ async def of_deposit(conn: Connection, deposit_id: str) -> Found | None:
     """What proves a deposit; None before it is final, and for one of before evidence was kept."""
     row = await _sql.maybe(conn, "of_deposit", deposit_id=deposit_id)
     return None if row is None else Found(**row)
+
+
+async def of_log(
+    conn: Connection, chain_id: ChainId, block_hash: Hash, log_index: int
+) -> tuple[dict[str, Any], list[str], datetime] | None:
+    """The proof of the receipt that holds a log, who was asked for it, and when; None where none is kept."""
+    row = await _sql.maybe(conn, "of_log", chain_id=chain_id, block_hash=block_hash, log_index=log_index)
+    return None if row is None else (row["proof"], row["nodes"], row["proven_at"])

@@ -47,3 +47,9 @@ SELECT p.verified, p.proof, p.agreement, p.nodes, p.proven_at, p.first_log, d.fi
   JOIN deposit_proofs p ON p.chain_id = d.chain_id AND p.block_hash = d.block_hash
                        AND d.log_index BETWEEN p.first_log AND p.last_log
  WHERE d.id = %(deposit_id)s AND d.state = 'finalized' AND d.finality IS NOT NULL;
+
+-- name: of_log
+-- The proof of the receipt that holds a log.
+SELECT p.proof, p.nodes, p.proven_at FROM deposit_proofs p
+ WHERE p.chain_id = %(chain_id)s AND p.block_hash = %(block_hash)s AND p.verified = 'receipts'
+   AND %(log_index)s BETWEEN p.first_log AND p.last_log;

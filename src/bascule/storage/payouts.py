@@ -63,6 +63,7 @@ class PayoutRow:
     destination_id: str | None
     mandate_id: str | None
     network_decision: Mapping[str, Any] | None
+    reissue_of: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class NewPayout:
     destination_id: str | None = None
     mandate_id: str | None = None
     network_decision: Mapping[str, Any] | None = None
+    reissue_of: str | None = None
 
 
 async def insert(conn: Connection, new: NewPayout) -> PayoutRow | None:

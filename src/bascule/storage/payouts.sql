@@ -5,12 +5,12 @@
 INSERT INTO payouts (id, account_id, livemode, identity, token_id, chain_id, vault, destination, amount, state,
                      approvals_required, approval_expires_at, roster_version, policy_decision, policy_id,
                      client_reference_id, description, metadata, requested_by, maker, created_at, batch_id,
-                     batch_position, destination_id, mandate_id, network_decision)
+                     batch_position, destination_id, mandate_id, network_decision, reissue_of)
 VALUES (%(id)s, %(account_id)s, %(livemode)s, %(identity)s, %(token_id)s, %(chain_id)s, %(vault)s, %(destination)s,
         %(amount)s, 'requires_action', %(approvals_required)s, %(approval_expires_at)s, %(roster_version)s,
         %(policy_decision)s, %(policy_id)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(requested_by)s,
         %(maker)s, %(created_at)s, %(batch_id)s, %(batch_position)s, %(destination_id)s, %(mandate_id)s,
-        %(network_decision)s)
+        %(network_decision)s, %(reissue_of)s)
 ON CONFLICT ON CONSTRAINT one_payout_per_identity DO NOTHING
 RETURNING *
 

@@ -8,7 +8,7 @@ from sqlalchemy import exists, or_, select
 
 from bascule.domain.chain import parse_hash
 from bascule.domain.errors import NotFound
-from bascule.entrypoints.api import lists, objects
+from bascule.entrypoints.api import evidence_objects, lists, objects
 from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import DepositApply, DepositList, Expandable, Nothing
 from bascule.entrypoints.api.shape import ListOf
@@ -99,7 +99,7 @@ OPERATIONS = (
     ),
     Operation(
         "GET", "/v1/deposits/{id}/evidence", "get_deposit_evidence", "Read a deposit's evidence",
-        "deposits:read", evidence, Expandable, objects.DepositEvidence,
+        "deposits:read", evidence, Expandable, evidence_objects.DepositEvidence,
     ),
     Operation(
         "POST", "/v1/deposits/{id}/apply", "apply_deposit", "Apply a deposit to an intent",

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from bascule.entrypoints.api.evidence_objects import PayoutGround
 from bascule.entrypoints.api.params import DepositStatus, IntentStatus, PayoutStatus, UnappliedReason
 from bascule.entrypoints.api.shape import (
     AddressOut,
@@ -135,51 +136,6 @@ class Deposit(Shape):
     version: int
 
 
-class EvidenceClaims(Shape):
-    """What the evidence is about."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
-
-    network: Caip2
-    token: AddressOut
-    source: AddressOut = Field(alias="from")
-    destination: AddressOut = Field(alias="to")
-    amount_atomic: Atomic
-    tx_hash: HashOut
-    log_index: int
-    block_number: int
-    block_hash: HashOut
-    block_time: Seconds
-
-
-class EvidenceProof(Shape):
-    """A receipt under its block's header: whoever trusts the block's hash need trust nobody else."""
-
-    family: str = Field(description="How the chain spells headers and receipts.")
-    header: dict[str, str] = Field(description="All members that the block's hash covers.")
-    receipt: dict[str, Any] = Field(description="The receipt as its block's root covers it.")
-    receipt_index: int = Field(description="The receipt's key under the header's receiptsRoot.")
-    branch: list[str] = Field(description="The nodes of the trie from the root down to the receipt.")
-    logs_before: int = Field(description="How many logs the block's earlier receipts hold.")
-
-
-class DepositEvidence(Shape):
-    """What proves a final deposit, to be checked offline."""
-
-    object: Literal["deposit_evidence"]
-    version: Literal[1]
-    deposit: str
-    claims: EvidenceClaims
-    verified: Literal["receipts", "quorum"]
-    proof: EvidenceProof | None = Field(description="Null where nodes' agreement stands for it.")
-    agreement: HashOut | None = Field(description="The digest of the block's transfers that nodes agreed on.")
-    finality: str = Field(description="By which policy the block was final.")
-    nodes: list[str] = Field(description="Who was asked.")
-    proven_at: Seconds
-    not_proven: list[str] = Field(description="What the evidence does not prove.")
-    checksum: HashOut = Field(description="Keccak-256 of all the rest as JSON, keys sorted, no spaces.")
-
-
 class PaymentIntent(Shape):
     """Money asked for, with an address of its own on every network it accepts."""
 
@@ -275,11 +231,14 @@ class PayoutTransaction(Shape):
     fees: TransactionFees
 
 
-class PayoutEvidence(Shape):
-    """The final Transfer log that proves the payment."""
+class PayoutEnded(Shape):
+    """The fact of a final block that ended a payout for ever."""
 
+    outcome: Literal["paid", "never_paid"]
+    ground: PayoutGround = Field(description="By which fact.")
     block_hash: HashOut
-    log_index: int
+    log_index: int | None = Field(description="Null where the vault's storage is the proof.")
+    url: str = Field(description="Where the evidence is, to be checked offline.")
 
 
 class PayoutCancellation(Shape):
@@ -326,7 +285,8 @@ class Payout(Shape):
     livemode: bool
     created: Seconds
     paid_at: Seconds | None
-    evidence: PayoutEvidence | None
+    evidence: PayoutEnded | None
+    reissue_of: str | None = Field(description="The payout in whose place this one stands.")
     version: int
 
 

@@ -203,7 +203,7 @@ class DepositApply(Params):
 
 
 class PayoutCreate(Params):
-    """A new payout: to whom, what, and where."""
+    """A new payout: to whom, what, and where; or in the place of one that can never be paid."""
 
     amount: Amount
     currency: Currency
@@ -214,6 +214,7 @@ class PayoutCreate(Params):
     client_reference_id: Text200 | None = None
     description: Text1000 | None = None
     metadata: Metadata = {}
+    reissue_of: Id | None = None
 
 
 class PayoutApprove(Params):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bascule.domain.chain import parse_address
-from bascule.entrypoints.api import lists, objects
+from bascule.entrypoints.api import evidence_objects, lists, objects
 from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import (
     Expandable,
@@ -17,6 +17,7 @@ from bascule.entrypoints.api.params import (
 )
 from bascule.entrypoints.api.shape import ListOf
 from bascule.services import payouts
+from bascule.services.payout_evidence import evidence_of
 from bascule.services.payouts import PayoutRequest
 from bascule.storage.database import Connection
 from bascule.storage.listing import PAYOUTS
@@ -36,6 +37,7 @@ async def create(call: Call[PayoutCreate], conn: Connection) -> dict[str, Any]:
         description=params.description,
         metadata=params.metadata,
         mandate=params.mandate,
+        reissue_of=params.reissue_of,
     )
     return await call.deps.payouts.request(
         conn,
@@ -92,6 +94,13 @@ async def retrieve(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
     return await payouts.describe_row(conn, row)
 
 
+async def evidence(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
+    """What proves how a payout ended; `bascule verify-evidence` checks it offline."""
+    lists.expanding(call.params, frozenset())
+    row = await payouts.own(conn, call.id("po"), call.account_id, call.livemode)
+    return await evidence_of(conn, row)
+
+
 async def list_all(call: Call[PayoutList], conn: Connection) -> dict[str, Any]:
     """The caller's payouts."""
     params = call.params
@@ -137,6 +146,10 @@ OPERATIONS = (
     ),
     Operation(
         "GET", f"{_PATH}/{{id}}", "get_payout", "Read a payout", _READ, retrieve, Expandable, objects.Payout,
+    ),
+    Operation(
+        "GET", f"{_PATH}/{{id}}/evidence", "get_payout_evidence", "Read a payout's evidence", _READ,
+        evidence, Expandable, evidence_objects.PayoutEvidence,
     ),
     Operation(
         "POST", f"{_PATH}/{{id}}/approve", "approve_payout", "Add an approver's signature", "payouts:approve",
