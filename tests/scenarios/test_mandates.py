@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from psycopg import errors
 
+from bascule.chain.evidence_check import check
 from bascule.domain import stops
 from bascule.domain.chain import caip2, checksum, parse_address
 from bascule.domain.errors import Conflict, Rejected
@@ -19,6 +21,8 @@ from bascule.services import mandate_view
 from bascule.services.expirer import Expirer
 from bascule.services.intents import Intents
 from bascule.services.mandates import MandateRequest, Mandates
+from bascule.services.payout_evidence import evidence_of
+from bascule.services.payouts import own
 from bascule.storage import approvals, mandates, signer_rosters, signer_stops
 from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed, treasury
 from tests.support.money_out_setup import LIMIT, set_policy
@@ -118,6 +122,10 @@ async def test_payouts_under_a_mandate_are_paid_without_a_person_until_it_ends(
     beside = await stage.approved("7.00", payee(2))
     await stage.run()
     assert [await stage.status(each) for each in (first, beside)] == ["paid", "paid"]
+    async with stage.api.read() as conn:
+        proof = await evidence_of(conn, await own(conn, first["id"], stage.operator, False))
+    assert [each.says for each in check(json.dumps(proof).encode()) if not each.ok] == []
+    assert proof["decision"]["signed"]["mandate"]["mandate"] == mandate["id"]
 
     second = await rent(stage, mandate, "50.00")
     third = await rent(stage, mandate, "0.000001")

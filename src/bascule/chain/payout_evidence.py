@@ -61,10 +61,10 @@ class PayoutClaims(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Signed(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What approvers signed (EIP-712): one payout, or a batch in which it stands.
+    """What approvers signed (EIP-712): one payout, a batch in which it stands, or a mandate for such payouts.
 
     batch: null for one payout; totals: base units by token; leaves: of all items, joined; position: of the
-    payout's own leaf, from 0. expiry: unix seconds.
+    payout's own leaf, from 0. expiry: unix seconds. A mandate has no roster_version: it is 0.
     """
 
     account: str
@@ -74,6 +74,17 @@ class Signed(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     totals: list[tuple[str, str]] = []
     leaves: str = "0x"
     position: Whole = 0
+    mandate: Allowed | None = None
+
+
+class Allowed(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A mandate: payouts to one destination or to whoever claims, up to so many base units each."""
+
+    mandate: str
+    kind: str
+    destination: str
+    max_per_item: str
+    max_per_day: str
 
 
 class GivenApproval(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -10,7 +10,15 @@ from bascule.chain import state_proof
 from bascule.chain.deposit_evidence import Proof
 from bascule.chain.evidence_steps import Check, Failed, require
 from bascule.chain.hexes import data
-from bascule.chain.payout_evidence import BY_RECEIPT, PAID, Decision, PayoutClaims, PayoutEvidence, Signed
+from bascule.chain.payout_evidence import (
+    BY_RECEIPT,
+    PAID,
+    Allowed,
+    Decision,
+    PayoutClaims,
+    PayoutEvidence,
+    Signed,
+)
 from bascule.chain.receipts_root import LogJson
 from bascule.chain.signatures import recover
 from bascule.chain.state_proof import Storage
@@ -21,6 +29,7 @@ from bascule.domain.chain import Address, Hash, parse_address, parse_network
 from bascule.domain.chain import checksum as address_text
 from bascule.domain.errors import Rejected
 from bascule.domain.hashing import keccak
+from bascule.domain.mandate import Mandate
 
 _BATCH_PAID = "0x" + keccak(b"BatchPaid(uint32,bytes32,address,uint256,uint256,uint256)").hex()
 _REFUSED = "0x" + keccak(b"PayoutRefused(uint256,bytes)").hex()
@@ -136,7 +145,8 @@ def _approvals(evidence: PayoutEvidence) -> str:
         len(people) >= max(1, decision.approvals_required),
         f"{len(people)} people signed, {decision.approvals_required} were asked for",
     )
-    return f"{len(people)} people signed just this payout"
+    signed = "a mandate that covers it" if decision.signed.mandate else "just this payout"
+    return f"{len(people)} people signed {signed}"
 
 
 def _digest(evidence: PayoutEvidence, decision: Decision) -> Hash:
@@ -144,6 +154,8 @@ def _digest(evidence: PayoutEvidence, decision: Decision) -> Hash:
     chain_id = parse_network(claims.network)
     vault, token, to = (_address(text) for text in (claims.vault, claims.token, claims.destination))
     amount = _number(claims.amount_atomic)
+    if signed.mandate is not None:
+        return _mandate(signed, signed.mandate, token, to, amount).digest(chain_id, vault)
     if signed.batch is not None:
         leaf = BatchItem(evidence.payout, token, to, amount).leaf()
         return _batch(signed, signed.batch, leaf).digest(chain_id, vault)
@@ -151,6 +163,25 @@ def _digest(evidence: PayoutEvidence, decision: Decision) -> Hash:
         signed.account, evidence.payout, token, to, amount, signed.expiry, signed.roster_version
     )
     return text.digest(chain_id, vault)
+
+
+def _mandate(signed: Signed, allowed: Allowed, token: Address, to: Address, amount: int) -> Mandate:
+    try:
+        mandate = Mandate(
+            account=signed.account,
+            mandate=allowed.mandate,
+            kind=allowed.kind,
+            destination=allowed.destination,
+            token=token,
+            max_per_item=_number(allowed.max_per_item),
+            max_per_day=_number(allowed.max_per_day),
+            expiry=signed.expiry,
+        )
+    except Rejected as error:
+        raise Failed(str(error)) from None
+    require(mandate.covers(to), "the mandate is for another destination")
+    require(amount <= mandate.max_per_item, "the mandate allows less for one payout")
+    return mandate
 
 
 def _batch(signed: Signed, name: str, leaf: Hash) -> BatchApproval:

@@ -14,10 +14,14 @@ from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
 from bascule.domain.errors import NotFound
 from bascule.services import approval_rounds
 from bascule.services.approval_rounds import Round
-from bascule.storage import deposit_proofs, negatives, networks
+from bascule.storage import deposit_proofs, mandates, negatives, networks
 from bascule.storage.approvals import Approval
 from bascule.storage.database import Connection
+from bascule.storage.mandates import MandateRow
 from bascule.storage.payouts import PayoutRow
+from bascule.storage.tokens import Token
+
+_NO_BATCH: Mapping[str, Any] = {"batch": None, "totals": [], "leaves": "0x", "position": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,7 @@ async def evidence_of(conn: Connection, payout: PayoutRow) -> dict[str, Any]:
         "not_proven": shapes.beyond(fact.ground),
     }
     if fact.ground == "paid":
-        rounds = await approval_rounds.of_payouts(conn, [payout], of_token)
-        shown["decision"] = _decision(payout, rounds[payout.id])
+        shown["decision"] = await _decided(conn, payout, of_token)
     return shown | {"checksum": sealed(shown)}
 
 
@@ -112,16 +115,40 @@ def _claims(payout: PayoutRow, token: Address, fact: _Fact) -> dict[str, Any]:
     }
 
 
-def _decision(payout: PayoutRow, round: Round) -> dict[str, Any]:
-    given = round.counts(payout.approvals_required)
+async def _decided(conn: Connection, payout: PayoutRow, of_token: dict[str, Token]) -> dict[str, Any]:
+    given: Sequence[Approval | mandates.Signed]
+    if payout.mandate_id is not None:
+        row = (await mandates.of_ids(conn, [payout.mandate_id]))[payout.mandate_id]
+        given = (await mandates.approvals_of(conn, [row.id]))[row.id]
+        signed = _mandate(row)
+    else:
+        round = (await approval_rounds.of_payouts(conn, [payout], of_token))[payout.id]
+        given = round.counts(payout.approvals_required)
+        signed = _signed(payout, round, given)
     return {
         "rule": payout.policy_decision["rule"],
         "reasons": list(payout.policy_decision["reasons"]),
         "approvals_required": payout.approvals_required,
-        "signed": _signed(payout, round, given),
+        "signed": signed,
         "approvals": [
             {"approver": checksum(each.approver), "signature": "0x" + each.signature.hex()} for each in given
         ],
+    }
+
+
+def _mandate(row: MandateRow) -> dict[str, Any]:
+    return {
+        "account": row.account_id,
+        "expiry": int(row.expires_at.timestamp()),
+        "roster_version": 0,
+        **_NO_BATCH,
+        "mandate": {
+            "mandate": row.id,
+            "kind": row.kind,
+            "destination": row.destination,
+            "max_per_item": str(row.max_per_item),
+            "max_per_day": str(row.max_per_day),
+        },
     }
 
 
@@ -130,9 +157,10 @@ def _signed(payout: PayoutRow, round: Round, given: Sequence[Approval]) -> dict[
         "account": payout.account_id,
         "expiry": int(payout.approval_expires_at.timestamp()),
         "roster_version": payout.roster_version,
+        "mandate": None,
     }
     if round.batch is None or given is round.own:
-        return terms | {"batch": None, "totals": [], "leaves": "0x", "position": 0}
+        return {**terms, **_NO_BATCH}
     text = approval_rounds.batch_approval_text(round.batch)
     return terms | {
         "batch": text.batch,

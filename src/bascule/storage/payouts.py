@@ -181,10 +181,9 @@ async def advance(
 ) -> PayoutRow:
     """Moves a locked payout along its machine; TransitionRefused when the table does not know the move."""
     to = PAYOUT.step(payout.state, event)
-    row = await Q.one(
-        conn, "advance", id=payout.id, from_=payout.state, to=to, failure_code=failure_code
-    )  # fmt: skip
-    return _payout(row)
+    return _payout(
+        await Q.one(conn, "advance", id=payout.id, from_=payout.state, to=to, failure_code=failure_code)
+    )
 
 
 async def advance_to_pending(conn: Connection, payout: PayoutRow) -> PayoutRow:
