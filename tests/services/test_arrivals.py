@@ -1,54 +1,48 @@
 """Whose money an arrival is."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
 
-import pytest
+from bascule.domain.chain import checksum, parse_address
+from bascule.storage import tokens
+from tests.support.chain import calldata, deploy_dollar
+from tests.support.money_in import FUNDS, Bridge, OpenAs, bridge, deposit_address
 
-from bascule.domain.chain import Address, Hash
-from bascule.services.arrivals import kind_of
-from bascule.storage.transfers import Arrival, Transfer
-
-SENT = Transfer(
-    Hash(bytes(32)),
-    0,
-    1,
-    Hash(bytes(32)),
-    Address(b"\x07" * 20),
-    Address(b"\x01" * 20),
-    Address(b"\x02" * 20),
-    5,
-    0,
-)
+PAYER, TREASURY, VAULT, COLLECTOR, WALLET = 1, 3, 4, 5, 6
 
 
-@pytest.mark.parametrize(
-    ("own_kind", "from_treasury", "accepted", "kind"),
-    [
-        (None, False, True, "payment"),
-        (None, True, True, "payment"),
-        (None, False, False, "payment"),
-        ("vault", True, True, "capital"),
-        ("collector", True, True, "capital"),
-        ("wallet", True, True, "unsolicited"),
-        ("vault", False, True, "unsolicited"),
-        ("vault", True, False, "unsolicited"),
-    ],
-)
-def test_money_is_a_payers_or_capital_or_nobodys(
-    own_kind: str | None, from_treasury: bool, accepted: bool, kind: str
-) -> None:
-    arrival = Arrival(
-        transfer=SENT,
-        block_time=datetime.now(UTC),
-        account_id="acct_1",
-        livemode=False,
-        intent_id=None,
-        own_kind=own_kind,
-        token_id="tok_1" if accepted else None,
-        accepted=accepted,
-        from_treasury=from_treasury,
-        deposit_id=None,
-        deposit_state=None,
-    )
+async def unaccepted(b: Bridge) -> str:
+    """A second token, known and not accepted, of which payer and treasury have some."""
+    contract = await deploy_dollar(b.node, b.account(0))
+    for number in (PAYER, TREASURY):
+        data = calldata("mint(address,uint256)", [b.account(number).address, FUNDS])
+        await b.node.send(b.account(0), to=contract, data=data)
+    await b.mine()
+    other = replace(b.token, id="tok_other", contract=parse_address(contract), accepted=False)
+    async with b.owner.transaction() as conn:
+        await tokens.publish(conn, other)
+    return contract
 
-    assert kind_of(arrival) == kind
+
+async def test_money_is_a_payers_or_capital_or_nobodys(db_as: OpenAs) -> None:
+    async with bridge(db_as) as b:
+        other, ours = await unaccepted(b), checksum(b.token.contract)
+        watcher = await b.started()
+        payment = deposit_address(await b.intent("1.00"))
+        vault, collector, wallet = (b.account(number).address for number in (VAULT, COLLECTOR, WALLET))
+        arrivals = [
+            (payment, PAYER, ours, "payment"),
+            (payment, TREASURY, ours, "payment"),
+            (payment, PAYER, other, "payment"),
+            (vault, TREASURY, ours, "capital"),
+            (collector, TREASURY, ours, "capital"),
+            (wallet, TREASURY, ours, "unsolicited"),
+            (vault, PAYER, ours, "unsolicited"),
+            (vault, TREASURY, other, "unsolicited"),
+        ]
+        for n, (to, payer, token, _) in enumerate(arrivals, start=1):
+            await b.send(to, f"{n}.00", payer, token)
+        await b.mine()
+        await b.settle_down(watcher)
+
+        kinds = await b.rows("SELECT amount / 1000000, kind FROM deposits ORDER BY amount")
+    assert kinds == [(n, kind) for n, (*_, kind) in enumerate(arrivals, start=1)]
