@@ -40,7 +40,7 @@ class Disconnecting(Failpoints):
 
     def die(self, name: str) -> None:
         self._admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name = 'watcher'"
         )
 
