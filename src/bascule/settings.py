@@ -246,11 +246,10 @@ class Settings:
         1, parse.between(1, 3600), unit="seconds", meaning="how often deadlines are looked at", example="1"
     )
     reconcile_interval_s: int = value(
-        60,
-        parse.between(1, 86_400),
-        unit="seconds",
-        meaning="how often the books meet the chain",
-        example="60",
+        60, parse.between(1, 86_400), unit="seconds", meaning="how often books meet the chain", example="60"
+    )
+    seal_interval_s: int = value(
+        60, parse.between(1, 86_400), unit="seconds", meaning="how often history is sealed", example="60"
     )
     flush_interval_s: int = value(
         60, parse.between(1, 86_400), unit="seconds",

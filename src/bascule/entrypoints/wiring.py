@@ -287,6 +287,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
     from bascule.services.intents import Intents
     from bascule.services.mandates import Mandates
     from bascule.services.reconciler import Reconciler
+    from bascule.services.sealer import Sealer
     from bascule.services.sequencer import Sequencer
     from bascule.services.unpaid_prover import UnpaidProver
 
@@ -330,6 +331,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
             ),
             Due(planner, settings.flush_interval_s),
             Due(UnpaidProver(db, seams.clock, rpcs), UNPAID_INTERVAL_S),
+            Due(Sealer(db, seams.clock), settings.seal_interval_s),
         ]
         loops = [
             Loop(sequencer, poll_s, channel="bascule_outbox"),

@@ -9,6 +9,7 @@ import typer
 
 from bascule.entrypoints.cli import (
     administration,
+    auditing,
     authority,
     cancelling,
     contracts,
@@ -71,6 +72,7 @@ PARTS = (
     freezing,
     finance,
     ledger,
+    auditing,
     floating,
     documents,
     measuring,

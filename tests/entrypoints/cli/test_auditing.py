@@ -1,0 +1,65 @@
+"""`bascule audit` as an auditor meets it: the second command knows nothing but the file."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bascule.entrypoints.cli.app import run
+from bascule.storage.database import Database
+from tests.support.books import Books, fund
+
+
+async def audit(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+    """The line of a command, which ends with `code`."""
+    assert await asyncio.to_thread(run, ["audit", *arguments, "--json"]) == code
+    shown: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return shown
+
+
+async def test_export_proves_itself_offline_and_names_the_row_that_was_changed(
+    db: Database,
+    database_url: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("BASCULE_DATABASE_URL_WORKER", database_url("worker"))
+    books, file = Books(db), tmp_path / "export.jsonl"
+    await books.set_up()
+    await fund(books)
+    assert (await audit(capsys, "export", str(file)))["lines"] == 3
+    monkeypatch.delenv("BASCULE_DATABASE_URL_WORKER")
+
+    found = await audit(capsys, "verify", str(file))
+    assert (found["seals"], found["rows"], found["wrong"]) == (1, 1, "")
+    await audit(capsys, "verify", str(file), "--head", found["head"])
+    other = await audit(capsys, "verify", str(file), "--head", "0x" + "00" * 32, code=1)
+    assert "history was written anew" in other["wrong"]
+
+    file.write_text(file.read_text().replace('"100"', '"101"'))
+    told = await audit(capsys, "verify", str(file), code=1)
+    assert told["wrong"] == "ledger row 1 was changed after seal 1 was made"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "it was cut off"),
+        ("hello\n", "line 1 is no JSON"),
+        ("[]\n", "line 1 is no object"),
+        ('{"seal": 1}\n', "neither a seal nor a row"),
+    ],
+)
+def test_file_that_is_no_export_is_said_to_be_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, words: str
+) -> None:
+    file = tmp_path / "export.jsonl"
+    file.write_text(text)
+
+    assert run(["audit", "verify", str(file)]) == 2
+
+    assert words in capsys.readouterr().err
