@@ -13,7 +13,7 @@ import pytest
 
 from bascule.domain.chain import Address, checksum, parse_address
 from bascule.entrypoints.cli.app import run
-from bascule.storage import addresses, floats, lanes
+from bascule.storage import floats, lanes
 from tests.scenarios.test_money_out_batches import MILLION, leave_in_the_vault
 from tests.support.chain import calldata
 from tests.support.money_out import FLOAT, OpenAs, Treasury, treasury
@@ -38,8 +38,8 @@ async def shown(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 async def capital(stage: Treasury, units: int) -> None:
     """The Safe outside, a registered source, sends so much to the vault; it is in a block, not final."""
     source = stage.node.accounts[6]
-    async with stage.owner.transaction() as conn:
-        await addresses.add_treasury_source(conn, stage.network.chain_id, parse_address(source.address))
+    add = ["sources", "add", "--chain", str(stage.network.chain_id), "--address", source.address]
+    assert await asyncio.to_thread(run, [*add, "--label", "Safe"]) == 0
     await stage.issuer("mint(address,uint256)", source.address, units)
     token = checksum(Address(stage.token.contract))
     sent = await stage.node.transact(
@@ -128,6 +128,24 @@ async def test_new_vault_is_not_taken_to_hold_what_the_old_one_holds(stage: Trea
     stage.clock.advance(timedelta(seconds=16))
     await lane.run_once()
     assert await held(old) == FLOAT - 4 * MILLION
+
+
+async def test_source_of_capital_is_registered_once_audited_and_never_one_of_ours(
+    stage: Treasury, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def added(address: str) -> tuple[int, str]:
+        capsys.readouterr()
+        line = ["sources", "add", "--chain", str(stage.network.chain_id), "--address", address, "--json"]
+        code = await asyncio.to_thread(run, line)
+        told = capsys.readouterr()
+        return code, told.out or told.err
+
+    safe = stage.node.accounts[6].address
+    assert [json.loads((await added(safe))[1])["registered"] for _ in range(2)] == ["now", "before"]
+    code, told = await added(stage.vault)
+    assert (code, "is ours already" in told) == (1, True)
+    kept = await stage.rows("SELECT details->>'address' FROM audit_log WHERE action = 'treasury_source.add'")
+    assert kept == [(safe,)]
 
 
 async def test_proposal_ends_when_the_payout_that_needed_it_is_called_off(stage: Treasury) -> None:

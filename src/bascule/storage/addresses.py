@@ -8,7 +8,7 @@ from typing import Literal
 
 from bascule.domain.chain import Address, BlockRef, ChainId
 from bascule.storage.database import Connection
-from bascule.storage.queries import Queries
+from bascule.storage.queries import Queries, Row
 
 _sql = Queries("addresses")
 
@@ -44,6 +44,11 @@ async def add_own(conn: Connection, chain_id: ChainId, address: Address, kind: O
 async def add_treasury_source(conn: Connection, chain_id: ChainId, address: Address, label: str = "") -> None:
     """Registers an outside address whose arrivals at vault or collector are capital."""
     await _sql.run(conn, "add_treasury_source", chain_id=chain_id, address=address, label=label)
+
+
+async def treasury_sources(conn: Connection) -> list[Row]:
+    """The outside addresses whose arrivals are capital: chain_id, name, address, label."""
+    return await _sql.all(conn, "treasury_sources")
 
 
 async def own(conn: Connection, chain_id: ChainId) -> dict[Address, OwnKind]:

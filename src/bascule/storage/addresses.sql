@@ -10,6 +10,11 @@ ON CONFLICT (chain_id, address) DO NOTHING;
 INSERT INTO treasury_sources (chain_id, address, label) VALUES (%(chain_id)s, %(address)s, %(label)s)
 ON CONFLICT (chain_id, address) DO NOTHING;
 
+-- name: treasury_sources
+-- The outside addresses whose arrivals are capital, with the chain's name.
+SELECT s.chain_id, n.name, s.address, s.label FROM treasury_sources AS s JOIN networks AS n USING (chain_id)
+ ORDER BY s.chain_id, s.address;
+
 -- name: own
 -- Our own addresses on a chain, besides deposit addresses.
 SELECT address, kind FROM own_addresses WHERE chain_id = %(chain_id)s ORDER BY kind, address;

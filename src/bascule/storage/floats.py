@@ -111,7 +111,7 @@ async def settle(conn: Connection, chain_id: int, vault: Address, token_id: str,
 
 
 async def every(conn: Connection, now: datetime) -> list[Float]:
-    """Each accepted token in each vault that has a lane, by chain and currency."""
+    """Each accepted token in each vault that has an open lane, by chain and currency."""
     return [await _float(conn, row, now) for row in await Q.all(conn, "vaults")]
 
 

@@ -64,13 +64,13 @@ SELECT (SELECT coalesce(sum(s.total), 0) FROM slots AS s WHERE s.chain_id = t.ch
   FROM tokens AS t WHERE t.id = %(token_id)s
 
 -- name: vaults
--- Every accepted token in every vault that has a lane: the proposal that is open, what comes from treasury and is not
+-- Every accepted token in every vault that has an open lane: the proposal that is open, what comes from treasury and is not
 -- final, and what the chain said last.
 SELECT t.id AS token_id, t.chain_id, t.contract, t.currency, t.decimals, v.vault, p.amount AS proposed, p.proposed_at,
        (SELECT coalesce(sum(d.amount), 0) FROM deposits AS d WHERE d.chain_id = t.chain_id AND d.dst = v.vault
            AND d.token_id = t.id AND d.kind = 'capital' AND d.state = 'detected') AS coming,
        f.limit_amount, f.limit_window_s, f.limit_left, f.seen_at
-  FROM tokens AS t JOIN (SELECT DISTINCT chain_id, vault FROM lanes) AS v USING (chain_id)
+  FROM tokens AS t JOIN (SELECT DISTINCT chain_id, vault FROM lanes WHERE state = 'open') AS v USING (chain_id)
   LEFT JOIN float_proposals AS p ON p.chain_id = t.chain_id AND p.vault = v.vault AND p.token_id = t.id
                                 AND p.done_at IS NULL
   LEFT JOIN vault_floats AS f ON f.chain_id = t.chain_id AND f.vault = v.vault AND f.token_id = t.id

@@ -27,6 +27,7 @@ from bascule.entrypoints.cli import (
     people,
     processes,
     restoring,
+    sources,
     sweeping,
     treasury,
     watching,
@@ -74,6 +75,7 @@ PARTS = (
     ledger,
     auditing,
     floating,
+    sources,
     documents,
     measuring,
 )
