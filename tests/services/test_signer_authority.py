@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 
-from bascule.domain.authority import LimitsUpdate, Request, RosterUpdate
+from bascule.domain.authority import AccountLimitsUpdate, LimitsUpdate, Request, RosterUpdate
 from bascule.domain.chain import Address, parse_address
 from bascule.services.signer_authority import Change
-from bascule.services.signing_intents import SignerRefused
-from bascule.storage import signer_limits, signer_rosters
+from bascule.services.signing_intents import AccountRule, PayItem, RulesQuestion, SignerRefused
+from bascule.storage import signer_account_limits, signer_limits, signer_rosters
+from bascule.storage.signer_account_limits import AccountLimits
 from bascule.storage.signer_limits import HardLimits
 from tests.support.money_out import OpenAs, approver, sign_typed
 from tests.support.signing import ACCOUNT, CHAIN, TOKEN, VAULT, Desk
@@ -78,6 +80,59 @@ async def test_limits_signed_by_the_operators_approvers_rule(desk: Desk) -> None
         await desk.signer().sign(desk.pay(desk.item(0, amount=51)))
     assert [item.code for item in refused.value.items] == ["item_limit_exceeded"]
     await desk.signer().sign(desk.pay(desk.item(0, amount=50)))
+
+
+def account_limits(*by: int, to: tuple[bytes, ...] = (), **changes: Any) -> Change:
+    """The operator's account gets 250 a day, to anybody, unless changed."""
+    fields = {"account": ACCOUNT, "token": TOKEN, "version": 1, "max_per_day": 250} | changes
+    update = AccountLimitsUpdate(destinations=tuple(map(Address, to)), **fields)
+    return signed(Request(update, CHAIN, VAULT), *by)
+
+
+async def codes(desk: Desk, *items: PayItem, nonce: int = 0) -> list[str]:
+    """Why each item at fault is refused; nothing: they were signed."""
+    try:
+        await desk.signer().sign(desk.pay(*items, nonce=nonce))
+    except SignerRefused as refused:
+        return [item.code for item in refused.items]
+    return []
+
+
+async def test_account_is_signed_for_within_its_own_day_whoever_approves(desk: Desk) -> None:
+    """Approvers of one account and a bridge that obeys them are bound by more than the vault's limits."""
+    assert (await desk.signer().apply(account_limits(1, 2))).version == 1
+    assert (await desk.signer().apply(account_limits(1, 2))).version == 1, "again is harmless"
+
+    assert await codes(desk, desk.item(0), desk.item(1), desk.item(2, amount=51)) == ["account_day_exceeded"]
+    assert await codes(desk, desk.item(0), desk.item(1)) == []
+    assert await codes(desk, desk.item(2, amount=51), nonce=1) == ["account_day_exceeded"]
+    asked = RulesQuestion(CHAIN, VAULT, TOKEN, (ACCOUNT, MERCHANT))
+    assert (await desk.signer().rules(asked)).bounds == (AccountRule(ACCOUNT, 200, 250, ()),)
+    assert await codes(desk, desk.item(2, amount=50), nonce=1) == []
+
+
+async def test_account_with_an_allowlist_is_paid_out_to_nobody_else(desk: Desk) -> None:
+    friend, other = b"\x51" * 20, b"\x52" * 20
+    await desk.signer().apply(account_limits(1, 2, to=(friend,), max_per_day=10_000))
+
+    assert await codes(desk, desk.item(0, to=friend), desk.item(1, to=other)) == ["destination_not_allowed"]
+    assert await codes(desk, desk.item(0, to=friend)) == []
+    await desk.signer().apply(account_limits(2, 3, to=(friend, other), max_per_day=10_000, version=2))
+    assert await codes(desk, desk.item(1, to=other), nonce=1) == []
+
+
+async def test_account_cannot_lift_its_own_bounds(desk: Desk) -> None:
+    await desk.signer().apply(roster(1, 2, members=(7, 8), account=MERCHANT, version=1))
+
+    assert await refusal(desk, account_limits(7, 8, account=MERCHANT)) == "approver_unknown"
+    assert await refusal(desk, account_limits(1, account=MERCHANT)) == "approvals_missing"
+    assert await refusal(desk, account_limits(1, 2, version=2)) == "version_out_of_order"
+    async with desk.db.transaction() as conn:
+        with pytest.raises(psycopg.errors.CheckViolation):
+            await signer_account_limits.insert(
+                conn, ACCOUNT, CHAIN, vault=VAULT, token=TOKEN,
+                limits=AccountLimits(1, 10**9, frozenset()), signatures=[],
+            )  # fmt: skip
 
 
 async def test_token_gets_its_first_limits_by_signatures_too(desk: Desk) -> None:

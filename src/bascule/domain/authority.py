@@ -99,10 +99,43 @@ class LimitsUpdate(Update):
 
 
 @dataclass(frozen=True, slots=True)
+class AccountLimitsUpdate(Update):
+    """A new version of what one account may be paid out for, of a token in the vault of the domain.
+
+    Base units of any 24 hours, zero: nothing is paid; the only destinations, none named: any. Their order
+    makes no difference. Raises: Rejected `limits_invalid`.
+    """
+
+    STRUCT = Struct(
+        "AccountLimitsUpdate",
+        (
+            ("account", "string"),
+            ("token", "address"),
+            ("version", "uint256"),
+            ("maxPerDay", "uint256"),
+            ("destinations", "address[]"),
+        ),
+    )
+    account: str
+    token: Address
+    version: int
+    max_per_day: int
+    destinations: tuple[Address, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "destinations", tuple(sorted(self.destinations)))
+        if len(set(self.destinations)) != len(self.destinations):
+            raise Rejected("limits_invalid", "A destination is named twice.", param="destinations")
+
+
+AnyUpdate = RosterUpdate | LimitsUpdate | AccountLimitsUpdate
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """An update and the domain it is signed in."""
 
-    update: RosterUpdate | LimitsUpdate
+    update: AnyUpdate
     chain_id: ChainId
     vault: Address
 
@@ -115,8 +148,8 @@ class Request:
         return self.update.typed_data(self.chain_id, self.vault)
 
 
-_KINDS: Mapping[str, type[RosterUpdate | LimitsUpdate]] = {
-    kind.__name__: kind for kind in (RosterUpdate, LimitsUpdate)
+_KINDS: Mapping[str, type[AnyUpdate]] = {
+    kind.__name__: kind for kind in (RosterUpdate, LimitsUpdate, AccountLimitsUpdate)
 }
 
 

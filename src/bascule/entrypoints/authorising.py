@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bascule.domain.authority import LimitsUpdate, Request, RosterUpdate, read
+from bascule.domain.authority import AccountLimitsUpdate, LimitsUpdate, Request, RosterUpdate, read
 from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import NotFound, Rejected
 from bascule.domain.money import parse_amount
@@ -21,9 +21,18 @@ from bascule.entrypoints.signer_doors import asked_at
 from bascule.entrypoints.wiring import Settings
 from bascule.services.signer_authority import Change
 from bascule.services.signing_intents import SignerRefused
-from bascule.storage import accounts, approvals, audit, signer_limits, signer_rosters, tokens
-from bascule.storage.database import Connection
+from bascule.storage import (
+    accounts,
+    approvals,
+    audit,
+    signer_account_limits,
+    signer_limits,
+    signer_rosters,
+    tokens,
+)
+from bascule.storage.database import Connection, Database
 from bascule.storage.signer_rosters import Genesis, Roster
+from bascule.storage.tokens import Token
 
 _TO_DO = {
     "approvals_missing": "another approver runs: bascule roster sign FILE --keystore KEY",
@@ -102,24 +111,53 @@ async def propose_limits(
     Raises: Rejected, NotFound.
     """
     async with wiring.owner(settings) as db:
+        token, vault = await _place(db, token_id)
         async with db.read() as conn:
-            await _begun(conn)
-            token = next((each for each in await tokens.every(conn) if each.id == token_id), None)
-        if token is None:
-            raise NotFound(
-                "resource_missing", f"there is no token {token_id}", next_step="bascule tokens list"
-            )
-        network = await wiring.network_of(db, str(token.chain_id))
-        if network.vault is None:
-            raise Rejected("vault_missing", f"{network.name} has no vault")
-        async with db.read() as conn:
-            ruling = await signer_limits.ruling(
-                conn, token.chain_id, vault=network.vault, token=token.contract
-            )
+            ruling = await signer_limits.ruling(conn, token.chain_id, vault=vault, token=token.contract)
     units = [parse_amount(text, token.currency).to_token(token.asset).units for text in (per_item, per_day)]
     version = ruling[0] + 1 if ruling else 1
     update = LimitsUpdate(token.contract, version, units[0], units[1], max_fee_per_gas, max_gas)
-    return _propose(Request(update, token.chain_id, network.vault), file)
+    return _propose(Request(update, token.chain_id, vault), file)
+
+
+async def propose_account_limits(
+    settings: Settings,
+    account: str,
+    token_id: str,
+    *,
+    per_day: str,
+    destinations: Sequence[Address],
+    file: Path,
+) -> Request:
+    """Writes an account's next bounds for a token into `file`.
+
+    per_day: as `10.00`; destinations: the only ones, none is any. Raises: Rejected, NotFound.
+    """
+    async with wiring.owner(settings) as db:
+        token, vault = await _place(db, token_id)
+        async with db.read() as conn:
+            if await accounts.get(conn, account) is None:
+                raise NotFound("resource_missing", f"there is no account {account}")
+            ruling = await signer_account_limits.current(
+                conn, token.chain_id, vault, token.contract, [account]
+            )
+    units = parse_amount(per_day, token.currency).to_token(token.asset).units
+    version = ruling[account].version + 1 if account in ruling else 1
+    update = AccountLimitsUpdate(account, token.contract, version, units, tuple(destinations))
+    return _propose(Request(update, token.chain_id, vault), file)
+
+
+async def _place(db: Database, token_id: str) -> tuple[Token, Address]:
+    """A token and the vault of its chain. Raises: Rejected, NotFound."""
+    async with db.read() as conn:
+        await _begun(conn)
+        token = next((each for each in await tokens.every(conn) if each.id == token_id), None)
+    if token is None:
+        raise NotFound("resource_missing", f"there is no token {token_id}", next_step="bascule tokens list")
+    network = await wiring.network_of(db, str(token.chain_id))
+    if network.vault is None:
+        raise Rejected("vault_missing", f"{network.name} has no vault")
+    return token, network.vault
 
 
 def signed_with(file: Path, signature: str) -> int:

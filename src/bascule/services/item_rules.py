@@ -18,7 +18,8 @@ from msgspec import structs
 from bascule.domain import stops
 from bascule.domain.approval import LEAF, BatchApproval, BatchItem, PayoutApproval
 from bascule.domain.chain import Address
-from bascule.services import quorum, signer_mandates
+from bascule.services import account_bounds, quorum, signer_mandates
+from bascule.services.account_bounds import Bound
 from bascule.services.signer_mandates import Mandated
 from bascule.services.signing_intents import (
     ApprovedBatch,
@@ -32,7 +33,7 @@ from bascule.storage.signer_limits import HardLimits
 from bascule.storage.signer_rosters import Roster
 
 # Refused now for what other payouts took or an operator has not allowed: nobody need approve them anew.
-WAIT = frozenset({"day_limit_exceeded", "mandate_day_exceeded", "token_not_allowed"})
+WAIT = frozenset({"day_limit_exceeded", "mandate_day_exceeded", "account_day_exceeded", "token_not_allowed"})
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Facts:
     """What items are held against; all of one chain, vault and token.
 
     spent: base units signed for in 24 hours; spent_in: in a batch of approvals; denied: scopes as in
-    `domain.stops`; signed, changed: payouts that were signed for before, and those whose content is another.
+    `domain.stops`; signed, changed: payouts that were signed for before, and those whose content is another;
+    bounds: of accounts that have some of their own.
     """
 
     limits: HardLimits | None
@@ -51,6 +53,7 @@ class Facts:
     signed: AbstractSet[str] = frozenset()
     changed: AbstractSet[str] = frozenset()
     mandates: Sequence[Mandated] = ()
+    bounds: Mapping[str, Bound] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -71,6 +74,7 @@ class Facts:
             rosters=rosters,
             spent=rules.spent + reserved,
             mandates=signer_mandates.opened(intent, rosters, counted, now),
+            bounds=account_bounds.opened(rules.bounds, reserved),
         )
 
 
@@ -82,16 +86,20 @@ def faults(intent: PayIntent, facts: Facts, now: datetime) -> list[OffendingItem
     for item in intent.items:
         fresh = item.payout_id not in facts.signed
         amount = item.amount if fresh else 0  # what was signed before was counted before
+        bound = facts.bounds.get(item.account_id)
         code = (
             ("content_changed" if item.payout_id in facts.changed else None)
             or ("destination_denied" if stops.destination(Address(item.to)) in facts.denied else None)
             or _why_not_allowed(intent, item, amount, batches, facts, now)
+            or (bound.why_not(item, amount) if bound is not None else None)
             or _why_too_much(item.amount, facts.limits, spent + amount if fresh else 0)
         )
         if code is not None:
             found.append(OffendingItem(item.payout_id, code))
             continue
         spent += amount
+        if bound is not None:
+            bound.spent += amount
         if item.batch:
             batches[item.batch.batch].spent += amount
         if item.mandate is not None:

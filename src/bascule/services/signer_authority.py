@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
-from bascule.domain.authority import LimitsUpdate, Request, RosterUpdate, read
+from bascule.domain.authority import AccountLimitsUpdate, LimitsUpdate, Request, RosterUpdate, read
 from bascule.domain.errors import Rejected
 from bascule.services import quorum
 from bascule.services.signing_intents import SignerRefused
-from bascule.storage import signer_limits, signer_rosters
+from bascule.storage import signer_account_limits, signer_limits, signer_rosters
 from bascule.storage.database import Connection
+from bascule.storage.signer_account_limits import AccountLimits
 from bascule.storage.signer_limits import HardLimits
 from bascule.storage.signer_rosters import Genesis, Roster
 
@@ -51,6 +52,8 @@ async def apply(conn: Connection, change: Change) -> Applied:
         raise SignerRefused("genesis_missing", "The operator has no first roster: bascule roster genesis.")
     if isinstance(request.update, RosterUpdate):
         return await _apply_roster(conn, request, request.update, change, genesis)
+    if isinstance(request.update, AccountLimitsUpdate):
+        return await _apply_account(conn, request, request.update, change, genesis)
     return await _apply_limits(conn, request, request.update, change, genesis)
 
 
@@ -92,6 +95,30 @@ async def _apply_limits(
         conn, request.chain_id, **place, limits=wanted, signatures=_kept(change)
     )
     return Applied(version)
+
+
+async def _apply_account(
+    conn: Connection, request: Request, update: AccountLimitsUpdate, change: Change, genesis: Genesis
+) -> Applied:
+    """Signed by the operator's approvers: an account's own could lift what bounds them."""
+    place = request.chain_id, request.vault, update.token
+    ruling = (await signer_account_limits.current(conn, *place, [update.account])).get(update.account)
+    wanted = AccountLimits(update.version, update.max_per_day, frozenset(update.destinations))
+    if ruling == wanted:
+        return Applied(update.version)
+    _require_next(update.version, ruling.version if ruling else 0)
+    rosters = await signer_rosters.current(conn, {genesis.account_id})
+    _require_signed(request, change, rosters[genesis.account_id])
+    await signer_account_limits.insert(
+        conn,
+        update.account,
+        request.chain_id,
+        vault=request.vault,
+        token=update.token,
+        limits=wanted,
+        signatures=_kept(change),
+    )
+    return Applied(update.version)
 
 
 def _require_next(version: int, ruling: int) -> None:

@@ -9,7 +9,7 @@ from bascule.domain import stops
 from bascule.domain import vault as layout
 from bascule.domain.chain import Address, Hash
 from bascule.domain.hashing import keccak
-from bascule.services import item_rules, signer_mandates
+from bascule.services import account_bounds, item_rules, signer_mandates
 from bascule.services.item_rules import Facts
 from bascule.services.signing_intents import (
     AmountLimits,
@@ -60,6 +60,7 @@ async def rules(conn: Connection, asked: RulesQuestion, now: datetime) -> Rules:
             for account_id, of in rosters.items()
         ),
         mandates=tuple(await signer_mandates.counts(conn, *place, asked.mandates, now)),
+        bounds=tuple(await account_bounds.rules(conn, *place, asked.accounts, now)),
     )
 
 
@@ -75,6 +76,7 @@ async def _facts(conn: Connection, intent: PayIntent, items: Sequence[Item], now
     ids = [each.batch_id for each in intent.batches]
     told = [each.mandate_id for each in intent.mandates]
     under = await signer_mandates.counts(conn, *place, told, now)
+    bounds = await account_bounds.rules(conn, *place, accounts, now)
     spent = await signer_ledger.spent_since(conn, *place, now - DAY)
     spent_in = await signer_ledger.spent_in_batches(conn, *place, ids) if ids else {}
     fresh = await signer_ledger.insert_items(conn, items, now)  # after the sums: they are without these
@@ -90,6 +92,7 @@ async def _facts(conn: Connection, intent: PayIntent, items: Sequence[Item], now
         signed={item.payout_id for item in items if item.payout_id in known} - fresh,
         changed={item.payout_id for item in items if not _is_the_same(item, known)},
         mandates=signer_mandates.opened(intent, rosters, under, now),
+        bounds=account_bounds.opened(bounds),
     )  # fmt: skip
 
 

@@ -246,6 +246,15 @@ class MandateRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     revoked: bool
 
 
+class AccountRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An account's bounds, in base units of the token. destinations: the only ones it pays; none: any."""
+
+    account_id: str
+    spent: int
+    max_per_day: int
+    destinations: tuple[bytes, ...]
+
+
 class AmountLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The most the signer signs for, in base units of the token."""
 
@@ -255,14 +264,15 @@ class AmountLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The signer's answer, true when it was given. limits: None when it signs nothing of the token;
-    spent: base units signed for in 24 hours; rosters: of those accounts that have one; mandates: of each that
-    was asked about.
+    spent: base units signed for in 24 hours; rosters, bounds: of those accounts that have some; mandates: of
+    each that was asked about.
     """
 
     limits: AmountLimits | None
     spent: int
     rosters: tuple[RosterRule, ...]
     mandates: tuple[MandateRule, ...] = ()
+    bounds: tuple[AccountRule, ...] = ()
 
 
 class SignerPort(Protocol):

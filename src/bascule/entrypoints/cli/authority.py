@@ -28,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     rosters.command()(genesis)
     rosters.command(name="propose")(propose_roster)
     limits.command(name="propose")(propose_limits)
+    limits.command(name="propose-account")(propose_account_limits)
     for group in (rosters, limits):
         group.command()(sign)
         group.command()(apply)
@@ -83,6 +84,25 @@ def propose_limits(
         loaded_settings(), token, per_item=per_item, per_day=per_day,
         max_fee_per_gas=max_fee_gwei * 10**9, max_gas=max_gas, file=out,
     )  # fmt: skip
+    _tell(asyncio.run(work), out, as_json)
+
+
+def propose_account_limits(
+    account: Annotated[str, typer.Argument(help="The account, acct_….")],
+    token: Annotated[str, typer.Option(help="The token, tok_….")],
+    per_day: Annotated[str, typer.Option(help='All its payouts of any 24 hours: "10000.00".')],
+    out: Out,
+    to: Annotated[
+        list[str] | None, typer.Option(help="An address it may pay; again for more. None: any.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Writes what the signer signs for one account into a file to be signed by the operator's approvers."""
+    from bascule.entrypoints import authorising
+
+    work = authorising.propose_account_limits(
+        loaded_settings(), account, token, per_day=per_day, destinations=_addresses(to or []), file=out
+    )
     _tell(asyncio.run(work), out, as_json)
 
 
