@@ -5,6 +5,7 @@ together. What no row can say of itself is shown elsewhere: that the chain itsel
 (`bascule reconcile`), and that what waits comes to rest once faults end (the stories under tests/scenarios).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,11 +61,11 @@ async def verify(db: Database) -> list[Wrong]:
         return await wrong_rows(conn)
 
 
-async def wrong_rows(conn: Connection) -> list[Wrong]:
-    """The same as the caller's transaction sees it."""
+async def wrong_rows(conn: Connection, checks: Sequence[Check] = CHECKS) -> list[Wrong]:
+    """The same as the caller's transaction sees it, of these checks."""
     return [
         Wrong(check, row["subject"], row["found"])
-        for check in CHECKS
+        for check in checks
         for name in check.queries
         for row in await _Q.all(conn, name, most=MOST)
     ]

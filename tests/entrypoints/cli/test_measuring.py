@@ -57,6 +57,18 @@ def test_small_matching_benchmark_leaves_sound_books(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.slow
+def test_small_ledger_benchmark_verifies_what_it_booked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "ledger", "--scale", "0.01", "--runs", "1", "--json"]) == 0
+
+    result = json.loads(capsys.readouterr().out)
+    bounds = {figure["name"]: figure["bound"] for figure in result["figures"]}
+    assert bounds["booked, 1,000 in a commit, one connection"] == 100
+    assert bounds["booked, one in a commit, 8 connections"] == 1_000
+    assert bounds["balances a day after the newest closing"] == 10
+    assert all(figure["median"] > 0 for figure in result["figures"])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["watcher", "tip"])
 def test_small_benchmarks_of_the_watcher_run_and_find_every_transfer(
     name: str, capsys: pytest.CaptureFixture[str]
