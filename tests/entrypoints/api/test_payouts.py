@@ -8,7 +8,7 @@ import httpx
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
-from tests.support.api import VAULT, Shop
+from tests.support.api import FACTORY, VAULT, Shop
 from tests.support.cases import case
 from tests.support.money_out_setup import approver
 
@@ -71,6 +71,16 @@ async def test_a_stranger_and_a_signature_of_something_else_are_refused(shop: Sh
 NOT_ALLOWED: list[tuple[dict[str, Any], str, str]] = [
     ({"amount": "600.00"}, "limit_exceeded", "amount"),
     ({"amount": "100"}, "amount_decimal_point_required", "amount"),
+    ({"amount": "0.00"}, "amount_too_small", "amount"),
+    ({"amount": "1.0000001"}, "amount_too_precise", "amount"),
+    ({"amount": 100}, "amount_not_string", "amount"),
+    ({"amount": "999999999999999999.00", "currency": "usdc"}, "limit_exceeded", "amount"),
+    ({"network": "base"}, "parameter_invalid", "network"),
+    ({"to": "0x12"}, "address_invalid", "to"),
+    ({"to": "0x" + "00" * 20}, "address_invalid", "to"),
+    ({"to": "0x" + PAYEE[2:].swapcase()}, "address_checksum_mismatch", "to"),
+    ({"to": "0x" + FACTORY.hex()}, "destination_is_ours", "to"),
+    ({"to": "wal_00000000000000000000000000"}, "destination_unknown", "to"),
     ({"network": "eip155:1"}, "network_unsupported", "network"),
     ({"currency": "eurc"}, "token_unsupported", "currency"),
     ({"to": "0x" + VAULT.hex()}, "destination_is_ours", "to"),

@@ -39,6 +39,7 @@ async def play(stage: Stage) -> None:
     await _approve(stage, first, 1)
     stage.timeline.say(act, f"{first['id']}: one approval was not enough, the second approver's was")
     await _until(stage, first, "in_transit")
+    mistake = await _called_off(stage)
     batch = [await _request(stage, amount, f"salary-{number}") for number, (amount, _) in enumerate(BATCH, 1)]
     for approver in (1, 2):
         await asyncio.gather(*(_approve(stage, payout, approver) for payout in batch))
@@ -54,7 +55,26 @@ async def play(stage: Stage) -> None:
         check(await _transfers_to(stage, to) == 1, "one Transfer, ever", payout)
     for payout in paid:
         await stage.told("payout.paid", payout["id"])
+    await stage.told("payout.canceled", mistake["id"])
+    check(
+        await _transfers_to(stage, Address(bytes.fromhex(mistake["to"][2:]))) == 0, "nothing of it", mistake
+    )
     stage.timeline.say(act, "every payee got its amount by exactly one Transfer; four signed webhooks verify")
+
+
+async def _called_off(stage: Stage) -> dict[str, Any]:
+    """A payout that two people approved too soon: it waits behind the first one, and that is early enough."""
+    mistake = await _request(stage, "75.00", "mistake")
+    for approver in (1, 2):
+        await _approve(stage, mistake, approver)
+    ended = await stage.treasury.post(f"/v1/payouts/{mistake['id']}/cancel")
+    check(
+        ended["status"] == "canceled" and not ended["transactions"],
+        "an approved payout is called off while it waits",
+        ended,
+    )
+    stage.timeline.say("payouts", f"{ended['id']} was approved and called off before it was signed")
+    return ended
 
 
 async def _request(stage: Stage, amount: str, reference: str) -> dict[str, Any]:
