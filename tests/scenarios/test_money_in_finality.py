@@ -1,6 +1,7 @@
 """When a payment is final: by a node's tag or by depth, never twice another block, never back."""
 
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
 
@@ -82,11 +83,16 @@ async def test_a_depth_larger_than_the_chain_makes_nothing_more_final(b: Bridge)
     assert await b.booked() == {}
 
 
-async def test_the_finalized_tag_rises_in_steps_and_is_held_where_it_falls_or_is_silent(b: Bridge) -> None:
+@pytest.mark.parametrize("policy", ["finalized", pytest.param("safe", marks=pytest.mark.slow)])
+async def test_a_tag_rises_in_steps_and_is_held_where_it_falls_or_is_silent(
+    b: Bridge, policy: Literal["finalized", "safe"]
+) -> None:
+    """By epochs of 32 blocks, as Ethereum's."""
     await b.settle_down(await b.started())
     await b.watchers[0].release()
+    b.network = await adopt_policy(b.db, b.network, FinalityPolicy(policy))
     first = await final_number(b)
-    steps = [first, first + 8, first + 3, None, 0, first + 8, first + 16]
+    steps = [first, first + 32, first + 3, None, 0, first + 32, first + 64]
     tag: list[int | None] = [first]
 
     async with lying_node(b.node.url) as node:
@@ -95,13 +101,13 @@ async def test_the_finalized_tag_rises_in_steps_and_is_held_where_it_falls_or_is
         def twist(method: str, params: list[object], result: object) -> object:
             if method == "eth_getBlockByNumber" and isinstance(result, dict):
                 true[int(result["number"], 16)] = result
-                if params[0] == "finalized":
+                if params[0] == policy:
                     return None if tag[0] is None else true[tag[0]]
             return result
 
         node.twist = twist
-        await b.mine(20)
-        await b.rpc(node.url).batch([("eth_getBlockByNumber", (hex(n), False)) for n in range(first + 20)])
+        await b.mine(70)
+        await b.rpc(node.url).batch([("eth_getBlockByNumber", (hex(n), False)) for n in range(first + 70)])
         watcher = b.watcher(node.url)
         seen = []
         for said in steps:
@@ -109,7 +115,7 @@ async def test_the_finalized_tag_rises_in_steps_and_is_held_where_it_falls_or_is
             await b.settle_down(watcher)
             seen.append(await final_number(b))
 
-    assert seen == [first, first + 8, first + 8, first + 8, first + 8, first + 8, first + 16]
+    assert seen == [first, first + 32, first + 32, first + 32, first + 32, first + 32, first + 64]
     assert watcher.counters["finality_tag_unknown"] > 0
     hashes = await b.rows(
         "SELECT c.finalized_hash = b.hash FROM cursors c JOIN blocks b"

@@ -11,7 +11,7 @@ import pytest
 from bascule.services.watcher import Watcher
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 
-MANY = 200_000
+MANY, AT_ONCE = 1_000_000, 50_000
 MEBIBYTE = 1 << 20
 
 
@@ -24,12 +24,15 @@ async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
 
 async def watched(b: Bridge, count: int) -> None:
     """So many addresses more, of people who never pay."""
+    for first in range(1, count + 1, AT_ONCE):
+        async with b.owner.transaction() as conn:
+            await conn.execute(
+                "INSERT INTO deposit_addresses (chain_id, address, account_id, factory, epoch, n)"
+                " SELECT %s, decode(lpad(to_hex(n), 40, '0'), 'hex'), %s, %s, 9, n"
+                " FROM generate_series(%s, %s::bigint) n",
+                [b.network.chain_id, b.merchant, b.network.deposit_factory, first, first + AT_ONCE - 1],
+            )
     async with b.owner.transaction() as conn:
-        await conn.execute(
-            "INSERT INTO deposit_addresses (chain_id, address, account_id, factory, epoch, n)"
-            " SELECT %s, decode(lpad(to_hex(n), 40, '0'), 'hex'), %s, %s, 9, n FROM generate_series(1, %s) n",
-            [b.network.chain_id, b.merchant, b.network.deposit_factory, count],
-        )
         await conn.execute("ANALYZE deposit_addresses")
 
 
