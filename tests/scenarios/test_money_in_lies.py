@@ -187,6 +187,66 @@ async def test_a_chain_whose_headers_speak_of_the_block_before_raises_no_alarm(
         await b.require_chain_and_rows_agree()
 
 
+@pytest.mark.parametrize("far", [64, pytest.param(0, marks=pytest.mark.slow)], ids=["near", "far"])
+async def test_an_unlisted_chain_whose_headers_speak_of_the_block_before_is_taken_on_agreement(
+    db_as: OpenAs, far: int
+) -> None:
+    """It waits a moment, not for ever; nothing is skipped for a bloom that is of another block."""
+    async with bridge(db_as) as b, late_roots(b.node.url) as url:
+        rpc = b.rpc(url)
+        rpc.family = None
+        watcher = b.watcher(rpc, far_distance=far)
+        intent = await dense(b)
+        await b.mine(6)
+        assert set(await refused(watcher, 6)) == {"IncompleteAnswer"}
+        await b.finalize(watcher)
+
+        assert (await b.shown(intent))["status"] == "succeeded"
+        assert {d["evidence"]["verified"] for d in await b.deposits("finalized")} == {"quorum"}
+        assert watcher.counters["headers_prove_nothing"] == 1
+        b.node.url = url
+        await b.require_chain_and_rows_agree()
+
+
+async def test_an_unlisted_chain_whose_receipts_are_spelled_otherwise_is_final_by_agreement(
+    b: Bridge,
+) -> None:
+    def otherwise(method: str, params: list[Any], result: Any) -> Any:
+        if method != "eth_getBlockReceipts":
+            return result
+        return [{**each, "cumulativeGasUsed": hex(int(each["cumulativeGasUsed"], 16) + 1)} for each in result]
+
+    async with lying_node(b.node.url) as node:
+        node.twist = otherwise
+        rpc = b.rpc(node.url)
+        rpc.family = None
+        watcher = b.watcher(rpc)
+        intent = await dense(b)
+        await refused(watcher, 6)
+        await b.finalize(watcher)
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert {d["evidence"]["verified"] for d in await b.deposits("finalized")} == {"quorum"}
+
+
+async def test_what_a_node_leaves_out_on_an_unlisted_chain_is_waited_for(b: Bridge) -> None:
+    """Its index has holes, its receipts have none: nothing is learned from that, and nothing lost."""
+    async with lying_node(b.node.url) as node:
+        rpc = b.rpc(node.url)
+        rpc.family = None
+        watcher = b.watcher(rpc)
+        await b.settle_down(watcher)
+        node.twist = lambda method, params, result: [] if method == "eth_getLogs" else result
+        await dense(b)
+        for _ in range(3):
+            with pytest.raises(Retryable):
+                await watcher.run_once()
+        assert watcher.counters["headers_prove_nothing"] == 0
+        assert await b.stored() == []
+        node.twist = lambda method, params, result: result
+        await b.settle_down(watcher)
+    assert len(await b.deposits()) == EACH * BLOCKS
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -54,6 +54,14 @@ async def _of_blocks(
     return [told[header.hash] for header in headers]
 
 
+async def told(rpc: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
+    """Each block's receipts as one node tells them, held against nothing. Raises as `of_blocks`."""
+    answers, refusal = await _receipts(rpc, headers)
+    if refusal is not None:
+        raise refusal
+    return [answers[header] for header in headers]
+
+
 async def proven(rpc: Caller, told: Receipt, fees: Fees) -> Receipt:
     """The receipt as its block proves it: outcome, logs and fee of a transaction of ours that offered `fees`.
 

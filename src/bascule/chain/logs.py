@@ -151,10 +151,14 @@ def whole(header: Header, answer: Sequence[_Log], outside: Hash | None = None) -
     where = f"block {header.number} 0x{header.hash.hex()}"
     if [log.index for log in logs] != list(range(len(logs))):
         raise IncompleteAnswer(f"{METHOD}: {where}: log indexes are not 0..{len(logs) - 1} without holes")
-    items = {item for log in logs for item in (log.address, *log.topics)}
-    if header.bloom is not None and bloom_of(items) != header.bloom:
+    if header.bloom is not None and bloom(logs) != header.bloom:
         raise IncompleteAnswer(f"{METHOD}: {where}: {len(logs)} logs do not add up to the header's bloom")
     return logs
+
+
+def bloom(logs: Sequence[Log]) -> bytes:
+    """The filter of a block with these logs."""
+    return bloom_of({item for log in logs for item in (log.address, *log.topics)})
 
 
 def _log(header: Header, raw: _Log, known: dict[str, bytes]) -> Log:

@@ -61,12 +61,17 @@ def require_whole(
 ) -> list[ReceiptJson]:
     """The receipts under `root`, in order, when all are there. Raises: IncompleteAnswer, WrongShape."""
     inside = covered(family, block, receipts)
-    if trie.root([encoded(family, receipt) for receipt in inside]) != root:
+    if root_of(family, inside) != root:
         where = f"block {block[0]} 0x{block[1].hex()}"
         raise IncompleteAnswer(
             f"{METHOD}: {where}: {len(inside)} receipts do not add up to the header's root"
         )
     return inside
+
+
+def root_of(family: Family, receipts: Sequence[ReceiptJson]) -> Hash:
+    """The root of these receipts, in this order. Raises: WrongShape."""
+    return Hash(trie.root([encoded(family, receipt) for receipt in receipts]))
 
 
 def encoded(family: Family, receipt: ReceiptJson) -> bytes:

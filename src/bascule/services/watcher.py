@@ -15,7 +15,8 @@ from bascule.chain.caller import Caller
 from bascule.chain.errors import IncompleteAnswer, NodesBehind
 from bascule.chain.heads import Header
 from bascule.domain.chain import Address, BlockRef
-from bascule.services import collector_watch, restore
+from bascule.domain.errors import Retryable
+from bascule.services import collector_watch, restore, unlisted
 from bascule.services.arrivals import Arrivals
 from bascule.services.balance_check import BalanceCheck
 from bascule.services.breaks import Breaks
@@ -149,13 +150,33 @@ class Watcher:
         try:
             done = await self._open_late(cursor, lease)
             done += await self._step(cursor, head, lease)
+            done += await self._prove(lease)
         except IncompleteAnswer as error:
             self.counters["answers_refused"] += 1
             _log.warning("a node's answer contradicts its header", chain_id=cursor.chain_id, why=str(error))
+            await self._learn(head, lease)
             raise
-        done += await self._prove(lease)
         done += await self._finalizer.promote(await self._cursor(), head, lease)
         return done + await self._early.settle(await self._cursor(), head, lease)
+
+    async def _learn(self, head: Header, lease: Lease) -> None:
+        """What headers prove on a chain that nobody listed; if nothing, what is not final is read again."""
+        if self._rpc.family is not None:
+            return
+        cursor = await self._cursor()
+        async with self._db.read() as conn:
+            unproven = await blocks.unproven(conn, cursor.chain_id, 1)
+            above = await blocks.canonical_at(conn, cursor.chain_id, cursor.finalized_number + 1)
+        number = unproven[0].ref.number if unproven else cursor.next_number
+        try:
+            if not await unlisted.learn(self._rpc, self._reader.worth, number, head.number):
+                return
+        except Retryable:
+            return
+        self.counters["headers_prove_nothing"] += 1
+        self._ranges.drop()
+        if above is not None:
+            await self._reorgs.go_behind(cursor, above, lease)
 
     async def _prove(self, lease: Lease) -> int:
         """As much as a range brings, so that proof keeps up with reading; how many blocks."""

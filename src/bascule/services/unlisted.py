@@ -1,0 +1,95 @@
+"""Chains that nobody listed: whether their headers can be held against their blocks is learned, not assumed.
+
+Such a chain is read as Ethereum is. Where that never comes out, because its headers speak of other blocks or
+its receipts are spelled otherwise, waiting would be for ever: then its headers prove nothing, and what a
+quorum of nodes tells is taken, labelled so. What a node left out looks otherwise, and is waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bascule.chain import block_receipts, heads
+from bascule.chain import logs as chain_logs
+from bascule.chain.caller import Caller
+from bascule.chain.errors import IncompleteAnswer
+from bascule.chain.families import ETHEREUM
+from bascule.chain.heads import Header
+from bascule.chain.receipts_root import ReceiptJson, covered, root_of
+from bascule.domain.chain import Hash
+from bascule.domain.hashing import keccak
+
+_log = structlog.get_logger()
+_BEFORE, _AFTER = 8, 24  # blocks around the one that contradicts its header
+_LEAST = 2  # blocks with receipts, none of which adds up
+
+
+@dataclass
+class Worth:
+    """What the chain's headers are worth. bloom, root: they can be held against their block; shown: a block's
+    logs bore its bloom out, so that an empty one may be believed.
+    """
+
+    bloom: bool = True
+    root: bool = True
+    shown: bool = False
+
+    def bare(self, header: Header) -> Header:
+        """The header without what says nothing of its block."""
+        if self.bloom and self.root:
+            return header
+        return replace(
+            header,
+            bloom=header.bloom if self.bloom else None,
+            receipts_root=header.receipts_root if self.root else None,
+        )
+
+
+async def learn(rpc: Caller, worth: Worth, number: int, head: int) -> bool:
+    """Looks at the blocks around one whose answers contradict its header; True: `worth` is less than before.
+
+    Each node must tell the same by its logs and by its receipts, and a quorum the same as one another. Then
+    headers speak of other blocks where one has the root of an earlier block's receipts instead of its own;
+    and receipts are spelled otherwise where no block's root comes out though every bloom does. Raises as the
+    chain's reads do.
+    """
+    heights = range(max(0, number - _BEFORE), min(head, number + _AFTER) + 1)
+    headers = heads.linked(await heads.by_numbers(rpc, heights))
+    if rpc.family is not None or not headers or not worth.root:
+        return False
+    told = await rpc.agreed(lambda node: _told(node, headers), _digests, settled=False)
+    own = [root_of(ETHEREUM, receipts) for receipts in told]
+    wrong = [at for at, header in enumerate(headers) if header.receipts_root != own[at]]
+    busy = [at for at, receipts in enumerate(told) if receipts]
+    earlier = any(headers[at].receipts_root in own[:at] for at in wrong)
+    spelled = len(busy) >= _LEAST and set(busy) <= set(wrong) and all(map(_bears_out, headers, told))
+    if not earlier and not spelled:
+        return False
+    worth.root, worth.bloom = False, worth.bloom and not earlier
+    why = "its headers speak of other blocks" if earlier else "its receipts are spelled otherwise"
+    _log.warning("an unlisted chain proves nothing by its headers: nodes must agree", why=why)
+    return True
+
+
+async def _told(node: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
+    """Each block's receipts as a node has them, when its logs are the same."""
+    bare = [replace(header, bloom=None) for header in headers]
+    logs = await chain_logs.of_blocks(node, bare)
+    receipts = await block_receipts.told(node, headers)
+    for header, its, theirs in zip(headers, receipts, logs, strict=True):
+        if block_receipts.logs(its) != theirs:
+            raise IncompleteAnswer(f"block {header.number}: a node's logs are not those of its receipts")
+    return [covered(ETHEREUM, (h.number, h.hash), its) for h, its in zip(headers, receipts, strict=True)]
+
+
+def _digests(told: Sequence[Sequence[ReceiptJson]]) -> list[Hash]:
+    """What nodes must agree on, block by block."""
+    return [Hash(keccak(repr(receipts).encode())) for receipts in told]
+
+
+def _bears_out(header: Header, receipts: Sequence[ReceiptJson]) -> bool:
+    """Whether the block's bloom is that of its logs."""
+    return header.bloom is None or header.bloom == chain_logs.bloom(block_receipts.logs(receipts))
