@@ -99,7 +99,6 @@ async def test_our_own_money_there_is_booked_where_it_lies_though_its_block_was_
     await b.finalize(watcher)
     address = await next_address(b)
     await b.send(address, "3.00", payer=4)
-    await b.send(b.account(8).address, "1.00", payer=4)
     await b.finalize(watcher)
     assert (await b.booked())["custody:vault"] == 7_000_000
     assert deposit_address(await b.intent("10.00")) == address
