@@ -63,10 +63,10 @@ class Prover:
         async with self.db.read() as conn:
             waiting = await blocks.unproven(conn, cursor.chain_id, self.blocks_per_round)
         headers = await heads.by_hashes(self.rpc, [block.ref.hash for block in waiting])
-        known = [self.reader.worth.bare(header) for header in headers if header is not None]
-        if len(known) < len(headers):  # a node that lags or is on another fork tells nothing of these
+        known = [self.reader.worth.bare(header) for header in heads.linked(headers)]
+        if len(known) < len(headers):  # a node that lags, refuses or forked tells nothing of the others
             self.counters["blocks_unknown_to_the_prover"] += len(headers) - len(known)
-            return 0
+            waiting = waiting[: len(known)]
         absent = [header for header in known if self.reader.holds_nothing(header)]
         by_receipts = [header for header in known if provable(header) and header not in absent]
         agreed = [header for header in known if header not in absent and header not in by_receipts]
