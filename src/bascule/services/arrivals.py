@@ -72,8 +72,8 @@ class Arrivals:
     ) -> list[Owned]:
         """Decides anew what the deposits' intents have, tells all of it, and returns the deposits.
 
-        named: deposits whose token is accepted only now, or that were held: what was decided about them binds
-        no more, and those that are not among `ids` have nothing else to tell.
+        named: deposits whose token is accepted only now, or that a list held: what was decided about them
+        binds no more, and those that are not among `ids` have nothing else to tell.
         """
         every = list(dict.fromkeys([*ids, *named]))
         owned = await deposits.owners(conn, every) if every else []

@@ -172,7 +172,7 @@ class Finalizer:
         """Money comes in before it moves among our addresses, so that no class of custody is overdrawn.
 
         Deposits of a token accepted since they came are of it from here on; final ones are booked now. What
-        was held is decided anew: its address may be off its issuer's list.
+        was held for a list is decided anew: its address is off it.
         """
         chain_id = self.network.chain_id
         ours = await addresses.own(conn, chain_id)
@@ -182,9 +182,9 @@ class Finalizer:
         policy = str(self.network.finality)
         named = await deposits.name_tokens(conn, chain_id)
         finalized = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now(), policy)
-        final, held = [*finalized], [deposit_id for deposit_id, held in finalized.items() if held]
+        final, freed = [*finalized], [deposit_id for deposit_id, listed in finalized.items() if listed]
         await self.evidence.require(conn, final)
-        settled = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED, {*named, *held})
+        settled = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED, {*named, *freed})
         final += [deposit_id for deposit_id, state in named.items() if state is DepositState.FINALIZED]
         booked_now = set(final)
         owned = [deposit for deposit in settled if deposit.id in booked_now]

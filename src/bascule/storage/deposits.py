@@ -165,14 +165,14 @@ async def advance_orphan(conn: Connection, chain_id: ChainId, number: int) -> li
 async def advance_finalize(
     conn: Connection, chain_id: ChainId, number: int, now: datetime, finality: str
 ) -> dict[str, bool]:
-    """From detected to finalized, for blocks up to a height that is final; by id, whether it is held.
+    """From detected to finalized, for blocks up to a height that is final; by id, whether a list held it.
 
     finality: by what.
     """
     rows = await _sql.all(
         conn, "advance_finalize", chain_id=chain_id, number=number, now=now, finality=finality
     )
-    return {row["id"]: row["held"] for row in rows}
+    return {row["id"]: row["listed"] for row in rows}
 
 
 async def name_tokens(conn: Connection, chain_id: ChainId) -> dict[str, DepositState]:

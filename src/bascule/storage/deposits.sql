@@ -63,14 +63,17 @@ RETURNING id;
 
 -- name: advance_finalize
 -- Deposits up to a height that is final. Those of suspended tokens, and those at addresses that their token's issuer
--- lists, wait, and are among the next ones once that is over. held: it was decided so meanwhile.
+-- lists, wait, and are among the next ones once that is over. listed: it was held for that.
 UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, finality = %(finality)s, version = version + 1
  WHERE chain_id = %(chain_id)s AND block_number <= %(number)s AND state = 'detected'
    AND EXISTS (SELECT FROM transfers t WHERE t.chain_id = d.chain_id AND t.block_hash = d.block_hash
                   AND t.log_index = d.log_index AND t.canonical)
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
    AND NOT EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst))
-RETURNING d.id, EXISTS (SELECT FROM applications p WHERE p.deposit_id = d.id AND p.reason = 'held') AS held;
+RETURNING d.id,
+          EXISTS (SELECT FROM applications p WHERE p.deposit_id = d.id AND p.reason = 'held')
+          AND EXISTS (SELECT FROM contract_events e
+                       WHERE e.chain_id = d.chain_id AND e.contract = d.token AND e.subject = d.dst) AS listed;
 
 -- name: name_tokens
 -- Deposits of tokens that are accepted since they came: they are of those from now on. Final ones wait while their token
