@@ -1,198 +1,16 @@
 """Random commands against the books: after each one they are what a small pure model says."""
 
-from __future__ import annotations
-
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from random import Random
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
-from bascule.domain.errors import Halted
-from bascule.storage import ledger
-from bascule.storage.database import Connection, Database
-from bascule.storage.ledger import InsufficientFunds
-from bascule.storage.verification import verify
-from tests.support.books import (
-    CHAIN,
-    COLLECTOR,
-    FINAL_BLOCK,
-    FORWARDER,
-    MERCHANT,
-    OPERATOR,
-    STRANGER,
-    VAULT,
-    Books,
-)
-from tests.support.ledger_model import Asked, Model, Refusal
+from bascule.storage import periods, reconciliations
+from bascule.storage.database import Database
+from tests.support.ledger_commands import PLACES, begun, history
 
-Post = Callable[[Connection, str], Awaitable[int]]
-PLACES = {FORWARDER: "custody:forwarders", COLLECTOR: "custody:collector", VAULT: "custody:vault"}
-
-
-class Run:
-    """One history: each command is done to the books and to the model, refusals included."""
-
-    def __init__(self, books: Books, seed: int) -> None:
-        self.books, self.db, self.random = books, books.db, Random(seed)
-        self.model = Model(OPERATOR)
-        self.deposits: list[str] = []
-        self.done: Counter[str] = Counter()
-
-    async def step(self) -> None:
-        """One command, whichever; then both say the same."""
-        choices = [self.capital, self.payments, self.accept, self.move, self.ask, self.hold, self.release]
-        command = self.random.choice([*choices, self.hold, self.pay, self.again])
-        await command()
-        await self.require_same()
-
-    async def capital(self) -> None:
-        amount = self.random.randint(1, 500)
-        deposit = await self.books.deposit("capital", VAULT, amount)
-        await self._book([deposit])
-        self.model.arrives("custody:vault", OPERATOR, amount, amount)
-
-    async def payments(self) -> None:
-        """A few, booked by one statement: applied whole, in part, or not at all."""
-        booked = []
-        for _ in range(self.random.randint(1, 3)):
-            amount = self.random.randint(1, 500)
-            applied = self.random.choice([amount, self.random.randint(1, amount), None])
-            deposit = await self.books.deposit("payment", FORWARDER, amount, applied=applied)
-            self.model.arrives("custody:forwarders", MERCHANT, amount, applied or 0)
-            if applied is None:
-                self.model.suspended[deposit] = amount
-            booked.append(deposit)
-        await self._book(booked)
-
-    async def accept(self) -> None:
-        """The merchant keeps what waited."""
-        if not self.model.suspended:
-            return
-        deposit = self.random.choice(list(self.model.suspended))
-        async with self.db.transaction() as conn:
-            await conn.execute(
-                "UPDATE applications SET state = 'accepted', reason = NULL WHERE deposit_id = %s", [deposit]
-            )
-            await ledger.post_application(conn, deposit)
-        self.model.accepts(deposit, MERCHANT)
-        self.deposits.remove(deposit)  # what it would book now is other content
-
-    async def move(self) -> None:
-        """A flush or a top-up of what lies there."""
-        source, target = self.random.sample(list(PLACES), 2)
-        there = self.model.posted[PLACES[source]]
-        if there <= 0 or target == FORWARDER:
-            return
-        amount = self.random.randint(1, there)
-        index = await self.books.transfer(source, target, amount)
-        async with self.db.transaction() as conn:
-            await ledger.post_internal(conn, CHAIN, FINAL_BLOCK, index)
-        self.model.moves(PLACES[source], PLACES[target], amount)
-
-    async def ask(self) -> None:
-        account, amount = self.random.choice([OPERATOR, MERCHANT]), self.random.randint(1, 2_000)
-        payout = await self.books.payout(amount, account=account)
-        await self.books.run(
-            "INSERT INTO payout_approvals (payout_id, approver, digest, signature)"
-            " VALUES (%s, %s, sha256(''), decode(repeat('00', 65), 'hex'))",
-            payout,
-            STRANGER,
-        )
-        self.model.payouts[payout] = Asked(account, amount)
-
-    async def hold(self) -> None:
-        if payout := self._any():
-            asked = self.model.payouts[payout]
-            if asked.state == "requires_action" and asked.released:
-                await self.books.run(
-                    "UPDATE payouts SET state = 'pending', holds = holds + 1 WHERE id = %s", payout
-                )
-                asked.state, asked.released = "pending", False
-            said = await self._said(ledger.post_hold, payout)
-            assert said == self.model.holds(payout)
-
-    async def release(self) -> None:
-        """It is called off first, or not."""
-        if payout := self._any():
-            asked = self.model.payouts[payout]
-            if asked.state == "pending" and self.random.random() < 0.7:
-                asked.state = self.random.choice(["requires_action", "canceled"])
-                await self.books.move(payout, asked.state)
-            said = await self._said(ledger.post_release, payout)
-            assert said == self.model.releases(payout)
-
-    async def pay(self) -> None:
-        """Paid payouts are booked together; one that holds nothing cannot be among them."""
-        ready = [p for p, a in self.model.payouts.items() if a.held and a.state == "pending"]
-        chosen: list[str] = []
-        for payout in self.random.sample(ready, min(len(ready), 3)):
-            total = sum(self.model.payouts[p].amount for p in [*chosen, payout])
-            if total <= self.model.posted["custody:vault"]:
-                chosen.append(payout)
-        for payout in chosen:
-            await self.books.pay(payout, self.model.payouts[payout].amount)
-            self.model.payouts[payout].state = "paid"
-        async with self.db.transaction() as conn:
-            await ledger.post_payouts(conn, chosen)
-        assert [self.model.pays(payout) for payout in chosen] == [None] * len(chosen)
-        self.done["paid"] += len(chosen)
-
-    async def again(self) -> None:
-        """What was booked before, once more; and a payout that is not paid."""
-        if self.deposits:
-            await self._book(self.random.sample(self.deposits, min(len(self.deposits), 3)))
-        if payout := self._any():
-            said = await self._said(ledger.post_payout, payout)
-            assert said == self.model.pays(payout)
-
-    async def require_same(self) -> None:
-        """The books, account by account and layer by layer."""
-        async with self.db.read() as conn:
-            found = await ledger.balances(conn)
-        books = {b.code: (b.posted, b.held_debit + b.held_credit) for b in found}
-        assert {code: sums for code, sums in books.items() if any(sums)} == self.model.books()
-
-    async def end(self) -> None:
-        """What waits for money is called off, what was called off is released; then every invariant holds."""
-        for payout, asked in self.model.payouts.items():
-            if asked.state == "pending" and not asked.held:
-                await self.books.move(payout, "canceled")
-            elif asked.state != "pending" and asked.held:
-                await self._said(ledger.post_release, payout)
-        assert [str(wrong) for wrong in await verify(self.db)] == []
-
-    def _any(self) -> str | None:
-        return self.random.choice(list(self.model.payouts)) if self.model.payouts else None
-
-    async def _book(self, deposits: list[str]) -> None:
-        async with self.db.transaction() as conn:
-            await ledger.post_deposits(conn, deposits)
-        self.deposits += [deposit for deposit in deposits if deposit not in self.deposits]
-
-    async def _said(self, post: Post, payout: str) -> Refusal | None:
-        try:
-            async with self.db.transaction() as conn:
-                await post(conn, payout)
-        except InsufficientFunds:
-            self.done["insufficient_funds"] += 1
-            return "insufficient_funds"
-        except Halted:
-            self.done["halted"] += 1
-            return "halted"
-        return None
-
-
-async def history(db: Database, seed: int, commands: int) -> Run:
-    books = Books(db)
-    await books.set_up()
-    for address in (VAULT, COLLECTOR):
-        await books.opening(address, 0, number=9)
-    run = Run(books, seed)
-    for _ in range(commands):
-        await run.step()
-    await run.end()
-    return run
+DAY = timedelta(days=1)
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -206,3 +24,52 @@ async def test_random_commands_leave_the_books_as_the_model_has_them(db: Databas
 @pytest.mark.parametrize("seed", range(10, 16))
 async def test_many_random_commands_leave_the_books_as_the_model_has_them(db: Database, seed: int) -> None:
     await history(db, seed, 600)
+
+
+# ───────── days ─────────
+
+
+async def residual(db: Database) -> int:
+    """What lies at our addresses by all transfers, less what the books say of it."""
+    async with db.read() as conn:
+        [subject] = [s for s in await reconciliations.subjects(conn) if s.token_id == "tok_usd"]
+        books = await reconciliations.books(conn, subject)
+        rows = await conn.execute("SELECT src, dst, amount::numeric FROM transfers")
+        moved = await rows.fetchall()
+    on_chain = sum(int(amount) * ((dst in PLACES) - (src in PLACES)) for src, dst, amount in moved)
+    return on_chain - books.journal - books.unbooked
+
+
+async def days(db: Database, seed: int, count: int) -> None:
+    """Each day a few commands; at noon of the next its books are closed, and nothing is unexplained."""
+    run = await begun(db, seed)
+    first = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - (count + 2) * DAY
+    stood = []
+    for day in range(count):
+        await run.books.run("UPDATE blocks SET block_time = %s", first + (day + 0.5) * DAY)
+        if day:
+            async with db.transaction() as conn:
+                await periods.close(conn, first + day * DAY)
+        for _ in range(3):
+            await run.chain_step()
+        assert await residual(db) == 0
+        stood.append({code: posted for code, posted in run.model.posted.items() if posted})
+    async with db.read() as conn:
+        closed = await periods.closed(conn)
+        for day, expected in enumerate(stood):
+            end = first + (day + 1) * DAY - timedelta(microseconds=1)
+            found = await periods.balances_at(conn, end, known_at=FAR)
+            assert {each.code: each.posted for each in found} == expected, day
+    assert len(closed) == count - 1
+    assert all(before.until == after.since for before, after in pairwise(closed))
+    await run.books.run("UPDATE blocks SET block_time = %s", first)
+    await run.end()
+
+
+async def test_random_days_close_with_nothing_unexplained(db: Database) -> None:
+    await days(db, 3, 12)
+
+
+@pytest.mark.slow
+async def test_two_hundred_random_days_close_with_nothing_unexplained(db: Database) -> None:
+    await days(db, 4, 200)
