@@ -13,9 +13,8 @@ DAY = timedelta(days=1)
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_random_commands_leave_the_books_as_the_model_has_them(db: Database, seed: int) -> None:
-    run = await history(db, seed, 80)
+async def test_random_commands_leave_the_books_as_the_model_has_them(db: Database) -> None:
+    run = await history(db, 1, 80)
 
     assert run.done.keys() == {"paid", "insufficient_funds", "halted"}, "the commands met too little"
 
@@ -67,7 +66,7 @@ async def days(db: Database, seed: int, count: int) -> None:
 
 
 async def test_random_days_close_with_nothing_unexplained(db: Database) -> None:
-    await days(db, 3, 12)
+    await days(db, 3, 8)
 
 
 @pytest.mark.slow
