@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextvars import Context
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 
@@ -95,6 +95,34 @@ async def test_a_payee_the_token_refuses_leaves_the_others_paid(stage: Treasury)
     assert ended["status"] == "completed_with_failures"
     assert (ended["progress"]["paid"], ended["progress"]["failed"]) == (2, 1)
     assert len(await stage.transfers_out()) == 2
+    await stage.require_truth()
+
+
+async def test_approvals_that_ended_with_part_of_a_file_paid_are_renewed_by_one_signature_each(
+    stage: Treasury,
+) -> None:
+    batch = await send(stage, *((f"{n}.00", payee(n)) for n in range(1, 4)))
+    await approve(stage, batch, 1, 2)
+    lane = await stage.submitter(max_items=1)
+    await lane.run_once()  # one is on its way, the others wait behind it
+    await stage.follow(3)
+    stage.clock.advance(APPROVAL_LIFE + timedelta(seconds=1))
+    assert (await read(stage, batch))["next_action"] is None, "nobody signs before all are asked about anew"
+    await lane.run_once()
+
+    asked = await read(stage, batch)
+    assert (asked["status"], asked["approvals"]) == ("processing", [])
+    assert asked["progress"]["requires_action"] == 2
+    assert asked["next_action"]["approvals_missing"] == 2
+    held: LiteralString = "SELECT coalesce(sum(held_debit), 0) FROM ledger.balances"
+    assert await stage.rows(held) == [(0,)]
+    renewed = await approve(stage, batch, 2, 3)
+    assert (renewed["status"], renewed["next_action"]) == ("processing", None)
+    await stage.run(lane, rounds=3)
+
+    ended = await read(stage, batch)
+    assert (ended["status"], ended["progress"]["paid"]) == ("completed", 3)
+    assert sorted(await stage.transfers_out()) == sorted((payee(n), n * 10**6) for n in range(1, 4))
     await stage.require_truth()
 
 

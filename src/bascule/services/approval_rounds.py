@@ -55,7 +55,7 @@ async def of_payouts(
     ids = {payout.batch_id for payout in payouts if payout.batch_id is not None}
     batches = await payout_batches.of_ids(conn, ids) if ids else {}
     settled = {id: batch for id, batch in batches.items() if batch.leaves is not None}
-    whole = {id: await _given_for(conn, batch) for id, batch in settled.items()}
+    whole = {id: await given_for(conn, batch) for id, batch in settled.items()}
     rounds: dict[str, Round] = {}
     for payout in payouts:
         text = approval_text(payout, of_token[payout.token_id])
@@ -106,6 +106,7 @@ def in_round_of(payout: PayoutRow, batch: BatchRow) -> bool:
     )
 
 
-async def _given_for(conn: Connection, batch: BatchRow) -> list[Approval]:
+async def given_for(conn: Connection, batch: BatchRow) -> list[Approval]:
+    """The signatures in the current round of a batch."""
     digest = batch_approval_text(batch).digest(batch.chain_id, batch.vault)
     return await payout_batches.approvals_of_round(conn, batch.id, digest)

@@ -11,7 +11,7 @@ from bascule.domain.money import TokenAmount
 from bascule.domain.payout import PayoutState
 from bascule.domain.payout_batch import BatchState
 from bascule.domain.payout_file import Problem
-from bascule.services.approval_rounds import batch_approval_text
+from bascule.services.approval_rounds import batch_approval_text, in_round_of
 from bascule.services.signatories import may_sign
 from bascule.storage import payout_batches, payouts, tokens
 from bascule.storage.database import Connection
@@ -25,10 +25,11 @@ async def describe_batch(conn: Connection, batch: BatchRow, *, typed_data: bool 
     digest = batch_approval_text(batch).digest(batch.chain_id, batch.vault)
     given = await payout_batches.approvals_of_round(conn, batch.id, digest)
     counted = await payouts.progress(conn, batch.id)
-    waits = batch.state is BatchState.REQUIRES_ACTION
     action = None
-    if waits and typed_data:
-        rows = await payouts.of_batch(conn, batch.id)
+    rows = await payouts.of_batch(conn, batch.id) if typed_data and _asks(batch, counted) else []
+    if rows and (
+        batch.state is BatchState.REQUIRES_ACTION or any(_asked_together(row, batch) for row in rows)
+    ):
         signed = {each.approver for each in given}
         action = {
             "type": "sign_approval",
@@ -60,6 +61,16 @@ async def describe_batch(conn: Connection, batch: BatchRow, *, typed_data: bool 
         "created": int(batch.created_at.timestamp()),
         "version": batch.version,
     }
+
+
+def _asks(batch: BatchRow, counted: Mapping[PayoutState, int]) -> bool:
+    """Whether people may have to sign for it: at first, or again after their approvals were over."""
+    again = batch.state is BatchState.PROCESSING and counted.get(PayoutState.REQUIRES_ACTION, 0) > 0
+    return again or batch.state is BatchState.REQUIRES_ACTION
+
+
+def _asked_together(row: PayoutRow, batch: BatchRow) -> bool:
+    return row.state is PayoutState.REQUIRES_ACTION and in_round_of(row, batch)
 
 
 async def signers_of(conn: Connection, batch: BatchRow, rows: Sequence[PayoutRow]) -> frozenset[Address]:

@@ -16,7 +16,7 @@ from bascule.domain.chain import Address, caip2, checksum, parse_address
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.domain.ids import Prefix
 from bascule.domain.payout import PayoutEvent, PayoutState
-from bascule.domain.payout_batch import PAYOUT_BATCH, BatchEvent
+from bascule.domain.payout_batch import PAYOUT_BATCH, BatchEvent, BatchState
 from bascule.domain.payout_file import Line
 from bascule.domain.policy import APPROVAL_LIFE
 from bascule.domain.webhook import EventType
@@ -35,6 +35,7 @@ from bascule.storage.database import Connection
 from bascule.storage.payout_batches import BatchRow, Mode, NewBatch
 from bascule.storage.payouts import NewPayout, PayoutRow
 
+_SIGN_ANEW = "Read the batch again in a moment and sign its new next_action.typed_data."
 RequestContext = Mapping[str, Any] | None
 KEY_MAX = IDENTITY_MAX - len("#10001")
 
@@ -131,11 +132,14 @@ class PayoutBatches:
         given = await payout_batches.approvals_of_round(conn, batch.id, digest)
         if any((each.approver, each.signature) == (who, raw) for each in given):
             return await describe_batch(conn, batch)
-        PAYOUT_BATCH.step(batch.state, BatchEvent.APPROVE)
         rows = await payouts.of_batch(conn, batch.id, lock=True)
         waiting = [
             row for row in rows if row.state is PayoutState.REQUIRES_ACTION and in_round_of(row, batch)
         ]
+        again = batch.state is BatchState.PROCESSING and bool(waiting)
+        if not again:
+            PAYOUT_BATCH.step(batch.state, BatchEvent.APPROVE)
+        self._require_whole_round(rows)
         await self._require_current(conn, batch, waiting)
         await _require_signatory(conn, batch, rows, who)
         if recover(digest, raw) != who:
@@ -154,8 +158,9 @@ class PayoutBatches:
             conn, self.outbox, EventType.PAYOUT_APPROVED, pending, before=PayoutState.REQUIRES_ACTION,
             request=context,
         )  # fmt: skip
-        approved = await payout_batches.advance(conn, batch, BatchEvent.APPROVE)
-        return await tell_batch(conn, self.outbox, EventType.BATCH_APPROVED, approved, batch, context)
+        approved = batch if again else await payout_batches.advance(conn, batch, BatchEvent.APPROVE)
+        before = None if again else batch
+        return await tell_batch(conn, self.outbox, EventType.BATCH_APPROVED, approved, before, context)
 
     async def cancel(
         self,
@@ -278,6 +283,16 @@ class PayoutBatches:
             "created": int(self.clock.now().timestamp()),
             "version": 0,
         }
+
+    def _require_whole_round(self, rows: Sequence[PayoutRow]) -> None:
+        """Raises: Conflict while payouts whose approvals are over were not all asked about anew."""
+        now = self.clock.now()
+        if any(row.state is PayoutState.PENDING and row.approval_expires_at <= now for row in rows):
+            raise Conflict(
+                "batch_out_of_date",
+                "The approvals of this batch are over, and it is being asked about anew.",
+                next_step=_SIGN_ANEW,
+            )
 
     async def _require_current(
         self, conn: Connection, batch: BatchRow, waiting: Sequence[PayoutRow]

@@ -12,15 +12,17 @@ from typing import Any
 
 from bascule.domain.errors import Halted
 from bascule.domain.payout import FailureCode, PayoutEvent, PayoutState
+from bascule.domain.payout_batch import BatchState
 from bascule.domain.policy import APPROVAL_LIFE, Rule
 from bascule.domain.webhook import EventType
 from bascule.services import mandate_rounds, policy
+from bascule.services.approval_rounds import given_for, in_round_of
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.payouts import round_end
 from bascule.services.policy import Verdict
 from bascule.services.seams import Clock
-from bascule.storage import approvals, ledger, payouts, policies
+from bascule.storage import approvals, ledger, payout_batches, payouts, policies
 from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
 
@@ -66,11 +68,12 @@ class PayoutRounds:
 
     async def lapse(self, conn: Connection, payout: PayoutRow) -> PayoutRow:
         """A locked payout, pending or named by the signer, gives its hold back and is asked about anew."""
+        roster, end = await self._next_round(conn, payout)
         lapsed = await payouts.advance_to_requires_action(
             conn,
             payout,
-            roster_version=await self._roster(conn, payout),
-            approval_expires_at=await self._next_end(conn, payout),
+            roster_version=roster,
+            approval_expires_at=end,
             decision=payout.policy_decision if payout.mandate_id is None else _left(payout.mandate_id),
         )
         await ledger.post_release(conn, payout.id)
@@ -97,6 +100,28 @@ class PayoutRounds:
         else:
             ended = await payouts.advance(conn, payout, PayoutEvent.CANCEL)
             await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout)
+
+    async def _next_round(self, conn: Connection, payout: PayoutRow) -> tuple[int, datetime]:
+        """Roster and end: those of its batch when that round is over, so that one signature renews them all.
+
+        The first payout begins the batch's round, the others join while nobody has signed in it.
+        """
+        roster, end = await self._roster(conn, payout), await self._next_end(conn, payout)
+        over = payout.approval_expires_at <= self.clock.now() or payout.roster_version != roster
+        if payout.batch_id is None or not over:
+            return roster, end
+        batch = await payout_batches.lock_if_free(conn, payout.batch_id)
+        if batch is None or batch.state is not BatchState.PROCESSING:
+            return roster, end
+        if in_round_of(payout, batch):
+            await payout_batches.begin_round(conn, batch.id, roster_version=roster, approval_expires_at=end)
+        elif (
+            batch.roster_version == roster
+            and batch.approval_expires_at > max(self.clock.now(), payout.approval_expires_at)
+            and not await given_for(conn, batch)
+        ):
+            return roster, batch.approval_expires_at
+        return roster, end
 
     async def _next_end(self, conn: Connection, payout: PayoutRow) -> datetime:
         """Never the end that was signed before: in a new round no old signature counts."""

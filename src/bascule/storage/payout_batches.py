@@ -81,6 +81,19 @@ async def lock_if_free(conn: Connection, batch_id: str) -> BatchRow | None:
     return _batch(row) if row else None
 
 
+async def begin_round(
+    conn: Connection, batch_id: str, *, roster_version: int, approval_expires_at: datetime
+) -> None:
+    """A new round of approvals of a locked batch; signatures of the one before count no more."""
+    await Q.run(
+        conn,
+        "begin_round",
+        id=batch_id,
+        roster_version=roster_version,
+        approval_expires_at=approval_expires_at,
+    )
+
+
 async def advance(conn: Connection, batch: BatchRow, event: BatchEvent) -> BatchRow:
     """Moves a locked batch along its machine; TransitionRefused when the table does not know the move."""
     to = PAYOUT_BATCH.step(batch.state, event)

@@ -60,3 +60,9 @@ SELECT * FROM payout_batches WHERE id = %(id)s FOR UPDATE SKIP LOCKED
 -- Moves a batch from one state to another.
 UPDATE payout_batches SET state = %(to)s, version = version + 1 WHERE id = %(id)s AND state = %(from_)s
 RETURNING *
+
+-- name: begin_round
+-- Its payouts that wait are asked about anew together.
+UPDATE payout_batches
+   SET roster_version = %(roster_version)s, approval_expires_at = %(approval_expires_at)s, version = version + 1
+ WHERE id = %(id)s
