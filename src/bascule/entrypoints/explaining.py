@@ -4,53 +4,33 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from bascule.domain import stops
 from bascule.domain.chain import ZERO_ADDRESS, Address, Hash, caip2, checksum, hex32
 from bascule.domain.deposit import DEPOSIT, DepositState
 from bascule.domain.errors import NotFound
 from bascule.domain.flush import FLUSH, FlushState
-from bascule.domain.mandate import MANDATE, MandateState
+from bascule.domain.ids import Prefix
 from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
-from bascule.domain.payout import PAYOUT, PayoutState
-from bascule.domain.slot_stuck import REMEDIES
-from bascule.services import deposits, intents, mandate_view, payouts
-from bascule.storage import (
-    audit,
-    cancels,
-    contract_events,
-    flushes,
-    freezes,
-    lanes,
-    mandates,
-    offers,
-    overview,
-    payment_intents,
-    slots,
-)
-from bascule.storage import payouts as payout_rows
+from bascule.entrypoints import explaining_money_out as money_out
+from bascule.entrypoints import explaining_upkeep as upkeep
+from bascule.services import deposits, intents
+from bascule.storage import contract_events, flushes, overview, payment_intents
 from bascule.storage.database import Connection
 
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
+_SLOT = re.compile(r"([0-9]{1,18})/0x([0-9a-fA-F]{40})/([0-9]{1,18})")
 
 
 async def explain(conn: Connection, what: str) -> dict[str, Any] | None:
     """What there is to say about an id or a transaction hash; None for anything else. Raises: NotFound."""
-    if what.startswith("pi_"):
-        return await _intent(conn, what)
-    if what.startswith("dep_"):
-        return await _deposit(conn, what)
-    if what.startswith("po_"):
-        return await _payout(conn, what)
-    if what.startswith("mnd_"):
-        return await _mandate(conn, what)
-    if what.startswith("fl_"):
-        return await _flush(conn, what)
     if _HASH.fullmatch(what):
         return await _transaction(conn, Hash(bytes.fromhex(what[2:])))
-    return None
+    if (at := _SLOT.fullmatch(what)) is not None:
+        return await money_out.slot(conn, int(at[1]), Address(bytes.fromhex(at[2])), int(at[3]))
+    about = _KINDS.get(what.partition("_")[0])
+    return None if about is None else await about(conn, what)
 
 
 async def _intent(conn: Connection, intent_id: str) -> dict[str, Any]:
@@ -119,91 +99,6 @@ def _coin_step(shown: dict[str, Any]) -> str | None:
         "it is in no books; the call that `bascule sweeper coin-call --chain"
         f" {chain} --address {shown['to']}` prints takes it to the collector, and treasury sends it back"
     )
-
-
-async def _payout(conn: Connection, payout_id: str) -> dict[str, Any]:
-    shown = await payouts.describe(conn, payout_id)
-    state = PayoutState(shown["status"])
-    waits = {
-        PayoutState.REQUIRES_ACTION: _who_signs(shown["next_action"]),
-        PayoutState.PENDING: "the submitter takes it into the next batch",
-        PayoutState.IN_TRANSIT: "the chain makes its batch final",
-    }
-    return {
-        "object": f"payout {payout_id}",
-        "state": f"{state}: {PAYOUT.sentences[state]}",
-        "approvals": shown["approvals"],
-        "policy": shown["policy_decision"],
-        "network": shown["network_decision"] or f"{shown['network']}, as was asked for",
-        "transactions": shown["transactions"],
-        "nodes_said": await _said(conn, shown["transactions"]),
-        "evidence": shown["evidence"],
-        "audit": [row["action"] for row in await audit.of_object(conn, payout_id)],
-        "next": await _remedy(conn, payout_id, state) or waits.get(state, "nothing: this is its end"),
-    }
-
-
-def _who_signs(action: dict[str, Any] | None) -> str:
-    """Who must act next, while approvals are missing."""
-    if action is None:
-        return "nothing"
-    missing, people = action["approvals_missing"], ", ".join(action["approvers"])
-    return f"{missing} more approvals are signed and handed in, by {missing} of {people}"
-
-
-async def _mandate(conn: Connection, mandate_id: str) -> dict[str, Any]:
-    row = await mandates.get(conn, mandate_id)
-    if row is None:
-        raise NotFound("resource_missing", f"No such mandate: {mandate_id}.", next_step="copy the id whole")
-    shown = await mandate_view.describe_row(conn, row, datetime.now(UTC))
-    frozen = stops.mandate(mandate_id) in {each["scope"] for each in await freezes.standing(conn)}
-    waits = {
-        MandateState.REQUIRES_ACTION: _who_signs(shown["next_action"]),
-        MandateState.ACTIVE: f"payouts name it, until {row.expires_at:%Y-%m-%dT%H:%M:%SZ}",
-    }
-    return {
-        "object": f"mandate {mandate_id}",
-        "state": f"{row.state}: {MANDATE.sentences[row.state]}",
-        "pays": f"{shown['destination']} on {shown['network']}, in {shown['currency']}",
-        "caps": {name: shown[name] for name in ("max_per_item", "max_per_day", "spent_today")},
-        "approvals": shown["approvals"],
-        "audit": [each["action"] for each in await audit.of_object(conn, mandate_id)],
-        "next": f"an operator froze it: `bascule unfreeze {mandate_id}`"
-        if frozen
-        else waits.get(row.state, "nothing: this is its end; propose another"),
-    }
-
-
-async def _said(conn: Connection, transactions: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """What each node said last to each transaction's bytes."""
-    return {
-        each["hash"]: [
-            f"{told.node}: {told.says}" + (f" ({told.words})" if told.words else "")
-            for told in await offers.of_attempt(conn, Hash(bytes.fromhex(each["hash"][2:])))
-        ]
-        for each in transactions
-    }
-
-
-async def _remedy(conn: Connection, payout_id: str, state: PayoutState) -> str | None:
-    """What a person can do about the slot the payout stands in, or its lane, while that stands still."""
-    found = await slots.of_payout(conn, payout_id)
-    if state in (PayoutState.PENDING, PayoutState.IN_TRANSIT):
-        payout = await payout_rows.get(conn, payout_id)
-        assert payout is not None, "it was shown a moment ago"
-        at = f"{payout.chain_id}/"
-        closed = [f"{k}: {why}" for k, why in (await lanes.closed(conn)).items() if k.startswith(at)]
-        if closed:
-            return f"closed lanes ({'; '.join(closed)}): an operator runs `bascule restore lanes`"
-        if payout.stuck and await cancels.left_over(conn, payout_id):
-            return (
-                f"its vault id {payout.vault_id} was used before its batch came, by a call these rows do not"
-                " know, so no batch can pay it any more: look for the id in BatchPaid and PayoutCanceled of"
-                f" vault {checksum(payout.vault)}, then `bascule explain` that transaction; a transfer to"
-                f" {checksum(payout.destination)} there has paid it"
-            )
-    why = found[-1].stuck if found else None
-    return None if why is None else f"{why.value}: {REMEDIES[why]}"
 
 
 async def _flush(conn: Connection, flush_id: str) -> dict[str, Any]:
@@ -281,3 +176,22 @@ async def _transaction(conn: Connection, tx_hash: Hash) -> dict[str, Any]:
         else "nothing: it touches no address of ours"
     )
     return found
+
+
+_KINDS: Mapping[str, Callable[[Connection, str], Awaitable[dict[str, Any]]]] = {
+    Prefix.PAYMENT_INTENT: _intent,
+    Prefix.DEPOSIT: _deposit,
+    Prefix.FLUSH: _flush,
+    Prefix.PAYOUT: money_out.payout,
+    Prefix.PAYOUT_BATCH: money_out.batch,
+    Prefix.MANDATE: money_out.mandate,
+    Prefix.POLICY: money_out.policy,
+    Prefix.DESTINATION: money_out.destination,
+    Prefix.BREAK: upkeep.difference,
+    Prefix.EVENT: upkeep.event,
+    Prefix.DELIVERY: upkeep.delivery,
+    Prefix.WEBHOOK_ENDPOINT: upkeep.endpoint,
+    Prefix.TOKEN: upkeep.token,
+    Prefix.ACCOUNT: upkeep.account,
+}
+KINDS = tuple(f"{prefix}_" for prefix in _KINDS)

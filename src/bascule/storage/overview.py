@@ -47,3 +47,33 @@ async def now(conn: Connection) -> Row:
 async def live_keys(conn: Connection) -> int:
     """How many keys for real money still work."""
     return int(await _Q.scalar(conn, "live_keys"))
+
+
+async def break_(conn: Connection, break_id: str) -> Row | None:
+    """A difference between chain and books."""
+    return await _Q.maybe(conn, "break", id=break_id)
+
+
+async def event(conn: Connection, event_id: str) -> Row | None:
+    """An event; account_sequence is None until it has its number."""
+    return await _Q.maybe(conn, "event", id=event_id)
+
+
+async def deliveries_of(conn: Connection, event_id: str) -> list[Row]:
+    """Where an event was sent."""
+    return await _Q.all(conn, "deliveries_of", id=event_id)
+
+
+async def delivery(conn: Connection, delivery_id: str) -> Row | None:
+    """An event on its way to an endpoint."""
+    return await _Q.maybe(conn, "delivery", id=delivery_id)
+
+
+async def endpoint(conn: Connection, endpoint_id: str) -> Row | None:
+    """A webhook endpoint and what is left to deliver to it."""
+    return await _Q.maybe(conn, "endpoint", id=endpoint_id)
+
+
+async def waiting_for_people(conn: Connection, account_id: str) -> list[str]:
+    """The payouts of an account that wait for approvals, the oldest first, at most 100."""
+    return [row["id"] for row in await _Q.all(conn, "waiting_for_people", id=account_id)]

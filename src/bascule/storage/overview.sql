@@ -39,3 +39,32 @@ SELECT now() AS now, current_user AS login, current_setting('server_version') AS
 -- name: live_keys
 -- How many keys for real money still work.
 SELECT count(*) FROM api_keys WHERE livemode AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now());
+
+-- name: break
+-- A difference between chain and books.
+SELECT type, subject, state, evidence, resolution FROM breaks WHERE id = %(id)s;
+
+-- name: event
+-- An event, numbered or not yet.
+SELECT type, object_id, account_id, account_sequence FROM events WHERE id = %(id)s
+UNION ALL
+SELECT type, object_id, account_id, NULL FROM outbox WHERE event_id = %(id)s AND NOT sequenced;
+
+-- name: deliveries_of
+-- Where an event was sent.
+SELECT id, state FROM deliveries WHERE event_id = %(id)s ORDER BY id;
+
+-- name: delivery
+-- An event on its way to an endpoint.
+SELECT event_id, endpoint_id, state, attempts, next_at, last_status, last_error FROM deliveries WHERE id = %(id)s;
+
+-- name: endpoint
+-- A webhook endpoint and what is left to deliver to it.
+SELECT e.url, e.account_id, e.state,
+       (SELECT count(*) FROM deliveries AS d WHERE d.endpoint_id = e.id AND d.state = 'scheduled') AS scheduled,
+       (SELECT count(*) FROM deliveries AS d WHERE d.endpoint_id = e.id AND d.state = 'exhausted') AS exhausted
+  FROM webhook_endpoints AS e WHERE e.id = %(id)s;
+
+-- name: waiting_for_people
+-- The payouts of an account that wait for approvals, the oldest first, at most 100.
+SELECT id FROM payouts WHERE account_id = %(id)s AND state = 'requires_action' ORDER BY created_at, id LIMIT 100;

@@ -169,6 +169,12 @@ async def get(conn: Connection, slot: Slot) -> Slot:
     return _slot(await Q.one(conn, "get", **slot.key))
 
 
+async def find(conn: Connection, chain_id: int, wallet: Address, nonce: int) -> Slot | None:
+    """The slot of a nonce; None when we never took it."""
+    row = await Q.maybe(conn, "get", chain_id=chain_id, wallet=wallet, nonce=nonce)
+    return None if row is None else _slot(row)
+
+
 async def items(conn: Connection, slot: Slot) -> list[SlotItem]:
     """The slot's payouts in the order of their bits."""
     return [SlotItem(**row) for row in await Q.all(conn, "items", **slot.key)]

@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def explain(what: str, as_json: AsJson = False) -> None:
-    """States, evidence and next action of an intent, a deposit, a payout, a flush or a transaction."""
+    """State, evidence and next action of an object by its id, a transaction, a slot CHAIN/WALLET/NONCE."""
     found = asyncio.run(_explain(what))
     if as_json:
         line(found)
@@ -32,13 +32,14 @@ def explain(what: str, as_json: AsJson = False) -> None:
 
 async def _explain(what: str) -> dict[str, Any]:
     from bascule.entrypoints import wiring
+    from bascule.entrypoints.explaining import KINDS
     from bascule.entrypoints.explaining import explain as ask
 
     async with wiring.database(loaded_settings(), "worker") as db, db.read() as conn:
         found = await ask(conn, what)
     if found is None:
         raise CommandFailed(
-            f"{what} is neither an id (pi_, dep_, po_, fl_) nor a transaction hash",
+            f"{what} is neither an id ({', '.join(KINDS)}), a transaction hash nor a slot CHAIN/WALLET/NONCE",
             "copy it whole",
             code=USAGE,
         )
