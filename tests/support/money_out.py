@@ -42,6 +42,7 @@ from bascule.storage.tokens import Token
 from tests.support.chain import LocalNode, calldata
 from tests.support.money_out_setup import FLOAT, LANE_NAME, LIMIT, START, approver, deploy_vault, write_rows
 from tests.support.prepared import prepared_node
+from tests.support.told import require_told
 
 __all__ = ["FLOAT", "LANE_NAME", "LIMIT", "START", "OpenAs", "Treasury"]
 __all__ += ["approver", "payee", "sign_typed", "treasury"]
@@ -105,6 +106,7 @@ class Treasury:
     server: SignerServer | None = None
     clients: AsyncExitStack = field(default_factory=AsyncExitStack)
     requests: int = 0
+    tells: bool = True  # False where a test changes rows behind everybody's back
 
     # ── people ──
 
@@ -392,6 +394,8 @@ async def treasury(open_as: OpenAs, folder: Path) -> AsyncIterator[Treasury]:
         await stage.start_signer()
         try:
             yield stage
+            if stage.tells:
+                await require_told(stage.owner)
         finally:
             assert stage.server is not None
             await stage.server.close()

@@ -7,7 +7,9 @@ from datetime import timedelta
 
 from bascule.domain.approval import BatchApproval, BatchItem
 from bascule.domain.chain import Address, parse_address
+from bascule.domain.webhook import EventType
 from bascule.services.approval_rounds import batch_approval_text
+from bascule.services.payout_events import tell
 from bascule.storage import ledger, payout_batches, payouts, policies
 from bascule.storage.payout_batches import BatchRow, NewBatch
 from bascule.storage.payouts import NewPayout
@@ -62,8 +64,10 @@ async def batch_of(
                 conn, _payout(stage, batch, item, place, ruling.id if ruling else None)
             )
             assert row is not None
-            await payouts.advance_to_pending(conn, row)
+            await tell(conn, stage.use_cases.outbox, EventType.PAYOUT_CREATED, row)
+            pending = await payouts.advance_to_pending(conn, row)
             await ledger.post_hold(conn, item.payout)
+            await tell(conn, stage.use_cases.outbox, EventType.PAYOUT_APPROVED, pending, before=row)
     return [item.payout for item in items]
 
 

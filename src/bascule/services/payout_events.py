@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bascule.domain import payout_told
 from bascule.domain.payout import PAYOUT, PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services.batch_progress import end_batches
@@ -40,7 +41,10 @@ async def tell_all(
     request: Mapping[str, Any] | None = None,
     known: Known | None = None,
 ) -> list[dict[str, Any]]:
-    """The same of several payouts to which the same happened, in this order."""
+    """The same of several payouts to which the same happened, in this order; a move by the event it has."""
+    assert all(
+        before in (None, row.state) or type in payout_told.fitting(before, row.state) for row in now
+    ), f"{type} does not tell what became of a payout that was {before}"
     shown = await describe_rows(conn, now, known)
     await outbox.append_many(
         conn,
