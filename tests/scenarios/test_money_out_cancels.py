@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
+from bascule.chain.families import ETHEREUM
+from bascule.chain.rpc import Rpc
 from bascule.domain import stops
 from bascule.domain.chain import parse_address
 from bascule.entrypoints.explaining import explain
+from bascule.services.lane_recovery import LaneRecovery
 from bascule.services.submitter import Submitter
 from bascule.storage import cancels, signer_stops
 from tests.support.chain import calldata
 from tests.support.crashing import Crash, Crashing
 from tests.support.money_out import OpenAs, Treasury, payee, treasury
+from tests.support.nodes import no_guard
 from tests.support.payout_batches import batch_of
 
 
@@ -228,3 +232,12 @@ async def test_payout_whose_id_a_stranger_used_is_stuck_and_explained_with_what_
         told = await explain(conn, payout["id"])
     assert f"vault id {vault_id} was used before" in told["next"]
     assert f"PayoutCanceled of vault {stage.vault}, then `bascule explain`" in told["next"]
+
+    rpc = Rpc(stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
+    work = LaneRecovery(stage.owner, stage.use_cases.outbox)  # `bascule restore lanes`
+    [open_lane] = await work.every()
+    assert [await work.take_over_canceled(rpc, open_lane, 0) for _ in range(2)] == [1, 0]
+    ended = await stage.read(payout)
+    assert (ended["status"], ended["stuck"]) == ("canceled", False)
+    assert ended["evidence"]["ground"] == "canceled_at_vault"
+    await stage.require_truth()

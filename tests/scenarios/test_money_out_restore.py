@@ -19,6 +19,7 @@ from bascule.services.lane_opening import LaneClosed
 from bascule.services.lane_recovery import LaneRecovery
 from bascule.services.reconciler import Reconciler
 from bascule.services.seams import SystemEntropy
+from bascule.services.unpaid_prover import UnpaidProver
 from tests.support.backups import Backups
 from tests.support.chain import calldata
 from tests.support.money_out import Treasury, payee, treasury
@@ -164,10 +165,18 @@ async def test_after_a_restore_each_payout_is_what_the_chain_says_and_a_repeated
     assert await recovered(stage) == []
 
     assert [await stage.status(each) for each in (approved, asked, refused)] == ["paid", "paid", "failed"]
-    with pytest.raises(Conflict, match=r"was paid in transaction 0x[0-9a-f]{64}") as told:
+    with pytest.raises(Conflict, match=r"was paid in transaction 0x[0-9a-f]{64}") as again:
         await stage.request("8.00", payee(4), idempotency_key="order-4711")
-    assert told.value.code == "payout_recovered"
+    assert again.value.code == "payout_recovered"
     assert await stage.rows("SELECT id FROM payouts WHERE id = %s", forgotten["id"]) == []
+    [(lost, evidence)] = await stage.rows(
+        "SELECT id, evidence FROM breaks WHERE type = 'payout_of_lost_request'"
+    )
+    assert (evidence["to"], evidence["amount_atomic"]) == (payee(4), "8000000")
+    async with stage.owner.read() as conn:
+        told = await explain(conn, lost)
+    assert told is not None
+    assert "payout_recovered" in told["next"]
 
     lane = await stage.open_lane(1, 5)
     fresh = await stage.approved("9.00", payee(5))
@@ -204,6 +213,9 @@ async def test_a_payout_whose_id_can_never_be_used_again_is_canceled_with_its_la
     assert await recovered(stage) == [(0, True)]
 
     assert await stage.status(waiting) == "canceled"
+    rpc = Rpc(stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
+    await UnpaidProver(await backups.open("worker"), stage.clock, {stage.network.chain_id: rpc}).run_once()
+    assert (await stage.read(waiting))["evidence"]["ground"] == "lane_retired"
     assert await stage.rows("SELECT state FROM slots") == [("final",)]
     assert await stage.transfers_out() == []
     await stage.require_truth()
@@ -221,16 +233,22 @@ async def test_the_command_says_of_each_lane_what_was_taken_over_and_who_acts_ne
     monkeypatch.setenv("BASCULE_DATABASE_URL", database_url())
     monkeypatch.setenv("BASCULE_CHAINS", f"{stage.network.chain_id}={stage.node.url}")
     said = []
-    for _ in range(2):
+    for send in ([], ["--send"], ["--send"], []):
         capsys.readouterr()
-        assert await asyncio.to_thread(run, ["restore", "lanes", "--json"]) == 0
+        running = asyncio.create_task(asyncio.to_thread(run, ["restore", "lanes", "--json", *send]))
+        while not running.done():
+            await asyncio.sleep(0.05)
+            await stage.node.dev.mine()
+        assert await running == 0
         said.append(json.loads(capsys.readouterr().out.splitlines()[0]))
-        if len(said) == 1:
-            await retire_at_vault(stage, 0)
+        who = 0 if len(said) == 1 else 3  # first the owner's key, who may not
+        monkeypatch.setenv("BASCULE_DEPLOYER_KEY", stage.node.accounts[who].private_key)
+        await stage.follow(3)
 
     assert [(each["lane"], each["state"]) for each in said] == [
-        ("31337/vault-0", "open"),
-        ("31337/vault-0", "retired"),
+        ("31337/vault-0", state) for state in ("open", "open", "open", "retired")
     ]
-    assert "guardian call retireLane(0)" in said[0]["next"]
-    assert "bascule lanes open" in said[1]["next"]
+    assert f"guardian {stage.node.accounts[3].address} sends PayoutVault.retireLane(0)" in said[0]["next"]
+    assert "is not the guardian" in said[1]["next"]
+    assert "once that is final" in said[2]["next"]
+    assert "bascule lanes open" in said[3]["next"]

@@ -280,11 +280,26 @@ async def test_two_approvers_at_once_make_one_hold(stage: Treasury) -> None:
 
 async def test_same_identity_asked_for_at_once_is_one_payout(stage: Treasury) -> None:
     made = await asyncio.gather(
-        *(stage.request("5.00", payee(1), client_reference_id="same") for _ in range(3))
+        *(stage.request("5.00", payee(1), client_reference_id="same") for _ in range(50))
     )
 
     assert len({payout["id"] for payout in made}) == 1
     assert await stage.rows("SELECT count(*) FROM payouts") == [(1,)]
+
+
+async def test_last_approval_and_cancel_at_once_end_canceled_and_hold_nothing(stage: Treasury) -> None:
+    asked = await stage.approve(await stage.request(), 1)
+
+    approved, canceled = await asyncio.gather(
+        stage.approve(asked, 2), stage.cancel(asked), return_exceptions=True
+    )
+
+    assert not isinstance(canceled, BaseException)
+    assert not isinstance(approved, BaseException) or isinstance(approved, Conflict)
+    assert await stage.status(asked) == "canceled"
+    assert await stage.rows("SELECT coalesce(sum(held_debit), 0) FROM ledger.balances") == [(0,)]
+    await stage.run()
+    assert await stage.transfers_out() == []
 
 
 async def test_cancel_and_reservation_at_once_agree_on_one_end(stage: Treasury) -> None:

@@ -394,8 +394,7 @@ async def treasury(open_as: OpenAs, folder: Path) -> AsyncIterator[Treasury]:
         await stage.start_signer()
         try:
             yield stage
-            if stage.tells:
-                await require_told(stage.owner)
+            await require_told(stage.owner if stage.tells else None)
         finally:
             assert stage.server is not None
             await stage.server.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
@@ -86,9 +87,11 @@ async def retired(rpc: Caller, vault: Address, number: int, block: str) -> bool:
     return any(await _view(rpc, vault, "retired", number, block=block))
 
 
-async def canceller(rpc: Caller, vault: Address) -> Address | None:
-    """Who may use up ids, by the newest block; None for nobody. Raises as `lane`."""
-    found = _address(await _view(rpc, vault, "canceller"), "canceller")
+async def holder(
+    rpc: Caller, vault: Address, role: Literal["owner", "guardian", "canceller"]
+) -> Address | None:
+    """Who has a role of the vault, by the newest block; None for nobody. Raises as `lane`."""
+    found = _address(await _view(rpc, vault, role), role)
     return None if found == ZERO_ADDRESS else found
 
 

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 
 import msgspec
 
-from bascule.chain import block_receipts, receipts
+from bascule.chain import block_receipts, heads, receipts
 from bascule.chain import vault as vault_events
 from bascule.chain.caller import Caller
 from bascule.chain.erc20 import Transfer, transfers
 from bascule.chain.errors import WrongShape
 from bascule.chain.hexes import data, number, quantity
+from bascule.chain.logs import Log
 from bascule.chain.receipts import Receipt
-from bascule.chain.vault import BATCH_PAID, BatchPaid
+from bascule.chain.vault import BATCH_PAID, PAYOUT_CANCELED, BatchPaid
 from bascule.domain import vault as layout
-from bascule.domain.chain import Address, Hash
+from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.errors import Halted
 from bascule.domain.fees import Fees
 
@@ -37,8 +38,18 @@ class Executed:
     paid: Mapping[int, Transfer]
 
 
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """The vault's word that an id is used up and was not before; in a block whose receipts prove it."""
+
+    vault_id: int
+    block: BlockRef
+    log: Log
+
+
 class _Place(msgspec.Struct):
     transactionHash: str
+    blockHash: str
 
 
 class _Call(msgspec.Struct):
@@ -71,6 +82,34 @@ async def executed(
         chain.append(following)
         head = following.event.head
     return chain
+
+
+async def canceled(
+    rpc: Caller, vault: Address, ids: Sequence[int], *, first: int, last: int
+) -> list[Canceled]:
+    """Where the vault canceled some of these ids, among blocks `first` to `last`, as their receipts prove.
+
+    A node may leave one out; none is made up. Raises: as `Caller.call`.
+    """
+    wanted = ["0x" + vault_id.to_bytes(32, "big").hex() for vault_id in ids]
+    found: dict[Hash, None] = {}
+    for begin in range(first, last + 1, BLOCKS_AT_ONCE) if wanted else ():
+        asked = {
+            "address": "0x" + vault.hex(), "fromBlock": quantity(begin),
+            "toBlock": quantity(min(begin + BLOCKS_AT_ONCE - 1, last)),
+            "topics": ["0x" + PAYOUT_CANCELED.hex(), wanted],
+        }  # fmt: skip
+        for told in await rpc.call_as(list[_Place], "eth_getLogs", asked):
+            found[Hash(data(told.blockHash, 32, method="eth_getLogs"))] = None
+    headers = [each for each in await heads.by_hashes(rpc, list(found)) if each is not None and each.sealed]
+    logs = await block_receipts.logs_of(rpc, headers)
+    return [
+        Canceled(vault_id, header.ref, log)
+        for header, block_logs in zip(headers, logs, strict=True)
+        for vault_id in ids
+        for log in block_logs
+        if log.address == vault and log.topics == (PAYOUT_CANCELED, vault_id.to_bytes(32, "big"))
+    ]
 
 
 async def _calls(rpc: Caller, vault: Address, lane: int, first: int, last: int) -> list[Hash]:

@@ -17,7 +17,7 @@ from bascule.storage.database import Connection
 
 async def require_named(rpc: Caller, vault: Address, wallet: Address) -> None:
     """The vault takes `cancel` from this wallet. Raises: Conflict."""
-    named = await vault_calls.canceller(rpc, vault)
+    named = await vault_calls.holder(rpc, vault, "canceller")
     if named != wallet:
         who = "nobody" if named is None else checksum(named)
         raise Conflict(

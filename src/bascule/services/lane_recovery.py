@@ -6,29 +6,37 @@ batch that these rows forgot may still wait in somebody's pool, and only `retire
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bascule.chain import vault as vault_calls
 from bascule.chain import vault_history
 from bascule.chain.caller import Caller
 from bascule.chain.hexes import quantity
-from bascule.chain.vault_history import Executed
+from bascule.chain.receipts import Receipt
+from bascule.chain.vault_history import Canceled, Executed
 from bascule.domain import vault as layout
 from bascule.domain.attempt import AttemptEvent
-from bascule.domain.chain import BlockRef, Hash, hex32
+from bascule.domain.chain import BlockRef, Hash, caip2, checksum, hex32
 from bascule.domain.errors import Retryable
-from bascule.domain.payout import FailureCode, PayoutEvent, PayoutState
+from bascule.domain.payout import PAYOUT, FailureCode, PayoutEvent, PayoutState
 from bascule.domain.slot import SlotEvent, SlotState
 from bascule.domain.webhook import EventType
+from bascule.services.breaks import Breaks
+from bascule.services.calling_off import CallingOff
+from bascule.services.evidence import Evidence
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.submitted_batch import reference_of
 from bascule.storage import attempts, audit, blocks, lanes, ledger, payouts, recovered, slots
 from bascule.storage.blocks import moment
 from bascule.storage.database import Connection, Database
+from bascule.storage.deposit_proofs import Kept
 from bascule.storage.lanes import Lane
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.recovered import Item
+
+LOST_REQUEST = "payout_of_lost_request"
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,44 @@ class LaneRecovery:
             await self._take_over(lane, batch)
         return len(found)
 
+    async def take_over_canceled(self, rpc: Caller, lane: Lane, start_block: int) -> int:
+        """Ends the payouts whose ids the vault canceled by our final block; how many those were.
+
+        Whoever called it: an id is used once, so nothing paid it and nothing can. start_block: no event is
+        older. Raises: as `take_over`.
+        """
+        place = (lane.chain_id, lane.vault, lane.lane)
+        async with self.db.read() as conn:
+            final = await _final(conn, lane)
+            mine = {p.vault_id: p for p in await payouts.unfinished_at(conn, *place)}
+            oldest = min((payout.created_at for payout in mine.values()), default=None)
+            known = None if oldest is None else await blocks.last_before(conn, lane.chain_id, oldest)
+        ids = [vault_id for vault_id in mine if vault_id is not None]
+        found = await vault_history.canceled(
+            rpc, lane.vault, ids, first=max(start_block, known or 0), last=final.number
+        )
+        evidence = Evidence(self.db, rpc, lane.chain_id, self.outbox.clock)
+        for each in found:
+            kept = await evidence.of_logs({each.block.hash: [each.log.index]})
+            await self._take_over_canceled(lane, mine[each.vault_id].id, each, kept, evidence)
+        return len(found)
+
+    async def _take_over_canceled(
+        self, lane: Lane, payout_id: str, found: Canceled, kept: Sequence[Kept], evidence: Evidence
+    ) -> None:
+        receipt = Receipt(found.log.tx_hash, found.block.hash, found.block.number, True, 0, (found.log,))
+        async with self.db.transaction() as conn:
+            await lanes.lock(conn, lane.chain_id, lane.name)
+            await _require_read(conn, lane, found.block.number, found.block.hash)
+            payout = await payouts.lock(conn, payout_id)
+            if payout is None or payout.state in PAYOUT.finals:
+                return
+            await evidence.keep(conn, kept)
+            calling_off = CallingOff(self.outbox.clock, self.outbox, evidence.rpc.names)
+            await calling_off.cancel(conn, payout, receipt)
+            told = hex32(found.log.tx_hash)
+            await _audit(conn, "restore.canceled", lane, {"transaction": told, "payout": payout_id})
+
     async def retire(self, rpc: Caller, lane: Lane) -> bool:
         """Ends the lane, whose batches were all taken over; False until the vault has retired it, finally.
 
@@ -80,8 +126,7 @@ class LaneRecovery:
             lane = await lanes.lock(conn, lane.chain_id, lane.name)
             if lane.head != head:
                 raise Retryable(f"lane {lane.name} ran another batch meanwhile; run this again")
-            waiting = await payouts.unfinished_at(conn, lane.chain_id, lane.vault)
-            mine = [p for p in waiting if p.vault_id is not None and layout.lane_of(p.vault_id) == lane.lane]
+            mine = await payouts.unfinished_at(conn, lane.chain_id, lane.vault, lane.lane)
             await _close_slots(conn, lane)
             for payout in mine:
                 await self._cancel(conn, payout)
@@ -109,25 +154,44 @@ class LaneRecovery:
                 layout.tag(reference_of(payout)): payout
                 for payout in await payouts.unfinished_at(conn, lane.chain_id, lane.vault)
             }
-            settled = {}
+            settled, lost = {}, []
             for index, item in items.items():
                 if (payout := known.get(item.tag)) is not None and item.outcome != "skipped":
                     await self._settle(conn, payout, item, batch, index, block)
                     settled[payout.id] = item.outcome
+                elif item.outcome == "paid":
+                    lost.append(await self._lost(conn, lane, batch, item))
             await lanes.move_head(conn, lane, old=call.expected_head, new=batch.event.head)
-            details = {"payouts": settled, "unknown": len(items) - len(settled)}
+            details = {"payouts": settled, "unknown": len(items) - len(settled), "breaks": lost}
             await _audit(conn, "restore.batch", lane, {"transaction": hex32(receipt.tx_hash), **details})
+
+    async def _lost(self, conn: Connection, lane: Lane, batch: Executed, item: Item) -> str:
+        """Opens a break: a payment that no row asks for, so nobody's account can be debited; its subject."""
+        evidence = {
+            "network": caip2(lane.chain_id),
+            "transaction": hex32(batch.receipt.tx_hash),
+            "vault_id": str(item.vault_id),
+            "contract": checksum(batch.call.token),
+            "to": checksum(item.destination),
+            "amount_atomic": str(item.amount),
+            "tag": "0x" + item.tag.hex(),
+        }
+        subject = f"{lane.chain_id}/{checksum(lane.vault)}/{item.vault_id}"
+        clock, entropy = self.outbox.clock, self.outbox.entropy
+        await Breaks(lane.chain_id, clock, entropy, self.outbox).open(conn, LOST_REQUEST, subject, evidence)
+        return subject
 
     async def _settle(
         self, conn: Connection, payout: PayoutRow, item: Item, batch: Executed, index: int, block: BlockRef
     ) -> None:
         """The payout goes the way it went before, as far as it has not gone it here."""
-        before = payout
         if payout.state is PayoutState.REQUIRES_ACTION:
-            payout = await payouts.advance_to_pending(conn, payout)
+            before, payout = payout, await payouts.advance_to_pending(conn, payout)
             await ledger.post_hold(conn, payout.id)
+            await tell(conn, self.outbox, EventType.PAYOUT_APPROVED, payout, before=before)
         if payout.state is PayoutState.PENDING:
-            [payout] = await payouts.advance_to_in_transit(conn, [(item.vault_id, payout)])
+            before, [payout] = payout, await payouts.advance_to_in_transit(conn, [(item.vault_id, payout)])
+            await tell(conn, self.outbox, EventType.PAYOUT_IN_TRANSIT, payout, before=before)
         for slot in await slots.of_payout(conn, payout.id):
             for each in await slots.items(conn, slot):
                 if each.payout_id == payout.id and each.outcome == "open":
@@ -138,13 +202,13 @@ class LaneRecovery:
                 conn, [(payout, log_index)], paid_at=moment(block), block_hash=block.hash
             )
             await ledger.post_payout(conn, payout.id)
-            await tell(conn, self.outbox, EventType.PAYOUT_PAID, done, before=before)
+            await tell(conn, self.outbox, EventType.PAYOUT_PAID, done, before=payout)
         else:
             failed = await payouts.advance(
                 conn, payout, PayoutEvent.REFUSE, failure_code=FailureCode.REFUSED_BY_TOKEN
             )
             await ledger.post_release(conn, payout.id)
-            await tell(conn, self.outbox, EventType.PAYOUT_FAILED, failed, before=before)
+            await tell(conn, self.outbox, EventType.PAYOUT_FAILED, failed, before=payout)
 
     async def _cancel(self, conn: Connection, payout: PayoutRow) -> None:
         waits = payout.state is PayoutState.REQUIRES_ACTION

@@ -101,6 +101,14 @@ async def canonical_at(conn: Connection, chain_id: ChainId, number: int) -> Bloc
     return None if row is None else BlockRef(**row)
 
 
+async def last_before(conn: Connection, chain_id: ChainId, moment: datetime) -> int | None:
+    """The number of the newest canonical block that is not later than a moment; None when none was read."""
+    found: int | None = await _sql.scalar(
+        conn, "last_before", chain_id=chain_id, moment=moment
+    )  # fmt: skip
+    return found
+
+
 async def canonical_between(conn: Connection, chain_id: ChainId, first: int, last: int) -> list[Read]:
     """The canonical blocks from one height to another, the lowest first, as they were read."""
     rows = await _sql.all(conn, "canonical_between", chain_id=chain_id, first=first, last=last)

@@ -192,9 +192,7 @@ async def advance_to_pending(conn: Connection, payout: PayoutRow) -> PayoutRow:
     return _payout(await Q.one(conn, "advance_to_pending", id=payout.id))
 
 
-async def advance_to_in_transit(
-    conn: Connection, given: Sequence[tuple[int, PayoutRow]]
-) -> list[PayoutRow]:  # fmt: skip
+async def advance_to_in_transit(conn: Connection, given: Sequence[tuple[int, PayoutRow]]) -> list[PayoutRow]:
     """Locked payouts reserved under vault ids, in this order; one that has an id keeps it.
 
     Raises: Halted when one of them is not pending, or has another id.
@@ -332,9 +330,12 @@ async def mark_stuck(conn: Connection, payout_id: str, stuck: bool) -> PayoutRow
     return _payout(row) if row else None
 
 
-async def unfinished_at(conn: Connection, chain_id: int, vault: Address) -> list[PayoutRow]:
-    """The payouts of a vault that have no end yet, locked."""
-    return [_payout(row) for row in await Q.all(conn, "unfinished_at", chain_id=chain_id, vault=vault)]
+async def unfinished_at(
+    conn: Connection, chain_id: int, vault: Address, lane: int | None = None
+) -> list[PayoutRow]:
+    """The payouts of a vault that have no end yet, locked; with a lane those that have an id of it."""
+    found = await Q.all(conn, "unfinished_at", chain_id=chain_id, vault=vault, lane=lane)
+    return [*map(_payout, found)]
 
 
 async def serialize_reserving(conn: Connection, chain_id: int, vault: Address) -> None:

@@ -146,9 +146,10 @@ UPDATE payouts SET waits_for = %(reason)s
 UPDATE payouts SET stuck = %(stuck)s, version = version + 1 WHERE id = %(id)s AND stuck <> %(stuck)s RETURNING *
 
 -- name: unfinished_at
--- The payouts of a vault that have no end yet, locked in one order until the transaction ends.
+-- The payouts of a vault that have no end yet, locked in one order until the transaction ends; of a lane if one is named.
 SELECT * FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND state IN ('requires_action', 'pending', 'in_transit')
+   AND (%(lane)s::bigint IS NULL OR div(vault_id, 2::numeric ^ 224) = %(lane)s::bigint)
  ORDER BY id FOR UPDATE
 
 -- name: serialize_reserving

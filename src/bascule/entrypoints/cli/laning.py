@@ -29,15 +29,20 @@ def open_(
     chain: Annotated[str, typer.Option(help="Chain id or name.")],
     number: Annotated[int, typer.Option(help="The lane's number in the vault.", min=0, max=LANE_MAX)],
     wallet: Annotated[str, typer.Option(help="Its operator, 0x…, as the vault has it.")],
+    send: Annotated[
+        bool, typer.Option("--send", help="Make it the operator first, with the owner's key.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Opens a lane whose operator the vault knows; again is harmless. Then run a submitter for it."""
-    rows([asyncio.run(_open(loaded_settings(), chain, number, wallet))], as_json=as_json)
+    rows([asyncio.run(_open(loaded_settings(), chain, number, wallet, send=send))], as_json=as_json)
 
 
-async def _open(settings: Settings, chain: str, number: int, named: str) -> dict[str, Any]:
+async def _open(
+    settings: Settings, chain: str, number: int, named: str, *, send: bool
+) -> dict[str, Any]:  # fmt: skip
     from bascule.domain.chain import checksum, parse_address
-    from bascule.entrypoints import laning, service_wallets, wiring
+    from bascule.entrypoints import laning, service_wallets, vault_roles, wiring
     from bascule.storage.migrate import require_schema
 
     wallet = parse_address(named, param="wallet")
@@ -49,6 +54,11 @@ async def _open(settings: Settings, chain: str, number: int, named: str) -> dict
         rpc = rpcs[settings.chain(network.chain_id).id]
         async with db.read() as conn:
             known = await laning.stands(conn, network.chain_id, network.vault, lane=number, wallet=wallet)
+        if not known and send:
+            await vault_roles.act(
+                settings, rpc, network.chain_id, network.vault, "owner", "setLane", number,
+                checksum(wallet), send=True, told=lambda _: None,
+            )  # fmt: skip
         if not known:
             await laning.require_fresh(rpc, network.vault, number, wallet)
         nonce = await service_wallets.first_nonce(rpc, wallet)

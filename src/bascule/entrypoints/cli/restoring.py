@@ -13,7 +13,9 @@ from bascule.entrypoints.cli.place import loaded_settings
 from bascule.entrypoints.failures import CommandFailed
 
 if TYPE_CHECKING:
+    from bascule.chain.caller import Caller
     from bascule.entrypoints.wiring import Settings
+    from bascule.storage.lanes import Lane
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,12 +42,18 @@ def check(
     rows([asyncio.run(_check(settings, restored=restored, nothing_lost=nothing_lost))], as_json=as_json)
 
 
-def lanes(as_json: AsJson = False) -> None:
+def lanes(
+    send: Annotated[
+        bool,
+        typer.Option("--send", help="Retire them at the vault, with the guardian's key."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Takes over from each vault what it paid since the backup, and retires its lanes; safe to run again."""
-    rows(asyncio.run(_lanes(loaded_settings())), as_json=as_json)
+    rows(asyncio.run(_lanes(loaded_settings(), send=send)), as_json=as_json)
 
 
-async def _lanes(settings: Settings) -> list[dict[str, Any]]:
+async def _lanes(settings: Settings, *, send: bool) -> list[dict[str, Any]]:
     from bascule.domain.errors import BasculeError
     from bascule.entrypoints import wiring
     from bascule.entrypoints.failures import next_step_of
@@ -56,24 +64,41 @@ async def _lanes(settings: Settings) -> list[dict[str, Any]]:
         work = LaneRecovery(db, wiring.Seams(settings).outbox)
         for lane in await work.every():
             network = await wiring.network_of(db, str(lane.chain_id))
-            said = {"lane": f"{lane.chain_id}/{lane.name}", "batches": 0, "state": "open"}
+            said: dict[str, Any] = {
+                "lane": f"{lane.chain_id}/{lane.name}", "batches": 0, "canceled": 0, "state": "open",
+            }  # fmt: skip
             try:
                 rpc = rpcs[lane.chain_id]
                 said["batches"] = await work.take_over(rpc, lane, network.start_block or 0)
+                said["canceled"] = await work.take_over_canceled(rpc, lane, network.start_block or 0)
                 if await work.retire(rpc, lane):
                     said["state"] = "retired"
+                left = await _next_of(settings, rpc, lane, str(said["state"]), send=send)
             except BasculeError as error:
                 told.append({**said, "next": f"{error}; {next_step_of(error)}"})
                 continue
-            told.append({**said, "next": _next_of(lane.lane, str(said["state"]))})
+            told.append({**said, "next": left})
     return told
 
 
-def _next_of(lane: int, state: str) -> str:
-    """What people have to do at the vault."""
-    if state == "open":
-        return f"let the vault's guardian call retireLane({lane}); once that is final, run this again"
-    return "let the vault's owner call setLane with a new number and a new wallet, then: bascule lanes open"
+async def _next_of(settings: Settings, rpc: Caller, lane: Lane, state: str, *, send: bool) -> str:
+    """What is left to do at the vault; with `send` the lane is retired there first."""
+    from bascule.chain import vault as vault_calls
+    from bascule.entrypoints import vault_roles
+
+    if state == "retired":
+        return (
+            "make a new wallet, then: bascule lanes open --chain C --number N --wallet W (--send with the"
+            " owner's key)"
+        )
+    if not await vault_calls.retired(rpc, lane.vault, lane.lane, "latest"):
+        left = await vault_roles.act(
+            settings, rpc, lane.chain_id, lane.vault, "guardian", "retireLane", lane.lane, send=send,
+            told=lambda _: None,
+        )  # fmt: skip
+        if left is not None:
+            return f"{left}; once that is final, run this again"
+    return "it is retired in the newest block; once that is final, run this again"
 
 
 async def _check(settings: Settings, *, restored: bool, nothing_lost: bool) -> dict[str, Any]:
