@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from tests.support.source import ROOT, TESTS, python_files
+from tests.support.source import ROOT, TESTS, python_files, tree
 
 FLOORS = {"domain", "storage", "chain", "signing", "services", "entrypoints"}
 FOLDERS = (
@@ -17,7 +17,7 @@ WORDS_MIN = 4  # "test" and at least three more: who, does, what
 def names_in(path: Path) -> list[str]:
     return [
         node.name
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
     ]
 

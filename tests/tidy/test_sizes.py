@@ -5,7 +5,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from tests.support.source import ROOT, SRC, TESTS, python_files
+from tests.support.source import ROOT, SRC, TESTS, python_files, tree
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
@@ -27,7 +27,7 @@ def sizes() -> tuple[dict[str, int], dict[str, int]]:
         if (lines := text.count("\n")) > FILE_LINES_MAX:
             files[name] = lines
         if path.suffix == ".py":
-            for node in ast.walk(ast.parse(text)):
+            for node in ast.walk(tree(path)):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     assert node.end_lineno is not None
                     if (lines := node.end_lineno - node.lineno + 1) > FUNCTION_LINES_MAX:
