@@ -194,6 +194,7 @@ async def test_payout_whose_mandate_ends_before_its_reservation_asks_for_people(
     await stage.require_truth()
 
 
+@pytest.mark.slow
 async def test_mandate_counts_the_people_whose_approval_would_count_for_the_payout(stage: Treasury) -> None:
     """Who asks does not count, and a stricter policy asks for more than signed."""
     mandate = await active(stage, max_per_day="500.00")
@@ -212,6 +213,7 @@ async def test_mandate_counts_the_people_whose_approval_would_count_for_the_payo
     assert "policy asks for 3" in large["policy_decision"]["reasons"][-1]
 
 
+@pytest.mark.slow
 async def test_mandate_is_signed_only_as_it_stands_and_only_by_those_who_may(stage: Treasury) -> None:
     """A stranger, its maker, a text edited or of another chain or vault: each refused, and nothing kept."""
     mandate = await propose(stage, maker=3)

@@ -29,7 +29,7 @@ LIKED: dict[str, tuple[Any, ...]] = {
     "bigint": (0, 1, 999),
     "numeric": (0, 1, 10**9),
     "boolean": (True, False),
-    "timestamp with time zone": ("2020-01-01", "2999-01-01"),
+    "timestamp with time zone": ("2020-01-01", "2999-01-01", "infinity", "-infinity"),
     "jsonb": ("{}", "[]"),
     "json": ("{}", "[]"),
     "ARRAY": ("{}",),

@@ -88,7 +88,25 @@ async def test_limits_are_lowered_by_two_signatures(stage: Treasury) -> None:
     over, within = await stage.approved("5.01", payee(1)), await stage.approved("5.00", payee(2))
     await stage.run(rounds=3)
     assert [await stage.status(each) for each in (over, within)] == ["requires_action", "paid"]
+    await require_bounds_of_the_account_alone(stage)
     await stage.require_truth()
+
+
+async def require_bounds_of_the_account_alone(stage: Treasury) -> None:
+    """A day of 8.00, of which 5.00 is used up, and one address; what is to another asks people anew."""
+    words = ["--token", stage.token.id, "--per-day", "8.00", "--to", payee(3), "--out", "account.json"]
+    assert await bascule("limits", "propose-account", stage.operator, *words) == 0
+    for number in (1, 3):
+        assert await bascule("limits", "sign", "account.json", "--approver", str(number)) == 0
+    assert await bascule("limits", "apply", "account.json") == 0
+
+    asked = {to: await stage.approved("3.00", payee(to)) for to in (3, 4)}
+    late = await stage.approved("0.01", payee(3))
+    await stage.run(rounds=3)
+
+    assert [await stage.status(asked[to]) for to in (3, 4)] == ["paid", "requires_action"]
+    waits = await stage.read(late)
+    assert (waits["status"], waits["waits_for"]) == ("pending", "signer_refuses:account_day_exceeded")
 
 
 async def test_first_roster_stands_once_and_for_ever(stage: Treasury) -> None:
