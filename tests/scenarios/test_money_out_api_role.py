@@ -29,11 +29,13 @@ LIKED: dict[str, tuple[Any, ...]] = {
     "bigint": (0, 1, 999),
     "numeric": (0, 1, 10**9),
     "boolean": (True, False),
-    "timestamp with time zone": ("2020-01-01", "2999-01-01", "infinity", "-infinity"),
+    "timestamp with time zone": ("2020-01-01", "2999-01-01", "infinity", "-infinity", "30000-01-01"),
     "jsonb": ("{}", "[]"),
     "json": ("{}", "[]"),
     "ARRAY": ("{}",),
 }
+# What would make a copy of a row a row that exists.
+UNIQUE = ("id", "identity", "client_reference_id", "event_id", "key", "lookup")
 RIGHTS = """
 SELECT c.table_schema, c.table_name, c.column_name, c.data_type,
        has_column_privilege('bascule_api', format('%%I.%%I', c.table_schema, c.table_name)::regclass,
@@ -147,11 +149,12 @@ async def test_whatever_the_api_role_may_write_no_payment_leaves(stage: Treasury
         await victim(stage, unsigned["id"], next(fresh))
         for column in columns:
             for value in LIKED[column.type]:
-                made = {"id": f"x_{next(fresh)}", column.name: value}
+                own = f"x_{next(fresh)}"
+                made = dict.fromkeys(UNIQUE, own) | {"state": "requires_action", column.name: value}
                 picked = sql.SQL(", ").join(
                     sql.Placeholder() if c.name in made else sql.Identifier(c.name) for c in columns
                 )
-                statement = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} LIMIT 3").format(
+                statement = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} LIMIT 1").format(
                     column.place,
                     sql.SQL(", ").join(sql.Identifier(c.name) for c in columns),
                     picked,
