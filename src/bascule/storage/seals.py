@@ -33,8 +33,10 @@ class Kept:
 async def settled(conn: Connection, stream: str) -> int:
     """Up to which row of a stream nothing is under way any more.
 
-    Its writers wait until the caller's transaction ends, which does nothing else.
+    Its writers wait until the caller's transaction ends, which does nothing else. Raises: Retryable when
+    somebody writes for longer than a quarter of a second.
     """
+    await _Q.run(conn, "briefly")
     return int(await _Q.scalar(conn, "settled", stream=stream))
 
 

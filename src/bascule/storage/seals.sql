@@ -1,5 +1,9 @@
 -- tables: seals
 
+-- name: briefly
+-- Who waits for writers lets all later writers wait behind: not for long, and rather try again.
+SET LOCAL lock_timeout = '250ms'
+
 -- name: settled
 -- Up to which row of a stream nothing is under way any more.
 SELECT settled_history(%(stream)s::text) AS id
