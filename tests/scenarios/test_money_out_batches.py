@@ -14,6 +14,7 @@ from psycopg.pq import TransactionStatus
 from bascule.chain import fee_oracle
 from bascule.domain.chain import checksum, parse_address
 from bascule.domain.fees import Ceiling
+from bascule.services.reservation import Reservation
 from bascule.storage import addresses, floats, slots
 from tests.support.chain import calldata
 from tests.support.money_out import FLOAT, LIMIT, OpenAs, Treasury, treasury
@@ -132,6 +133,35 @@ async def test_lanes_do_not_spend_the_same_float_twice(stage: Treasury) -> None:
     assert await stage.rows("SELECT sum(total) FROM slots WHERE kind = 'pay'") == [(40 * MILLION,)]
     left = await stage.rows("SELECT id, waits_for FROM payouts WHERE state = 'pending'")
     assert left == [(ids[2], "float_short")]
+
+
+async def test_lane_that_counted_on_float_which_another_lane_took_starts_over_and_waits(
+    stage: Treasury, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There seemed to be plenty for both when each looked; the count at the end is one lane's at a time."""
+    await leave_in_the_vault(stage, 30 * MILLION)
+    ids = await batch_of(stage, [20 * MILLION, 20 * MILLION])
+    first = await stage.submitter(max_items=1)
+    second = await stage.submitter(lane=await stage.open_lane(1, 5), holder="other", max_items=1)
+
+    both, count = asyncio.Barrier(2), Reservation._require_counted
+
+    async def seems_plenty(*_: Any) -> bool:
+        return True
+
+    async def count_once_both_took(*args: Any) -> None:
+        await asyncio.wait_for(both.wait(), 30)
+        await count(*args)
+
+    monkeypatch.setattr(Reservation, "_plenty", seems_plenty)
+    monkeypatch.setattr(Reservation, "_require_counted", count_once_both_took)
+    await asyncio.gather(first.run_once(), second.run_once())
+
+    assert await stage.rows("SELECT sum(total) FROM slots WHERE kind = 'pay'") == [(20 * MILLION,)]
+    [(left, why)] = await stage.rows("SELECT id, waits_for FROM payouts WHERE state = 'pending'")
+    assert left in ids
+    assert why == "float_short"
+    await stage.require_truth()
 
 
 async def test_lane_that_counts_the_float_while_another_lane_is_paid_gives_nothing_twice(

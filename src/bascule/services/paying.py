@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -23,7 +24,7 @@ from bascule.services.failpoints import Failpoints
 from bascule.services.float_watch import FloatWatch
 from bascule.services.payout_events import tell
 from bascule.services.payout_rounds import PayoutRounds
-from bascule.services.reservation import ROLLING_LIMIT, Choice, Reservation
+from bascule.services.reservation import ROLLING_LIMIT, Choice, Crowded, Outcome, Reservation
 from bascule.services.seams import Clock
 from bascule.services.signer_alarms import SignerAlarms
 from bascule.services.signing_intents import (
@@ -146,18 +147,38 @@ class Paying:
         )
         cost = await fee_oracle.data_cost(self._rpc, lane.vault, lambda: choice.calldata(lane))
         fees = await fee_oracle.offer(self._rpc, gas=choice.gas, ceiling=self._ceiling, data_cost=cost)
+        take = partial(
+            self._reservation.reserve,
+            lane=lane,
+            epoch=lease.epoch,
+            fees=fees,
+            data_gas=cost.gas,
+            token=choice.token,
+            rules=rules,
+            accounts=accounts,
+            without=left_out,
+            limits=limits,
+        )
+        try:
+            outcome = await self._taken(take, lease, alone=choice.short is not None)
+        except Crowded:
+            outcome = await self._taken(take, lease, alone=True)
+        self._reserved = outcome.asked
+        return outcome.changed
+
+    async def _taken(
+        self, take: Callable[..., Awaitable[Outcome]], lease: Lease, *, alone: bool
+    ) -> Outcome:  # fmt: skip
+        """What `take` makes of it, in one transaction. Raises: Crowded, and nothing was written."""
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             blocks.require_running(await blocks.cursor(conn, self._chain_id))
-            outcome = await self._reservation.reserve(
-                conn, lane, lease.epoch, fees, cost.gas, choice.token, rules, accounts, left_out, limits
-            )
+            outcome = await take(conn, alone=alone)
             if outcome.changed:
                 self._failpoints.hit("submitter.before_reserve")
-        self._reserved = outcome.asked
         if outcome.changed:
             self._failpoints.hit("submitter.after_reserve")
-        return outcome.changed
+        return outcome
 
     async def lock(self, conn: Connection) -> None:
         """Lane and wallet, until the transaction ends."""

@@ -91,6 +91,10 @@ class Choice:
         ).calldata()
 
 
+class Crowded(Exception):
+    """What several lanes want must be counted one lane at a time; nothing that was written may stay."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """changed: whether rows did; asked: the batch that owns a nonce now, as the signer is to be asked."""
@@ -162,6 +166,8 @@ class Reservation:
         accounts: Collection[str],
         without: Sequence[str] = (),
         limits: Mapping[str, int] = NO_LIMITS,
+        *,
+        alone: bool,
     ) -> Outcome:
         """One batch of the token in one word owns the lane's next nonce, if any may.
 
@@ -169,15 +175,22 @@ class Reservation:
         caller's transaction, which holds the lease. fees: for at most as much gas, `data_gas` of it for the
         batch's data; what was approved since they were asked for waits for the next batch; rules: of the
         token, these accounts and their mandates, asked for just now; payouts of others are left for the next
-        time.
+        time; alone: nobody else counts the vault's float meanwhile. Without it the count is left to the very
+        end, and only taken is a batch that changes nothing else, while there is enough for all: otherwise it
+        raises Crowded, and whoever called must roll back and ask again.
         """
         lane = await lanes.lock(conn, lane.chain_id, lane.name)
-        await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
         if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
             return NOTHING
+        if not alone and not await self._plenty(conn, lane, token, rules, limits):
+            raise Crowded
+        if alone:
+            await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
         choice = await self.choose(conn, lane, without, fees.gas - data_gas, limits)
         if choice is None or choice.token.id != token.id:
             return NOTHING
+        if choice.short and not alone:
+            raise Crowded
         if choice.short == FLOAT_SHORT:
             await floats.propose(conn, lane.chain_id, lane.vault, token.id, self.clock.now())
         if choice.short:
@@ -191,6 +204,8 @@ class Reservation:
         under = await mandates_of(conn, rows)
         asked = _question(lane, choice, rounds, under)
         named = await self._named(conn, lane, asked, rules)
+        if not alone and (named or asked.mandates):
+            raise Crowded
         changed = await self._set_aside(conn, lane, choice, named)
         if named:
             choice = _only(choice, lane, [payout for payout in rows if payout.id not in named])
@@ -199,7 +214,28 @@ class Reservation:
             return Outcome(changed)
         fees = replace(fees, gas=choice.gas + data_gas)
         nonce = await self._take(conn, lane, epoch, fees, choice, rounds)
+        if not alone:
+            await self._require_counted(conn, lane, token, rules)
         return Outcome(True, msgspec.structs.replace(asked, nonce=nonce, epoch=epoch, fees=FeeOffer.of(fees)))
+
+    async def _plenty(
+        self, conn: Connection, lane: Lane, token: Token, rules: Rules, limits: Mapping[str, int]
+    ) -> bool:
+        """Whether float and the day's limit cover all that waits, whoever counts first."""
+        # in this order: what is taken in between is counted in both
+        wanted = await payouts.wanted(conn, lane.chain_id, lane.vault, token.id)
+        left, _ = await self._left(conn, lane, token, None)
+        unsigned = await slots.unsigned(conn, lane.chain_id, lane.vault, Address(token.contract))
+        most = 0 if rules.limits is None else rules.limits.per_day
+        return token.id not in limits and wanted <= left and rules.spent + unsigned + wanted <= most
+
+    async def _require_counted(self, conn: Connection, lane: Lane, token: Token, rules: Rules) -> None:
+        """Nobody else counts until the commit, and float and limit cover this batch too. Raises: Crowded."""
+        await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
+        left, _ = await self._left(conn, lane, token, None)
+        unsigned = await slots.unsigned(conn, lane.chain_id, lane.vault, Address(token.contract))
+        if left < 0 or rules.limits is None or rules.spent + unsigned > rules.limits.per_day:
+            raise Crowded
 
     async def wait(self, conn: Connection, lane: Lane, token: Token, reason: str) -> bool:
         """Keeps the reason on every pending payout of the token; whether one learned something new.

@@ -76,6 +76,11 @@ SELECT * FROM payouts
  ORDER BY created_at, id LIMIT %(limit)s
    FOR UPDATE SKIP LOCKED
 
+-- name: wanted
+-- Base units of all pending payouts of a token.
+SELECT coalesce(sum(amount), 0) AS amount FROM payouts
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
+
 -- name: advance
 -- Moves a payout from one state to another; failure_code goes with failed alone.
 UPDATE payouts
@@ -131,10 +136,12 @@ UPDATE payouts
 RETURNING *
 
 -- name: mark_waiting
--- Why pending payouts of a token are not taken yet.
+-- Why pending payouts of a token are not taken yet; those that somebody has locked are just being taken.
 UPDATE payouts SET waits_for = %(reason)s
- WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s
-   AND state = 'pending' AND waits_for IS DISTINCT FROM %(reason)s
+ WHERE id IN (SELECT id FROM payouts
+               WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s
+                 AND state = 'pending' AND waits_for IS DISTINCT FROM %(reason)s
+                 FOR UPDATE SKIP LOCKED)
 
 -- name: mark_one_waiting
 -- Why a pending payout is not taken yet.
