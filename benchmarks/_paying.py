@@ -37,6 +37,9 @@ class ChainClock:
         return SystemClock().now() + self._ahead
 
 
+MEMORY = "megabytes in memory: "  # and how many: one line of what the process says
+
+
 async def pay(url: str, node: str, socket: Path, lanes: int, ahead: float) -> None:
     """Works every lane, as `bascule submitter` does one."""
     clock = ChainClock(ahead)
@@ -66,7 +69,7 @@ async def pay(url: str, node: str, socket: Path, lanes: int, ahead: float) -> No
 async def tell_memory() -> None:
     """Says it once a second."""
     while True:
-        sys.stdout.write(f"{megabytes():.1f}\n")
+        sys.stdout.write(f"{MEMORY}{megabytes():.1f}\n")
         sys.stdout.flush()
         await asyncio.sleep(1)
 

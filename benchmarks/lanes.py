@@ -25,6 +25,7 @@ from bascule.storage.database import Database
 from bascule.storage.embedded import EmbeddedPostgres
 from bascule.storage.migrate import migrate
 from bascule.storage.roles import PROCESSES, ensure_logins
+from benchmarks._paying import MEMORY
 from benchmarks._treasury import END, PASSWORD, PAYOUTS, approve_batch, signing
 from benchmarks.harness import Figure
 
@@ -174,5 +175,6 @@ async def require_each_once(stage: Any, count: int) -> None:
 async def _listen(process: asyncio.subprocess.Process, memory: list[float]) -> None:
     assert process.stdout is not None
     async for line in process.stdout:
-        if line[:1].isdigit():
-            memory.append(float(line))
+        said = line.decode()
+        if said.startswith(MEMORY):  # among what it logs
+            memory.append(float(said.removeprefix(MEMORY)))
