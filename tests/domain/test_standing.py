@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bascule.domain.standing import LEAST_RUNWAY, RECENT, Standing
+from bascule.domain.standing import CENTURY, LEAST_RUNWAY, RECENT, Standing
 
 UNITS = st.integers(0, 2**96)
 
@@ -33,3 +33,11 @@ def test_float_is_low_when_payouts_wait_for_it_or_soon_will() -> None:
     assert not Standing(10, 0, 10, 0).low
     assert Standing(0, 0, 0, 0).runway is None
     assert Standing(6, 0, 0, day).runway == timedelta(hours=6)
+
+
+@given(UNITS, UNITS, UNITS, UNITS)
+def test_how_long_a_float_lasts_can_always_be_told(held: int, paying: int, waiting: int, spent: int) -> None:
+    standing = Standing(held, paying, waiting, spent)
+
+    assert standing.runway is None or timedelta() <= standing.runway <= CENTURY
+    assert not Standing(10**24, 0, 0, 1).low

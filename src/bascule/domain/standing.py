@@ -8,6 +8,7 @@ from typing import Final
 
 RECENT: Final = timedelta(days=1)
 LEAST_RUNWAY: Final = timedelta(hours=6)
+CENTURY: Final = timedelta(days=36_525)  # more than that tells nobody anything, and may be no timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class Standing:
 
     @property
     def runway(self) -> timedelta | None:
-        """How long the rest lasts at the rate of the last day; None when nothing was paid."""
-        return None if self.given == 0 else RECENT * (self.available / self.given)
+        """How long the rest lasts at the last day's rate, at most `CENTURY`; None when nothing was paid."""
+        return None if self.given == 0 else RECENT * min(self.available / self.given, CENTURY / RECENT)
 
     @property
     def low(self) -> bool:
