@@ -5,6 +5,7 @@ byte order and creation order (to the millisecond) are one. Clock and entropy co
 """
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import NewType
 
 from bascule.domain.errors import NotFound
@@ -83,8 +84,18 @@ def new(prefix: str, now_ms: int, entropy: bytes) -> str:
     """
     assert 0 <= now_ms < 1 << 48, "milliseconds outside 48 bits"
     assert len(entropy) == ENTROPY_BYTES, f"{ENTROPY_BYTES} bytes of entropy, not {len(entropy)}"
-    value = now_ms << 80 | _VERSION | _VARIANT | int.from_bytes(entropy, "big") & _ENTROPY_MASK
-    return f"{prefix}_{''.join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])}"
+    value = _VERSION | _VARIANT | int.from_bytes(entropy, "big") & _ENTROPY_MASK
+    return f"{prefix}_{_moment(now_ms)}{_letters(value, 80)}"
+
+
+def _letters(value: int, bits: int) -> str:
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(bits - 10, -1, -10)])
+
+
+@lru_cache(maxsize=16)
+def _moment(now_ms: int) -> str:
+    """The first ten letters, which ids of one moment share."""
+    return _letters(now_ms, 50)
 
 
 def check(prefix: str, text: object, *, param: str | None = None) -> str:

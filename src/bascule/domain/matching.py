@@ -29,6 +29,8 @@ MOST_BELIEVED = 10**54
 # History, which rows of today cannot tell; whoever sees it happen adds it, and it stays.
 STICKY = frozenset({Flag.EXPIRED, Flag.REORGED, Flag.REVERSED})
 
+_UNITS = [10 ** (SCALE - decimals) for decimals in range(SCALE + 1)]  # by a token's decimals
+
 _FLAG_OF = {
     Reason.ALREADY_PAID: Flag.DUPLICATE,
     Reason.WRONG_TOKEN: Flag.WRONG_TOKEN,
@@ -65,7 +67,7 @@ class Seen:
     @property
     def unit(self) -> int:
         """One base unit in 10^-18 of the currency; 0 for a token we do not know."""
-        return 0 if self.decimals is None else 10 ** (SCALE - self.decimals)
+        return 0 if self.decimals is None else _UNITS[self.decimals]
 
     @property
     def units(self) -> int:

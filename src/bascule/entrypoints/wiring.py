@@ -8,7 +8,6 @@ so that a test can take the turns itself. Heavy modules are imported by the proc
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bascule.chain import families, heads
 from bascule.domain.errors import Halted, Rejected
 from bascule.entrypoints import laning, schedule
+from bascule.entrypoints.garbage import collect_rarely
 from bascule.entrypoints.nodes import measured, nodes, pardoning
 from bascule.entrypoints.ports import listen
 from bascule.entrypoints.schedule import Due, Loop
@@ -137,7 +137,7 @@ class Work:
         """Takes every turn until `stop`, and serves what operators look at."""
         from bascule.entrypoints.operating import operated
 
-        gc.freeze()  # what is loaded by now stays: to look through it again and again takes long
+        collect_rarely()
         async with operated(settings, self.db, seams.clock, self.meters) as said:
             ready({**self.facts, **said})
             await schedule.run_all(

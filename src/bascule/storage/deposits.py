@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from psycopg.errors import NotNullViolation
@@ -18,6 +20,7 @@ from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
 _sql = Queries("deposits")
+_policy = lru_cache(maxsize=64)(FinalityPolicy)
 
 Kind = Literal["payment", "capital", "unsolicited"]
 
@@ -99,6 +102,10 @@ class Shown(NamedTuple):
     finality: FinalityPolicy
     verified: str | None
     listed: bool
+
+
+# by position: names from a row are compared with as many parameters, letter by letter
+_in_order = itemgetter(*Shown._fields)
 
 
 class Candidate(NamedTuple):
@@ -303,9 +310,9 @@ def _candidate(row: Row, livemode: bool) -> Candidate:
 
 
 def _shown(row: Row) -> Shown:
-    next_number = row.pop("next_number")
+    next_number = row["next_number"]
     row["processed"] = -1 if next_number is None else next_number - 1
-    row["finality"] = FinalityPolicy(row.pop("finality_kind"), row.pop("finality_depth"))
+    row["finality"] = _policy(row["finality_kind"], row["finality_depth"])
     row["amount"], row["amount_applied"] = int(row["amount"]), int(row["amount_applied"] or 0)
     row["state"] = DepositState(row["state"])
-    return Shown(**row)
+    return Shown._make(_in_order(row))

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -77,6 +78,10 @@ class IntentRow(NamedTuple):
     succeeded_at: datetime | None
     succeeded_by: str | None
     version: int
+
+
+# by position: names from a row are compared with as many parameters, letter by letter
+_in_order = itemgetter(*IntentRow._fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,4 +309,4 @@ def _intent(row: Row) -> IntentRow:
     for name in ("flags", "accepted_tokens"):
         row[name] = tuple(row[name])
     row["state"] = IntentState(row["state"])
-    return IntentRow(**row)
+    return IntentRow._make(_in_order(row))

@@ -26,11 +26,12 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measures one part of the system; with --json also where and with which versions."""
-    import gc
     import importlib
     import os
 
     import uvloop
+
+    from bascule.entrypoints.garbage import collect_rarely
 
     names = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py") if path.stem != "harness")
     if name not in names:
@@ -40,7 +41,7 @@ def bench(
     module = importlib.import_module(f"benchmarks.{name}")
     harness = importlib.import_module("benchmarks.harness")
     load, shares = os.getloadavg()[0], "" if scale == 1.0 else f" --scale {scale:g}"
-    gc.freeze()  # as our processes do when they are ready, and on their event loop
+    collect_rarely()  # as our processes do when they are ready, and on their event loop
     figures = uvloop.run(module.run(runs, scale))
     result = harness.result(name, f"bascule bench {name} --runs {runs}{shares} --json", scale, load, figures)
     if as_json:
