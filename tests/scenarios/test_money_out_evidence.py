@@ -15,11 +15,12 @@ from bascule.chain.evidence_check import check
 from bascule.chain.families import ETHEREUM
 from bascule.chain.rpc import Rpc
 from bascule.domain.errors import Conflict, NotFound, Rejected
+from bascule.domain.vault import LONGEST_BATCH_LIFE
 from bascule.entrypoints.api import evidence_objects, objects
 from bascule.services.payout_evidence import evidence_of
 from bascule.services.payouts import own
 from bascule.services.submitter import Submitter
-from bascule.services.unpaid_prover import LONGEST_LIFE, UnpaidProver
+from bascule.services.unpaid_prover import UnpaidProver
 from bascule.storage import payouts
 from bascule.storage.database import Database
 from tests.support.money_out import OpenAs, Treasury, payee, treasury
@@ -154,7 +155,7 @@ async def test_called_off_payout_whose_batch_reverted_is_proven_unpaid_when_no_b
         await stage.request("5.00", payee(1), reissue_of=payout["id"])
     assert early.value.code == "payout_not_proven_unpaid"
 
-    stage.clock.advance(LONGEST_LIFE + timedelta(seconds=1))
+    stage.clock.advance(LONGEST_BATCH_LIFE + timedelta(seconds=1))
     await stage.follow(3)
     await prove_unpaid(stage, worker)
 

@@ -180,6 +180,7 @@ WHOLE: dict[str, tuple[dict[str, Any], str]] = {
     "epoch zero": ({"epoch": 0}, "intent_malformed"),
     "a short head": ({"expected_head": b""}, "intent_malformed"),
     "a deadline beyond uint64": ({"deadline": 2**64}, "intent_malformed"),
+    "a deadline beyond any batch's life": ({"deadline": DEADLINE + 1_801}, "deadline_too_late"),
 }
 
 

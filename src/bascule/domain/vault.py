@@ -5,6 +5,7 @@ Frozen with the contract (contracts/src/PayoutVault.sol): money depends on each 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 
 from bascule.domain.chain import ZERO_HASH, Address, Hash
@@ -16,6 +17,8 @@ SEQUENCE_MAX = 2**224 - 1
 AMOUNT_MAX = 2**88 - 1
 ITEMS_PER_WORD = 256
 FIRST_HEAD = ZERO_HASH
+# How long a batch may run after it was signed: the signer refuses more, so later none can pay.
+LONGEST_BATCH_LIFE = timedelta(hours=1)
 
 PAY_SELECTOR = keccak(b"pay(address,uint32,bytes32,uint256,uint256[],bytes16[],uint64)")[:4]
 

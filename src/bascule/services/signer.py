@@ -234,6 +234,7 @@ class Signer:
                 "nonce_below_watermark", f"Nonce {slot.nonce} is not above {wallet.highest_nonce}."
             )
         if isinstance(intent, PayIntent):
+            signer_checks.require_short(intent, self._clock.now())
             await signer_items.bind(conn, intent, self._clock.now())
         if isinstance(intent, FlushIntent):
             await signer_checks.require_flush(conn, intent)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from bascule.chain.factory import flush_calldata as flush_call
 from bascule.chain.vault import cancel_calldata as cancel_call
 from bascule.domain import forwarder, stops
@@ -88,6 +90,12 @@ def require_fees(fees: Fees, *, max_fee_per_gas: int, max_gas: int) -> None:
         raise SignerRefused("fee_above_cap", f"{fees.max_fee_per_gas} wei per gas, cap {max_fee_per_gas}.")
     if fees.gas > max_gas:
         raise SignerRefused("gas_above_cap", f"{fees.gas} gas, cap {max_gas}.")
+
+
+def require_short(intent: PayIntent, now: datetime) -> None:
+    """Raises: SignerRefused when bytes that are kept back could pay for longer than any batch may."""
+    if intent.deadline > (now + layout.LONGEST_BATCH_LIFE).timestamp():
+        raise SignerRefused("deadline_too_late", f"A batch runs for {layout.LONGEST_BATCH_LIFE} at most.")
 
 
 def flush_calldata(intent: FlushIntent, deposit_seed: bytes | None) -> bytes:

@@ -7,7 +7,6 @@ and no batch may use, as its lane is retired or every deadline is over.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 import msgspec
 import structlog
@@ -26,8 +25,6 @@ from bascule.storage.negatives import Negative, Wanted
 
 log = structlog.get_logger()
 
-# No batch is signed for longer (`SubmitterSettings.batch_life` is less).
-LONGEST_LIFE = timedelta(hours=1)
 AT_ONCE = 100
 
 
@@ -103,5 +100,5 @@ def _ending(each: Wanted) -> Ending:
     return Ending(
         deadlines=[int(deadline.timestamp()) for deadline in each.deadlines],
         ended_at=int(each.ended_at.timestamp()),
-        life=int(LONGEST_LIFE.total_seconds()),
+        life=int(layout.LONGEST_BATCH_LIFE.total_seconds()),
     )
