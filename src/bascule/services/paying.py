@@ -18,13 +18,14 @@ from bascule.domain.fees import Ceiling
 from bascule.domain.payout import PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import submitted_batch
+from bascule.services.batch_choice import Choice
 from bascule.services.batch_outcome import BatchOutcome
 from bascule.services.calling_off import CallingOff
 from bascule.services.failpoints import Failpoints
 from bascule.services.float_watch import FloatWatch
 from bascule.services.payout_events import tell
 from bascule.services.payout_rounds import PayoutRounds
-from bascule.services.reservation import ROLLING_LIMIT, Choice, Crowded, Outcome, Reservation
+from bascule.services.reservation import ROLLING_LIMIT, Crowded, Outcome, Reservation
 from bascule.services.seams import Clock
 from bascule.services.signer_alarms import SignerAlarms
 from bascule.services.signing_intents import (

@@ -165,7 +165,7 @@ async def require_foreign(
     conn: Connection, chain_id: int, destination: Address, *, param: str = "to"
 ) -> None:
     """Raises: Rejected when money sent there would come back to us, or be lost in a token contract."""
-    if await payouts.is_token(conn, chain_id, destination):
+    if await tokens.by_contract(conn, chain_id, destination) is not None:
         raise Rejected(
             "destination_is_token_contract",
             "The destination is a token contract; what it receives is lost.",

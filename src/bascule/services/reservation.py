@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 import structlog
@@ -17,6 +17,7 @@ from bascule.domain.payout import PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import approval_rounds, item_rules, policy
 from bascule.services.approval_rounds import Round
+from bascule.services.batch_choice import GAS_OF_BATCH, GAS_OF_ITEM, Choice, covered, with_ids
 from bascule.services.item_rules import Facts
 from bascule.services.payout_events import tell_all
 from bascule.services.payout_rounds import PayoutRounds
@@ -31,7 +32,7 @@ from bascule.services.signing_intents import (
     Rules,
     SignerRefused,
 )
-from bascule.services.submitted_batch import asked_for, mandates_of, reference_of
+from bascule.services.submitted_batch import asked_for, mandates_of
 from bascule.storage import floats, lanes, mandates, payout_batches, payouts, slots, tokens
 from bascule.storage.database import Connection
 from bascule.storage.lanes import Lane
@@ -39,11 +40,6 @@ from bascule.storage.payouts import PayoutRow
 from bascule.storage.tokens import Token
 
 log = structlog.get_logger()
-
-# The vault wants 200,000 gas left before each token call (contracts/README.md), and a transfer to a new
-# holder in a token behind a proxy stays below 60,000; 256 items stay below 2**24 gas (EIP-7825).
-GAS_OF_BATCH = 300_000
-GAS_OF_ITEM = 60_000
 
 # A batch that lives shorter would rather revert than pay: whose approvals end sooner waits for new ones.
 SHORTEST_LIFE = timedelta(minutes=5)
@@ -56,39 +52,6 @@ NO_LIMITS: Mapping[str, int] = {}
 
 # 32 bytes each, in base64: with 256 items a question stays below the signer's megabyte.
 LEAVES_MAX = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A batch that could be taken now: payouts with the ids they would have, in one word.
-
-    short: why nothing is given of what could be: the vault has too little, or its rolling limit is used up.
-    """
-
-    token: Token
-    word: int
-    given: Sequence[tuple[int, PayoutRow]]
-    next_sequence: int
-    deadline: datetime
-    short: str | None
-
-    @property
-    def gas(self) -> int:
-        """The gas limit of the batch."""
-        return GAS_OF_BATCH + GAS_OF_ITEM * len(self.given)
-
-    def calldata(self, lane: Lane) -> bytes:
-        """The call the batch would be."""
-        placed = [(layout.index_of(vault_id), payout) for vault_id, payout in sorted(self.given, key=_by_id)]
-        return layout.Batch(
-            token=Address(self.token.contract),
-            lane=lane.lane,
-            expected_head=lane.head,
-            word=self.word,
-            items=tuple(layout.pack_item(index, p.amount, p.destination) for index, p in placed),
-            tags=tuple(layout.tag(reference_of(payout)) for _, payout in placed),
-            deadline=int(self.deadline.timestamp()),
-        ).calldata()
 
 
 class Crowded(Exception):
@@ -144,9 +107,9 @@ class Reservation:
         void = await policy.voided(conn, waiting)
         lasting = [p for p in waiting if p.approval_expires_at >= soonest and p.id not in void]
         left, short = await self._left(conn, lane, token, limits.get(token.id))
-        affordable = _covered(await _tellable(conn, lasting), left)
+        affordable = covered(await _tellable(conn, lasting), left)
         most = self.max_items if gas is None else (gas - GAS_OF_BATCH) // GAS_OF_ITEM
-        given, next_sequence = _with_ids(lane, word, affordable[:most])
+        given, next_sequence = with_ids(lane, word, affordable[:most])
         # nothing is paid after the approvals for it are over, whoever keeps the signed bytes
         ends = [self.clock.now() + self.batch_life, *(payout.approval_expires_at for _, payout in given)]
         deadline = min(ends).replace(microsecond=0)
@@ -196,8 +159,8 @@ class Reservation:
         if choice.short:
             return Outcome(await self.wait(conn, lane, token, choice.short))
         told = {None, *(each.mandate_id for each in rules.mandates)}
-        choice = _only(
-            choice, lane, [p for _, p in choice.given if p.account_id in accounts and p.mandate_id in told]
+        choice = choice.only(
+            lane, [p for _, p in choice.given if p.account_id in accounts and p.mandate_id in told]
         )
         rows = [payout for _, payout in choice.given]
         rounds = await approval_rounds.of_payouts(conn, rows, {token.id: token})
@@ -208,7 +171,7 @@ class Reservation:
             raise Crowded
         changed = await self._set_aside(conn, lane, choice, named)
         if named:
-            choice = _only(choice, lane, [payout for payout in rows if payout.id not in named])
+            choice = choice.only(lane, [payout for payout in rows if payout.id not in named])
             asked = _question(lane, choice, rounds, under)
         if not choice.given:
             return Outcome(changed)
@@ -341,7 +304,7 @@ def _question(
     lane: Lane, choice: Choice, rounds: Mapping[str, Round], under: Mapping[str, GivenMandate]
 ) -> PayIntent:
     """What the signer will be asked for the batch, but for nonce, epoch and fees."""
-    pairs = [(layout.index_of(vault_id), payout) for vault_id, payout in sorted(choice.given, key=_by_id)]
+    pairs = choice.placed
     used = {payout.mandate_id for _, payout in pairs}
     items, batches, told = asked_for(pairs, rounds, {id: each for id, each in under.items() if id in used})
     return PayIntent(
@@ -365,42 +328,3 @@ async def _tellable(conn: Connection, waiting: Sequence[PayoutRow]) -> list[Payo
                 break
         tellable.append(payout)
     return tellable
-
-
-def _only(choice: Choice, lane: Lane, payouts: Sequence[PayoutRow]) -> Choice:
-    """The choice with these of its payouts alone, so that no id is left out."""
-    given, next_sequence = _with_ids(lane, choice.word, payouts)
-    return replace(choice, given=given, next_sequence=next_sequence)
-
-
-def _by_id(pair: tuple[int, PayoutRow]) -> int:
-    return pair[0]
-
-
-def _covered(waiting: Sequence[PayoutRow], left: int) -> list[PayoutRow]:
-    """The oldest payouts that this much covers; what does not fit is not overtaken."""
-    covered: list[PayoutRow] = []
-    for payout in waiting:
-        if payout.amount > left:
-            break
-        left -= payout.amount
-        covered.append(payout)
-    return covered
-
-
-def _with_ids(lane: Lane, word: int, waiting: Sequence[PayoutRow]) -> tuple[list[tuple[int, PayoutRow]], int]:
-    """Each payout with its id in `word`: the one it keeps, or the lane's next; and the next free sequence.
-
-    Payouts for which the word has no bit left are left out.
-    """
-    next_sequence = lane.next_sequence
-    given: list[tuple[int, PayoutRow]] = []
-    for payout in waiting:
-        vault_id = payout.vault_id
-        if vault_id is None:
-            vault_id = layout.make_id(lane.lane, next_sequence)
-            if layout.word_of(vault_id) != word:
-                continue
-            next_sequence += 1
-        given.append((vault_id, payout))
-    return given, next_sequence

@@ -19,6 +19,7 @@ from bascule.domain.errors import Retryable
 from bascule.domain.fees import Ceiling
 from bascule.domain.slot import SlotState
 from bascule.services import lane_opening
+from bascule.services.batch_choice import GAS_OF_BATCH, GAS_OF_ITEM
 from bascule.services.cancelling import Cancelling
 from bascule.services.confirmation import Confirmation
 from bascule.services.evidence import Evidence
@@ -29,7 +30,6 @@ from bascule.services.lane_work import LaneWork
 from bascule.services.offering import Offering
 from bascule.services.outbox import Outbox
 from bascule.services.paying import Paying
-from bascule.services.reservation import GAS_OF_BATCH, GAS_OF_ITEM
 from bascule.services.seams import Clock
 from bascule.services.signer_alarms import SignerAlarms
 from bascule.services.signing_intents import SignerPort

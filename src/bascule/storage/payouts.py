@@ -386,11 +386,6 @@ async def is_ours(conn: Connection, chain_id: int, address: Address) -> bool:
     return bool(await Q.scalar(conn, "is_ours", chain_id=chain_id, address=address))
 
 
-async def is_token(conn: Connection, chain_id: int, address: Address) -> bool:
-    """Whether an address is a token contract."""
-    return bool(await Q.scalar(conn, "is_token", chain_id=chain_id, address=address))
-
-
 def _payout(row: Row) -> PayoutRow:
     values = row
     values["vault"], values["destination"] = Address(row["vault"]), Address(row["destination"])

@@ -224,7 +224,3 @@ SELECT EXISTS (SELECT 1 FROM own_addresses WHERE chain_id = %(chain_id)s AND add
     OR EXISTS (SELECT 1 FROM lanes WHERE chain_id = %(chain_id)s AND vault = %(address)s)
     OR EXISTS (SELECT 1 FROM networks WHERE chain_id = %(chain_id)s
                   AND (%(address)s IN (vault, deposit_factory, forwarder, collector))) AS ours
-
--- name: is_token
--- Whether an address is a token contract we know on a chain.
-SELECT EXISTS (SELECT 1 FROM tokens WHERE chain_id = %(chain_id)s AND contract = %(address)s) AS token
