@@ -100,7 +100,7 @@ def test_wallet_becomes_the_sweeper_for_every_accepted_token_and_again_changes_n
 
     assert (dollar["lane"], dollar["wallet"]) == (f"{CHAIN}/sweeper", SWEEPER.address)
     assert {dollar["contract"], euro["contract"]} == {checksum(DOLLAR), checksum(EURO)}
-    assert limits == [FlushLimits(20 * GWEI, 15_100_000, 100)] * 2
+    assert limits == [FlushLimits(20 * GWEI, 17_100_000, 100)] * 2
     assert (wallet.address, wallet.next_nonce) == (parse_address(SWEEPER.address), 0)
     assert own[wallet.address] == "wallet"
     assert [each["limits"] for each in desk.register()] == ["as before"] * 2
@@ -108,7 +108,7 @@ def test_wallet_becomes_the_sweeper_for_every_accepted_token_and_again_changes_n
 
     desk.register("--max-addresses", "7")
 
-    assert desk.sql(_rows)[1] == [FlushLimits(20 * GWEI, 1_150_000, 7)] * 2
+    assert desk.sql(_rows)[1] == [FlushLimits(20 * GWEI, 3_150_000, 7)] * 2
 
 
 def test_wallet_that_sent_before_goes_on_from_its_nonce(desk: Desk) -> None:
