@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextvars import Context
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from bascule.services.intents import Intents
 from bascule.services.mandates import MandateRequest, Mandates
 from bascule.services.payout_evidence import evidence_of
 from bascule.services.payouts import own
-from bascule.storage import approvals, mandates, signer_rosters, signer_stops
+from bascule.storage import approvals, mandates, payouts, signer_rosters, signer_stops
 from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed, treasury
 from tests.support.money_out_setup import LIMIT, set_policy
 
@@ -192,6 +194,27 @@ async def test_payout_whose_mandate_ends_before_its_reservation_asks_for_people(
     await stage.run()
     assert await stage.status(payout) == "paid"
     await stage.require_truth()
+
+
+async def test_mandate_that_was_revoked_pays_nothing_while_another_lane_looks_for_rounds_that_are_over(
+    stage: Treasury,
+) -> None:
+    mandate = await active(stage)
+    payout = await rent(stage, mandate, "40.00")
+    async with stage.api.transaction() as conn:
+        await use_cases(stage).revoke(
+            conn, account_id=stage.operator, livemode=False, mandate_id=mandate["id"], actor="key_test"
+        )
+    lane = await stage.submitter()
+    async with stage.owner.transaction() as conn:
+        vault = stage.network.vault
+        assert vault is not None
+        assert await payouts.rounds_over(conn, stage.network.chain_id, vault, stage.clock.now())
+        await asyncio.create_task(lane.run_once(), context=Context())
+
+    assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
+    await stage.run(lane)
+    assert await stage.status(payout) == "requires_action"
 
 
 @pytest.mark.slow

@@ -14,12 +14,13 @@ import pytest
 from bascule.domain import payout_file
 from bascule.domain.chain import caip2
 from bascule.domain.errors import Rejected
-from bascule.domain.policy import APPROVAL_LIFE
+from bascule.domain.policy import APPROVAL_LIFE, Tier
 from bascule.services.batch_view import describe_batch
 from bascule.services.payout_batches import BatchRequest, PayoutBatches
 from bascule.storage import payout_batches
 from bascule.storage.database import Connection
 from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed, treasury
+from tests.support.money_out_setup import LIMIT, set_policy
 from tests.support.waiting import somebody_waits
 
 
@@ -123,6 +124,33 @@ async def test_approvals_that_ended_with_part_of_a_file_paid_are_renewed_by_one_
     ended = await read(stage, batch)
     assert (ended["status"], ended["progress"]["paid"]) == ("completed", 3)
     assert sorted(await stage.transfers_out()) == sorted((payee(n), n * 10**6) for n in range(1, 4))
+    await stage.require_truth()
+
+
+async def test_a_payout_of_a_file_is_not_renewed_by_fewer_people_than_policy_asks_for_now(
+    stage: Treasury,
+) -> None:
+    batch = await send(stage, ("1.00", payee(1)), ("2.00", payee(2)))
+    await approve(stage, batch, 1, 2)
+    async with stage.owner.transaction() as conn:
+        tiers = (Tier(0, 2), Tier(15 * 10**17, 3))
+        limits = {"max_per_payout": LIMIT, "max_per_day": LIMIT}
+        await set_policy(conn, stage.operator, stage.token, approvals=tiers, **limits)
+    stage.clock.advance(APPROVAL_LIFE + timedelta(seconds=1))
+    lane = await stage.submitter()
+    await lane.run_once()
+    asked = await stage.rows("SELECT id, approvals_required FROM payouts ORDER BY amount")
+    assert [required for _, required in asked] == [2, 3]
+
+    await approve(stage, batch, 1, 2)
+    large = {"id": asked[1][0]}
+    await stage.approve(large, 1, 2)
+    await stage.run(lane)
+    assert await stage.transfers_out() == [(payee(1), 10**6)]
+    await stage.approve(large, 3)
+    await stage.run(lane)
+
+    assert (await read(stage, batch))["progress"]["paid"] == 2
     await stage.require_truth()
 
 

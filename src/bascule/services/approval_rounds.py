@@ -98,12 +98,16 @@ def batch_approval_text(batch: BatchRow) -> BatchApproval:
 
 
 def in_round_of(payout: PayoutRow, batch: BatchRow) -> bool:
-    """Whether the approvals of the batch are the payout's too: one that was asked about anew has its own."""
-    return (payout.batch_id, payout.roster_version, payout.approval_expires_at) == (
+    """Whether the approvals of the batch are the payout's too: one that was asked about anew has its own.
+
+    So has one that policy asks more people for by now than sign the batch.
+    """
+    same = (payout.batch_id, payout.roster_version, payout.approval_expires_at) == (
         batch.id,
         batch.roster_version,
         batch.approval_expires_at,
     )
+    return same and payout.approvals_required <= batch.approvals_required
 
 
 async def given_for(conn: Connection, batch: BatchRow) -> list[Approval]:

@@ -12,7 +12,7 @@ from bascule.domain.chain import Address
 from bascule.domain.money import TokenAmount
 from bascule.domain.policy import DAY, Ask, Decision, Facts, Rules, Tier
 from bascule.services.signatories import signatories
-from bascule.storage import approvals, policies, spending, tokens
+from bascule.storage import approvals, mandates, policies, spending, tokens
 from bascule.storage import destinations as address_book
 from bascule.storage.database import Connection
 from bascule.storage.destinations import Destination
@@ -168,10 +168,13 @@ async def voided(conn: Connection, rows: Sequence[PayoutRow]) -> frozenset[str]:
         policy = await policies.current(conn, account_id, livemode, token_id)
         ruling[account_id, livemode, token_id] = policy.id if policy else None
     denied = {mode: await policies.operators_denylist(conn, mode) for mode in {p.livemode for p in rows}}
+    named = {p.mandate_id for p in rows if p.mandate_id is not None}
+    active = await mandates.active(conn, named) if named else frozenset()
     return frozenset(
         p.id
         for p in rows
         if p.destination in denied[p.livemode]
+        or (p.mandate_id is not None and p.mandate_id not in active)
         or (p.policy_id is not None and p.policy_id != ruling[p.account_id, p.livemode, p.token_id])
     )
 

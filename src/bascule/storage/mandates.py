@@ -76,6 +76,11 @@ async def get(conn: Connection, mandate_id: str) -> MandateRow | None:
     return (await of_ids(conn, [mandate_id])).get(mandate_id)
 
 
+async def active(conn: Connection, ids: Iterable[str]) -> frozenset[str]:
+    """Those of some mandates under which payouts go out now."""
+    return frozenset(id for id, row in (await of_ids(conn, ids)).items() if row.state is MandateState.ACTIVE)
+
+
 async def lock(conn: Connection, mandate_id: str) -> MandateRow | None:
     """One mandate, locked until the transaction ends."""
     row = await Q.maybe(conn, "lock", id=mandate_id)
