@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextvars import Context
 from datetime import timedelta
@@ -11,12 +12,15 @@ from typing import Any, LiteralString
 
 import pytest
 
+from bascule.chain.evidence_check import check
 from bascule.domain import payout_file
 from bascule.domain.chain import caip2
 from bascule.domain.errors import Rejected
 from bascule.domain.policy import APPROVAL_LIFE, Tier
 from bascule.services.batch_view import describe_batch
 from bascule.services.payout_batches import BatchRequest, PayoutBatches
+from bascule.services.payout_evidence import evidence_of
+from bascule.services.payouts import own
 from bascule.storage import payout_batches
 from bascule.storage.database import Connection
 from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed, treasury
@@ -124,6 +128,11 @@ async def test_approvals_that_ended_with_part_of_a_file_paid_are_renewed_by_one_
     ended = await read(stage, batch)
     assert (ended["status"], ended["progress"]["paid"]) == ("completed", 3)
     assert sorted(await stage.transfers_out()) == sorted((payee(n), n * 10**6) for n in range(1, 4))
+    for (payout_id,) in await stage.rows("SELECT id FROM payouts"):
+        async with stage.api.read() as conn:
+            proof = await evidence_of(conn, await own(conn, payout_id, stage.operator, False))
+        assert [each.says for each in check(json.dumps(proof).encode()) if not each.ok] == []
+        assert len(proof["decision"]["approvals"]) == 2
     await stage.require_truth()
 
 

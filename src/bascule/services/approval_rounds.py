@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from bascule.domain.approval import BatchApproval, PayoutApproval
 from bascule.domain.chain import Address
 from bascule.domain.errors import Halted
+from bascule.domain.payout import PayoutState
 from bascule.storage import approvals, payout_batches, tokens
 from bascule.storage.approvals import Approval
 from bascule.storage.database import Connection
 from bascule.storage.payout_batches import BatchRow
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.tokens import Token
+
+_Known = dict[tuple[str, int, datetime], tuple[BatchRow, Sequence[Approval]]]
+
+# Whose approvals are used up: those they left under stay theirs, whatever their batch is asked about since.
+_LEFT = frozenset({PayoutState.IN_TRANSIT, PayoutState.PAID})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ async def of_payouts(
     ids = {payout.batch_id for payout in payouts if payout.batch_id is not None}
     batches = await payout_batches.of_ids(conn, ids) if ids else {}
     settled = {id: batch for id, batch in batches.items() if batch.leaves is not None}
-    whole = {id: await given_for(conn, batch) for id, batch in settled.items()}
+    known: _Known = {}
     rounds: dict[str, Round] = {}
     for payout in payouts:
         text = approval_text(payout, of_token[payout.token_id])
@@ -64,9 +71,8 @@ async def of_payouts(
             digest = text.digest(payout.chain_id, payout.vault)
             own = [each for each in own if each.digest == digest]
         batch = settled.get(payout.batch_id) if payout.batch_id is not None else None
-        if batch is not None and not in_round_of(payout, batch):
-            batch = None
-        rounds[payout.id] = Round(text, own, batch, whole[batch.id] if batch is not None else ())
+        batch, together = await _of_batch(conn, payout, batch, known)
+        rounds[payout.id] = Round(text, own, batch, together)
     return rounds
 
 
@@ -108,6 +114,21 @@ def in_round_of(payout: PayoutRow, batch: BatchRow) -> bool:
         batch.approval_expires_at,
     )
     return same and payout.approvals_required <= batch.approvals_required
+
+
+async def _of_batch(
+    conn: Connection, payout: PayoutRow, batch: BatchRow | None, known: _Known
+) -> tuple[BatchRow | None, Sequence[Approval]]:
+    """The batch as it stood in the payout's round, and who signed it; it may be renewed since."""
+    current = batch is not None and in_round_of(payout, batch)
+    if batch is None or not (current or payout.state in _LEFT):
+        return None, ()
+    place = batch.id, payout.roster_version, payout.approval_expires_at
+    if place not in known:
+        then = replace(batch, roster_version=place[1], approval_expires_at=place[2])
+        known[place] = then, await given_for(conn, then)
+    then, given = known[place]
+    return (then, given) if current or given else (None, ())
 
 
 async def given_for(conn: Connection, batch: BatchRow) -> list[Approval]:
