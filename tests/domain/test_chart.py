@@ -11,6 +11,7 @@ from bascule.domain.chart import Kind
         (chart.suspense("acct_1"), Kind.LIABILITY, False),
         *((code, Kind.ASSET, False) for code in chart.CUSTODY),
         (chart.EXPENSE_GAS, Kind.EXPENSE, True),
+        (chart.EXPENSE_OUTFLOW, Kind.EXPENSE, True),
         (chart.INCOME_NATIVE, Kind.INCOME, True),
     ],
 )

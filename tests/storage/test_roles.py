@@ -149,6 +149,7 @@ FUNCTIONS = {
     "post_deposits": ("('{x}')", {"watcher"}),
     "deposits_to_book": ("('{x}')", set()),
     "post_internal": ("(1, 'x', 0)", {"watcher"}),
+    "post_outflow": ("(1, 'x', 0)", {"watcher"}),
     "post_hold": ("('x')", {"api"}),
     "post_release": ("('x')", {"api", "submitter"}),
     "post_payout": ("('x')", {"submitter"}),

@@ -13,6 +13,7 @@ from tests.support.books import (
     FINAL_BLOCK,
     FORWARDER,
     STRANGER,
+    USD,
     VAULT,
     Books,
     in_transaction,
@@ -127,6 +128,24 @@ async def test_money_that_left_without_a_payout_is_named(db: Database) -> None:
     [wrong] = await verify(db)
     assert (wrong.check.name, wrong.subject) == ("G7", f"{BLOCK}/{index}")
     assert wrong.found == "7 of tok_usd left us, and no payout asked for it"
+
+
+async def test_outflow_that_nobody_was_told_of_is_named(db: Database) -> None:
+    books = await installation(db)
+    index = await books.transfer(VAULT, STRANGER, 7)
+    async with db.transaction() as conn:
+        await ledger.post_outflow(conn, CHAIN, FINAL_BLOCK, index)
+
+    wrong = await verify(db)
+    assert {each.check.name for each in wrong} == {"G7", "G12"}
+    assert wrong[0].found == "books what went to no source of capital, and no break says so"
+
+    await books.run(
+        "INSERT INTO breaks (id, type, subject, state, evidence, opened_at)"
+        " VALUES ('brk_1', 'unexplained_outflow', %s, 'open', '{}', now())",
+        f"{USD}/{BLOCK.removeprefix('transfer ')}/{index}",
+    )
+    assert await verify(db) == []
 
 
 async def test_money_that_came_and_is_not_booked_is_named(db: Database) -> None:

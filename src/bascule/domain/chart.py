@@ -10,6 +10,7 @@ CUSTODY_COLLECTOR = "custody:collector"
 CUSTODY_VAULT = "custody:vault"
 CUSTODY_WALLETS = "custody:wallets"
 EXPENSE_GAS = "expense:gas"
+EXPENSE_OUTFLOW = "expense:outflow"
 INCOME_NATIVE = "income:native"
 
 CUSTODY = (CUSTODY_FORWARDERS, CUSTODY_COLLECTOR, CUSTODY_VAULT, CUSTODY_WALLETS)

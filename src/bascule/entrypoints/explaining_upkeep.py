@@ -16,6 +16,10 @@ _OF_BREAK = {
     "custody_residual": (
         "an operator finds what moved without a booking; the next comparison that is even resolves it"
     ),
+    "unexplained_outflow": (
+        "the vault's owner is asked who took it; once that is known and the vault is topped up, an operator"
+        " resumes the token: bascule tokens resume (docs/runbooks/money-left.md)"
+    ),
     "payout_of_lost_request": (
         "who asked for it asks again with the same reference and is told of this payment"
         " (payout_recovered); the operator settles it with that account and tops the vault up by it"

@@ -32,7 +32,13 @@ NETWORK, PROVIDER = ["chain"], ["chain", "provider"]
 # Counts that are 0 before they are made, so that the first one is seen to rise.
 REFUSALS = (*NodeSays, NodeUnreachable.reason, WrongShape.reason, IncompleteAnswer.reason, WrongChain.reason)
 FLUSHING = ("collector_changed", "collector_scheduled", "flush_waits_for_fee", "flushes_requested")
-TOKENS = ("addresses_listed", "balance_mismatches", "balances_unchecked", "tokens_suspended")
+TOKENS = (
+    "addresses_listed",
+    "balance_mismatches",
+    "balances_unchecked",
+    "outflows_unexplained",
+    "tokens_suspended",
+)
 
 
 class Watching(Protocol):

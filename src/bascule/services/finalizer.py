@@ -1,6 +1,7 @@
 """Finality: what stands deep enough is promoted, booked and told, in one transaction."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from bascule.chain import heads
@@ -19,6 +20,7 @@ from bascule.services.coins import Coins
 from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
 from bascule.services.halts import Halts
+from bascule.services.outflows import Outflows, Place
 from bascule.services.prover import Prover
 from bascule.services.seams import Clock
 from bascule.storage import (
@@ -80,6 +82,7 @@ class Finalizer:
     prover: Prover
     balances: BalanceCheck
     coins: Coins
+    outflows: Outflows
     failpoints: Failpoints
     counters: Counter[str]
 
@@ -98,6 +101,7 @@ class Finalizer:
         broken = await self.balances.broken_late(cursor.finalized_number)
         broken = {**broken, **await self.balances.broken(cursor.finalized_number, target.number)}
         coin = await self.coins.moved(target.number)
+        left = await self.outflows.look(cursor.finalized_number, target.number)
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
             await self.balances.hold(conn, broken, target.number)  # from below the stretch, which waits too
@@ -105,7 +109,7 @@ class Finalizer:
             await self.evidence.keep(conn, late)
             if coin and await self.coins.record(conn, coin, target):
                 await self.arrivals.take(conn, [target.hash])
-            owned = await self._book(conn, cursor.finalized_number, target.number)
+            owned = await self._book(conn, cursor.finalized_number, target.number, left)
             self.failpoints.hit("watcher.before_finalize_commit")
         self.failpoints.hit("watcher.after_finalize_commit")
         self.counters["deposits_finalized"] += len(owned)
@@ -168,8 +172,8 @@ class Finalizer:
             await self.halts.latch(cursor, disputed, lease, disputed=number)
             raise disputed from None
 
-    async def _book(self, conn: Connection, after: int, upto: int) -> list[Owned]:
-        """Money comes in before it moves among our addresses, so that no class of custody is overdrawn.
+    async def _book(self, conn: Connection, after: int, upto: int, left: Collection[Place]) -> list[Owned]:
+        """Money comes in before it moves among our addresses and leaves them: no custody is overdrawn.
 
         Deposits of a token accepted since they came are of it from here on; final ones are booked now. What
         was held for a list is decided anew: its address is off it.
@@ -191,6 +195,7 @@ class Finalizer:
         await ledger.post_deposits(conn, [deposit.id for deposit in owned if deposit.booked])
         for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto, final):
             await ledger.post_internal(conn, chain_id, block_hash, log_index)
+        await self.outflows.book(conn, after, upto, left)
         self.counters["deposits_flushed"] += await deposits.mark_flushed(conn, chain_id, after, upto, final)
         await suspensions.settle(conn, ended)
         if await addresses.own(conn, chain_id) != ours:

@@ -3,6 +3,7 @@
 from bascule.domain.errors import Conflict, NotFound, Rejected
 from bascule.services.balance_check import BREAK_TYPE
 from bascule.services.outbox import Outbox
+from bascule.services.outflows import BREAK_TYPE as UNEXPLAINED
 from bascule.services.seams import Clock
 from bascule.services.suspending import Suspending
 from bascule.storage import audit, reconciliations, tokens
@@ -30,6 +31,11 @@ async def resume(
     await reconciliations.advance_break(
         conn, type=BREAK_TYPE, subject=token_id, resolution=resolution, at=clock.now()
     )
+    for each in await reconciliations.open_breaks(conn):
+        if each["type"] == UNEXPLAINED and each["subject"].startswith(f"{token_id}/"):
+            await reconciliations.advance_break(
+                conn, type=UNEXPLAINED, subject=each["subject"], resolution=resolution, at=clock.now()
+            )
     details = {"reason": reason, "causes": causes}
     await audit.append(conn, actor=actor, action="token.resume", object_id=token_id, details=details)
     return ended

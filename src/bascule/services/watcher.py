@@ -29,6 +29,7 @@ from bascule.services.finalizer import Finalizer
 from bascule.services.halts import Halts
 from bascule.services.openings import Openings
 from bascule.services.outbox import Outbox
+from bascule.services.outflows import Outflows
 from bascule.services.prover import Prover
 from bascule.services.ranges import Ranges
 from bascule.services.reading import FIRST_SPAN, Reader, Reading, Span
@@ -119,6 +120,7 @@ class Watcher:
             self._prover,
             balances,
             coins,
+            Outflows(db, rpc, network.chain_id, breaks, suspending, self.counters),
             failpoints,
             self.counters,
         )

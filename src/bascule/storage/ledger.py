@@ -102,6 +102,18 @@ async def post_internal_if_covered(
             await post_internal(conn, chain_id, block_hash, log_index)
 
 
+async def post_outflow(conn: Connection, chain_id: int, block_hash: bytes, log_index: int) -> bool:
+    """Books a final transfer that left us without a payout; True: as capital that went back to its source.
+
+    Repeated it answers what was decided first.
+    """
+    with _refusals():
+        row = await Q.one(
+            conn, "post_outflow", chain_id=chain_id, block_hash=block_hash, log_index=log_index
+        )  # fmt: skip
+        return bool(row["explained"])
+
+
 async def post_hold(conn: Connection, payout_id: str) -> int:
     """Sets a pending payout's money aside. InsufficientFunds leaves the caller's transaction usable."""
     try:

@@ -124,6 +124,29 @@ async def internal_between(
     return [(row["block_hash"], row["log_index"]) for row in rows]
 
 
+class Outflow(NamedTuple):
+    """A transfer from us to somebody else, in no transaction that we signed. amount: base units.
+
+    to_source: to a registered source of capital.
+    """
+
+    block_hash: Hash
+    log_index: int
+    block_number: int
+    tx_hash: Hash
+    src: Address
+    dst: Address
+    amount: int
+    token_id: str
+    to_source: bool
+
+
+async def outflows_between(conn: Connection, chain_id: ChainId, after: int, upto: int) -> list[Outflow]:
+    """What left own addresses in blocks after + 1 … upto and is not booked, in chain order."""
+    rows = await _sql.all(conn, "outflows_between", chain_id=chain_id, after=after, upto=upto)
+    return [Outflow(**row | {"amount": int(row["amount"])}) for row in rows]
+
+
 async def canonical(conn: Connection, chain_id: ChainId) -> list[Transfer]:
     """All canonical transfers of a chain, in chain order."""
     return [_transfer(row) for row in await _sql.all(conn, "canonical", chain_id=chain_id)]

@@ -153,6 +153,25 @@ SELECT t.block_hash, t.log_index
                     WHERE b.chain_id = t.chain_id AND b.block_hash = t.block_hash AND b.log_index = t.log_index)
  ORDER BY t.block_number, t.log_index;
 
+-- name: outflows_between
+-- Canonical transfers of booked tokens from an own address to nobody of ours, in blocks after one and up to another, by
+-- transactions that no process of ours signed. As with internal ones, those of suspended tokens wait.
+SELECT t.block_hash, t.log_index, t.block_number, t.tx_hash, t.src, t.dst, t.amount, k.id AS token_id,
+       EXISTS (SELECT FROM treasury_sources s WHERE s.chain_id = t.chain_id AND s.address = t.dst) AS to_source
+  FROM transfers t
+  JOIN tokens k ON k.chain_id = t.chain_id AND k.contract = t.token AND k.accepted
+  JOIN openings p ON p.chain_id = t.chain_id AND p.address = t.src AND p.token = t.token AND p.block_number < t.block_number
+ WHERE t.chain_id = %(chain_id)s AND t.block_number <= %(upto)s AND t.canonical AND t.amount > 0
+   AND t.block_number > least(%(after)s, (SELECT min(s.from_number) FROM token_suspensions s JOIN tokens r ON r.id = s.token_id
+                                           WHERE r.chain_id = %(chain_id)s AND NOT s.settled AND s.ended_at IS NOT NULL))
+   AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id AND s.ended_at IS NULL)
+   AND NOT EXISTS (SELECT FROM own_addresses o WHERE o.chain_id = t.chain_id AND o.address = t.dst)
+   AND NOT EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = t.chain_id AND d.address = t.dst)
+   AND NOT EXISTS (SELECT FROM attempts a WHERE a.chain_id = t.chain_id AND a.tx_hash = t.tx_hash)
+   AND NOT EXISTS (SELECT FROM ledger.booked b
+                    WHERE b.chain_id = t.chain_id AND b.block_hash = t.block_hash AND b.log_index = t.log_index)
+ ORDER BY t.block_number, t.log_index;
+
 -- name: canonical
 -- All canonical transfers of a chain, in chain order.
 SELECT block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence

@@ -116,7 +116,7 @@ SELECT subject, found FROM (
      UNION ALL
     SELECT x.id, 'transaction ' || x.id, format('a %%s that books %%s transfers', x.kind, count(k.tx_id))
       FROM ledger.tx AS x LEFT JOIN ledger.booked AS k ON k.tx_id = x.id
-     WHERE x.kind IN ('deposit', 'internal', 'payout') GROUP BY x.id HAVING count(k.tx_id) <> 1
+     WHERE x.kind IN ('deposit', 'internal', 'outflow', 'payout') GROUP BY x.id HAVING count(k.tx_id) <> 1
 ) AS wrong ORDER BY at, subject LIMIT %(most)s
 
 -- name: payouts
@@ -172,6 +172,15 @@ SELECT subject, found FROM (
                           AND p.destination = f.dst AND p.amount::numeric = f.amount::numeric)
        AND NOT EXISTS (SELECT FROM recovered_payouts AS r WHERE r.chain_id = f.chain_id AND r.tx_hash = f.tx_hash AND r.vault = f.src
                           AND r.destination = f.dst AND r.amount::numeric = f.amount::numeric AND r.outcome = 'paid')
+     UNION ALL
+    SELECT x.block_number, 'transaction ' || x.id, 'books what went to no source of capital, and no break says so'
+      FROM ledger.tx AS x
+      JOIN ledger.booked AS b ON b.tx_id = x.id
+      JOIN transfers AS t ON t.chain_id = b.chain_id AND t.block_hash = b.block_hash AND t.log_index = b.log_index
+      JOIN tokens AS k ON k.chain_id = t.chain_id AND k.contract = t.token
+     WHERE x.source = 'outflow'
+       AND NOT EXISTS (SELECT FROM treasury_sources AS s WHERE s.chain_id = t.chain_id AND s.address = t.dst)
+       AND NOT EXISTS (SELECT FROM breaks AS r WHERE r.type = 'unexplained_outflow' AND r.subject = k.id || '/' || x.source_id)
      UNION ALL
     SELECT 0, p.id, format('%%s with %%s of %%s approvals', p.state, greatest(a.given, b.given), p.approvals_required)
       FROM payouts AS p
@@ -305,6 +314,19 @@ WITH place AS (
       JOIN place AS d ON d.chain_id = t.chain_id AND d.address = t.dst
      CROSS JOIN LATERAL (VALUES (d.code, t.amount::numeric), (s.code, -t.amount)) AS l (code, amount)
      WHERE x.source = 'internal'
+     UNION ALL
+    SELECT x.id, l.code, k.id, 0, l.amount
+      FROM ledger.tx AS x
+      JOIN ledger.booked AS b ON b.tx_id = x.id
+      JOIN transfers AS t ON t.chain_id = b.chain_id AND t.block_hash = b.block_hash AND t.log_index = b.log_index
+      JOIN tokens AS k ON k.chain_id = t.chain_id AND k.contract = t.token
+      JOIN place AS s ON s.chain_id = t.chain_id AND s.address = t.src
+     CROSS JOIN operator
+     CROSS JOIN LATERAL (VALUES (CASE WHEN EXISTS (SELECT FROM breaks AS r WHERE r.type = 'unexplained_outflow'
+                                                       AND r.subject = k.id || '/' || x.source_id)
+                                      THEN 'expense:outflow' ELSE operator.available END, t.amount::numeric),
+                                (s.code, -t.amount)) AS l (code, amount)
+     WHERE x.source = 'outflow'
      UNION ALL
     SELECT x.id, l.code, p.token_id, l.layer, l.amount
       FROM ledger.tx AS x
