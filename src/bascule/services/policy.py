@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from bascule.domain.chain import Address
 from bascule.domain.money import TokenAmount
 from bascule.domain.policy import DAY, Ask, Decision, Facts, Rules, Tier
 from bascule.services.signatories import signatories
-from bascule.storage import approvals, mandates, policies, spending, tokens
+from bascule.storage import approvals, mandates, payout_batches, policies, spending, tokens
 from bascule.storage import destinations as address_book
 from bascule.storage.database import Connection
 from bascule.storage.destinations import Destination
@@ -158,7 +158,17 @@ async def review(conn: Connection, payout: PayoutRow) -> Verdict | None:
     facts = Facts(may_sign=len(people), denied_by=denied_by, **_known(book.get(payout.destination)))
     units = TokenAmount(payout.amount, token.asset).to_money().units
     decision = rulebook.decide(Ask(units, payout.destination, payout.created_at), facts, rules)
+    if payout.batch_id is not None:
+        together = await _required_together(conn, payout.batch_id, token, rules)
+        decision = replace(decision, approvals_required=max(decision.approvals_required, together))
     return Verdict(decision, policy.id if policy else None, rules, facts, roster, people)
+
+
+async def _required_together(conn: Connection, batch_id: str, token: Token, rules: Rules) -> int:
+    """How many people the batch's sum of a token needs: dividing it into payouts lowers nothing."""
+    batch = await payout_batches.get(conn, batch_id)
+    total = 0 if batch is None or batch.totals is None else batch.totals.get(Address(token.contract), 0)
+    return rules.required(TokenAmount(total, token.asset).to_money().units)
 
 
 async def voided(conn: Connection, rows: Sequence[PayoutRow]) -> frozenset[str]:
