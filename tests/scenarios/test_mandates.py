@@ -196,7 +196,7 @@ async def test_payout_whose_mandate_ends_before_its_reservation_asks_for_people(
     await stage.require_truth()
 
 
-async def test_mandate_that_was_revoked_pays_nothing_while_another_lane_looks_for_rounds_that_are_over(
+async def test_mandate_that_was_revoked_stays_so_and_pays_nothing_though_another_lane_looks_for_such_rounds(
     stage: Treasury,
 ) -> None:
     mandate = await active(stage)
@@ -215,6 +215,9 @@ async def test_mandate_that_was_revoked_pays_nothing_while_another_lane_looks_fo
     assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
     await stage.run(lane)
     assert await stage.status(payout) == "requires_action"
+    with pytest.raises(errors.InsufficientPrivilege, match="is revoked, for ever"):
+        async with stage.api.transaction() as conn:
+            await conn.execute("UPDATE mandates SET state = 'active'")
 
 
 @pytest.mark.slow
