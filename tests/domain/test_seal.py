@@ -61,6 +61,14 @@ def dropped(lines: list[dict[str, Any]]) -> None:
     lines[-1]["end"] = 1
 
 
+def shadowed(lines: list[dict[str, Any]]) -> None:
+    lines.insert(1, {"stream": "ledger", "id": 1, "row": {"amount": "9"}})
+
+
+def reordered(lines: list[dict[str, Any]]) -> None:
+    lines[1], lines[2] = lines[2], lines[1]
+
+
 @pytest.mark.parametrize(
     ("tamper", "named"),
     [
@@ -70,6 +78,8 @@ def dropped(lines: list[dict[str, Any]]) -> None:
         (resealed, "seal 1 has another root than its rows"),
         (reseated, "seal 2 does not follow the one before it"),
         (dropped, "seal 2 does not follow the one before it"),
+        (shadowed, "the rows of seal 1 stand in another order, or one stands twice"),
+        (reordered, "the rows of seal 1 stand in another order, or one stands twice"),
     ],
 )
 def test_first_thing_that_was_tampered_with_is_named(
@@ -91,6 +101,23 @@ def test_history_written_anew_as_a_whole_is_told_by_a_head_kept_elsewhere() -> N
 
 def test_export_that_was_cut_off_or_is_none_is_damaged() -> None:
     for lines in (export(FIRST)[:-1], [{"end": 1}], [{"hello": 1}], [*export(FIRST)[:1], {"seal": 2}]):
+        with pytest.raises(Damaged):
+            check(lines)
+
+
+def test_line_that_no_seal_speaks_of_is_not_taken_for_proven() -> None:
+    row = {"stream": "ledger", "id": 9, "row": {"amount": "9"}}
+    seal_, first, *rest = export(FIRST)
+    for lines in (
+        [row, seal_, first, *rest],
+        [seal_, first, *rest, row],
+        [seal_, {**first, "note": "paid twice"}, *rest],
+        [seal_, {**first, "id": 1.5}, *rest],
+        [seal_, {"row": {}}, *rest],
+        [{**seal_, "note": "checked by us"}, first, *rest],
+        [{**seal_, "rows": [["ledger", 1, "hello"]]}, first, *rest],
+        [seal_, first, *rest[:-1], {"end": "one"}],
+    ):
         with pytest.raises(Damaged):
             check(lines)
 

@@ -6,6 +6,7 @@ has kept a head outside the database can tell any later change of what lies befo
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,6 +14,7 @@ from typing import Any
 
 LEAF, NODE = b"\x00", b"\x01"  # a row is never taken for an inner node (RFC 6962 §2.1)
 STREAMS = ("ledger", "audit")
+_DIGEST = re.compile("[0-9a-f]{64}")
 Line = Mapping[str, Any]
 
 
@@ -92,23 +94,27 @@ def check(lines: Iterable[Line], head: str | None = None) -> Checked:
     lines: those of `exported`, seal by seal, and {"end": how many seals} last. Raises: Damaged.
     """
     previous: Seal | None = None
-    stretch: dict[tuple[str, int], str] = {}
+    stretch: list[tuple[str, int, str]] = []
     seals = rows = 0
     wrong: str | None = None
-    ended = False
+    end: int | None = None
     for line in lines:
+        if end is not None:
+            raise Damaged("something stands behind the export's end")
         if "row" in line:
-            stretch[(str(line["stream"]), int(line["id"]))] = leaf(line["row"])
+            if previous is None:
+                raise Damaged("a row stands before the first seal")
+            stretch.append(_row(line))
             rows += 1
             continue
         wrong = wrong or (_wrong_row(previous, stretch) if previous else None)
         if "end" in line:
-            ended = int(line["end"]) == seals
-            break
+            end = line["end"]
+            continue
         one = _read(line)
         wrong = wrong or _wrong_seal(previous, one)
-        previous, stretch, seals = one, {}, seals + 1
-    if not ended:
+        previous, stretch, seals = one, [], seals + 1
+    if end is None or end != seals:
         raise Damaged("the export has no end: it was cut off")
     newest = previous.hash if previous else ""
     if wrong is None and head is not None and head.removeprefix("0x") != newest:
@@ -116,13 +122,16 @@ def check(lines: Iterable[Line], head: str | None = None) -> Checked:
     return Checked(seals, rows, newest, wrong)
 
 
-def _wrong_row(one: Seal, found: Mapping[tuple[str, int], str]) -> str | None:
+def _wrong_row(one: Seal, stretch: Sequence[tuple[str, int, str]]) -> str | None:
     sealed = {(stream, row_id): digest for stream, row_id, digest in one.rows}
+    found = {(stream, row_id): digest for stream, row_id, digest in stretch}
     for stream, row_id in sorted({*sealed, *found}):
         was, now = sealed.get((stream, row_id)), found.get((stream, row_id))
         if was != now:
             how = "removed" if now is None else "added" if was is None else "changed"
             return f"{stream} row {row_id} was {how} after seal {one.number} was made"
+    if tuple(stretch) != one.rows:
+        return f"the rows of seal {one.number} stand in another order, or one stands twice"
     return None
 
 
@@ -141,6 +150,17 @@ def _read(line: Line) -> Seal:
         one = Seal(int(line["seal"]), str(line["previous"]), str(line["sealed_at"]), rows, str(line["root"]))
     except (KeyError, TypeError, ValueError) as error:
         raise Damaged(f"a line is neither a seal nor a row: {error!r}") from None
+    if len(line) != 5:
+        raise Damaged(f"seal {one.number} says more than a seal does")
     if not rows:
         raise Damaged(f"seal {one.number} is of nothing")
+    if not all(_DIGEST.fullmatch(digest) for _, _, digest in rows):
+        raise Damaged(f"seal {one.number} has a leaf that is no digest")
     return one
+
+
+def _row(line: Line) -> tuple[str, int, str]:
+    """A row's place and its leaf as it is now. What no leaf is over is no part of an export."""
+    if line.keys() != {"stream", "id", "row"} or type(line["id"]) is not int:
+        raise Damaged("a row is not written as `stream`, `id` and `row`")
+    return str(line["stream"]), line["id"], leaf(line["row"])

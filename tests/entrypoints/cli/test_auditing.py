@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from bascule.entrypoints.cli.app import run
+from bascule.services.sealer import AT_ONCE
+from bascule.storage.audit import append
 from bascule.storage.database import Database
 from tests.support.books import Books, fund
 
@@ -45,11 +47,41 @@ async def test_export_proves_itself_offline_and_names_the_row_that_was_changed(
     assert told["wrong"] == "ledger row 1 was changed after seal 1 was made"
 
 
+async def test_export_ends_while_others_write(
+    db: Database,
+    database_url: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("BASCULE_DATABASE_URL_WORKER", database_url("worker"))
+    done = asyncio.Event()
+
+    async def write() -> None:
+        while not done.is_set():
+            async with db.transaction() as conn:
+                await append(conn, actor="cli", action="one more", object_id="o")
+            await asyncio.sleep(0.005)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(write())
+        try:
+            async with asyncio.timeout(20):
+                await audit(capsys, "export", str(tmp_path / "export.jsonl"))
+        finally:
+            done.set()
+
+    lines = [json.loads(line) for line in (tmp_path / "export.jsonl").read_text().splitlines()]
+    *full, _ = [len(line["rows"]) for line in lines if "seal" in line]
+    assert set(full) <= {AT_ONCE}  # so many seals as there was something to seal when it began, about
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "it was cut off"),
         ("hello\n", "line 1 is no JSON"),
+        ('{"end": 0, "end": 0}\n', "says a thing twice"),
         ("[]\n", "line 1 is no object"),
         ('{"seal": 1}\n', "neither a seal nor a row"),
     ],
