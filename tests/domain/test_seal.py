@@ -34,6 +34,14 @@ def test_what_was_not_touched_proves_itself() -> None:
     assert check(export()).head == ""
 
 
+def test_head_that_was_kept_earlier_is_of_one_of_the_seals() -> None:
+    earlier = check(export(FIRST)).head
+
+    assert (check(export(FIRST, SECOND), earlier).kept, check(export(FIRST, SECOND)).kept) == (1, 0)
+    assert check(export(FIRST, SECOND), earlier).wrong is None
+    assert check(export(FIRST), check(export(FIRST, SECOND)).head).wrong is not None
+
+
 def changed(lines: list[dict[str, Any]]) -> None:
     lines[2]["row"]["amount"] = "9"
 

@@ -37,11 +37,16 @@ class Seal:
 
 @dataclass(frozen=True)
 class Checked:
-    """What an export proves. wrong: the first row or seal that is not as it was sealed, if there is one."""
+    """What an export proves. wrong: the first row or seal that is not as it was sealed, if there is one.
+
+    head: the newest seal's hash. kept: the seal whose hash was kept elsewhere, 0 for none: up to it history
+    is as it was then.
+    """
 
     seals: int
     rows: int
     head: str
+    kept: int
     wrong: str | None
 
 
@@ -89,13 +94,14 @@ def exported(one: Seal, rows: Sequence[tuple[str, int, Line]]) -> Iterator[dict[
 
 
 def check(lines: Iterable[Line], head: str | None = None) -> Checked:
-    """Every seal and row of an export against each other, and the newest seal against a head kept elsewhere.
+    """Every seal and row of an export against each other, and one of the seals against a head kept elsewhere.
 
     lines: those of `exported`, seal by seal, and {"end": how many seals} last. Raises: Damaged.
     """
     previous: Seal | None = None
     stretch: list[tuple[str, int, str]] = []
-    seals = rows = 0
+    seals = rows = kept = 0
+    wanted = None if head is None else head.removeprefix("0x").lower()
     wrong: str | None = None
     end: int | None = None
     for line in lines:
@@ -114,12 +120,12 @@ def check(lines: Iterable[Line], head: str | None = None) -> Checked:
         one = _read(line)
         wrong = wrong or _wrong_seal(previous, one)
         previous, stretch, seals = one, [], seals + 1
+        kept = seals if one.hash == wanted else kept
     if end is None or end != seals:
         raise Damaged("the export has no end: it was cut off")
-    newest = previous.hash if previous else ""
-    if wrong is None and head is not None and head.removeprefix("0x") != newest:
-        wrong = f"the newest seal, {seals}, is not the one whose head was kept: history was written anew"
-    return Checked(seals, rows, newest, wrong)
+    if wrong is None and wanted is not None and not kept:
+        wrong = "no seal has the head that was kept: history was written anew, or its end is missing"
+    return Checked(seals, rows, previous.hash if previous else "", kept, wrong)
 
 
 def _wrong_row(one: Seal, stretch: Sequence[tuple[str, int, str]]) -> str | None:

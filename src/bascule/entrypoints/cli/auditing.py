@@ -35,7 +35,9 @@ def export(
 
 def verify(
     file: Annotated[Path, typer.Argument(help="What `bascule audit export` wrote.")],
-    head: Annotated[str | None, typer.Option(help="The newest hash, as it was kept elsewhere.")] = None,
+    head: Annotated[
+        str | None, typer.Option(help="A head this printed earlier, as it was kept elsewhere.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Proves an export from the file alone, offline. Ends with 1 and the first wrong row, 2 for no export."""
@@ -48,7 +50,8 @@ def verify(
         raise CommandFailed(
             f"{file} cannot be checked: {why}", "write it with `bascule audit export`", code=USAGE
         ) from None
-    shown = {"seals": found.seals, "rows": found.rows, "head": found.head, "wrong": found.wrong or ""}
+    counts = {"seals": found.seals, "rows": found.rows, "kept": found.kept}
+    shown = {**counts, "head": found.head, "wrong": found.wrong or ""}
     rows([shown], as_json=as_json)
     if found.wrong is not None:
         raise typer.Exit(1)
@@ -65,7 +68,7 @@ async def _export(file: Path) -> int:
     async with wiring.database(settings, "worker") as db:
         everything = sealer.Sealer(db, wiring.Seams(settings).clock)
         while await everything.run_once() >= sealer.AT_ONCE:
-            pass  # a smaller seal is the last: where somebody always writes, a run that finds nothing never comes
+            pass  # a smaller seal is the last: where somebody always writes, no run finds nothing
         async with db.read() as conn:
             with file.open("w", encoding="utf-8") as opened:
                 async for line in sealer.export(conn):
