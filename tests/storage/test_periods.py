@@ -1,5 +1,6 @@
 """Closing the books: when it is refused, what it keeps, and where late facts go."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -10,11 +11,12 @@ from bascule.domain.errors import Conflict
 from bascule.storage import ledger, periods
 from bascule.storage.database import Database
 from bascule.storage.ledger import PeriodClosed, _refusals
-from bascule.storage.verification import verify
-from tests.support.books import MERCHANT, VAULT, Books, in_transaction
+from bascule.storage.verification import Check, verify, wrong_rows
+from tests.support.books import FINAL_BLOCK, HEAD_BLOCK, MERCHANT, STRANGER, VAULT, Books, in_transaction
 
 Open = Callable[[str], Awaitable[Database]]
 DAY = timedelta(days=1)
+CLOSINGS = Check("G3", "each closing is the sum of its entries", ("closings",))
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
 POST = (
     "SELECT ledger.post('hold', 'x', 'hold', NULL, NULL, %s, ARRAY[1, 2]::bigint[], ARRAY[0, 0]::smallint[],"
@@ -145,6 +147,77 @@ async def test_period_is_not_closed_too_early_or_twice(db: Database, days: Days)
         assert refused.value.code == "period_closed"
 
 
+async def test_what_began_before_a_closing_does_not_become_effective_in_it(db: Database, days: Days) -> None:
+    """What is posted was younger than a day when its transaction began, and is older when it is written."""
+    await days.books.run("UPDATE blocks SET block_time = now()")
+    await days.deposit(1)
+    async with db.transaction() as conn:
+        cursor = await conn.execute("SELECT now() - interval '1 day' + interval '1 ms'")
+        moment: datetime = (await cursor.fetchall())[0][0]
+        await asyncio.sleep(0.1)
+        await close_in_its_own_context(db, moment + timedelta(milliseconds=1))
+
+        with pytest.raises(PeriodClosed, match="nothing becomes effective"), _refusals():
+            await conn.execute(POST.encode(), [moment])
+        raise psycopg.Rollback
+
+
+async def close_in_its_own_context(db: Database, until: datetime) -> None:
+    async with await psycopg.AsyncConnection.connect(db.url) as conn:
+        await periods.close(conn, until)
+
+
+async def test_of_two_who_close_the_books_one_waits_and_is_told(db: Database, days: Days) -> None:
+    await days.now(3)
+    await days.deposit(1)
+    async with db.transaction() as conn:
+        await periods.close(conn, days.midnight(1))
+        second = asyncio.create_task(close_in_its_own_context(db, days.midnight(1)))
+        await asyncio.sleep(0.2)
+        assert not second.done()
+
+    with pytest.raises(Conflict, match="already") as refused:
+        await second
+    assert refused.value.code == "period_closed"
+
+
+async def test_books_are_closed_and_old_facts_posted_by_what_is_committed_alone(
+    db: Database, days: Days
+) -> None:
+    """A snapshot from before would leave out what was posted since, or not see that a period has closed."""
+    await days.now(3)
+    at = days.midnight(1)
+    for words in ("SELECT ledger.close_period(%s)", POST):
+        async with db.transaction() as conn:
+            await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            with pytest.raises(psycopg.errors.ActiveSqlTransaction, match="reads what was"):
+                await conn.execute(words.encode(), [at])
+            raise psycopg.Rollback
+
+
+async def test_period_is_not_closed_while_a_payout_left_in_it_and_is_not_booked(
+    db: Database, days: Days
+) -> None:
+    await days.now(3)
+    await days.books.run("UPDATE cursors SET finalized_number = 11, finalized_hash = %s", HEAD_BLOCK)
+    await days.books.run("UPDATE blocks SET block_time = %s WHERE number = 10", days.midnight(0))
+    await days.deposit(50)
+    payout = await days.books.payout(20)
+    await in_transaction(db, ledger.post_hold, payout)
+    await days.books.run("UPDATE payouts SET state = 'in_transit', vault_id = 1 WHERE id = %s", payout)
+    index = await days.books.transfer(VAULT, STRANGER, 20)
+    with pytest.raises(Conflict, match=f"payout {payout} left and is not booked yet"):
+        await close(db, days.midnight(1))
+
+    await days.books.run(
+        "UPDATE payouts SET state = 'paid', paid_at = now(), paid_block_hash = %s, paid_log_index = %s",
+        *(FINAL_BLOCK, index),
+    )
+    await in_transaction(db, ledger.post_payout, payout)
+    await close(db, days.midnight(1))
+    assert await vault_at(db, days.midnight(0)) == 30
+
+
 async def test_closed_period_stays_as_it_is_even_for_the_owner(db: Database, days: Days) -> None:
     await days.now(3)
     await days.deposit(1)
@@ -158,6 +231,28 @@ async def test_closed_period_stays_as_it_is_even_for_the_owner(db: Database, day
         for table in ("period", "closing"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="for ever"):
                 await days.books.run(words.format(table))
+
+
+async def test_closing_that_is_not_what_its_entries_say_is_named(db: Database, days: Days) -> None:
+    for number in range(4):
+        await days.now(number)
+        await days.deposit(10**number)
+    for number in (1, 2):
+        await close(db, days.midnight(number))
+
+    for words, named in [
+        ("SELECT 1", []),
+        ("UPDATE ledger.closing SET posted = posted * 2 WHERE until = '{0}'", [0, 0, 1, 1]),
+        ("DELETE FROM ledger.closing WHERE until = '{1}'", [1, 1]),
+        ("UPDATE ledger.tx SET effective_at = '{0}' WHERE id = 1", [0, 0, 1, 1]),
+    ]:
+        ends: list[str] = []
+        async with db.transaction() as conn:
+            await conn.execute("SET LOCAL session_replication_role = 'replica'")
+            await conn.execute(words.format(days.midnight(1), days.midnight(2)).encode())
+            ends = [each.found[:23] for each in await wrong_rows(conn, [CLOSINGS])]
+            raise psycopg.Rollback
+        assert ends == [f"closed until {days.midnight(n + 1):%Y-%m-%d}" for n in named], words
 
 
 async def test_no_process_but_the_worker_closes_the_books(db_as: Open, days: Days) -> None:

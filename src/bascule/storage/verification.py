@@ -41,7 +41,7 @@ class Wrong:
 CHECKS: Final = (
     Check("G1", "the entries of each token sum to zero, posted and held", ("sums",)),
     Check("G2", "each transaction balances", ("transactions",)),
-    Check("G3", "each balance is the sum of its entries", ("balances",)),
+    Check("G3", "each balance is the sum of its entries", ("balances", "closings")),
     Check("G4", "custody is what the chain holds", ("custody",)),
     Check("G5", "each final transfer to us is booked once, and nothing else is", ("transfers",)),
     Check("G6", "each paid payout has one transfer, exactly its own", ("payouts",)),

@@ -66,6 +66,20 @@ SELECT format('%%s of %%s', a.code, a.token_id) AS subject,
        IS DISTINCT FROM (coalesce(s.posted, 0), coalesce(s.held_debit, 0), coalesce(s.held_credit, 0))
  ORDER BY a.id LIMIT %(most)s
 
+-- name: closings
+-- Accounts that a closed period has at something else than the period before it and what became effective since.
+SELECT format('%%s of %%s', a.code, a.token_id) AS subject, format('closed until %%s with %%s too much', w.until, w.wrong) AS found
+  FROM (SELECT s.until, s.account_id, sum(s.posted) AS wrong
+          FROM (SELECT c.until, c.account_id, c.posted FROM ledger.closing AS c
+                 UNION ALL
+                SELECT n.until, c.account_id, -c.posted FROM ledger.closing AS c JOIN ledger.period AS n ON n.since = c.until
+                 UNION ALL
+                SELECT (SELECT min(p.until) FROM ledger.period AS p WHERE p.until > t.effective_at), e.account_id, -e.amount
+                  FROM ledger.entry AS e JOIN ledger.tx AS t ON t.id = e.tx_id AND e.layer = 0
+                 WHERE t.effective_at < (SELECT max(p.until) FROM ledger.period AS p)) AS s
+         GROUP BY s.until, s.account_id HAVING sum(s.posted) <> 0) AS w LEFT JOIN ledger.account AS a ON a.id = w.account_id
+ ORDER BY w.until, w.account_id LIMIT %(most)s
+
 -- name: custody
 -- Tokens whose newest comparison with the chain left a residual that no open break names.
 SELECT format('%%s at block %%s', r.token_id, r.block_number) AS subject, 'residual ' || r.residual AS found
@@ -105,14 +119,21 @@ SELECT subject, found FROM (
             SELECT FROM deposits AS d WHERE d.token_id IS NULL AND d.chain_id = f.chain_id AND d.tx_hash = f.tx_hash
                AND d.block_hash = f.block_hash AND d.log_index = f.log_index)
      UNION ALL
-    SELECT t.block_number, format('transfer %%s/%%s/%%s', k.chain_id, encode(k.block_hash, 'hex'), k.log_index),
+    SELECT coalesce(t.block_number, 0), format('transfer %%s/%%s/%%s', k.chain_id, encode(k.block_hash, 'hex'), k.log_index),
            CASE WHEN x.id IS NULL AND k.tx_id IS NOT NULL THEN format('is booked by transaction %%s, which does not exist', k.tx_id)
                 ELSE 'is booked, and is not on the canonical chain, final' END
       FROM ledger.booked AS k
-      JOIN transfers AS t ON t.chain_id = k.chain_id AND t.block_hash = k.block_hash AND t.log_index = k.log_index
-      JOIN cursors AS c ON c.chain_id = k.chain_id
+      LEFT JOIN transfers AS t ON t.chain_id = k.chain_id AND t.block_hash = k.block_hash AND t.log_index = k.log_index
+      LEFT JOIN cursors AS c ON c.chain_id = k.chain_id
       LEFT JOIN ledger.tx AS x ON x.id = k.tx_id
-     WHERE NOT t.canonical OR t.block_number > c.finalized_number OR x.id IS NULL AND k.tx_id IS NOT NULL
+     WHERE (t.canonical AND t.block_number <= c.finalized_number) IS NOT TRUE OR x.id IS NULL AND k.tx_id IS NOT NULL
+     UNION ALL
+    SELECT d.block_number, d.id, format('is booked as %%s, its transfer moved %%s', d.amount, coalesce(t.amount::text, 'nothing'))
+      FROM ledger.tx AS x JOIN deposits AS d ON d.id = x.source_id LEFT JOIN ledger.booked AS k ON k.tx_id = x.id
+      LEFT JOIN transfers AS t ON t.chain_id = k.chain_id AND t.block_hash = k.block_hash AND t.log_index = k.log_index
+     WHERE x.source = 'deposit'
+       AND (d.chain_id, d.block_hash, d.log_index, d.block_number, d.token, d.src, d.dst, d.amount::numeric) IS DISTINCT FROM
+           (t.chain_id, t.block_hash, t.log_index, t.block_number, t.token, t.src, t.dst, t.amount::numeric)
      UNION ALL
     SELECT x.id, 'transaction ' || x.id, format('a %%s that books %%s transfers', x.kind, count(k.tx_id))
       FROM ledger.tx AS x LEFT JOIN ledger.booked AS k ON k.tx_id = x.id
@@ -362,7 +383,8 @@ SELECT subject, found FROM (
       JOIN ledger.booked AS b ON b.tx_id = x.id
       JOIN transfers AS t ON t.chain_id = b.chain_id AND t.block_hash = b.block_hash AND t.log_index = b.log_index
       JOIN blocks AS k ON k.chain_id = t.chain_id AND k.hash = t.block_hash
-     WHERE (x.chain_id, x.block_number) IS DISTINCT FROM (t.chain_id, t.block_number) OR x.effective_at < k.block_time
+     WHERE (x.chain_id, x.block_number) IS DISTINCT FROM (t.chain_id, t.block_number) OR x.effective_at <> k.block_time
+       AND NOT EXISTS (SELECT FROM ledger.period AS p WHERE p.until = x.effective_at AND k.block_time < p.until)    -- learned late
 ) AS wrong ORDER BY at, subject LIMIT %(most)s
 
 -- name: digests
