@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.pool import pool
 from bascule.domain.errors import Retryable
 from bascule.services.watcher import Watcher
@@ -245,6 +246,33 @@ async def test_what_a_node_leaves_out_on_an_unlisted_chain_is_waited_for(b: Brid
         node.twist = lambda method, params, result: result
         await b.settle_down(watcher)
     assert len(await b.deposits()) == EACH * BLOCKS
+
+
+async def test_a_block_left_out_whole_on_an_unlisted_chain_is_waited_for_though_it_is_like_an_earlier_one(
+    b: Bridge,
+) -> None:
+    """Equal payments make equal roots: no sign that headers speak of other blocks."""
+    async with lying_node(b.node.url) as node:
+        rpc = b.rpc(node.url)
+        rpc.family = None
+        watcher = b.watcher(rpc)
+        await b.settle_down(watcher)
+        intent = await b.intent("3.00")
+        for _ in range(3):  # the first one costs more gas than the next ones
+            await b.pay(intent, "1.00")
+        newest = await b.node.rpc("eth_blockNumber")
+        node.twist = lambda method, params, result: (
+            [each for each in result if each["blockNumber"] != newest]
+            if method in ("eth_getLogs", "eth_getBlockReceipts")
+            else result
+        )
+        for _ in range(3):
+            with pytest.raises(IncompleteAnswer):
+                await watcher.run_once()
+        assert watcher.counters["headers_prove_nothing"] == 0
+        node.twist = lambda method, params, result: result
+        await b.finalize(watcher)
+    assert len(await b.deposits("finalized")) == 3
 
 
 @pytest.mark.parametrize(

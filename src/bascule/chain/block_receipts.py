@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bascule.chain import heads, partly
 from bascule.chain.caller import Caller
-from bascule.chain.errors import NodeSays, RpcError, WrongShape
+from bascule.chain.errors import IncompleteAnswer, NodeSays, RpcError, WrongShape
 from bascule.chain.evidence import Heard
 from bascule.chain.families import ETHEREUM
 from bascule.chain.heads import Header
@@ -55,10 +55,16 @@ async def _of_blocks(
 
 
 async def told(rpc: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
-    """Each block's receipts as one node tells them, held against nothing. Raises as `of_blocks`."""
+    """Each block's receipts as one node tells them, one at least for each of its transactions.
+
+    They are held against nothing else. Raises as `of_blocks`.
+    """
     answers, refusal = await _receipts(rpc, headers)
     if refusal is not None:
         raise refusal
+    for header, receipts in answers.items():
+        if not set(header.tx_hashes) <= set(map(_name, receipts)):
+            raise IncompleteAnswer(f"{METHOD}: block {header.number} has more transactions than receipts")
     return [answers[header] for header in headers]
 
 
