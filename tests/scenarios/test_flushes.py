@@ -123,6 +123,25 @@ async def test_address_that_the_token_refuses_is_skipped_named_and_tried_later(w
     await world.require_even()
 
 
+async def test_money_that_left_an_address_before_its_issuer_listed_it_is_booked_and_stops_nobody(
+    world: Sweep,
+) -> None:
+    """Whoever flushes moves what is not final yet; the list comes too late to hold that."""
+    intent = await world.intent("20.00")
+    paid = await world.pay(intent)
+    await world.foreign_flush(paid)
+    await world.stage.issuer("blacklist(address)", paid)
+
+    await world.stage.follow(4)
+
+    assert await world.stage.rows(
+        "SELECT i.state, d.state, p.state FROM payment_intents i JOIN applications p ON p.intent_id = i.id"
+        " JOIN deposits d ON d.id = p.deposit_id WHERE i.id = %s",
+        intent["id"],
+    ) == [("succeeded", "finalized", "applied")]
+    await world.require_even()
+
+
 async def test_call_that_reverts_costs_its_gas_and_is_tried_later(world: Sweep) -> None:
     [paid] = await world.request("20.00")
     sweeper = await world.sweeper(failpoints=Crashing("submitter.after_reserve"))

@@ -176,7 +176,7 @@ class Finalizer:
         """Money comes in before it moves among our addresses and leaves them: no custody is overdrawn.
 
         Deposits of a token accepted since they came are of it from here on; final ones are booked now. What
-        was held for a list is decided anew: its address is off it.
+        was held for a list is decided anew: its address is off it, or it lies there no more.
         """
         chain_id = self.network.chain_id
         ours = await addresses.own(conn, chain_id)
@@ -188,15 +188,18 @@ class Finalizer:
         finalized = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now(), policy)
         final, freed = [*finalized], [deposit_id for deposit_id, listed in finalized.items() if listed]
         await self.evidence.require(conn, final)
+        booked_now = {*final, *(k for k, state in named.items() if state is DepositState.FINALIZED)}
+        # before they are decided anew: no list holds what has moved on
+        self.counters["deposits_flushed"] += await deposits.mark_flushed(
+            conn, chain_id, after, upto, sorted(booked_now)
+        )
         settled = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED, {*named, *freed})
-        final += [deposit_id for deposit_id, state in named.items() if state is DepositState.FINALIZED]
-        booked_now = set(final)
         owned = [deposit for deposit in settled if deposit.id in booked_now]
         await ledger.post_deposits(conn, [deposit.id for deposit in owned if deposit.booked])
-        for block_hash, log_index in await transfers.internal_between(conn, chain_id, after, upto, final):
+        moved = await transfers.internal_between(conn, chain_id, after, upto, sorted(booked_now))
+        for block_hash, log_index in moved:
             await ledger.post_internal(conn, chain_id, block_hash, log_index)
         await self.outflows.book(conn, after, upto, left)
-        self.counters["deposits_flushed"] += await deposits.mark_flushed(conn, chain_id, after, upto, final)
         await suspensions.settle(conn, ended)
         if await addresses.own(conn, chain_id) != ours:
             raise AddressesChanged(f"an address of chain {chain_id} became ours meanwhile")

@@ -62,14 +62,19 @@ UPDATE deposits SET state = 'orphaned', early = NULL, version = version + 1
 RETURNING id;
 
 -- name: advance_finalize
--- Deposits up to a height that is final. Those of suspended tokens, and those at addresses that their token's issuer
--- lists, wait, and are among the next ones once that is over. listed: it was held for that.
+-- Deposits up to a height that is final. Those of suspended tokens, and those that lie at addresses that their token's
+-- issuer lists, wait, and are among the next ones once that is over, or they moved on. listed: it was held for that.
 UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, finality = %(finality)s, version = version + 1
  WHERE chain_id = %(chain_id)s AND block_number <= %(number)s AND state = 'detected'
    AND EXISTS (SELECT FROM transfers t WHERE t.chain_id = d.chain_id AND t.block_hash = d.block_hash
                   AND t.log_index = d.log_index AND t.canonical)
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
-   AND NOT EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst))
+   AND NOT EXISTS (SELECT FROM listed_addresses l
+                    WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)
+                      AND NOT EXISTS (SELECT FROM transfers t
+                                       WHERE t.chain_id = d.chain_id AND t.token = d.token AND t.src = d.dst AND t.canonical
+                                         AND t.block_number <= %(number)s
+                                         AND (t.block_number, t.log_index) > (d.block_number, d.log_index)))
 RETURNING d.id,
           EXISTS (SELECT FROM applications p WHERE p.deposit_id = d.id AND p.reason = 'held')
           AND EXISTS (SELECT FROM contract_events e
@@ -178,7 +183,8 @@ SELECT d.id, d.account_id, d.livemode, d.kind, d.state, d.amount, k.currency, k.
        EXISTS (SELECT FROM ledger.tx t WHERE t.source = 'deposit' AND t.source_id = d.id) AS booked,
        coalesce(k.accepted, false) AS accepted,
        EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL) AS suspended,
-       EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
+       d.flushed_block IS NULL
+       AND EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
   FROM deposits d
   LEFT JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
   LEFT JOIN applications p ON p.deposit_id = d.id
@@ -225,7 +231,8 @@ SELECT d.whose, d.chosen, coalesce(k.accepted OR d.application_state = 'applied'
        CASE WHEN d.finality IS NOT NULL THEN (
             SELECT e.verified FROM deposit_proofs e WHERE e.chain_id = d.chain_id AND e.block_hash = d.block_hash
                AND d.log_index BETWEEN e.first_log AND e.last_log LIMIT 1) END AS verified,
-       EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
+       d.flushed_block IS NULL
+       AND EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
   FROM theirs d
   JOIN networks w ON w.chain_id = d.chain_id
   LEFT JOIN tokens k ON k.id = d.token_id
@@ -241,7 +248,8 @@ SELECT d.id, d.account_id, d.livemode, d.kind, d.chain_id, d.token, d.token_id, 
        CASE WHEN d.finality IS NOT NULL THEN (
             SELECT e.verified FROM deposit_proofs e WHERE e.chain_id = d.chain_id AND e.block_hash = d.block_hash
                AND d.log_index BETWEEN e.first_log AND e.last_log LIMIT 1) END AS verified,
-       EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
+       d.flushed_block IS NULL
+       AND EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
   FROM deposits d
   JOIN networks w ON w.chain_id = d.chain_id
   LEFT JOIN tokens k ON k.id = d.token_id
