@@ -21,7 +21,6 @@ from tests.support.money_out import START, OpenAs, Treasury, treasury
 @pytest.fixture
 async def stage(db_as: OpenAs, tmp_path: Path) -> AsyncIterator[Treasury]:
     async with treasury(db_as, tmp_path) as built:
-        built.tells = False  # rows are moved here without their events
         yield built
 
 
@@ -50,6 +49,7 @@ async def test_event_the_machine_refuses_changes_no_row(stage: Treasury) -> None
 
 
 async def test_row_that_was_read_before_another_change_does_not_move(stage: Treasury) -> None:
+    stage.tells = False
     asked = await stage.request()
     async with stage.api.transaction() as conn:
         stale = await locked(stage, conn, asked)
@@ -59,6 +59,7 @@ async def test_row_that_was_read_before_another_change_does_not_move(stage: Trea
 
 
 async def test_payout_keeps_the_vault_id_it_was_given(stage: Treasury) -> None:
+    stage.tells = False
     first, second = await stage.approved("1.00"), await stage.approved("2.00")
     async with stage.submitters_db.transaction() as conn:
         taken = await in_transit(conn, await locked(stage, conn, first), 7)

@@ -16,6 +16,7 @@ from bascule.entrypoints.api.problems import MEDIA_TYPE
 from bascule.entrypoints.api.shape import Problem
 
 REF = "#/components/schemas/{model}"
+NAMES_AN_OBJECT = {"starting_after", "reissue_of"}  # parameters beside the path that may name none
 PROBLEMS = {
     400: "A parameter is missing, unknown or wrong; nothing was written.",
     401: "The key is missing, unknown, expired or revoked.",
@@ -193,8 +194,8 @@ def _responses(operation: Operation, names: dict[Any, str]) -> dict[str, Any]:
         }
     }
     possible = [400, 401, 403, 500, 503]
-    paged = "starting_after" in operation.params.model_fields
-    if "{" in operation.path or paged or isinstance(operation.effect, Outside):
+    by_id = operation.params.model_fields.keys() & NAMES_AN_OBJECT
+    if "{" in operation.path or by_id or isinstance(operation.effect, Outside):
         possible.append(404)
     if operation.conflicts or operation.key != "none":
         possible.append(409)
