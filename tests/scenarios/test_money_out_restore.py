@@ -184,6 +184,7 @@ async def test_after_a_restore_each_payout_is_what_the_chain_says_and_a_repeated
     assert await stage.status(fresh) == "paid"
     assert await stage.transfers_out() == [*moved, (payee(5), 9_000_000)]
     assert await residuals(stage) == [0]
+    assert await stage.rows("SELECT 1 FROM ledger.tx WHERE kind = 'outflow'") == [], "batches are no outflows"
     assert {row[0] for row in await stage.rows("SELECT action FROM audit_log")} >= {
         "restore.batch",
         "lane.retire",

@@ -78,6 +78,15 @@ async def booked(stage: Treasury) -> list[tuple[Any, ...]]:
     )
 
 
+async def stood(stage: Treasury) -> dict[str, int]:
+    """What each kind of account stands at, in base units of the token."""
+    rows = await stage.rows(
+        "SELECT split_part(code, ':', 1), sum(posted) FROM ledger.balances WHERE token_id = %s GROUP BY 1",
+        stage.token.id,
+    )
+    return {code: int(posted) for code, posted in rows}
+
+
 async def test_what_the_owner_withdraws_to_a_source_of_capital_leaves_the_books_at_finality(
     stage: Treasury, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +137,8 @@ async def test_what_is_withdrawn_to_nobody_we_know_is_a_break_and_stops_payouts_
     await require_even(stage, capsys, FLOAT - 4 * MILLION)
     assert await stage.rows("SELECT state FROM breaks WHERE id = %s", broken) == [("resolved",)]
     assert len(await booked(stage)) == 2, "once, whoever is registered since"
+    left = FLOAT - 4 * MILLION
+    assert await stood(stage) == {"available": -left, "custody": left, "expense": 0}, "the operator bears it"
 
 
 async def test_more_than_the_operator_has_free_is_missing_though_it_went_to_a_source(

@@ -57,13 +57,17 @@ class Outflows:
         }
 
     async def book(self, conn: Connection, after: int, upto: int, looked: Collection[Place]) -> None:
-        """Those places are booked when this returns, in the caller's transaction, in which they are final."""
+        """Those places are booked when this returns, in the caller's transaction, in which they are final.
+
+        What was missing before, and a person has looked at, is the operator's loss.
+        """
         for each in await transfers.outflows_between(conn, self.chain_id, after, upto) if looked else ():
             if (each.block_hash, each.log_index) in looked:
                 explained = await ledger.post_outflow(conn, self.chain_id, each.block_hash, each.log_index)
                 self.counters["outflows_explained" if explained else "outflows_unexplained"] += 1
                 if not explained:
                     await self._stop(conn, each)
+        await ledger.post_losses(conn, self.chain_id)
 
     async def _stop(self, conn: Connection, outflow: Outflow) -> None:
         token = await tokens.get(conn, outflow.token_id)

@@ -114,6 +114,12 @@ async def post_outflow(conn: Connection, chain_id: int, block_hash: bytes, log_i
         return bool(row["explained"])
 
 
+async def post_losses(conn: Connection, chain_id: int) -> int:
+    """The operator bears what is missing in tokens that are not suspended, if it has it free; how often."""
+    with _refusals():
+        return int(await Q.scalar(conn, "post_losses", chain_id=chain_id))
+
+
 async def post_hold(conn: Connection, payout_id: str) -> int:
     """Sets a pending payout's money aside. InsufficientFunds leaves the caller's transaction usable."""
     try:

@@ -25,6 +25,10 @@ SELECT ledger.post_internal(%(chain_id)s::bigint, %(block_hash)s::bytea, %(log_i
 -- Books a final transfer that left us without a payout.
 SELECT booked_id, explained FROM ledger.post_outflow(%(chain_id)s::bigint, %(block_hash)s::bytea, %(log_index)s::integer)
 
+-- name: post_losses
+-- Charges the operator with outflows that a person has looked at.
+SELECT ledger.post_losses(%(chain_id)s::bigint) AS borne
+
 -- name: post_hold
 -- Sets a pending payout's money aside.
 SELECT ledger.post_hold(%(payout_id)s::text) AS tx_id

@@ -349,6 +349,16 @@ WITH place AS (
                                 (s.code, -t.amount)) AS l (code, amount)
      WHERE x.source = 'outflow'
      UNION ALL
+    SELECT x.id, l.code, k.id, 0, l.amount
+      FROM ledger.tx AS x
+      JOIN ledger.tx AS o ON o.source = 'outflow' AND o.source_id = x.source_id
+      JOIN ledger.booked AS b ON b.tx_id = o.id
+      JOIN transfers AS t ON t.chain_id = b.chain_id AND t.block_hash = b.block_hash AND t.log_index = b.log_index
+      JOIN tokens AS k ON k.chain_id = t.chain_id AND k.contract = t.token
+     CROSS JOIN operator
+     CROSS JOIN LATERAL (VALUES (operator.available, t.amount::numeric), ('expense:outflow', -t.amount)) AS l (code, amount)
+     WHERE x.source = 'loss'
+     UNION ALL
     SELECT x.id, l.code, p.token_id, l.layer, l.amount
       FROM ledger.tx AS x
       JOIN payouts AS p ON p.id = split_part(x.source_id, '#', 1)
