@@ -106,8 +106,6 @@ TAMPERED: Sequence[tuple[list[LiteralString], dict[str, str]]] = [
     (["DELETE FROM transfers WHERE log_index = 3"], {"G5": f"{BLOCK}/3"}),
     (["UPDATE transfers SET amount = amount + 1 WHERE log_index = 3"], {"G5": "dep_3"}),
     (["UPDATE deposits SET block_number = 9 WHERE kind = 'payment'"], {"G5": "dep_3"}),
-    (["UPDATE ledger.tx SET effective_at = effective_at + interval '1 month' WHERE id = 3"],
-     {"G12": "transaction 3"}),
     (["UPDATE ledger.tx SET effective_at = effective_at - interval '1 s' WHERE id = 3"],
      {"G12": "transaction 3"}),
     (["UPDATE payouts SET amount = 21 WHERE amount = 20"], {"G6": "po_6", "G12": "transaction 6"}),

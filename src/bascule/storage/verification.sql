@@ -393,8 +393,7 @@ SELECT subject, found FROM (
       JOIN ledger.booked AS b ON b.tx_id = x.id
       JOIN transfers AS t ON t.chain_id = b.chain_id AND t.block_hash = b.block_hash AND t.log_index = b.log_index
       JOIN blocks AS k ON k.chain_id = t.chain_id AND k.hash = t.block_hash
-     WHERE (x.chain_id, x.block_number) IS DISTINCT FROM (t.chain_id, t.block_number) OR x.effective_at <> k.block_time
-       AND NOT EXISTS (SELECT FROM ledger.period AS p WHERE p.until = x.effective_at AND k.block_time < p.until)    -- learned late
+     WHERE (x.chain_id, x.block_number) IS DISTINCT FROM (t.chain_id, t.block_number) OR x.effective_at < k.block_time
 ) AS wrong ORDER BY at, subject LIMIT %(most)s
 
 -- name: digests
