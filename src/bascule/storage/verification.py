@@ -14,7 +14,7 @@ from bascule.storage.queries import Queries
 
 _Q = Queries("verification")
 MOST = 100  # wrong rows named per query
-SETTINGS = ("one_snapshot", "take_your_time", "joins_as_written", "subqueries_as_written")
+SETTINGS = ("one_snapshot", "take_your_time")
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,8 @@
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 
 -- name: take_your_time
--- The books of years are read once, not within a request.
-SET LOCAL statement_timeout = '30min'
-
--- name: joins_as_written
--- To look for another order takes longer than to check a small installation.
-SET LOCAL join_collapse_limit = 1
-
--- name: subqueries_as_written
--- The same of subqueries.
-SET LOCAL from_collapse_limit = 1
+-- The books of years are read once, not within a request; to look for another order of joins takes longer than a check.
+SELECT set_config('statement_timeout', '30min', true), set_config('join_collapse_limit', '1', true), set_config('from_collapse_limit', '1', true)
 
 -- name: sums
 -- What all posted and all held entries of a token sum to, where that is not zero.
