@@ -330,26 +330,17 @@ WITH place AS (
      UNION ALL
     SELECT x.id, l.code, k.id, 0, l.amount
       FROM ledger.tx AS x
-      JOIN ledger.booked AS b ON b.tx_id = x.id
-      JOIN transfers AS t ON t.chain_id = b.chain_id AND t.block_hash = b.block_hash AND t.log_index = b.log_index
-      JOIN tokens AS k ON k.chain_id = t.chain_id AND k.contract = t.token
-      JOIN place AS s ON s.chain_id = t.chain_id AND s.address = t.src
-     CROSS JOIN operator
-     CROSS JOIN LATERAL (VALUES (CASE WHEN EXISTS (SELECT FROM breaks AS r WHERE r.type = 'unexplained_outflow'
-                                                       AND r.subject = k.id || '/' || x.source_id)
-                                      THEN 'expense:outflow' ELSE operator.available END, t.amount::numeric),
-                                (s.code, -t.amount)) AS l (code, amount)
-     WHERE x.source = 'outflow'
-     UNION ALL
-    SELECT x.id, l.code, k.id, 0, l.amount
-      FROM ledger.tx AS x
       JOIN ledger.tx AS o ON o.source = 'outflow' AND o.source_id = x.source_id
       JOIN ledger.booked AS b ON b.tx_id = o.id
       JOIN transfers AS t ON t.chain_id = b.chain_id AND t.block_hash = b.block_hash AND t.log_index = b.log_index
       JOIN tokens AS k ON k.chain_id = t.chain_id AND k.contract = t.token
+      JOIN place AS s ON s.chain_id = t.chain_id AND s.address = t.src
      CROSS JOIN operator
-     CROSS JOIN LATERAL (VALUES (operator.available, t.amount::numeric), ('expense:outflow', -t.amount)) AS l (code, amount)
-     WHERE x.source = 'loss'
+     CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM breaks AS r WHERE r.type = 'unexplained_outflow'
+                                           AND r.subject = k.id || '/' || o.source_id) AS missing) AS m
+     CROSS JOIN LATERAL (VALUES ('outflow', CASE WHEN m.missing THEN 'expense:outflow' ELSE operator.available END, t.amount::numeric),
+            ('outflow', s.code, -t.amount), ('loss', operator.available, t.amount), ('loss', 'expense:outflow', -t.amount)) AS l (source, code, amount)
+     WHERE x.source IN ('outflow', 'loss') AND l.source = x.source
      UNION ALL
     SELECT x.id, l.code, p.token_id, l.layer, l.amount
       FROM ledger.tx AS x
