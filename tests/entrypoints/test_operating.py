@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -17,12 +19,14 @@ from bascule.entrypoints.metrics import Meters
 from bascule.entrypoints.operating import serving
 from bascule.entrypoints.ports import listen
 from bascule.services.watcher import Watcher
-from bascule.storage import blocks
+from bascule.storage import blocks, reconciliations
+from bascule.storage.database import Database
 from tests.support.fault_proxy import fault_proxy
 from tests.support.money_in import Bridge, OpenAs, bridge
 from tests.support.nodes import no_guard
 
 LAG_S = 60.0
+AN_HOUR = timedelta(hours=1)
 
 
 class Seen:
@@ -53,9 +57,9 @@ class Seen:
 
 
 @asynccontextmanager
-async def looking(b: Bridge, meters: Meters) -> AsyncIterator[Seen]:
+async def looking(b: Bridge, meters: Meters, db: Database | None = None) -> AsyncIterator[Seen]:
     with listen("127.0.0.1", 0) as sock:
-        async with serving(sock, b.db, b.clock, meters, LAG_S):
+        async with serving(sock, db or b.db, b.clock, meters, LAG_S):
             yield Seen(f"http://127.0.0.1:{sock.getsockname()[1]}", b.session)
 
 
@@ -183,3 +187,24 @@ async def test_metrics_are_served_while_the_database_does_not_answer(b: Bridge) 
         await b.db.close()
         assert (await seen.ready())[0] == 503
         assert "bascule_rpc_node_state" in await seen.text()
+
+
+async def test_the_workers_metrics_tell_what_waits_and_what_does_not_add_up(b: Bridge, db_as: OpenAs) -> None:
+    meters = Meters(tells_money=True, webhooks=Counter(delivered=2))
+    intent = await b.intent("10.00")
+    await b.pay(intent, "9.00")
+    await b.finalize(b.watcher())
+    worker = await db_as("worker")
+    async with worker.transaction() as conn:
+        await reconciliations.open_break(
+            conn, "brk_1", type="custody_residual", subject="usdc", evidence={}, at=b.clock.now() - AN_HOUR
+        )
+
+    async with looking(b, meters, worker) as seen:
+        found = await seen.samples()
+
+    assert found["bascule_recon_open_breaks"] == {("custody_residual",): 1.0}
+    assert found["bascule_recon_oldest_break_seconds"] == {("custody_residual",): 3600.0}
+    assert found["bascule_webhook_attempts_total"][("delivered",)] == 2.0
+    assert found["bascule_unsealed_rows"][()] > 0.0
+    assert "bascule_payouts_open" not in found

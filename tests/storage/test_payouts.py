@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from psycopg import errors
 
 from bascule.domain.errors import Conflict, Halted
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
-from bascule.storage import payouts, spending
+from bascule.storage import payouts, spending, standing
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.queries import QueryError
 from tests.support.cases import case
@@ -128,3 +129,17 @@ async def test_spending_of_a_day_leaves_out_what_was_called_off(stage: Treasury)
         none = await spending.asked_since(*of, day=later, window=later)
         assert (none.spent, none.in_window) == (0, 0)
         assert await spending.asked_of(*of, [to], later) == {}
+
+
+async def test_what_waits_is_counted_by_state_with_the_age_of_the_oldest(stage: Treasury) -> None:
+    await stage.request()
+    stage.clock.advance(timedelta(minutes=1))
+    await stage.approved("2.00")
+
+    async with stage.owner.read() as conn:
+        found = await standing.read(conn, stage.clock.now())
+
+    assert {(each.kind, each.open, each.oldest_s) for each in found.payouts} == {
+        ("requires_action", 1, 60.0),
+        ("pending", 1, 0.0),
+    }

@@ -23,8 +23,10 @@ from bascule.chain.pool import Pool
 from bascule.chain.rpc import Timed
 from bascule.domain.chain import caip2
 from bascule.domain.gas import Tank
+from bascule.entrypoints import metrics_money
 from bascule.services import signer_alarms
 from bascule.storage.health import Followed
+from bascule.storage.standing import Standing
 
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
 SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -54,7 +56,8 @@ class Meters(Collector):
     """Everything that one process measures.
 
     followed, wallets: what the database said when it was asked last;
-    flushing: what its planner or its lane counted, by chain; refusals: the signer's, of the lane's chain.
+    flushing: what its planner or its lane counted, by chain; refusals: the signer's, of the lane's chain;
+    tells_money: whether it asks how the money stands; webhooks: how attempts at deliveries ended.
     """
 
     pools: Mapping[int, Pool] = field(default_factory=dict)
@@ -63,6 +66,9 @@ class Meters(Collector):
     refusals: tuple[int, Counter[str]] | None = None
     followed: Sequence[Followed] = ()
     wallets: Sequence[tuple[int, Tank]] = ()
+    tells_money: bool = False
+    standing: Standing | None = None
+    webhooks: Counter[str] | None = None
     now: Callable[[], datetime] | None = None
 
     def __post_init__(self) -> None:
@@ -110,6 +116,8 @@ class Meters(Collector):
         yield from _watcher(self.watcher)
         yield _flushing(self.flushing, self.pools)
         yield _refused(self.refusals)
+        yield from metrics_money.standing(self.standing)
+        yield metrics_money.webhooks(self.webhooks)
 
 
 def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metric]:

@@ -15,7 +15,7 @@ from bascule.entrypoints.metrics import Meters
 from bascule.entrypoints.ports import listen
 from bascule.entrypoints.readiness import readiness
 from bascule.services.seams import Clock
-from bascule.storage import gas, health
+from bascule.storage import gas, health, standing
 from bascule.storage.database import Database
 
 if TYPE_CHECKING:
@@ -41,8 +41,10 @@ async def serving(
         try:
             async with db.read() as conn:
                 meters.followed, meters.wallets = await health.followed(conn), await gas.standing(conn)
+                meters.standing = await standing.read(conn, clock.now()) if meters.tells_money else None
         except BasculeError:
-            meters.followed, meters.wallets = (), ()  # what the process knows by itself is said nevertheless
+            # what the process knows by itself is said nevertheless
+            meters.followed, meters.wallets, meters.standing = (), (), None
         return web.Response(body=meters.text(), headers={"content-type": PLAIN})
 
     app = web.Application()

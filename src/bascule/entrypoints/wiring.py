@@ -314,6 +314,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
         )
         if meters is not None:
             meters.flushing = planner.counters
+            meters.tells_money, meters.webhooks = True, dispatcher.attempts
         due = [
             Due(
                 Expirer(

@@ -33,6 +33,8 @@ PATIENCE_S = 0.2
 SHOWN_RESPONSE = 1_024
 GIVE_UP_AFTER = timedelta(days=5)
 USER_AGENT = "Bascule-Webhooks/1"
+# How an attempt may end: taken, answered otherwise, or not answered at all.
+RESULTS = DELIVERED, REFUSED, UNREACHABLE = "delivered", "refused", "unreachable"
 
 
 Headers = Mapping[str, str]
@@ -46,7 +48,7 @@ class Sender(Protocol):
 
 @dataclass
 class Dispatcher:
-    """Leases due deliveries and sends them concurrently."""
+    """Leases due deliveries and sends them concurrently. attempts: how those that ended did, by RESULTS."""
 
     db: Database
     clock: Clock
@@ -56,6 +58,7 @@ class Dispatcher:
     failpoints: Failpoints = NO_FAILPOINTS
     lease_s: float = LEASE_S
     name: str = "dispatcher"
+    attempts: Counter[str] = field(default_factory=Counter)
     _flying: dict[asyncio.Task[None], str] = field(default_factory=dict)
 
     async def run_once(self) -> int:
@@ -140,6 +143,7 @@ class Dispatcher:
             await self._settle(conn, delivery, attempt, answer)
             self.failpoints.hit("dispatcher.before_settle")
         self.failpoints.hit("dispatcher.after_settle")
+        self.attempts[_result(attempt)] += 1
 
     async def _settle(self, conn: Connection, delivery: Claimed, attempt: Attempt, answer: Answer) -> None:
         await deliveries.record_attempt(conn, attempt)
@@ -163,6 +167,12 @@ class Dispatcher:
 
     def _jitter(self) -> float:
         return int.from_bytes(self.entropy.bytes(4), "big") / 2**31 - 1.0
+
+
+def _result(attempt: Attempt) -> str:
+    if attempt.error is None:
+        return DELIVERED
+    return UNREACHABLE if attempt.status is None else REFUSED
 
 
 def _secrets(delivery: Claimed, now: datetime) -> list[str]:

@@ -1,0 +1,59 @@
+"""How the money stands, for dashboards: what waits, what does not add up, what nobody sealed yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bascule.storage.database import Connection
+from bascule.storage.queries import Queries
+
+_Q = Queries("standing")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much of a kind waits, and for how many seconds the oldest."""
+
+    kind: str
+    open: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """Base units by which chain and journal of a currency differ; 0, or something is wrong."""
+
+    chain_id: int
+    currency: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """breaks: by type; payouts: by state; outbox_s, delivery_s: seconds that the oldest event waits for its
+    number, and the most overdue delivery for its attempt; unsealed_rows: postings and lines of audit.
+    """
+
+    breaks: tuple[Waiting, ...] = ()
+    residuals: tuple[Residual, ...] = ()
+    payouts: tuple[Waiting, ...] = ()
+    outbox_s: float = 0.0
+    delivery_s: float = 0.0
+    unsealed_rows: int = 0
+
+
+async def read(conn: Connection, now: datetime) -> Standing:
+    """As it is now; every statement goes by an index."""
+    breaks = await _Q.all(conn, "breaks", now=now)
+    residuals = await _Q.all(conn, "residuals")
+    payouts = await _Q.all(conn, "payouts", now=now)
+    queues = await _Q.one(conn, "queues", now=now)
+    return Standing(
+        breaks=tuple(Waiting(row["type"], row["open"], row["oldest_s"]) for row in breaks),
+        residuals=tuple(Residual(row["chain_id"], row["currency"], int(row["units"])) for row in residuals),
+        payouts=tuple(Waiting(row["state"], row["open"], row["oldest_s"]) for row in payouts),
+        outbox_s=max(0.0, queues["outbox_s"]),
+        delivery_s=max(0.0, queues["delivery_s"]),
+        unsealed_rows=queues["unsealed_rows"],
+    )

@@ -1,0 +1,35 @@
+-- tables:
+
+-- name: breaks
+-- What does not add up now, by kind: how much of it, and for how long the oldest.
+SELECT type, count(*)::int AS open, extract(epoch FROM %(now)s - min(opened_at))::float8 AS oldest_s
+  FROM breaks WHERE state = 'open' GROUP BY type ORDER BY type
+
+-- name: residuals
+-- By how much chain and journal differed when each booked token was compared last; of one currency together.
+SELECT t.chain_id, t.currency, sum(abs(r.residual)) AS units
+  FROM tokens AS t
+  CROSS JOIN LATERAL (SELECT c.residual FROM reconciliations AS c
+                       WHERE c.token_id = t.id ORDER BY c.id DESC LIMIT 1) AS r
+ WHERE t.accepted GROUP BY t.chain_id, t.currency ORDER BY t.chain_id, t.currency
+
+-- name: payouts
+-- Payouts that have not ended, by state: how many, and for how long the oldest.
+SELECT state, count(*)::int AS open, extract(epoch FROM %(now)s - min(created_at))::float8 AS oldest_s
+  FROM (SELECT p.state, p.created_at FROM payouts AS p WHERE p.state IN ('requires_action', 'pending')
+         UNION ALL
+        SELECT p.state, p.created_at
+          FROM slots AS s JOIN slot_items AS i USING (chain_id, wallet, nonce) JOIN payouts AS p ON p.id = i.payout_id
+         WHERE s.kind = 'pay' AND s.state <> 'final' AND i.outcome = 'open' AND p.state = 'in_transit') AS waiting
+ GROUP BY state ORDER BY state
+
+-- name: queues
+-- For how long the oldest of what nobody has numbered, sent or sealed yet is waiting; 0 when nothing is.
+SELECT coalesce(extract(epoch FROM %(now)s - (
+           SELECT created_at FROM outbox WHERE NOT sequenced ORDER BY id LIMIT 1)), 0)::float8 AS outbox_s,
+       coalesce(extract(epoch FROM %(now)s - (
+           SELECT next_at FROM deliveries WHERE state = 'scheduled' ORDER BY next_at LIMIT 1)), 0)::float8 AS delivery_s,
+       (SELECT coalesce(max(x.id), 0) FROM ledger.tx AS x) - coalesce(s.ledger, 0)
+       + (SELECT coalesce(max(a.id), 0) FROM audit_log AS a) - coalesce(s.audit, 0) AS unsealed_rows
+  FROM (SELECT 1) AS once
+  LEFT JOIN LATERAL (SELECT ledger, audit FROM seals ORDER BY number DESC LIMIT 1) AS s ON true
