@@ -8,6 +8,7 @@ import pytest
 
 from bascule.domain import forwarder
 from bascule.domain.chain import checksum
+from bascule.services import token_resuming
 from tests.support.crashing import Crash, Crashing
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 
@@ -90,8 +91,9 @@ async def test_it_is_looked_for_again_by_a_watcher_that_starts_anew(b: Bridge) -
     assert len(await b.deposits()) == 1
 
 
+@pytest.mark.parametrize("borne", [False, True], ids=["missing", "borne by the operator"])
 async def test_our_own_money_there_is_booked_where_it_lies_though_its_block_was_final_already(
-    b: Bridge,
+    b: Bridge, borne: bool
 ) -> None:
     """Else the flush that fetches it takes more from the books of the forwarders than is in them."""
     watcher = await b.started()
@@ -100,16 +102,26 @@ async def test_our_own_money_there_is_booked_where_it_lies_though_its_block_was_
     address = await next_address(b)
     await b.send(address, "3.00", payer=4)
     await b.finalize(watcher)
-    assert (await b.booked())["custody:vault"] == 7_000_000
+    assert (await b.booked())["expense:outflow"] == 3_000_000
+    async with b.owner.transaction() as conn:
+        await token_resuming.resume(conn, b.token.id, reason="looked at", clock=b.clock, outbox=b.outbox)
+    if borne:
+        await b.mine()
+        await b.finalize(watcher)
+        assert "expense:outflow" not in await b.booked()
     assert deposit_address(await b.intent("10.00")) == address
 
     await b.mine()
     await b.settle_down(watcher)
     await b.finalize(watcher)
 
-    booked = await b.booked()
-    assert (booked["custody:vault"], booked["custody:forwarders"]) == (4_000_000, 3_000_000)
+    assert await b.booked() == {
+        "custody:vault": 4_000_000,
+        "custody:forwarders": 3_000_000,
+        "available:operator": -7_000_000,
+    }
     assert len(await b.deposits()) == 1, "the capital; what we move is no deposit"
+    assert await b.rows("SELECT type FROM breaks WHERE state = 'open'") == []
 
 
 async def test_one_whose_block_left_the_chain_meanwhile_is_none_until_it_is_mined_again(b: Bridge) -> None:

@@ -6,7 +6,7 @@ open break, and its token is suspended: nothing is paid in it until a person has
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -82,10 +82,25 @@ class Outflows:
             "amount_atomic": str(outflow.amount),
             "why": "more_than_the_operator_has_free" if outflow.to_source else "to_nobody_we_know",
         }
-        subject = f"{token.id}/{self.chain_id}/{outflow.block_hash.hex()}/{outflow.log_index}"
+        subject = self._subject(token.id, Hash(outflow.block_hash), outflow.log_index)
         _log.error("money left us without a payout", **evidence)
         await self.breaks.open(conn, BREAK_TYPE, subject, evidence)
         await self.suspending.suspend(conn, token, CAUSE, evidence)
+
+    async def found(self, conn: Connection, places: Iterable[tuple[str, Hash, int]]) -> None:
+        """Money that was booked as gone lies at an address that proved to be ours: it is in the books again.
+
+        places: (token id, block hash, log index). What suspends the token is a person's to lift.
+        """
+        for token_id, block_hash, log_index in places:
+            await ledger.post_found(conn, self.chain_id, block_hash, log_index)
+            await self.breaks.resolve(
+                conn, BREAK_TYPE, self._subject(token_id, block_hash, log_index), {"why": "payee_is_ours"}
+            )
+            self.counters["outflows_found"] += 1
+
+    def _subject(self, token_id: str, block_hash: Hash, log_index: int) -> str:
+        return f"{token_id}/{self.chain_id}/{block_hash.hex()}/{log_index}"
 
     async def _receipt(self, outflow: Outflow) -> receipts.Receipt:
         for rpc in (self.rpc, self.rpc.other()):

@@ -108,6 +108,7 @@ class Watcher:
             db, rpc, self._reader, self._reorgs, evidence, self._token_watch, failpoints, self.counters
         )  # fmt: skip
         balances = BalanceCheck(db, rpc, network.chain_id, breaks, suspending, self.counters)
+        self._outflows = Outflows(db, rpc, network.chain_id, breaks, suspending, self.counters)
         coins = Coins(db, rpc, network.chain_id, clock, entropy, self.counters)
         self._finalizer = Finalizer(
             db,
@@ -120,7 +121,7 @@ class Watcher:
             self._prover,
             balances,
             coins,
-            Outflows(db, rpc, network.chain_id, breaks, suspending, self.counters),
+            self._outflows,
             failpoints,
             self.counters,
         )
@@ -349,6 +350,7 @@ class Watcher:
                 await self._arrivals.take(conn, [*late.blocks, *arrived])
             for block_hash, log_index in late.internal:
                 await ledger.post_internal_if_covered(conn, cursor.chain_id, block_hash, log_index)
+            await self._outflows.found(conn, late.found)
             self._failpoints.hit("watcher.before_commit")
         self._failpoints.hit("watcher.after_commit")
         collector_watch.tell(cursor.chain_id, reading.events, self.counters)

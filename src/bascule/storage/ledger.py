@@ -114,6 +114,14 @@ async def post_outflow(conn: Connection, chain_id: int, block_hash: bytes, log_i
         return bool(row["explained"])
 
 
+async def post_found(conn: Connection, chain_id: int, block_hash: bytes, log_index: int) -> int:
+    """Books that an outflow went to an address that is ours after all: it is in custody again."""
+    with _refusals():
+        return int(
+            await Q.scalar(conn, "post_found", chain_id=chain_id, block_hash=block_hash, log_index=log_index)
+        )
+
+
 async def post_losses(conn: Connection, chain_id: int) -> int:
     """The operator bears what is missing in tokens that are not suspended, if it has it free; how often."""
     with _refusals():

@@ -21,6 +21,10 @@ SELECT ledger.post_application(%(deposit_id)s::text) AS tx_id
 -- Books a final transfer between addresses of ours.
 SELECT ledger.post_internal(%(chain_id)s::bigint, %(block_hash)s::bytea, %(log_index)s::integer) AS tx_id
 
+-- name: post_found
+-- Books that an outflow went to an address that is ours after all.
+SELECT ledger.post_found(%(chain_id)s::bigint, %(block_hash)s::bytea, %(log_index)s::integer)
+
 -- name: post_outflow
 -- Books a final transfer that left us without a payout.
 SELECT booked_id, explained FROM ledger.post_outflow(%(chain_id)s::bigint, %(block_hash)s::bytea, %(log_index)s::integer)

@@ -40,12 +40,14 @@ class Recorded(NamedTuple):
 
 class Late(NamedTuple):
     """What was seen before its address was stored. blocks: of what came from outside; since: where to look
-    next time; internal: (block hash, log index) of what we sent there ourselves, final and not booked yet.
+    next time; internal: (block hash, log index) of what we sent there ourselves, final and not booked yet;
+    found: (token id, block hash, log index) of what is booked as money that left us.
     """
 
     blocks: list[Hash]
     since: int
     internal: list[tuple[Hash, int]]
+    found: list[tuple[str, Hash, int]]
 
 
 async def record(
@@ -75,10 +77,12 @@ async def record_late(conn: Connection, chain_id: ChainId, since: int) -> Late:
     """
     row = await _sql.one(conn, "record_late", chain_id=chain_id, since=since)
     moved = zip(row["moved_in"] or [], row["moved_at"] or [], strict=True)
+    found = zip(row["found_token"] or [], row["found_in"] or [], row["found_at"] or [], strict=True)
     return Late(
         blocks=[Hash(block) for block in row["blocks"] or []],
         since=row["since"],
         internal=[(Hash(block), log_index) for block, log_index in moved],
+        found=[(token_id, Hash(block), log_index) for token_id, block, log_index in found],
     )
 
 

@@ -81,7 +81,8 @@ SELECT block_hash, log_index, block_number, tx_hash, token, src, dst, amount, oc
 -- name: record_late
 -- Canonical transfers that were seen before the address they went to was stored, by a transaction of these or later
 -- ones; and the oldest transaction whose addresses this statement may not see. What we sent there ourselves is stored
--- already, and no deposit: what is final of it is to be booked, and looked for again until it is.
+-- already, and no deposit: what is final of it is to be booked, and looked for again until it is. `lost`: it is booked as
+-- money that left us.
 WITH found AS MATERIALIZED (
     SELECT s.*
       FROM deposit_addresses d
@@ -94,22 +95,27 @@ WITH found AS MATERIALIZED (
     ON CONFLICT (chain_id, block_hash, log_index) DO NOTHING
     RETURNING block_hash
 ), unbooked AS MATERIALIZED (
-    SELECT t.block_hash, t.log_index, t.block_number,
-           EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id AND s.ended_at IS NULL) AS suspended
+    SELECT t.block_hash, t.log_index, t.block_number, x.id IS NOT NULL AS lost, k.id AS token_id,
+           x.id IS NULL AND EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id AND s.ended_at IS NULL) AS suspended
       FROM found f
       JOIN transfers t ON (t.chain_id, t.block_hash, t.log_index) = (f.chain_id, f.block_hash, f.log_index)
       JOIN tokens k ON k.chain_id = t.chain_id AND k.contract = t.token AND k.accepted
+      LEFT JOIN ledger.booked b ON (b.chain_id, b.block_hash, b.log_index) = (t.chain_id, t.block_hash, t.log_index)
+      LEFT JOIN ledger.tx x ON x.id = b.tx_id AND x.source = 'outflow'
+                           AND NOT EXISTS (SELECT FROM ledger.tx y WHERE y.source = 'found' AND y.source_id = x.source_id)
      WHERE t.block_number <= (SELECT c.finalized_number FROM cursors c WHERE c.chain_id = t.chain_id)
        AND (t.src IN (SELECT o.address FROM own_addresses o WHERE o.chain_id = t.chain_id)
             OR EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = t.chain_id AND d.address = t.src))
-       AND NOT EXISTS (SELECT FROM ledger.booked b
-                        WHERE (b.chain_id, b.block_hash, b.log_index) = (t.chain_id, t.block_hash, t.log_index))
+       AND (b.block_hash IS NULL OR x.id IS NOT NULL)
 )
 SELECT (SELECT array_agg(DISTINCT block_hash::bytea) FROM late) AS blocks,
        (SELECT array_agg(u.block_hash::bytea ORDER BY u.block_number, u.log_index) FROM unbooked u
-         WHERE NOT u.suspended) AS moved_in,
+         WHERE NOT u.suspended AND NOT u.lost) AS moved_in,
        (SELECT array_agg(u.log_index ORDER BY u.block_number, u.log_index) FROM unbooked u
-         WHERE NOT u.suspended) AS moved_at,
+         WHERE NOT u.suspended AND NOT u.lost) AS moved_at,
+       (SELECT array_agg(u.token_id ORDER BY u.block_number, u.log_index) FROM unbooked u WHERE u.lost) AS found_token,
+       (SELECT array_agg(u.block_hash::bytea ORDER BY u.block_number, u.log_index) FROM unbooked u WHERE u.lost) AS found_in,
+       (SELECT array_agg(u.log_index ORDER BY u.block_number, u.log_index) FROM unbooked u WHERE u.lost) AS found_at,
        CASE WHEN EXISTS (SELECT FROM unbooked) THEN %(since)s
             ELSE pg_snapshot_xmin(pg_current_snapshot())::text::bigint END AS since;
 

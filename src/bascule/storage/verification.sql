@@ -337,10 +337,13 @@ WITH place AS (
       JOIN place AS s ON s.chain_id = t.chain_id AND s.address = t.src
      CROSS JOIN operator
      CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM breaks AS r WHERE r.type = 'unexplained_outflow'
-                                           AND r.subject = k.id || '/' || o.source_id) AS missing) AS m
+                                           AND r.subject = k.id || '/' || o.source_id) AS missing,
+                                EXISTS (SELECT FROM ledger.tx AS y WHERE y.source = 'loss' AND y.source_id = o.source_id) AS borne) AS m
      CROSS JOIN LATERAL (VALUES ('outflow', CASE WHEN m.missing THEN 'expense:outflow' ELSE operator.available END, t.amount::numeric),
-            ('outflow', s.code, -t.amount), ('loss', operator.available, t.amount), ('loss', 'expense:outflow', -t.amount)) AS l (source, code, amount)
-     WHERE x.source IN ('outflow', 'loss') AND l.source = x.source
+            ('outflow', s.code, -t.amount), ('loss', operator.available, t.amount), ('loss', 'expense:outflow', -t.amount),
+            ('found', 'custody:forwarders', t.amount),
+            ('found', CASE WHEN m.missing AND NOT m.borne THEN 'expense:outflow' ELSE operator.available END, -t.amount)) AS l (source, code, amount)
+     WHERE x.source IN ('outflow', 'loss', 'found') AND l.source = x.source
      UNION ALL
     SELECT x.id, l.code, p.token_id, l.layer, l.amount
       FROM ledger.tx AS x
