@@ -9,6 +9,7 @@ from bascule.domain.errors import Rejected
 from bascule.services.outbox import Outbox
 from bascule.services.reconciler import Reconciler, describe
 from bascule.services.seams import SystemEntropy
+from bascule.services.suspending import Suspending
 from bascule.storage.database import Database
 from bascule.storage.reconciliations import Reconciliation
 from tests.support.money_in import Bridge, bridge
@@ -80,6 +81,12 @@ async def test_money_that_is_seen_and_not_final_is_not_compared_yet(world: Bridg
     assert (found.on_chain, found.journal, found.residual) == (0, 0, 0)
 
 
+async def suspend(world: Bridge) -> None:
+    """What moves from now on is not booked."""
+    async with world.owner.transaction() as conn:
+        await Suspending(world.clock, world.outbox).suspend(conn, world.token, "unexplained_outflow", {})
+
+
 async def test_token_nobody_booked_opens_a_break_that_is_told_once(world: Bridge, db_as: OpenAs) -> None:
     """The vault's money moves by a hand that no watcher saw: the books are not the chain any more."""
     watcher = await world.started()
@@ -89,6 +96,7 @@ async def test_token_nobody_booked_opens_a_break_that_is_told_once(world: Bridge
     async with world.owner.transaction() as conn:
         await conn.execute("UPDATE transfers SET canonical = false")  # as if the logs had never come
     assert (await compared(reconciler)).residual == 0  # booked money stays in the journal
+    await suspend(world)
     await world.send(world.account(1).address, "100.00", payer=4)
     await world.mine(5)
     await world.settle_down(watcher)
@@ -116,11 +124,12 @@ async def test_token_nobody_booked_opens_a_break_that_is_told_once(world: Bridge
 
 
 async def test_final_transfer_that_is_not_booked_is_its_own_term(world: Bridge, db_as: OpenAs) -> None:
-    """A payout leaves the vault: final on chain, and not booked before the submitter has settled it."""
+    """What leaves the vault while its token is suspended is booked when a person has looked at it."""
     watcher = await world.started()
     reconciler = await reconciler_of(world, db_as)
     await world.send(world.account(4).address, "500.00", payer=3)
     await world.finalize(watcher)
+    await suspend(world)
     await world.send(world.account(1).address, "20.00", payer=4)
     await world.finalize(watcher)
 
