@@ -1,67 +1,88 @@
 """Payments matched with a million open intents: found, decided, booked and told, with fsync on."""
 
+import asyncio
 import contextlib
-import hashlib
+import json
 import os
 import random
+import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bascule.domain.chain import Address, BlockRef, Hash
-from bascule.domain.webhook import EventType
-from bascule.services import matcher
-from bascule.services.arrivals import Arrivals, by_intent
-from bascule.services.intent_view import catalog
-from bascule.services.outbox import Outbox
-from bascule.services.seams import SystemClock, SystemEntropy
-from bascule.storage import blocks, deposits, ledger, transfers
-from bascule.storage.blocks import Read
-from bascule.storage.database import Connection, Database, Timeouts
+from bascule.entrypoints.garbage import collect_rarely
+from bascule.storage import ledger
+from bascule.storage.database import Connection, Database
 from bascule.storage.embedded import EmbeddedPostgres
-from bascule.storage.interleave import interleaved
 from bascule.storage.migrate import migrate
-from bascule.storage.transfers import Transfer
+from benchmarks._matching_work import KINDS, PATIENT, Payments, from_block_to_books
 from benchmarks.harness import Figure
 
 CHAIN = 31_337
+CHAINS = (CHAIN, CHAIN + 1)
 INTENTS = 1_000_000
 TRANSFERS = 150  # in a block
 BLOCKS = 60  # in a run
-FINAL_AT_ONCE = 20  # blocks that become final together
 BEHIND = 20  # blocks in one transaction while catching up; the watcher takes up to 32 near the head
 # As a database with so many intents is run: its tables and indexes in memory, and as durable as ever.
 SERVER = {"shared_buffers": "1280MB", "max_wal_size": "4GB"}
-TOKEN, STRANGER = Address(b"\xc0" * 20), Address(b"\x99" * 20)
-CLOCK, ENTROPY = SystemClock(), SystemEntropy()
 
+
+class Kind(NamedTuple):
+    """What is timed, how many blocks are in one transaction, the most that a transfer should take (µs)."""
+
+    kind: str
+    at_once: int
+    bound: float
+    meaning: str
+
+
+class Server(NamedTuple):
+    """Where the database answers, and its first process."""
+
+    url: str
+    pid: int
+
+
+_MATCHED = "transfer matched: deposit, decision, application, totals"
+_WHOLE = "transfer from block to books: matched, told, final, told, booked"
+NAMES = {
+    "matched": Kind("matched", 1, 100, _MATCHED),
+    "matched behind": Kind("matched", BEHIND, 100, f"{_MATCHED}; {BEHIND} blocks at once"),
+    "whole": Kind("whole", 1, 500, _WHOLE),
+    "whole behind": Kind("whole", BEHIND, 500, f"{_WHOLE}; {BEHIND} blocks at once"),
+}
 INSTALLATION = """
 INSERT INTO accounts (id, kind, name)
 VALUES ('acct_operator', 'operator', 'O'), ('acct_shop', 'merchant', 'S');
-INSERT INTO networks (chain_id, name, livemode, finality_kind, deposit_factory, forwarder)
-VALUES (31337, 'local', false, 'finalized', decode(repeat('fa', 20), 'hex'), decode(repeat('f0', 20), 'hex'));
-INSERT INTO tokens (id, chain_id, contract, currency, decimals, accepted)
-VALUES ('tok_usd', 31337, decode(repeat('c0', 20), 'hex'), 'usdc', 6, true);
-INSERT INTO blocks (chain_id, hash, number, parent, block_time, verified)
-VALUES (31337, decode(repeat('00', 32), 'hex'), 0, decode(repeat('ff', 32), 'hex'), now(), 'receipts');
-INSERT INTO cursors (chain_id, next_number, last_hash, head_time, finalized_number, finalized_hash)
-VALUES (31337, 1, decode(repeat('00', 32), 'hex'), now(), 0, decode(repeat('00', 32), 'hex'));
 """
-# Intents of 10.00, each with an address that is the hash of its number; foreign keys hold by construction.
+NETWORK = """
+INSERT INTO networks (chain_id, name, livemode, finality_kind, deposit_factory, forwarder)
+VALUES ({chain}, 'chain {chain}', false, 'finalized', decode(repeat('fa', 20), 'hex'),
+        decode(repeat('f0', 20), 'hex'));
+INSERT INTO tokens (id, chain_id, contract, currency, decimals, accepted)
+VALUES ('tok_{chain}', {chain}, decode(repeat('c0', 20), 'hex'), 'usdc', 6, true);
+INSERT INTO blocks (chain_id, hash, number, parent, block_time, verified)
+VALUES ({chain}, decode(repeat('00', 32), 'hex'), 0, decode(repeat('ff', 32), 'hex'), now(), 'receipts');
+INSERT INTO cursors (chain_id, next_number, last_hash, head_time, finalized_number, finalized_hash)
+VALUES ({chain}, 1, decode(repeat('00', 32), 'hex'), now(), 0, decode(repeat('00', 32), 'hex'));
+"""
+# Intents of 10.00, each with an address that is the hash of its number, on one chain and the other in turns;
+# foreign keys hold by construction.
 OPEN_INTENTS = """
 SET session_replication_role = replica;
 SET synchronous_commit = off;
 INSERT INTO payment_intents (id, account_id, livemode, currency, due, accepted_tokens, expires_at, closes_at,
                              client_secret, created_at)
-SELECT 'pi_' || lpad(n::text, 26, '0'), 'acct_shop', false, 'usdc', 10000000000000000000, '{{tok_usd}}',
-       now() + interval '1 day', now() + interval '2 days', 'secret', now()
+SELECT 'pi_' || lpad(n::text, 26, '0'), 'acct_shop', false, 'usdc', 10000000000000000000,
+       ARRAY['tok_' || ({first} + n % 2)], now() + interval '1 day', now() + interval '2 days', 's', now()
   FROM generate_series(0, {last}) AS n;
 INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n)
-SELECT 31337, substr(sha256(int8send(n)), 1, 20), 'pi_' || lpad(n::text, 26, '0'), 'acct_shop',
+SELECT {first} + n % 2, substr(sha256(int8send(n)), 1, 20), 'pi_' || lpad(n::text, 26, '0'), 'acct_shop',
        decode(repeat('fa', 20), 'hex'), 0, n
   FROM generate_series(0, {last}) AS n;
 """
@@ -74,183 +95,163 @@ WRITTEN = (
 
 async def run(runs: int, scale: float) -> list[Figure]:
     """Seeds once, then measures `runs` times with intents that nobody has paid yet."""
-    intents, count = max(2_000, round(INTENTS * scale)), max(2, round(BLOCKS * scale))
+    intents, count = max(8_000, round(INTENTS * scale)), max(2, round(BLOCKS * scale))
+    collect_rarely()  # as the watcher's process does
     with tempfile.TemporaryDirectory() as folder:
-        async with installed(Path(folder), intents) as (db, pid, seeding):
-            blocks_needed = 4 * runs * count + 2
-            numbers = random.Random(1).sample(  # noqa: S311 - whom to pay
-                range(intents), min(intents, blocks_needed * TRANSFERS)
-            )
-            payments = [numbers[i : i + TRANSFERS] for i in range(0, len(numbers), TRANSFERS)]
-            await warm_up(db, pid, [payments.pop(), payments.pop()])
-            turns = (payments[start : start + count] for start in range(0, len(payments), count))
-            measured: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        async with installed(Path(folder), intents) as (db, server, seeding):
+            wanted = {chain: unpaid(intents, chain) for chain in CHAINS}
+            await warm_up(db, take(wanted[CHAIN], 2))
+            alone: dict[str, list[tuple[float, float]]] = defaultdict(list)
+            together: dict[str, list[float]] = defaultdict(list)
             for _ in range(runs):
-                for at_once in (1, BEHIND):
-                    measured[f"matched {at_once}"].append(await matching_alone(db, pid, next(turns), at_once))
-                    measured[f"whole {at_once}"].append(
-                        await from_block_to_books(db, pid, next(turns), at_once)
-                    )
-            copied = [await copy_alone(db, blocks_needed * TRANSFERS) for _ in range(runs)]
+                for name in NAMES:
+                    alone[name].append(await by_one(db, server, name, take(wanted[CHAIN], count)))
+                for name in NAMES:
+                    shares = {chain: take(wanted[chain], count + 1) for chain in CHAINS}
+                    together[name].append(await side_by_side(server, name, shares))
+            copied = [await copy_alone(db) for _ in range(runs)]
             index = await address_index_mb(db)
             violations = await sound(db)
     if violations:
         raise RuntimeError(f"the books do not add up: {violations[:3]}")
     return [
         Figure(f"{intents:,} open intents and addresses made", "s", (seeding,)),
-        *figures("transfer matched: deposit, decision, application, totals", measured["matched 1"], 100),
-        *figures(f"the same, catching up, {BEHIND} blocks at once", measured[f"matched {BEHIND}"], 100),
-        *figures(
-            "transfer from block to books: matched, told, final, told, booked", measured["whole 1"], 500
-        ),
-        *figures(f"the same, catching up, {BEHIND} blocks at once", measured[f"whole {BEHIND}"], 500),
+        *(figure for name in NAMES for figure in figures(name, alone[name], together[name])),
         Figure("the same rows by COPY alone, without index or rule", "µs a transfer", tuple(copied)),
         Figure("address set: the index it is looked up in", "MB", (index,), 300),
     ]
 
 
-def figures(name: str, measured: Sequence[tuple[float, float]], bound: float) -> list[Figure]:
-    """The clock's figure, which a crowd on the machine spoils, and the processors', which it does not."""
+def figures(name: str, alone: Sequence[tuple[float, float]], together: Sequence[float]) -> list[Figure]:
+    """The clock's figures, which a crowd on the machine spoils, and the processors', which it does not."""
+    meaning, bound = NAMES[name].meaning, NAMES[name].bound
     return [
-        Figure(name, "µs", tuple(clock for clock, _ in measured), bound),
-        Figure(f"{name}; processors", "µs", tuple(processors for _, processors in measured)),
+        Figure(f"{meaning}; one chain's watcher", "µs", tuple(clock for clock, _ in alone), bound),
+        Figure(f"{meaning}; one chain's watcher: processors", "µs", tuple(spent for _, spent in alone)),
+        Figure(f"{meaning}; two chains' watchers side by side", "µs", tuple(together), bound),
     ]
 
 
+def unpaid(intents: int, chain: int) -> list[int]:
+    """The numbers of a chain's intents, in an order of chance."""
+    numbers = list(range(chain - CHAIN, intents, len(CHAINS)))
+    random.Random(chain).shuffle(numbers)  # noqa: S311 - whom to pay
+    return numbers
+
+
+def take(numbers: list[int], count: int) -> list[list[int]]:
+    """So many blocks of payments, and nobody is paid twice."""
+    if len(numbers) < count * TRANSFERS:
+        raise ValueError("there are not as many intents as payments: a smaller --runs or a larger --scale")
+    return [[numbers.pop() for _ in range(TRANSFERS)] for _ in range(count)]
+
+
+async def by_one(db: Database, server: Server, name: str, payments: Payments) -> tuple[float, float]:
+    """µs a transfer, on the clock and of processors, here and in the server."""
+    kind = NAMES[name]
+    at_first = 0.0
+
+    async def begin() -> float:
+        nonlocal at_first
+        at_first = processors(server.pid)
+        return time.perf_counter()
+
+    began, ended = await KINDS[kind.kind](db, CHAIN, payments, kind.at_once, begin)
+    spent = processors(server.pid) - at_first
+    count = sum(map(len, payments))
+    return (ended - began) / count * 1e6, spent / count * 1e6
+
+
+async def side_by_side(server: Server, name: str, shares: Mapping[int, Payments]) -> float:
+    """µs a transfer on the clock, each chain in a process of its own, all begun at one time.
+
+    The first block of each share is paid before, untimed.
+    """
+    kind = NAMES[name]
+    async with AsyncExitStack() as stack:
+        sides = [
+            await stack.enter_async_context(side(server, chain, kind, payments))
+            for chain, payments in shares.items()
+        ]
+        for process in sides:
+            assert process.stdin is not None
+            process.stdin.write(b"\n")
+        spells = [json.loads(await line_of(process)) for process in sides]
+    clock = max(ended for _, ended in spells) - min(began for began, _ in spells)
+    return float(clock) / sum(TRANSFERS * (len(share) - 1) for share in shares.values()) * 1e6
+
+
 @asynccontextmanager
-async def installed(folder: Path, intents: int) -> AsyncIterator[tuple[Database, int, float]]:
-    """A fresh installation with so many open intents, its server's process, and the seconds they took."""
+async def side(
+    server: Server, chain: int, kind: Kind, payments: Payments
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """One chain's process, ready to begin."""
+    process = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-m",
+            "benchmarks._matching_work",
+            server.url,
+            str(chain),
+            kind.kind,
+            str(kind.at_once),
+        ),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**20,
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(json.dumps(payments).encode() + b"\n")
+        if await line_of(process) != "ready":
+            raise RuntimeError(f"the process of chain {chain} did not begin")
+        yield process
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def line_of(process: asyncio.subprocess.Process) -> str:
+    """What it says next."""
+    assert process.stdout is not None
+    return (await process.stdout.readline()).decode().strip()
+
+
+@asynccontextmanager
+async def installed(folder: Path, intents: int) -> AsyncIterator[tuple[Database, Server, float]]:
+    """A fresh installation with so many open intents on two chains, its server, and the seconds they took."""
     server = EmbeddedPostgres(folder / "postgres", settings=SERVER)
-    with server as url:
-        assert server.pid is not None
-        await migrate(url.database("postgres"))
-        patient = Timeouts(statement=600_000, idle_in_transaction=600_000)
-        async with Database(url.database("postgres"), timeouts=patient, pool_size=2) as db:
+    with server as place:
+        url = place.database("postgres")
+        await migrate(url)
+        async with Database(url, timeouts=PATIENT, pool_size=2) as db:
             async with db.read() as conn:
-                await conn.execute(INSTALLATION)
+                for statements in (INSTALLATION, *(NETWORK.format(chain=chain) for chain in CHAINS)):
+                    await conn.execute(statements.encode())
                 started = time.perf_counter()
-                await conn.execute(OPEN_INTENTS.format(last=intents - 1).encode())
+                await conn.execute(OPEN_INTENTS.format(first=CHAIN, last=intents - 1).encode())
                 seeding = time.perf_counter() - started
                 await conn.execute("RESET ALL")
                 await conn.execute("VACUUM ANALYZE")
                 await conn.execute("CHECKPOINT")
-            yield db, server.pid, seeding
+            assert server.pid is not None
+            yield db, Server(url, server.pid), seeding
 
 
-async def warm_up(db: Database, server_pid: int, payments: Sequence[Sequence[int]]) -> None:
+async def warm_up(db: Database, payments: Payments) -> None:
     """Not timed: every statement once, and statistics of tables that are not empty any more."""
-    await from_block_to_books(db, server_pid, payments)
+    await from_block_to_books(db, CHAIN, payments, 1)
     async with db.read() as conn:
         await conn.execute("ANALYZE")
 
 
-async def matching_alone(
-    db: Database, server_pid: int, payments: Sequence[Sequence[int]], at_once: int = 1
-) -> tuple[float, float]:
-    """µs a transfer to match blocks that are recorded already, some in a transaction; nothing is told.
-
-    Not timed: they are finalized afterwards, so that the next run begins as this one did.
-    """
-    hashes = []
-    for part in parts(payments, at_once):
-        async with db.transaction() as conn:
-            hashes.append(await record(conn, part))
-    watch = Stopwatch(server_pid)
-    for block_hashes in hashes:
-        async with db.transaction() as conn:
-            await match(conn, block_hashes)
-    spent = watch.read(payments)
-    async with db.transaction() as conn:
-        await finalize(conn, arrivals())
-    return spent
-
-
-async def match(conn: Connection, block_hashes: Sequence[Hash]) -> None:
-    """What `Arrivals.take` does, short of telling it."""
-    happened = by_intent(await arrivals().store(conn, block_hashes), EventType.DEPOSIT_DETECTED)
-    known = await catalog(conn)
-    await interleaved(
-        lambda ids: matcher.decide(conn, ids, known),
-        lambda found: matcher.write(conn, found, happened, CLOCK),
-        matcher.parts(happened),
-    )
-
-
-async def from_block_to_books(
-    db: Database, server_pid: int, payments: Sequence[Sequence[int]], at_once: int = 1
-) -> tuple[float, float]:
-    """µs a transfer for all the watcher writes: some blocks in a transaction, finality for many at once."""
-    watch, done = Stopwatch(server_pid), 0
-    for part in parts(payments, at_once):
-        async with db.transaction() as conn:
-            await arrivals().take(conn, await record(conn, part))
-        done += len(part)
-        if done % FINAL_AT_ONCE == 0 or done == len(payments):
-            async with db.transaction() as conn:
-                await finalize(conn, arrivals())
-    return watch.read(payments)
-
-
-def arrivals() -> Arrivals:
-    """As the watcher makes it."""
-    return Arrivals(CHAIN, CLOCK, ENTROPY, Outbox(CLOCK, ENTROPY), Counter())
-
-
-async def finalize(conn: Connection, settling: Arrivals) -> None:
-    """Everything read so far becomes final and is booked, as the finalizer does it."""
-    cursor = await blocks.cursor(conn, CHAIN)
-    assert cursor is not None
-    ref = await blocks.canonical_at(conn, CHAIN, cursor.last_number)
-    assert ref is not None
-    await blocks.finalize(conn, cursor, ref)
-    final = await deposits.advance_finalize(conn, CHAIN, ref.number, CLOCK.now(), "finalized")
-    owned = await settling.settle(conn, final, EventType.DEPOSIT_FINALIZED)
-    await ledger.post_deposits(conn, [deposit.id for deposit in owned if deposit.booked])
-
-
-def parts(payments: Sequence[Sequence[int]], at_once: int) -> list[Sequence[Sequence[int]]]:
-    """The blocks of each transaction."""
-    return [payments[start : start + at_once] for start in range(0, len(payments), at_once)]
-
-
-async def record(conn: Connection, payments: Sequence[Sequence[int]]) -> list[Hash]:
-    """The next blocks, with a transfer of 10.00 to each of these intents, as the watcher records them."""
-    cursor = await blocks.cursor(conn, CHAIN)
-    assert cursor is not None
-    read: list[Read] = []
-    sent: list[Transfer] = []
-    parent = cursor.last_hash
-    for number, numbers in enumerate(payments, cursor.next_number):
-        block = BlockRef(number, Hash(number.to_bytes(32, "big")), parent, int(time.time()))
-        read.append(Read(block, "receipts"))
-        sent += [paid(block, index, intent) for index, intent in enumerate(numbers)]
-        parent = block.hash
-    await blocks.move_cursor(conn, cursor, read[-1].ref)
-    await blocks.record(conn, CHAIN, read)
-    if (await transfers.record(conn, CHAIN, sent)).ours != len(sent):
-        raise RuntimeError("a transfer to an open intent was not recognised")
-    return [block.ref.hash for block in read]
-
-
-def paid(block: BlockRef, index: int, intent: int) -> Transfer:
-    """A transfer of 10.00 to an intent's address."""
-    return Transfer(
-        block_hash=block.hash,
-        log_index=index,
-        block_number=block.number,
-        tx_hash=Hash(hashlib.sha256(b"%d/%d" % (block.number, index)).digest()),
-        token=TOKEN,
-        src=STRANGER,
-        dst=Address(hashlib.sha256(intent.to_bytes(8, "big")).digest()[:20]),
-        amount=10_000_000,
-        occurrence=0,
-    )
-
-
-async def copy_alone(db: Database, count: int) -> float:
+async def copy_alone(db: Database) -> float:
     """µs a transfer to write all rows of the runs again by COPY, one transaction for each table."""
     spent = 0.0
     async with db.read() as conn:
+        [(count,)] = await (await conn.execute("SELECT count(*) FROM transfers")).fetchall()
         for table in WRITTEN:
             await conn.execute(f"CREATE TABLE bare_rows AS TABLE {table} WITH NO DATA".encode())
             rows = await copied_out(conn, f"COPY (TABLE {table}) TO STDOUT (FORMAT binary)")
@@ -286,25 +287,12 @@ async def sound(db: Database) -> Sequence[object]:
         return await ledger.verify(conn)
 
 
-class Stopwatch:
-    """µs a transfer since it was made: on the clock, and of processors in this process and the server's."""
-
-    def __init__(self, server_pid: int) -> None:
-        self._server_pid = server_pid
-        self._started = time.perf_counter(), self._processors()
-
-    def read(self, payments: Sequence[Sequence[int]]) -> tuple[float, float]:
-        """(clock, processors) for each of so many transfers."""
-        count = sum(map(len, payments))
-        clock, processors = time.perf_counter() - self._started[0], self._processors() - self._started[1]
-        return clock / count * 1e6, processors / count * 1e6
-
-    def _processors(self) -> float:
-        """Seconds used so far; the server's sessions are children of its first process (proc(5), stat)."""
-        ticks = 0
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                fields = path.read_text(encoding="ascii", errors="replace").rpartition(") ")[2].split()
-                if int(fields[1]) == self._server_pid:
-                    ticks += int(fields[11]) + int(fields[12])
-        return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+def processors(server_pid: int) -> float:
+    """Seconds used so far, here and in the server's sessions, children of its first process (proc(5))."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = path.read_text(encoding="ascii", errors="replace").rpartition(") ")[2].split()
+            if int(fields[1]) == server_pid:
+                ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
