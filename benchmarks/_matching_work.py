@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from bascule.domain.chain import Address, BlockRef, ChainId, Hash
 from bascule.domain.webhook import EventType
@@ -30,20 +30,25 @@ FINAL_AT_ONCE = 20  # blocks that become final together
 TOKEN, STRANGER = Address(b"\xc0" * 20), Address(b"\x99" * 20)
 CLOCK, ENTROPY = SystemClock(), SystemEntropy()
 PATIENT = Timeouts(statement=600_000, idle_in_transaction=600_000)
-# Of each block whom it pays, by number of intent; when something began and ended, in the machine's seconds.
+# Of each block whom it pays, by number of intent.
 Payments = Sequence[Sequence[int]]
-Spell = tuple[float, float]
-Begin = Callable[[], Awaitable[float]]
 
 
-async def at_once_begun() -> float:
-    """Waits for nobody."""
-    return time.perf_counter()
+class Watch:
+    """When what is timed began and ended, in the machine's seconds."""
+
+    began = ended = 0.0
+
+    async def begin(self) -> None:
+        """From here on it counts."""
+        self.began = time.perf_counter()
+
+    def end(self) -> None:
+        """What comes after does not count."""
+        self.ended = time.perf_counter()
 
 
-async def matching_alone(
-    db: Database, chain: int, payments: Payments, at_once: int, begin: Begin = at_once_begun
-) -> Spell:
+async def matching_alone(db: Database, chain: int, payments: Payments, at_once: int, watch: Watch) -> None:
     """Matches blocks that are recorded already, some in a transaction; nothing is told.
 
     Not timed: they are finalized afterwards, so that the next run begins as this one did.
@@ -52,14 +57,13 @@ async def matching_alone(
     for part in parts(payments, at_once):
         async with db.transaction() as conn:
             hashes.append(await record(conn, chain, part))
-    begun = await begin()
+    await watch.begin()
     for block_hashes in hashes:
         async with db.transaction() as conn:
             await match(conn, chain, block_hashes)
-    spell = begun, time.perf_counter()
+    watch.end()
     async with db.transaction() as conn:
         await finalize(conn, chain)
-    return spell
 
 
 async def match(conn: Connection, chain: int, block_hashes: Sequence[Hash]) -> None:
@@ -74,10 +78,11 @@ async def match(conn: Connection, chain: int, block_hashes: Sequence[Hash]) -> N
 
 
 async def from_block_to_books(
-    db: Database, chain: int, payments: Payments, at_once: int, begin: Begin = at_once_begun
-) -> Spell:
+    db: Database, chain: int, payments: Payments, at_once: int, watch: Watch
+) -> None:
     """All that the watcher writes: some blocks in a transaction, finality for many at once."""
-    begun, done = await begin(), 0
+    await watch.begin()
+    done = 0
     for part in parts(payments, at_once):
         async with db.transaction() as conn:
             await arrivals(chain).take(conn, await record(conn, chain, part))
@@ -85,7 +90,7 @@ async def from_block_to_books(
         if done % FINAL_AT_ONCE == 0 or done == len(payments):
             async with db.transaction() as conn:
                 await finalize(conn, chain)
-    return begun, time.perf_counter()
+    watch.end()
 
 
 def arrivals(chain: int) -> Arrivals:
@@ -154,20 +159,24 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+class Together(Watch):
+    """Begins when whoever started this process says so."""
+
+    async def begin(self) -> None:
+        say("ready")
+        await asyncio.to_thread(sys.stdin.readline)
+        await super().begin()
+
+
 async def beside(url: str, chain: int, kind: str, at_once: int) -> None:
     """One chain's part of what several do side by side, all of it once before it is timed."""
     collect_rarely()
     payments: list[list[int]] = json.loads(sys.stdin.readline())
-
-    async def begin() -> float:
-        say("ready")
-        await asyncio.to_thread(sys.stdin.readline)
-        return time.perf_counter()
-
+    watch = Together()
     async with Database(url, timeouts=PATIENT, pool_size=2) as db:
-        await from_block_to_books(db, chain, [payments.pop()], 1)
-        began, ended = await KINDS[kind](db, chain, payments, at_once, begin)
-    say(json.dumps([began, ended]))
+        await from_block_to_books(db, chain, [payments.pop()], 1, Watch())
+        await KINDS[kind](db, chain, payments, at_once, watch)
+    say(json.dumps([watch.began, watch.ended]))
 
 
 if __name__ == "__main__":

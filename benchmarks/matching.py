@@ -19,7 +19,7 @@ from bascule.storage import ledger
 from bascule.storage.database import Connection, Database
 from bascule.storage.embedded import EmbeddedPostgres
 from bascule.storage.migrate import migrate
-from benchmarks._matching_work import KINDS, PATIENT, Payments, from_block_to_books
+from benchmarks._matching_work import KINDS, PATIENT, Payments, Watch, from_block_to_books
 from benchmarks.harness import Figure
 
 CHAIN = 31_337
@@ -146,20 +146,29 @@ def take(numbers: list[int], count: int) -> list[list[int]]:
     return [[numbers.pop() for _ in range(TRANSFERS)] for _ in range(count)]
 
 
+class Spent(Watch):
+    """How much of processors it took too."""
+
+    spent = 0.0
+
+    def __init__(self, server_pid: int) -> None:
+        self._server_pid = server_pid
+
+    async def begin(self) -> None:
+        self.spent = -processors(self._server_pid)
+        await super().begin()
+
+    def end(self) -> None:
+        super().end()
+        self.spent += processors(self._server_pid)
+
+
 async def by_one(db: Database, server: Server, name: str, payments: Payments) -> tuple[float, float]:
     """µs a transfer, on the clock and of processors, here and in the server."""
-    kind = NAMES[name]
-    at_first = 0.0
-
-    async def begin() -> float:
-        nonlocal at_first
-        at_first = processors(server.pid)
-        return time.perf_counter()
-
-    began, ended = await KINDS[kind.kind](db, CHAIN, payments, kind.at_once, begin)
-    spent = processors(server.pid) - at_first
+    kind, watch = NAMES[name], Spent(server.pid)
+    await KINDS[kind.kind](db, CHAIN, payments, kind.at_once, watch)
     count = sum(map(len, payments))
-    return (ended - began) / count * 1e6, spent / count * 1e6
+    return (watch.ended - watch.began) / count * 1e6, watch.spent / count * 1e6
 
 
 async def side_by_side(server: Server, name: str, shares: Mapping[int, Payments]) -> float:
@@ -242,7 +251,7 @@ async def installed(folder: Path, intents: int) -> AsyncIterator[tuple[Database,
 
 async def warm_up(db: Database, payments: Payments) -> None:
     """Not timed: every statement once, and statistics of tables that are not empty any more."""
-    await from_block_to_books(db, CHAIN, payments, 1)
+    await from_block_to_books(db, CHAIN, payments, 1, Watch())
     async with db.read() as conn:
         await conn.execute("ANALYZE")
 
