@@ -12,6 +12,7 @@ Every query has a description. Parameters are psycopg's named placeholders; a li
 Rows come back as dictionaries by column name.
 """
 
+import asyncio
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from psycopg.rows import dict_row
 from bascule.storage.database import Connection
 
 Row = dict[str, Any]
+MANY = 50  # rows that take longer to become objects than another statement to be sent
 _NAME = re.compile(r"^-- name: *(.*)$")
 _TABLES = re.compile(r"^-- tables: *(.*)$")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%|%")
@@ -131,13 +133,19 @@ class Queries:
         async with conn.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement, params)
             result = cursor.pgresult  # `description` would make an object of each column
-            return await cursor.fetchall() if result is not None and result.nfields else []
+            if result is None or not result.nfields:
+                return []
+            if result.ntuples > MANY:
+                await asyncio.sleep(0)  # who waits for the connection sends; the database works meanwhile
+            return await cursor.fetchall()
 
     async def tuples(self, conn: Connection, name: str, /, **params: object) -> list[tuple[Any, ...]]:
         """Every row as a tuple, in the statement's order of columns: for many rows, of which each costs."""
         statement = self._checked(name, params)
         async with conn.cursor() as cursor:
             await cursor.execute(statement, params)
+            if cursor.rowcount > MANY:
+                await asyncio.sleep(0)
             return await cursor.fetchall()
 
     async def scalar(self, conn: Connection, name: str, /, **params: object) -> Any:
