@@ -10,13 +10,14 @@ import pytest
 from bascule.domain.errors import Conflict
 from bascule.storage import ledger, periods
 from bascule.storage.database import Database
+from bascule.storage.invariants.check import Check
 from bascule.storage.ledger import PeriodClosed, _refusals
-from bascule.storage.verification import Check, verify, wrong_rows
+from bascule.storage.verification import verify, wrong_rows
 from tests.support.books import FINAL_BLOCK, HEAD_BLOCK, MERCHANT, STRANGER, VAULT, Books, in_transaction
 
 Open = Callable[[str], Awaitable[Database]]
 DAY = timedelta(days=1)
-CLOSINGS = Check("G3", "each closing is the sum of its entries", ("closings",))
+CLOSINGS = Check("G3", "each closing is the sum of its entries", "journal", ("closings",))
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
 POST = (
     "SELECT ledger.post('hold', 'x', 'hold', NULL, NULL, %s, ARRAY[1, 2]::bigint[], ARRAY[0, 0]::smallint[],"

@@ -6,7 +6,8 @@ from typing import LiteralString
 
 from bascule.storage import ledger
 from bascule.storage.database import Database
-from bascule.storage.verification import CHECKS, Wrong, verify, wrong_rows
+from bascule.storage.invariants.check import Wrong
+from bascule.storage.verification import CHECKS, verify, wrong_rows
 from tests.support.books import (
     CHAIN,
     COLLECTOR,

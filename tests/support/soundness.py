@@ -2,19 +2,22 @@
 
 import psycopg
 
+from bascule.storage.invariants.check import MOST
 from bascule.storage.queries import Queries
-from bascule.storage.verification import CHECKS, MOST, SETTINGS
+from bascule.storage.verification import CHECKS, SETTINGS
 
 
 def wrong_rows(url: str) -> list[str]:
     """Whatever contradicts an invariant in a database, as `bascule ledger verify` names it."""
-    queries = Queries("verification").file.queries
+    settings = Queries("verification").file.queries
     with psycopg.connect(url) as conn:
         for setting in SETTINGS:
-            conn.execute(queries[setting].text.encode())
+            conn.execute(settings[setting].text.encode())
         return [
             f"{check.name} {check.holds}: {subject} {found}"
             for check in CHECKS
             for name in check.queries
-            for subject, found in conn.execute(queries[name].text.encode(), {"most": MOST}).fetchall()
+            for subject, found in conn.execute(
+                check.asked.file.queries[name].text.encode(), {"most": MOST}
+            ).fetchall()
         ]

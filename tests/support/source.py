@@ -52,7 +52,7 @@ class Statement:
 
 
 def sql_files() -> list[Path]:
-    return sorted(STORAGE.glob("*.sql"))
+    return sorted(p for p in STORAGE.rglob("*.sql") if "migrations" not in p.parts)
 
 
 def owned_tables(path: Path) -> set[str]:

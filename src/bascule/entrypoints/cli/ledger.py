@@ -15,8 +15,8 @@ from bascule.entrypoints.failures import USAGE, CommandFailed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bascule.storage.invariants.check import Wrong
     from bascule.storage.periods import Period, Stand
-    from bascule.storage.verification import Wrong
 
 
 def add_to(app: typer.Typer) -> None:
@@ -113,7 +113,8 @@ def _moment(text: str, name: str, default: datetime | None = None) -> datetime:
 
 
 def _shown(found: Sequence[Wrong]) -> list[dict[str, Any]]:
-    from bascule.storage.verification import CHECKS, MOST
+    from bascule.storage.invariants.check import MOST
+    from bascule.storage.verification import CHECKS
 
     lines = []
     for check in CHECKS:
