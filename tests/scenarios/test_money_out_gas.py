@@ -91,6 +91,21 @@ async def test_wallet_that_has_enough_is_not_topped_up(stage: Treasury) -> None:
                             " ORDER BY 1") == [("gas",), ("vault-0",)]  # fmt: skip
 
 
+async def test_wallet_funded_since_the_blocks_we_read_is_not_short(stage: Treasury) -> None:
+    """The watcher catches up, as after an outage or on a chain it begins to read: the coin is there."""
+    await drain(stage)
+    await stage.open_gas_wallet()
+    lane, gas = await stage.submitter(), await stage.submitter(holder="g", lane="gas")
+    await stage.node.transact(stage.node.accounts[0], to=stage.wallet.address, value=50 * ETHER)
+
+    await lane.run_once()
+
+    assert await stage.rows("SELECT w.name, g.balance >= 50e18 FROM wallet_gas AS g JOIN wallets AS w"
+                            " ON w.address = g.wallet") == [("vault-0", True)]  # fmt: skip
+    assert await gas.run_once() == 0
+    assert await top_ups(stage) == []
+
+
 async def test_balance_of_before_the_top_up_asks_for_no_second_one(stage: Treasury) -> None:
     await drain(stage)
     await stage.open_gas_wallet(max_per_item=8 * ETHER)

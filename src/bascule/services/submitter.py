@@ -162,7 +162,7 @@ class Submitter:
             await self._follow(wallet, lease)
         blocks.require_running(cursor)
         await self._require_open(wallet, lease)
-        await self._wallet_watch.look(wallet, cursor, lease)
+        await self._wallet_watch.look(wallet, self._chain_id, lease)
         done = await self._work.prepare(lease)
         done += await self._work_slots(wallet, lease)
         if await self._work.reserve(lease):

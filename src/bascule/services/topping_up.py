@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import structlog
 
-from bascule.chain import erc20, fee_oracle
+from bascule.chain import erc20, fee_oracle, heads
 from bascule.chain.caller import Caller
 from bascule.chain.fee_oracle import DataCost
 from bascule.chain.hexes import number
@@ -61,11 +61,10 @@ class ToppingUp:
         async with self._db.read() as conn:
             wallet = await lanes.service_wallet(conn, self._chain_id, rules.LANE)
             wanted = await self._turn(conn)
-            cursor = await blocks.cursor(conn, self._chain_id)
-        if wallet is None or wanted is None or cursor is None:
+        if wallet is None or wanted is None:
             return False
-        place = [(ZERO_ADDRESS, wallet.address)]
-        [held] = await erc20.balances(self._rpc, place, cursor.next_number - 1)
+        head = await heads.latest(self._rpc)
+        [held] = await erc20.balances(self._rpc, [(ZERO_ADDRESS, wallet.address)], head.number)
         if held <= wanted.amount:  # of which no node would say what it takes
             return self._short(wallet, held)
         gas_limit = await self._gas_limit(wallet.address, wanted)
