@@ -14,7 +14,7 @@ from bascule.chain import heads
 from bascule.chain.caller import Caller
 from bascule.chain.errors import IncompleteAnswer, NodesBehind
 from bascule.chain.heads import Header
-from bascule.domain.chain import Address, BlockRef
+from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.errors import Retryable
 from bascule.services import collector_watch, restore, unlisted
 from bascule.services.arrivals import Arrivals
@@ -87,6 +87,7 @@ class Watcher:
         self._far_distance = far_distance
         self._seen_blocks = seen_blocks
         self._addresses_since = 0
+        self._waiting: list[tuple[Hash, int]] = []
         self._chain_checked = False
         self._log_seen = restore.LogSeen()
         self._arrivals = Arrivals(network.chain_id, clock, entropy, outbox, self.counters)
@@ -343,7 +344,7 @@ class Watcher:
             recorded = await transfers.record(
                 conn, cursor.chain_id, reading.transfers, seen_blocks=self._seen_blocks
             )
-            late = await transfers.record_late(conn, cursor.chain_id, self._addresses_since)
+            late = await transfers.record_late(conn, cursor.chain_id, self._addresses_since, self._waiting)
             await self._token_watch.take(conn, reading.events)  # before what came to addresses that they list
             arrived = [block.ref.hash for block in reading.blocks] if recorded.ours else []
             if arrived or late.blocks:
@@ -355,7 +356,7 @@ class Watcher:
         self._failpoints.hit("watcher.after_commit")
         collector_watch.tell(cursor.chain_id, reading.events, self.counters)
         self.counters["blocks_read"] += len(reading.blocks)
-        self._addresses_since = late.since
+        self._addresses_since, self._waiting = late.since, late.waiting
         self.counters["transfers_recorded"] += recorded.ours
         self.counters["transfers_seen"] += recorded.seen
         self.counters["transfers_of_others"] += len(reading.transfers) - sum(recorded)

@@ -115,7 +115,7 @@ async def post_outflow(conn: Connection, chain_id: int, block_hash: bytes, log_i
 
 
 async def post_found(conn: Connection, chain_id: int, block_hash: bytes, log_index: int) -> int:
-    """Books that an outflow went to an address that is ours after all: it is in custody again."""
+    """Books that an outflow or a payout went to an address of ours after all: it is in custody again."""
     with _refusals():
         return int(
             await Q.scalar(conn, "post_found", chain_id=chain_id, block_hash=block_hash, log_index=log_index)
@@ -155,7 +155,10 @@ async def post_release(conn: Connection, payout_id: str) -> int:
 
 
 async def post_payout(conn: Connection, payout_id: str) -> int:
-    """Books a paid payout by its final transfer and ends its hold."""
+    """Books a paid payout by its final transfer and ends its hold.
+
+    What it moved to an address of ours stays in custody, and is the operator's.
+    """
     with _refusals():
         return int(await Q.scalar(conn, "post_payout", payout_id=payout_id))
 

@@ -22,7 +22,7 @@ SELECT ledger.post_application(%(deposit_id)s::text) AS tx_id
 SELECT ledger.post_internal(%(chain_id)s::bigint, %(block_hash)s::bytea, %(log_index)s::integer) AS tx_id
 
 -- name: post_found
--- Books that an outflow went to an address that is ours after all.
+-- Books that an outflow or a payout went to an address that is ours after all.
 SELECT ledger.post_found(%(chain_id)s::bigint, %(block_hash)s::bytea, %(log_index)s::integer)
 
 -- name: post_outflow
@@ -46,12 +46,12 @@ SELECT count(ledger.post_hold(n.id)) AS holds FROM unnest(%(payout_ids)s::text[]
 SELECT ledger.post_release(%(payout_id)s::text) AS tx_id
 
 -- name: post_payout
--- Books a paid payout.
-SELECT ledger.post_payout(%(payout_id)s::text) AS tx_id
+-- Books a paid payout, and what lies at its payee if that is ours.
+SELECT ledger.post_payout(%(payout_id)s::text) AS tx_id, ledger.post_found_payouts(ARRAY[%(payout_id)s::text]) AS found
 
 -- name: post_payouts
--- Books paid payouts together.
-SELECT ledger.post_payouts(%(payout_ids)s::text[]) AS booked
+-- Books paid payouts together, and what lies at those payees that are ours.
+SELECT ledger.post_payouts(%(payout_ids)s::text[]) AS booked, ledger.post_found_payouts(%(payout_ids)s::text[]) AS found
 
 -- name: post_gas
 -- Books what a final attempt cost.

@@ -14,9 +14,9 @@ WHERE o.chain_id = %(chain_id)s AND o.token = %(contract)s AND o.block_number <=
 UNION ALL
 SELECT d.address FROM deposit_addresses AS d WHERE d.chain_id = %(chain_id)s AND d.intent_id IS NOT NULL
 UNION ALL
-SELECT DISTINCT x.dst FROM deposits AS x    -- of the many watched without an intent those that something came to
+SELECT DISTINCT x.dst FROM transfers AS x    -- of the many watched without an intent those that something came to
 JOIN deposit_addresses AS d ON d.chain_id = x.chain_id AND d.address = x.dst
-WHERE x.chain_id = %(chain_id)s AND d.intent_id IS NULL;
+WHERE x.chain_id = %(chain_id)s AND x.token = %(contract)s AND d.intent_id IS NULL;
 
 -- name: books
 -- What the journal says we hold of a token up to a block, and what is final by then but not booked yet.

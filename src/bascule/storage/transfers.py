@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from bascule.domain.chain import Address, BlockRef, ChainId, Hash
-from bascule.storage.arrays import bytes_, texts
+from bascule.storage.arrays import bytes_, numbers, texts
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -39,13 +39,15 @@ class Recorded(NamedTuple):
 
 
 class Late(NamedTuple):
-    """What was seen before its address was stored. blocks: of what came from outside; since: where to look
-    next time; internal: (block hash, log index) of what we sent there ourselves, final and not booked yet;
-    found: (token id, block hash, log index) of what is booked as money that left us.
+    """What was seen before its address was stored. blocks: of what came from outside; since: the addresses to
+    look at next time; waiting: (block hash, log index) of what we sent there ourselves, final and not booked
+    as it lies yet, to look at then too; internal: those to book; found: (token id, block hash, log index) of
+    those that are booked as money that left us.
     """
 
     blocks: list[Hash]
     since: int
+    waiting: list[tuple[Hash, int]]
     internal: list[tuple[Hash, int]]
     found: list[tuple[str, Hash, int]]
 
@@ -69,20 +71,28 @@ async def record(
     return Recorded(**await _sql.one(conn, "part", chain_id=chain_id))
 
 
-async def record_late(conn: Connection, chain_id: ChainId, since: int) -> Late:
+async def record_late(
+    conn: Connection, chain_id: ChainId, since: int, waiting: Sequence[tuple[Hash, int]] = ()
+) -> Late:
     """Stores what was seen before the deposit address it went to: those of addresses stored `since`.
 
-    since: as the last `Late` says, so that each address is looked at once, or until what is internal there is
-    booked; 0: all addresses.
+    since, waiting: as the last `Late` says, so that each address is looked at once; 0: all addresses.
     """
-    row = await _sql.one(conn, "record_late", chain_id=chain_id, since=since)
-    moved = zip(row["moved_in"] or [], row["moved_at"] or [], strict=True)
-    found = zip(row["found_token"] or [], row["found_in"] or [], row["found_at"] or [], strict=True)
+    row = await _sql.one(
+        conn,
+        "record_late",
+        chain_id=chain_id,
+        since=since,
+        waiting_in=bytes_([block for block, _ in waiting]),
+        waiting_at=numbers(log_index for _, log_index in waiting),
+    )
+    found = zip(row["found_token"] or [], _places(row, "found"), strict=True)
     return Late(
         blocks=[Hash(block) for block in row["blocks"] or []],
         since=row["since"],
-        internal=[(Hash(block), log_index) for block, log_index in moved],
-        found=[(token_id, Hash(block), log_index) for token_id, block, log_index in found],
+        waiting=_places(row, "waiting"),
+        internal=_places(row, "moved"),
+        found=[(token_id, *place) for token_id, place in found],
     )
 
 
@@ -184,6 +194,11 @@ async def add_missing(conn: Connection, chain_id: ChainId, told: Sequence[Transf
 async def of_tx(conn: Connection, chain_id: ChainId, tx_hash: Hash) -> list[Transfer]:
     """The canonical transfers of one transaction that touch our addresses, by log index."""
     return [_transfer(row) for row in await _sql.all(conn, "of_tx", chain_id=chain_id, tx_hash=tx_hash)]
+
+
+def _places(row: Row, what: str) -> list[tuple[Hash, int]]:
+    blocks, indexes = row[f"{what}_in"] or [], row[f"{what}_at"] or []
+    return [(Hash(block), index) for block, index in zip(blocks, indexes, strict=True)]
 
 
 def _line(t: Transfer) -> str:

@@ -81,8 +81,8 @@ SELECT block_hash, log_index, block_number, tx_hash, token, src, dst, amount, oc
 -- name: record_late
 -- Canonical transfers that were seen before the address they went to was stored, by a transaction of these or later
 -- ones; and the oldest transaction whose addresses this statement may not see. What we sent there ourselves is stored
--- already, and no deposit: what is final of it is to be booked, and looked for again until it is. `lost`: it is booked as
--- money that left us.
+-- already, and no deposit: what is final of it is to be booked, and until then is looked at again, it alone. `lost`: it
+-- is booked as money that left us.
 WITH found AS MATERIALIZED (
     SELECT s.*
       FROM deposit_addresses d
@@ -94,30 +94,37 @@ WITH found AS MATERIALIZED (
       FROM found f
     ON CONFLICT (chain_id, block_hash, log_index) DO NOTHING
     RETURNING block_hash
+), looked AS (
+    SELECT f.block_hash, f.log_index FROM found f
+     UNION
+    SELECT w.block_hash, w.log_index
+      FROM unnest(%(waiting_in)s::bytea[], %(waiting_at)s::integer[]) AS w (block_hash, log_index)
 ), unbooked AS MATERIALIZED (
     SELECT t.block_hash, t.log_index, t.block_number, x.id IS NOT NULL AS lost, k.id AS token_id,
-           x.id IS NULL AND EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id AND s.ended_at IS NULL) AS suspended
-      FROM found f
-      JOIN transfers t ON (t.chain_id, t.block_hash, t.log_index) = (f.chain_id, f.block_hash, f.log_index)
+           x.id IS NULL AND (EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id AND s.ended_at IS NULL)
+                             OR ledger.awaits_payout(t.chain_id, t.src, t.dst, k.id, t.amount)) AS waits
+      FROM looked f
+      JOIN transfers t ON t.chain_id = %(chain_id)s AND (t.block_hash, t.log_index) = (f.block_hash, f.log_index)
       JOIN tokens k ON k.chain_id = t.chain_id AND k.contract = t.token AND k.accepted
       LEFT JOIN ledger.booked b ON (b.chain_id, b.block_hash, b.log_index) = (t.chain_id, t.block_hash, t.log_index)
-      LEFT JOIN ledger.tx x ON x.id = b.tx_id AND x.source = 'outflow'
-                           AND NOT EXISTS (SELECT FROM ledger.tx y WHERE y.source = 'found' AND y.source_id = x.source_id)
-     WHERE t.block_number <= (SELECT c.finalized_number FROM cursors c WHERE c.chain_id = t.chain_id)
+      LEFT JOIN ledger.tx x ON x.id = b.tx_id AND x.source IN ('outflow', 'payout')
+                           AND NOT EXISTS (SELECT FROM ledger.tx y WHERE y.source = 'found' AND y.source_id
+                                            = format('%%s/%%s/%%s', t.chain_id, encode(t.block_hash, 'hex'), t.log_index))
+     WHERE t.block_number <= (SELECT c.finalized_number FROM cursors c WHERE c.chain_id = t.chain_id) AND t.canonical
        AND (t.src IN (SELECT o.address FROM own_addresses o WHERE o.chain_id = t.chain_id)
             OR EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = t.chain_id AND d.address = t.src))
        AND (b.block_hash IS NULL OR x.id IS NOT NULL)
 )
 SELECT (SELECT array_agg(DISTINCT block_hash::bytea) FROM late) AS blocks,
-       (SELECT array_agg(u.block_hash::bytea ORDER BY u.block_number, u.log_index) FROM unbooked u
-         WHERE NOT u.suspended AND NOT u.lost) AS moved_in,
-       (SELECT array_agg(u.log_index ORDER BY u.block_number, u.log_index) FROM unbooked u
-         WHERE NOT u.suspended AND NOT u.lost) AS moved_at,
-       (SELECT array_agg(u.token_id ORDER BY u.block_number, u.log_index) FROM unbooked u WHERE u.lost) AS found_token,
-       (SELECT array_agg(u.block_hash::bytea ORDER BY u.block_number, u.log_index) FROM unbooked u WHERE u.lost) AS found_in,
-       (SELECT array_agg(u.log_index ORDER BY u.block_number, u.log_index) FROM unbooked u WHERE u.lost) AS found_at,
-       CASE WHEN EXISTS (SELECT FROM unbooked) THEN %(since)s
-            ELSE pg_snapshot_xmin(pg_current_snapshot())::text::bigint END AS since;
+       pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS since,
+       n.waiting_in, n.waiting_at, n.moved_in, n.moved_at, n.found_token, n.found_in, n.found_at
+  FROM (SELECT array_agg(u.block_hash::bytea) AS waiting_in, array_agg(u.log_index) AS waiting_at,
+               array_agg(u.block_hash::bytea) FILTER (WHERE NOT u.waits AND NOT u.lost) AS moved_in,
+               array_agg(u.log_index) FILTER (WHERE NOT u.waits AND NOT u.lost) AS moved_at,
+               array_agg(u.token_id) FILTER (WHERE u.lost) AS found_token,
+               array_agg(u.block_hash::bytea) FILTER (WHERE u.lost) AS found_in,
+               array_agg(u.log_index) FILTER (WHERE u.lost) AS found_at
+          FROM (SELECT * FROM unbooked ORDER BY block_number, log_index) u) n;
 
 -- name: orphan_above
 -- Marks the canonical transfers above a height as orphaned.
@@ -138,7 +145,7 @@ SELECT count(*) FROM transfers
 -- Canonical transfers of booked tokens between two addresses of ours, in blocks after one and up to another. An own
 -- address is ours after its opening: what came before is in its first balance. What is booked already stays so.
 -- Those of suspended tokens wait; once resumed, they count from where the suspension began. What moved money that was
--- found late waits for it, in blocks that were final before.
+-- found late waits for it, in blocks that were final before. What a payout waits for is booked by that.
 WITH ours AS (
     SELECT p.address, p.token, p.block_number AS since
       FROM openings p WHERE p.chain_id = %(chain_id)s
@@ -157,6 +164,7 @@ SELECT t.block_hash, t.log_index
         OR EXISTS (SELECT FROM deposit_addresses x WHERE x.chain_id = t.chain_id AND x.address = t.dst))
    AND NOT EXISTS (SELECT FROM ledger.booked b
                     WHERE b.chain_id = t.chain_id AND b.block_hash = t.block_hash AND b.log_index = t.log_index)
+   AND NOT ledger.awaits_payout(t.chain_id, t.src, t.dst, k.id, t.amount)
  ORDER BY t.block_number, t.log_index;
 
 -- name: outflows_between

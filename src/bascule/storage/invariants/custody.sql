@@ -36,7 +36,8 @@ SELECT subject, found FROM (
     SELECT f.block_number AS at, format('transfer %%s/%%s/%%s', f.chain_id, encode(f.block_hash, 'hex'), f.log_index) AS subject,
            format('%%s of %%s came to us, final, and is not booked', f.amount, f.token_id) AS found
       FROM final AS f
-     WHERE f.to_us AND NOT EXISTS (         -- a token that was accepted when that money had moved on
+     WHERE f.to_us AND NOT ledger.awaits_payout(f.chain_id, f.src, f.dst, f.token_id, f.amount)
+       AND NOT EXISTS (                     -- a token that was accepted when that money had moved on
             SELECT FROM deposits AS d WHERE d.token_id IS NULL AND d.chain_id = f.chain_id AND d.tx_hash = f.tx_hash
                AND d.block_hash = f.block_hash AND d.log_index = f.log_index)
      UNION ALL

@@ -72,6 +72,19 @@ WITH place AS (
             ('found', CASE WHEN m.missing AND NOT m.borne THEN 'expense:outflow' ELSE operator.available END, -t.amount)) AS l (source, code, amount)
      WHERE x.source IN ('outflow', 'loss', 'found') AND l.source = x.source
      UNION ALL
+    SELECT x.id, l.code, k.id, 0, l.amount              -- of a payout whose payee is ours
+      FROM ledger.tx AS x
+      JOIN ledger.booked AS b ON b.chain_id = split_part(x.source_id, '/', 1)::bigint
+                             AND b.block_hash = decode(split_part(x.source_id, '/', 2), 'hex')
+                             AND b.log_index = split_part(x.source_id, '/', 3)::integer
+      JOIN ledger.tx AS o ON o.id = b.tx_id AND o.source = 'payout'
+      JOIN transfers AS t ON t.chain_id = b.chain_id AND t.block_hash = b.block_hash AND t.log_index = b.log_index
+      JOIN tokens AS k ON k.chain_id = t.chain_id AND k.contract = t.token
+      JOIN place AS d ON d.chain_id = t.chain_id AND d.address = t.dst
+     CROSS JOIN operator
+     CROSS JOIN LATERAL (VALUES (d.code, t.amount::numeric), (operator.available, -t.amount)) AS l (code, amount)
+     WHERE x.source = 'found'
+     UNION ALL
     SELECT x.id, l.code, p.token_id, l.layer, l.amount
       FROM ledger.tx AS x
       JOIN payouts AS p ON p.id = split_part(x.source_id, '#', 1)
