@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account import Account
 
 from bascule.chain.deposit_evidence import checksum
 from bascule.chain.evidence_check import check
 from bascule.chain.families import ETHEREUM
 from bascule.chain.rpc import Rpc
+from bascule.domain.approval import PayoutApproval
+from bascule.domain.chain import parse_address
 from bascule.domain.errors import Conflict, NotFound, Rejected
 from bascule.domain.vault import LONGEST_BATCH_LIFE
 from bascule.entrypoints.api import evidence_objects, objects
@@ -23,7 +26,7 @@ from bascule.services.submitter import Submitter
 from bascule.services.unpaid_prover import UnpaidProver
 from bascule.storage import payouts
 from bascule.storage.database import Database
-from tests.support.money_out import OpenAs, Treasury, payee, treasury
+from tests.support.money_out import OpenAs, Treasury, approver, payee, treasury
 from tests.support.nodes import no_guard
 from tests.support.payout_batches import batch_of
 
@@ -105,6 +108,30 @@ async def test_paid_payouts_prove_themselves_with_the_people_who_decided(stage: 
     with pytest.raises(Conflict) as refused:
         await stage.request("5.00", payee(1), reissue_of=alone["id"])
     assert refused.value.code == "payout_not_proven_unpaid"
+
+
+async def test_approvals_that_were_over_in_the_block_are_no_approvals_of_it(stage: Treasury) -> None:
+    """The very people of the roster signed the very payout, but for a time that had ended."""
+    payout = await stage.approved("5.00", payee(1))
+    await stage.run()
+    found = await evidence(stage, payout)
+    decision, claims = found["decision"], found["claims"]
+
+    def signed_until(expiry: int) -> dict[str, Any]:
+        text = PayoutApproval(
+            account=decision["signed"]["account"], payout=payout["id"], token=stage.token.contract,
+            to=parse_address(claims["to"]), amount=int(claims["amount_atomic"]), expiry=expiry,
+            roster_version=decision["signed"]["roster_version"],
+        )  # fmt: skip
+        digest = text.digest(stage.network.chain_id, parse_address(claims["vault"]))
+        given = []
+        for who in (approver(1), approver(2)):
+            signature = bytes(Account.unsafe_sign_hash(digest, who.private_key).signature)
+            given.append({"approver": who.address, "signature": "0x" + signature.hex()})
+        return forged(found, "decision", signed=decision["signed"] | {"expiry": expiry}, approvals=given)
+
+    assert failing(signed_until(claims["block_time"])) == []
+    assert failing(signed_until(claims["block_time"] - 1)) == ["approvals"]
 
 
 async def test_refused_payout_is_proven_unpaid_and_paid_elsewhere_once(stage: Treasury) -> None:

@@ -145,6 +145,8 @@ def _approvals(evidence: PayoutEvidence) -> str:
         len(people) >= max(1, decision.approvals_required),
         f"{len(people)} people signed, {decision.approvals_required} were asked for",
     )
+    over, paid_at = decision.signed.expiry, evidence.claims.block_time
+    require(paid_at <= over, f"what they signed held until {over}, and the block is of {paid_at}")
     signed = "a mandate that covers it" if decision.signed.mandate else "just this payout"
     return f"{len(people)} people signed {signed}"
 
