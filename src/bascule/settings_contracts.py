@@ -58,11 +58,15 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True)
 class ChainContracts:
-    """Roles on one chain, which may change. guardian, canceller: None while still those of the birth."""
+    """Roles on one chain, which may change. guardian, canceller: None while still those of the birth.
+
+    vault_salt: of a vault that took the place of the first one; None: the first one stands.
+    """
 
     collector: Address
     guardian: Address | None = None
     canceller: Address | None = None
+    vault_salt: Hash | None = None
     operators: Mapping[int, Address] = field(default_factory=dict)
     limits: tuple[LimitSettings, ...] = ()
     test_dollars: tuple[tuple[str, str], ...] = ()
@@ -99,8 +103,11 @@ def contracts(given: Any) -> ContractsSettings:
 
 def chain_contracts(given: Any) -> ChainContracts:
     """The `contracts` table of one chain."""
-    table = tables.table(given, required=("collector",),
-                   optional=("guardian", "canceller", "lanes", "limits", "test_dollars"))  # fmt: skip
+    table = tables.table(
+        given,
+        required=("collector",),
+        optional=("guardian", "canceller", "vault_salt", "lanes", "limits", "test_dollars"),
+    )
     lanes = [tables.table(each, required=("lane", "operator")) for each in tables.items(table, "lanes")]
     operators = {tables.whole(each, "lane", 0, LANE_MAX): tables.address(each, "operator") for each in lanes}
     limits = tuple(_limit(each) for each in tables.items(table, "limits"))
@@ -110,6 +117,7 @@ def chain_contracts(given: Any) -> ChainContracts:
         collector=tables.address(table, "collector"),
         guardian=tables.address(table, "guardian") if "guardian" in table else None,
         canceller=tables.address(table, "canceller") if "canceller" in table else None,
+        vault_salt=tables.read(table, "vault_salt", parse_hash) if "vault_salt" in table else None,
         operators=operators,
         limits=limits,
         test_dollars=tuple(_test_dollar(each) for each in tables.items(table, "test_dollars")),

@@ -55,6 +55,7 @@ def test_contracts_are_read_with_their_defaults(tmp_path: Path) -> None:
         (CHAIN + f'lanes = [{{ lane = 1, operator = "{A}" }}, {{ lane = 1, operator = "{B}" }}]\n', "twice"),
         (CHAIN + f'limits = [{{ token = "{A}", amount_atomic = 1, window_s = 12 }}]\n', "multiple of 8"),
         (CHAIN + f'limits = [{{ token = "{A}", amount_atomic = "1.5", window_s = 80 }}]\n', "amount_atomic"),
+        (CHAIN + "vault_salt = 1\n", "a vault_salt of 1"),
         (CHAIN + 'test_dollars = [{ name = "", symbol = "X" }]\n', "name or symbol"),
         ("deployments = 5\n", "is not a list of tables"),
         (

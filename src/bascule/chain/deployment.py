@@ -58,12 +58,16 @@ class Plan:
     vault: Deployment
 
 
-def plan(roles: Roles, *, salt: Hash = ZERO_HASH) -> Plan:
-    """The factory and the vault for these roles. Another salt gives another pair of addresses."""
+def plan(roles: Roles, *, salt: Hash = ZERO_HASH, vault_salt: Hash | None = None) -> Plan:
+    """The factory and the vault for these roles. Another salt gives another pair of addresses.
+
+    vault_salt: of the vault alone, which then stands elsewhere beside the same factory.
+    """
+    of_vault = salt if vault_salt is None else vault_salt
     return Plan(
         factory=deployment("DepositFactory", roles.owner, roles.collector_delay_s, salt=salt),
         vault=deployment(
-            "PayoutVault", roles.owner, roles.treasury, roles.guardian, roles.canceller, salt=salt
+            "PayoutVault", roles.owner, roles.treasury, roles.guardian, roles.canceller, salt=of_vault
         ),
     )
 

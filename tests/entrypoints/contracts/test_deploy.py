@@ -39,6 +39,33 @@ def test_two_chains_get_the_same_addresses_and_a_second_run_sends_nothing(site: 
     assert site.file.read_bytes() == before
 
 
+def test_another_vault_takes_the_place_of_the_first_beside_the_same_factory(
+    site: Site, running: Nodes
+) -> None:
+    url = running.chain(BASE)
+    site.configure({BASE: url})
+    site.make_wallet(url, BASE)
+    site.lines("deploy", "--chain", str(BASE), "--yes")
+    _, mark, written = site.file.read_text().partition("# Written")
+    first = mark + written
+    operators = [{"lane": 1, "operator": OTHER.address}]
+    site.configure({BASE: url}, vault_salt="0x" + "00" * 31 + "01", lanes=operators)
+    site.file.write_text(site.file.read_text() + "\n" + first)
+
+    events = site.lines("deploy", "--chain", str(BASE), "--yes")
+
+    before, after = (
+        {each["contract"]: each["address"] for each in tomllib.loads(text)["deployments"]}
+        for text in (first, site.file.read_text())
+    )
+    assert [name for name in before if after[name] != before[name]] == ["PayoutVault"]
+    assert [e["event"] for e in events].count("mined") == 4, "vault, operator, limit, hand-over"
+    assert count(running, url) == SENT + 4
+    site.accept(url, BASE, after["DepositFactory"])
+    site.accept(url, BASE, after["PayoutVault"])
+    assert site.differing(BASE, code=0) == {}
+
+
 def test_hand_over_waits_for_the_wallet_and_then_everything_agrees(site: Site, running: Nodes) -> None:
     url = running.chain(BASE)
     site.configure({BASE: url})

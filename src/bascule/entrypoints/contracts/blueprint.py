@@ -87,6 +87,7 @@ def draw(settings: Settings, chain: str) -> Blueprint:
             birth.deployer, birth.treasury, birth.guardian, birth.canceller, birth.collector_delay_s
         ),
         salt=birth.salt,
+        vault_salt=configured.contracts.vault_salt,
     )
     ours = {planned.vault.address: "the vault", planned.factory.address: "the deposit factory"}
     for role, account in (("collector", configured.contracts.collector), ("treasury", birth.treasury)):
