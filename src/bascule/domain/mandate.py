@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal, get_args
 
 from bascule.domain.authority import Update
 from bascule.domain.chain import Address, checksum
@@ -14,7 +15,8 @@ from bascule.domain.machine import Machine
 from bascule.domain.typed_data import Struct
 
 CLAIMANT = "claimant"
-KINDS = ("payout", "refund", "settlement")
+Kind = Literal["payout", "refund", "settlement"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)

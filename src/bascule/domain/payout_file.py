@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from bascule.domain.errors import Rejected
 
 NEEDED = ("network", "currency", "amount", "to")
-OPTIONAL = ("token", "client_reference_id", "description")
+OPTIONAL = ("token", "client_reference_id", "description", "mandate")
 COLUMNS = (*NEEDED, *OPTIONAL)
 BYTES_MAX = 4 * 1024 * 1024
 LINES_MAX = 10_000

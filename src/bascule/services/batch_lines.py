@@ -16,7 +16,8 @@ from bascule.domain.chain import Address, hex32
 from bascule.domain.errors import Rejected
 from bascule.domain.payout_file import Line, Problem
 from bascule.domain.policy import DAY
-from bascule.services import policy
+from bascule.services import mandate_rounds, policy
+from bascule.services.mandate_rounds import Allowances
 from bascule.services.payout_request import (
     IDENTITY_MAX,
     Catalog,
@@ -25,25 +26,23 @@ from bascule.services.payout_request import (
     catalog,
     everlasting,
 )
-from bascule.services.policy import Bench, Verdict
+from bascule.services.policy import Bench
 from bascule.storage import destinations, payouts, recovered, spending
 from bascule.storage.database import Connection
+from bascule.storage.mandates import MandateRow
 from bascule.storage.networks import Network
-
-# How the API's parameters are called in a file.
-_COLUMN = {"amount": "amount", "to": "to", "network": "network", "currency": "currency", "token": "token"}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A line that can be read. identity: for ever; verdict: set once policy has spoken."""
+    """A line that can be read. identity: for ever; mandate: the one it names."""
 
     line: Line
     terms: PayoutTerms
     identity: str
     reference: str | None
     description: str | None
-    verdict: Verdict | None = None
+    mandate: str | None
 
     @property
     def payment(self) -> tuple[str, Address, int]:
@@ -53,11 +52,17 @@ class Asked:
 
 @dataclass
 class Checked:
-    """What is left of the lines. network: that of every good line; None when there is none."""
+    """What is left of the lines. network: that of every good line; None when there is none.
+
+    under: the mandate of each good line, by number, when mandates carry all of them; lacks: why they do not,
+    when lines name some.
+    """
 
     good: list[Asked] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     benches: dict[str, Bench] = field(default_factory=dict)
+    under: dict[int, MandateRow] = field(default_factory=dict)
+    lacks: list[str] = field(default_factory=list)
 
     @property
     def network(self) -> Network | None:
@@ -123,7 +128,12 @@ async def check(
             await spending.serialize_spending(conn, account_id, token_id)
         checked.keep(await _not_payable(conn, checked.good))
         checked.keep(await _paid_before(conn, checked.good, account_id, livemode, now))
+        named = {each.mandate for each in checked.good if each.mandate is not None}
+        left = await mandate_rounds.allowances(conn, named, now)
+        checked.keep(_not_in_mandate(checked.good, left, account_id, livemode))
         await _judge(conn, checked, account_id, livemode, maker, now)
+        if any(each.mandate is not None for each in checked.good):
+            _carry(checked, left)
     checked.problems.sort(key=lambda problem: problem.line)
     return checked
 
@@ -151,7 +161,7 @@ def _read(
         terms = known.read(request, entries, livemode=livemode)
     except Rejected as error:
         return _problem(line, error.param, error.code, error.message)
-    return Asked(line, terms, identity, reference, cells.get("description"))
+    return Asked(line, terms, identity, reference, cells.get("description"), cells.get("mandate"))
 
 
 def _elsewhere(lines: Sequence[Asked]) -> dict[int, Problem]:
@@ -249,6 +259,36 @@ async def _judge(
         checked.benches[token_id] = bench
         wrong |= _spend(bench, lines, await payouts.available(conn, account_id, token_id))
     checked.keep(wrong)
+
+
+def _not_in_mandate(
+    lines: Sequence[Asked], left: Allowances, account_id: str, livemode: bool
+) -> dict[int, Problem]:
+    wrong: dict[int, Problem] = {}
+    for each in lines:
+        if each.mandate is not None:
+            try:
+                left.fitting(each.mandate, account_id, livemode, each.terms)
+            except Rejected as error:
+                wrong[each.line.number] = _problem(each.line, error.param, error.code, error.message)
+    return wrong
+
+
+def _carry(checked: Checked, left: Allowances) -> None:
+    """Nobody need sign when each line has a mandate that carries it beside the lines before it."""
+    for each in checked.good:
+        number, amount = each.line.number, each.terms.amount.units
+        if each.mandate is None:
+            checked.lacks.append(f"Line {number} names no mandate.")
+            continue
+        row, bench = left.rows[each.mandate], checked.benches[each.terms.token.id]
+        if lacks := left.lacks(row, amount, bench.may_sign, checked.required):
+            checked.lacks.append(f"Line {number}: {row.id} does not carry it: {', '.join(lacks)}.")
+        else:
+            left.count(row, amount)
+            checked.under[number] = row
+    if checked.lacks:
+        checked.under.clear()
 
 
 def _spend(bench: Bench, lines: Collection[Asked], left: int) -> dict[int, Problem]:

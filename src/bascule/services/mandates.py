@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bascule.chain.signatures import recover
-from bascule.domain.chain import Address, Hash, checksum, parse_address
+from bascule.domain.chain import ZERO_ADDRESS, Address, Hash, checksum, parse_address
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.domain.ids import Prefix
-from bascule.domain.mandate import MANDATE, MandateEvent
+from bascule.domain.mandate import CLAIMANT, MANDATE, Kind, MandateEvent
 from bascule.domain.money import parse_amount
 from bascule.domain.webhook import EventType
 from bascule.services import mandate_rounds, policy
@@ -23,6 +23,7 @@ from bascule.services.outbox import Outbox
 from bascule.services.payout_request import (
     PayoutRequest,
     PayoutTerms,
+    catalog,
     read_signature,
     read_terms,
     require_foreign,
@@ -40,8 +41,8 @@ RequestContext = Mapping[str, Any] | None
 class MandateRequest:
     """The parameters as they came, of the right types.
 
-    network: CAIP-2; to: an address, or wal_… of the address book; token: tok_…, where needed; max_per_item,
-    max_per_day: amounts; expires_at: unix seconds.
+    network: CAIP-2; to: an address, or wal_… of the address book, or for refunds `claimant`; token: tok_…,
+    where needed; max_per_item, max_per_day: amounts; expires_at: unix seconds; kind: of what it is for.
     """
 
     currency: str
@@ -52,6 +53,7 @@ class MandateRequest:
     expires_at: int
     token: str | None = None
     description: str | None = None
+    kind: Kind = "payout"
 
 
 @dataclass(frozen=True)
@@ -80,21 +82,25 @@ class Mandates:
         """
         now = self.clock.now()
         ends = _ends(request.expires_at, now)
+        anybody = request.to == CLAIMANT
         asked = PayoutRequest(
             request.max_per_item, request.currency, request.network, request.to, request.token
         )
-        terms = await read_terms(conn, asked, account_id=account_id, livemode=livemode)
+        if anybody:
+            terms = (await catalog(conn)).money(asked, livemode)
+        else:
+            terms = await read_terms(conn, asked, account_id=account_id, livemode=livemode)
+            await require_foreign(conn, terms.network.chain_id, terms.destination)
         day = parse_amount(request.max_per_day, terms.token.currency, param="max_per_day")
-        await require_foreign(conn, terms.network.chain_id, terms.destination)
         new = NewMandate(
             id=new_id(Prefix.MANDATE, self.clock, self.entropy),
             account_id=account_id,
             livemode=livemode,
-            kind=mandate_rounds.KIND,
+            kind=request.kind,
             chain_id=terms.network.chain_id,
             vault=terms.vault,
             token_id=terms.token.id,
-            destination=checksum(terms.destination),
+            destination=CLAIMANT if anybody else checksum(terms.destination),
             max_per_item=terms.amount.units,
             max_per_day=day.to_token(terms.token.asset, param="max_per_day").units,
             expires_at=ends,
@@ -186,7 +192,8 @@ class Mandates:
     ) -> int:
         """How many people must sign, by the largest payout. Raises: Rejected by the policy's rule.
 
-        What was paid today is no matter: limits of a window are held against each payout.
+        What was paid today is no matter: limits of a window are held against each payout, and so is what
+        policy asks of an address where a mandate is to whoever claims.
         """
         bench = await policy.bench(
             conn,
@@ -198,6 +205,8 @@ class Mandates:
             now=self.clock.now(),
         )
         idle = replace(bench, spent=0, on_destination={}, in_window=0)
+        if terms.destination == ZERO_ADDRESS and bench.rules is not None:
+            idle.rules = replace(bench.rules, destinations="any", cool_off_seconds=0)
         decision = idle.judge(terms.amount, terms.destination).decision
         decision.require()
         return decision.approvals_required

@@ -18,7 +18,7 @@ from bascule.domain.ids import Prefix
 from bascule.domain.payout import PayoutEvent, PayoutState
 from bascule.domain.payout_batch import PAYOUT_BATCH, BatchEvent, BatchState
 from bascule.domain.payout_file import Line
-from bascule.domain.policy import APPROVAL_LIFE
+from bascule.domain.policy import APPROVAL_LIFE, Rule
 from bascule.domain.webhook import EventType
 from bascule.services import policy
 from bascule.services.approval_rounds import batch_approval_text, in_round_of
@@ -38,6 +38,7 @@ from bascule.storage.payouts import NewPayout, PayoutRow
 _SIGN_ANEW = "Read the batch again in a moment and sign its new next_action.typed_data."
 RequestContext = Mapping[str, Any] | None
 KEY_MAX = IDENTITY_MAX - len("#10001")
+LACKS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class PayoutBatches:
         dry_run: bool = False,
         context: RequestContext = None,
     ) -> dict[str, Any]:
-        """A new batch waiting for approvals, or what it would be; a dry run writes nothing.
+        """A new batch waiting for approvals, or processing under mandates; a dry run says so, writes nothing.
 
         Raises: Rejected `batch_invalid` when all or nothing was asked for and a line is wrong, or none is
         right; Conflict `payout_batch_identity_used`.
@@ -152,12 +153,7 @@ class PayoutBatches:
         await payout_batches.insert_approval(conn, batch.id, approver=who, digest=digest, signature=raw)
         if len({each.approver for each in given} | {who}) < batch.approvals_required:
             return await describe_batch(conn, batch)
-        pending = await payouts.advance_all(conn, waiting, PayoutEvent.APPROVE)
-        await ledger.post_holds(conn, [row.id for row in pending])
-        await tell_all(
-            conn, self.outbox, EventType.PAYOUT_APPROVED, pending, before=PayoutState.REQUIRES_ACTION,
-            request=context,
-        )  # fmt: skip
+        await self._hold(conn, waiting, context)
         approved = batch if again else await payout_batches.advance(conn, batch, BatchEvent.APPROVE)
         before = None if again else batch
         return await tell_batch(conn, self.outbox, EventType.BATCH_APPROVED, approved, before, context)
@@ -250,10 +246,22 @@ class PayoutBatches:
         made = await payouts.insert_many(conn, new)
         if len(made) < len(new):
             raise Conflict("payout_identity_used", "Somebody asked for one of these payouts a moment ago.")
-        ready = await payout_batches.advance(conn, batch, BatchEvent.VALIDATE)
+        event = BatchEvent.AUTHORIZE if checked.under else BatchEvent.VALIDATE
+        ready = await payout_batches.advance(conn, batch, event)
         await tell_all(conn, self.outbox, EventType.PAYOUT_CREATED, made, request=context)
+        if checked.under:
+            await self._hold(conn, made, context)
         await tell_batch(conn, self.outbox, EventType.BATCH_VALIDATED, ready, None, context)
         return await describe_batch(conn, ready)
+
+    async def _hold(self, conn: Connection, rows: Sequence[PayoutRow], context: RequestContext) -> None:
+        """Approved payouts are pending, and their money is held."""
+        pending = await payouts.advance_all(conn, rows, PayoutEvent.APPROVE)
+        await ledger.post_holds(conn, [row.id for row in pending])
+        await tell_all(
+            conn, self.outbox, EventType.PAYOUT_APPROVED, pending, before=PayoutState.REQUIRES_ACTION,
+            request=context,
+        )  # fmt: skip
 
     async def _report(
         self, conn: Connection, request: BatchRequest, checked: Checked, livemode: bool, *, invalid: bool
@@ -265,7 +273,7 @@ class PayoutBatches:
         return {
             "id": None,
             "object": "payout_batch",
-            "status": "invalid" if invalid else "requires_action",
+            "status": "invalid" if invalid else "processing" if checked.under else "requires_action",
             "mode": request.mode,
             "network": None if network is None else caip2(network.chain_id),
             "count": len(checked.good),
@@ -323,6 +331,8 @@ async def own(
 
 def _payout(batch: BatchRow, id: str, place: int, each: Asked, checked: Checked) -> NewPayout:
     bench = checked.benches[each.terms.token.id]
+    mandate = checked.under.get(each.line.number)
+    carried = {"rule": Rule.MANDATE.value, "reasons": [f"{mandate.id} carries it."]} if mandate else None
     return NewPayout(
         id=id,
         account_id=batch.account_id,
@@ -334,9 +344,9 @@ def _payout(batch: BatchRow, id: str, place: int, each: Asked, checked: Checked)
         destination=each.terms.destination,
         amount=each.terms.amount.units,
         approvals_required=batch.approvals_required,
-        approval_expires_at=batch.approval_expires_at,
+        approval_expires_at=mandate.expires_at if mandate else batch.approval_expires_at,
         roster_version=batch.roster_version,
-        policy_decision=batch.policy_decision,
+        policy_decision=carried or batch.policy_decision,
         policy_id=bench.policy_id,
         client_reference_id=each.reference,
         description=each.description,
@@ -347,16 +357,21 @@ def _payout(batch: BatchRow, id: str, place: int, each: Asked, checked: Checked)
         batch_id=batch.id,
         batch_position=place,
         destination_id=each.terms.destination_id,
+        mandate_id=mandate.id if mandate else None,
     )
 
 
 def _decision(checked: Checked) -> dict[str, Any]:
     needs = f"The sum of each token needs {checked.required} approval{'s' if checked.required > 1 else ''}."
-    return {"rule": "within_limits", "reasons": [needs]}
+    if checked.under:
+        return {"rule": Rule.MANDATE.value, "reasons": ["Each line's mandate carries it."]}
+    if checked.lacks:
+        return {"rule": Rule.MANDATE.value, "reasons": [needs, *checked.lacks[:LACKS_SHOWN]]}
+    return {"rule": Rule.WITHIN_LIMITS.value, "reasons": [needs]}
 
 
 def _require_people(checked: Checked) -> None:
-    if len(checked.may_sign) < checked.required:
+    if not checked.under and len(checked.may_sign) < checked.required:
         raise Rejected(
             "approvers_missing",
             f"{checked.required} people must agree, but {len(checked.may_sign)} may sign for all of it.",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bascule.domain import vault as layout
-from bascule.domain.chain import Address, caip2, parse_address, parse_network
+from bascule.domain.chain import ZERO_ADDRESS, Address, caip2, parse_address, parse_network
 from bascule.domain.errors import Rejected
 from bascule.domain.ids import Prefix
+from bascule.domain.mandate import Kind
 from bascule.domain.money import TokenAmount, parse_amount
 from bascule.storage import destinations, networks, payouts, tokens
 from bascule.storage.database import Connection
@@ -30,7 +31,8 @@ class PayoutRequest:
 
     network: CAIP-2, or `auto` for a payout of its own; destination: an address, or wal_… of the address book;
     token: tok_…, where needed; mandate: mnd_…, under which it goes out without approvals of its own;
-    reissue_of: po_…, which can never be paid.
+    reissue_of: po_…, which can never be paid; kind: what it is for, as a mandate has it. A refund or
+    settlement that names no mandate goes out under one that carries it, where there is one.
     """
 
     amount: object
@@ -43,6 +45,7 @@ class PayoutRequest:
     metadata: Mapping[str, str] = field(default_factory=dict)
     mandate: str | None = None
     reissue_of: str | None = None
+    kind: Kind = "payout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +74,18 @@ class Catalog:
 
         Raises: Rejected, naming the parameter at fault.
         """
+        terms = self.money(request, livemode)
+        to, entry = _payee(request.destination, terms.network.chain_id, entries)
+        return replace(terms, destination=to, destination_id=entry)
+
+    def money(self, request: PayoutRequest, livemode: bool) -> PayoutTerms:
+        """What would be paid from where, to nobody yet: the zero address. Raises: as `read`."""
         network = self.network(request.network, livemode)
         token = self._token(request, network)
         amount = parse_amount(request.amount, token.currency).to_token(token.asset)
         layout.require_payable(amount.units)
         assert network.vault is not None, "`network` lets none without a vault through"
-        to, entry = _payee(request.destination, network.chain_id, entries)
-        return PayoutTerms(network, Address(network.vault), token, amount, to, entry)
+        return PayoutTerms(network, Address(network.vault), token, amount, ZERO_ADDRESS, None)
 
     def network(self, name: object, livemode: bool) -> Network:
         """The network, which has a vault to pay from. Raises: Rejected `network_unsupported`."""

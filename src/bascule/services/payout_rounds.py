@@ -104,10 +104,12 @@ class PayoutRounds:
     async def _next_round(self, conn: Connection, payout: PayoutRow) -> tuple[int, datetime]:
         """Roster and end: those of its batch when that round is over, so that one signature renews them all.
 
-        The first payout begins the batch's round, the others join while nobody has signed in it.
+        The first payout begins the batch's round, the others join while nobody has signed in it; so does one
+        that went out under a mandate until now.
         """
+        now, mandated = self.clock.now(), payout.mandate_id is not None
         roster, end = await self._roster(conn, payout), await self._next_end(conn, payout)
-        over = payout.approval_expires_at <= self.clock.now() or payout.roster_version != roster
+        over = payout.approval_expires_at <= now or payout.roster_version != roster or mandated
         if payout.batch_id is None or not over:
             return roster, end
         batch = await payout_batches.lock_if_free(conn, payout.batch_id)
@@ -117,7 +119,7 @@ class PayoutRounds:
             await payout_batches.begin_round(conn, batch.id, roster_version=roster, approval_expires_at=end)
         elif (
             batch.roster_version == roster
-            and batch.approval_expires_at > max(self.clock.now(), payout.approval_expires_at)
+            and batch.approval_expires_at > (now if mandated else max(now, payout.approval_expires_at))
             and not await given_for(conn, batch)
         ):
             return roster, batch.approval_expires_at

@@ -5,7 +5,7 @@ Each use-case runs in the caller's transaction: state, hold and the telling of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,7 +19,6 @@ from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.domain.ids import Prefix
 from bascule.domain.network_choice import AUTO, NetworkDecision
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
-from bascule.domain.policy import Decision, Rule
 from bascule.domain.webhook import EventType
 from bascule.services import mandate_rounds, network_choice, policy
 from bascule.services.approval_rounds import approval_text, token_of
@@ -254,14 +253,11 @@ class Payouts:
             raise Rejected(
                 "balance_insufficient", "The account has less than that available.", param="amount"
             )
-        decision, ends = verdict.decision, round_end(now, verdict.rules.approval_life)
-        under = None
-        if request.mandate is not None:
-            mandate = await mandate_rounds.require_for(conn, request.mandate, account_id, livemode, terms)
-            lacks = await mandate_rounds.lacks(conn, mandate, terms, verdict, now)
-            decision = _by_mandate(decision, mandate.id, lacks)
-            if not lacks:
-                under, ends = mandate.id, mandate.expires_at
+        decision, mandate = await mandate_rounds.judged(
+            conn, verdict, terms, account_id=account_id, livemode=livemode, kind=request.kind,
+            named=request.mandate, now=now,
+        )  # fmt: skip
+        ends = round_end(now, verdict.rules.approval_life) if mandate is None else mandate.expires_at
         return NewPayout(
             id=new_id(Prefix.PAYOUT, self.clock, self.entropy),
             account_id=account_id,
@@ -284,7 +280,7 @@ class Payouts:
             requested_by=requested_by,
             maker=maker,
             created_at=now,
-            mandate_id=under,
+            mandate_id=None if mandate is None else mandate.id,
             reissue_of=request.reissue_of,
         )
 
@@ -303,12 +299,6 @@ class Payouts:
                 "The account's policy changed since this payout was asked for; it is decided anew.",
                 next_step=_SIGN_ANEW,
             )
-
-
-def _by_mandate(decision: Decision, mandate_id: str, lacks: Sequence[str]) -> Decision:
-    """The same with what the mandate adds: that nobody need sign, or why people must."""
-    said = f"{mandate_id} carries it." if not lacks else f"{mandate_id} does not: {', '.join(lacks)}."
-    return replace(decision, rule=Rule.MANDATE, reasons=(*(decision.reasons if lacks else ()), said))
 
 
 async def _require_signatory(conn: Connection, payout: PayoutRow, who: Address) -> None:

@@ -11,7 +11,7 @@ from bascule.domain.chain import Address, caip2, checksum
 from bascule.domain.errors import Rejected
 from bascule.domain.ids import Prefix
 from bascule.domain.policy import Rules
-from bascule.services import policy
+from bascule.services import mandate_rounds, policy
 from bascule.services.payout_request import PayoutRequest, read_terms, require_foreign
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.storage import approvals, audit, networks, policies, tokens
@@ -95,14 +95,21 @@ class Policies:
             trying=trying,
         )
         allowed = verdict.decision.outcome == "allow"
+        decision, mandate = verdict.decision, None
+        if allowed:
+            decision, mandate = await mandate_rounds.judged(
+                conn, verdict, terms, account_id=account_id, livemode=livemode, kind=request.kind,
+                named=request.mandate, now=self.clock.now(),
+            )  # fmt: skip
         return {
             "object": "policy_simulation",
             "outcome": verdict.decision.outcome,
             "code": None if allowed else verdict.decision.rule.code,
             "policy": verdict.policy_id,
-            "policy_decision": verdict.decision.shown(),
+            "policy_decision": decision.shown(),
+            "mandate": None if mandate is None else mandate.id,
             "approvals_required": verdict.decision.approvals_required,
-            "approvers": [checksum(each) for each in sorted(verdict.may_sign)],
+            "approvers": [checksum(each) for each in sorted(verdict.may_sign if mandate is None else ())],
             "amount": terms.amount.display(),
             "currency": terms.token.currency,
             "network": caip2(terms.network.chain_id),

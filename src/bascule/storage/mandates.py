@@ -108,6 +108,16 @@ async def approvals_of(conn: Connection, ids: Iterable[str]) -> dict[str, list[S
     return given
 
 
+async def standing(
+    conn: Connection, account_id: str, livemode: bool, kind: str, token_id: str, vault: Address
+) -> list[str]:
+    """Ids of the active mandates of a kind, to whatever destination."""
+    rows = await Q.all(
+        conn, "standing", account_id=account_id, livemode=livemode, kind=kind, token_id=token_id, vault=vault
+    )
+    return [row["id"] for row in rows]
+
+
 async def spent_since(conn: Connection, ids: Iterable[str], since: datetime) -> dict[str, int]:
     """Base units asked for under each since a moment, not called off; mandates without any are missing."""
     rows = await Q.all(conn, "spent_since", ids=arrays.texts(ids), since=since)

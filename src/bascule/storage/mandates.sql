@@ -13,6 +13,13 @@ RETURNING *
 -- Several mandates.
 SELECT * FROM mandates WHERE id = ANY (%(ids)s::text[]) ORDER BY id
 
+-- name: standing
+-- The active mandates of an account for a kind of payout, a token and a vault.
+SELECT id FROM mandates
+ WHERE account_id = %(account_id)s AND livemode = %(livemode)s AND state = 'active' AND kind = %(kind)s
+   AND token_id = %(token_id)s AND vault = %(vault)s
+ ORDER BY id
+
 -- name: lock
 -- One mandate, locked until the transaction ends.
 SELECT * FROM mandates WHERE id = %(id)s FOR UPDATE

@@ -114,17 +114,17 @@ _JSON = ("policy_decision", "metadata", "network_decision")
 
 async def insert_many(conn: Connection, new: Sequence[NewPayout]) -> list[PayoutRow]:
     """New payouts of one batch, in their order; those are missing whose identity is already taken."""
-    first = new[0]
     one_each = ("id", "identity", "token_id", "destination", "amount", "policy_id", "client_reference_id",
-                "description", "batch_position", "destination_id")  # fmt: skip
-    same = ("account_id", "livemode", "chain_id", "vault", "approvals_required", "approval_expires_at",
-            "roster_version", "requested_by", "maker", "created_at", "batch_id")  # fmt: skip
+                "description", "batch_position", "destination_id", "mandate_id")  # fmt: skip
+    same = ("account_id", "livemode", "chain_id", "vault", "approvals_required", "roster_version",
+            "requested_by", "maker", "created_at", "batch_id")  # fmt: skip
     plurals = {"identity": "identities"}
     rows = await Q.all(
         conn,
         "insert_many",
         **{plurals.get(name, f"{name}s"): [getattr(each, name) for each in new] for name in one_each},
-        **{name: getattr(first, name) for name in same},
+        **{name: getattr(new[0], name) for name in same},
+        ends=[each.approval_expires_at for each in new],
         policy_decisions=[Jsonb(dict(each.policy_decision)) for each in new],
     )
     return sorted(map(_payout, rows), key=lambda row: row.batch_position or 0)

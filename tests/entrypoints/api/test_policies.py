@@ -85,10 +85,12 @@ async def test_a_dry_run_says_who_must_act_next_and_writes_nothing(shop: Shop, d
         before = await shop.rows()
         said = await simulate(client)
         tried = await simulate(client, rules={"approvals": [{"required": 3}]})
+        named = await client.post("/v1/policies/simulate", json=ASK | {"mandate": "mnd_0", "kind": "refund"})
 
     assert (said["outcome"], said["approvals_required"]) == ("allow", 2)
     assert set(said["approvers"]) == {approver(1).address, approver(3).address}
     assert (tried["outcome"], tried["policy"], tried["approvals_required"]) == ("allow", None, 3)
+    assert (named.status_code, named.json()["error"]["code"]) == (400, "mandate_unknown")
     assert await shop.rows() == before
 
 

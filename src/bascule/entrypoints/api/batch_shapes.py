@@ -38,6 +38,7 @@ class BatchItem(Params):
     token: Id | None = None
     client_reference_id: Text200 | None = None
     description: Text1000 | None = None
+    mandate: Id | None = None
 
 
 class BatchCreate(Params):

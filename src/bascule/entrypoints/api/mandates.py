@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from bascule.domain.chain import checksum, parse_address
+from bascule.domain.mandate import Kind
 from bascule.entrypoints.api import lists
 from bascule.entrypoints.api.objects import PayoutApproval, SignApproval
 from bascule.entrypoints.api.operation import Call, Operation
@@ -21,7 +22,7 @@ from bascule.entrypoints.api.params import (
     Listed,
     Nothing,
     Params,
-    Payee,
+    PayeeOrClaimant,
     PayoutApprove,
     Text200,
     Text1000,
@@ -41,8 +42,9 @@ class MandateCreate(Params):
 
     currency: Currency
     network: Text200
-    to: Payee = Field(validation_alias=PAYEE)
+    to: PayeeOrClaimant = Field(validation_alias=PAYEE)
     token: Id | None = None
+    kind: Annotated[Kind, Field(description="Of the payouts it is for.")] = "payout"
     max_per_item: Amount
     max_per_day: Amount
     expires_at: UnixSeconds
@@ -61,7 +63,7 @@ class Mandate(Shape):
 
     id: str
     object: Literal["mandate"]
-    kind: Literal["payout", "refund", "settlement"]
+    kind: Kind
     status: MandateStatus
     network: Caip2
     token: str
@@ -94,6 +96,7 @@ async def create(call: Call[MandateCreate], conn: Connection) -> dict[str, Any]:
         expires_at=params.expires_at,
         token=params.token,
         description=params.description,
+        kind=params.kind,
     )
     return await call.deps.mandates.propose(
         conn,

@@ -61,6 +61,16 @@ Payee = Annotated[
         }
     ),
 ]
+PayeeOrClaimant = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^(0x[0-9a-fA-F]{40}|wal_[0-9a-z]{26}|claimant)$",
+            "description": "EIP-55 address, an address book entry, or `claimant`: whoever claims a refund.",
+        }
+    ),
+]
 # The payee of a payout: `to`; `destination` is read as the same.
 PAYEE = AliasChoices("to", "destination")
 Expand = Annotated[list[Text200], FormList, Field(max_length=4)]

@@ -42,7 +42,10 @@ async def list_all(call: Call[PolicyList], conn: Connection) -> dict[str, Any]:
 async def simulate(call: Call[PolicySimulate], conn: Connection) -> dict[str, Any]:
     """What asking for this payout would be answered now. Nothing is written."""
     params = call.params
-    request = PayoutRequest(params.amount, params.currency, params.network, params.to, params.token)
+    request = PayoutRequest(
+        params.amount, params.currency, params.network, params.to, params.token, mandate=params.mandate,
+        kind=params.kind,
+    )  # fmt: skip
     return await call.deps.policies.simulate(
         conn,
         account_id=call.account_id,

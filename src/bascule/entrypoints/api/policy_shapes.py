@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bascule.domain.mandate import Kind
 from bascule.entrypoints.api.objects import PolicyDecision
 from bascule.entrypoints.api.params import (
     PAYEE,
@@ -77,6 +78,8 @@ class PolicySimulate(Params):
     network: Text200
     to: Payee = Field(validation_alias=PAYEE)
     token: Id | None = None
+    mandate: Id | None = None
+    kind: Annotated[Kind, Field(description="What the payout would be for.")] = "payout"
     rules: RulesParams | None = None
 
 
@@ -126,6 +129,7 @@ class PolicySimulation(Shape):
     code: str | None = Field(description="The error that asking for it would be answered with.")
     policy: str | None
     policy_decision: PolicyDecision
+    mandate: str | None = Field(description="Under which it would go out without approvals of its own.")
     approvals_required: int
     approvers: list[AddressOut] = Field(description="Who must act next: people whose approval would count.")
     amount: Decimal6
