@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bascule import settings_contracts, settings_signer
+from bascule import settings_contracts, settings_rates, settings_signer
 from bascule import settings_parse as parse
 from bascule.settings_parse import BadConfiguration, ChainSettings
 
@@ -63,12 +63,9 @@ class Settings:
     database_url_signer: str | None = _database("signer")
     database_url_worker: str | None = _database("worker")
     database_pool_size: int = value(
-        6,
-        parse.between(1, 200),
-        unit="connections",
-        meaning="most connections one process holds",
-        example="6",
-    )
+        6, parse.between(1, 200), unit="connections",
+        meaning="most connections one process holds", example="6",
+    )  # fmt: skip
     chains: tuple[ChainSettings, ...] = value(
         (), parse.chains, unit="list", secret=True,
         meaning="networks and their nodes; in the environment: CHAIN_ID=URL, several separated by blanks",
@@ -282,12 +279,14 @@ class Settings:
         example="8453=4000 137=0.5",
     )  # fmt: skip
     flush_max_addresses: int = value(
-        100,
-        parse.between(1, 100),
-        unit="addresses",
-        meaning="most addresses one flush empties",
-        example="100",
-    )
+        100, parse.between(1, 100), unit="addresses",
+        meaning="most addresses one flush empties", example="100",
+    )  # fmt: skip
+    rates: settings_rates.RatesSettings | None = value(
+        None, settings_rates.rates, unit="table in the file, or PAIR=PRICE words",
+        meaning="what tokens cost in fiat and who says so, for quotes; none: nothing is quoted",
+        example="usdc/usd=1.00 usdc/eur=0.92",
+    )  # fmt: skip
     flush_retry_s: int = value(
         86_400, parse.between(0, 10**8), unit="seconds",
         meaning="how long an address waits after its token refused it, or its flush reverted",

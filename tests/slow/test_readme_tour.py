@@ -80,6 +80,15 @@ def test_evidence_page_runs_as_it_stands(walked: Tour) -> None:
     assert "refused with 1" in said
 
 
+def test_quotes_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/quotes.md")
+
+    assert re.findall(r"^27\.173914$", said, re.MULTILINE) == ["27.173914"] * 2, "quoted and asked for"
+    assert re.search(r"usdc/eur +fixed +0\.92 ", said)
+    assert '"quote_used"' in said
+    assert said.splitlines()[-1] == "used"
+
+
 def test_sandbox_page_runs_as_it_stands(walked: Tour) -> None:
     said = walked("docs/api/sandbox.md")
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from bascule.chain import families, heads
 from bascule.domain.errors import Halted, Rejected
-from bascule.entrypoints import laning, schedule
+from bascule.entrypoints import laning, rating, schedule
 from bascule.entrypoints.garbage import collect_rarely
 from bascule.entrypoints.nodes import measured, nodes, pardoning
 from bascule.entrypoints.ports import listen
@@ -333,6 +333,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
             Due(planner, settings.flush_interval_s),
             Due(UnpaidProver(db, seams.clock, rpcs), UNPAID_INTERVAL_S),
             Due(Sealer(db, seams.clock), settings.seal_interval_s),
+            *await rating.due(settings.rates, db, seams.clock, stack),
         ]
         loops = [
             Loop(sequencer, poll_s, channel="bascule_outbox"),
@@ -381,6 +382,7 @@ async def api(
                 failpoints=seams.failpoints,
                 sandbox=sandbox,
                 coin_prices=dict(settings.flush_coin_prices),
+                rates=rating.rules(settings.rates),
             )
         )
         said = await stack.enter_async_context(operated(settings, db, seams.clock, measured(settings)))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bascule.domain.chain import caip2
 from bascule.domain.early import EarlyPolicy, read_level, spell
@@ -16,6 +16,7 @@ from bascule.services.intent_view import Catalog
 from bascule.storage.networks import Network
 from bascule.storage.tokens import Token
 
+MISSING = object()  # an amount that was not named; null is a wrong one
 LIFE = timedelta(hours=1)
 LIFE_MAX = timedelta(days=31)
 GRACE = timedelta(hours=24)
@@ -35,11 +36,13 @@ class Choice:
 class IntentRequest:
     """The parameters as they came, of the right types; expires_at and closes_at are unix seconds.
 
-    finality: the level at which it succeeds; None: as the account's tiers say.
+    quote: where amount and currency come from, instead of being named; finality: the level at which it
+    succeeds; None: as the account's tiers say.
     """
 
-    amount: object
-    currency: str
+    amount: object = MISSING
+    currency: str | None = None
+    quote: str | None = None
     accepted: Sequence[Choice] | None = None
     expires_at: int | None = None
     closes_at: int | None = None
@@ -63,10 +66,18 @@ class Terms:
     closes_at: datetime
 
 
-def read_terms(request: IntentRequest, now: datetime) -> Terms:
-    """Raises: Rejected, naming the parameter."""
-    due = parse_amount(request.amount, request.currency)
-    expires_at = _moment(request.expires_at, now + LIFE, "expires_at")
+class Locked(NamedTuple):
+    """What a quote says: an amount, and until when it stands."""
+
+    due: Money
+    until: datetime
+
+
+def read_terms(request: IntentRequest, now: datetime, locked: Locked | None = None) -> Terms:
+    """locked: what the request's quote says. Raises: Rejected, naming the parameter."""
+    due = _asked(request) if locked is None else locked.due
+    life = now + LIFE if locked is None else locked.until
+    expires_at = _moment(request.expires_at, life, "expires_at")
     if not now < expires_at <= now + LIFE_MAX:
         raise Rejected(
             "parameter_invalid",
@@ -79,6 +90,13 @@ def read_terms(request: IntentRequest, now: datetime) -> Terms:
             "parameter_invalid", f"From expires_at to {GRACE_MAX.days} days after it.", param="closes_at"
         )
     return Terms(due, _tolerance(request, due), expires_at, closes_at)
+
+
+def _asked(request: IntentRequest) -> Money:
+    if request.currency is None or request.amount is MISSING:
+        param = "currency" if request.currency is None else "amount"
+        raise Rejected("parameter_missing", "This parameter is needed, or a quote.", param=param)
+    return parse_amount(request.amount, request.currency)
 
 
 def level(request: IntentRequest, terms: Terms, policy: EarlyPolicy) -> str:
@@ -102,7 +120,7 @@ def _tolerance(request: IntentRequest, due: Money) -> int:
     text = request.underpay_tolerance_abs
     if isinstance(text, str) and _ZERO.fullmatch(text):
         return 0
-    units = parse_amount(text, request.currency, param=param).units
+    units = parse_amount(text, due.currency, param=param).units
     if units >= due.units:
         raise Rejected("parameter_invalid", "Less than the amount itself.", param=param)
     return units

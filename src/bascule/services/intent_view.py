@@ -86,6 +86,7 @@ def _intent(
         "object": "payment_intent",
         "amount": _display(row.due),
         "currency": row.currency,
+        "quote": row.quote_id,
         "amount_received": _display(row.received),
         "amount_confirmed": _display(row.confirmed),
         "amount_remaining": _display(_remaining(row)),

@@ -13,12 +13,21 @@ from typing import Any
 
 from bascule.domain import forwarder
 from bascule.domain.chain import Address
-from bascule.domain.errors import NotFound
+from bascule.domain.errors import NotFound, Rejected
 from bascule.domain.ids import Prefix
+from bascule.domain.money import Money
 from bascule.domain.payment_intent import PAYMENT_INTENT, Flag, IntentEvent
 from bascule.domain.webhook import EventType
-from bascule.services import restore
-from bascule.services.intent_request import IntentRequest, Terms, accepted_tokens, level, read_terms
+from bascule.services import quotes, restore
+from bascule.services.intent_request import (
+    MISSING,
+    IntentRequest,
+    Locked,
+    Terms,
+    accepted_tokens,
+    level,
+    read_terms,
+)
 from bascule.services.intent_view import Catalog, catalog, describe, describe_rows
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, Entropy, new_id
@@ -54,7 +63,8 @@ class Intents:
         """A new intent and its deposit addresses. Raises: Rejected, naming the parameter at fault."""
         now = self.clock.now()
         known = await catalog(conn)
-        terms = read_terms(request, now)
+        locked = await _locked_price(conn, request, account_id, livemode, now)
+        terms = read_terms(request, now, locked)
         accepted = accepted_tokens(request, terms, known, livemode=livemode)
         finality = level(request, terms, await early_policies.current(conn, account_id))
         token_ids = [token.id for token in accepted]
@@ -165,6 +175,7 @@ class Intents:
             client_reference_id=request.client_reference_id,
             description=request.description,
             metadata=dict(request.metadata),
+            quote_id=request.quote,
             client_secret=f"{id}_secret_{b32encode(self.entropy.bytes(20)).decode().lower()}",
             created_at=now,
         )
@@ -195,6 +206,22 @@ class Intents:
                 await payment_intents.insert_address(
                     conn, row, chain_id, address, factory=factory, epoch=self.deposit_epoch, n=n
                 )
+
+
+async def _locked_price(
+    conn: Connection, request: IntentRequest, account_id: str, livemode: bool, now: datetime
+) -> Locked | None:
+    """What the request's quote says, which is used by this. Raises: Rejected."""
+    if request.quote is None:
+        return None
+    for param, named in (
+        ("amount", request.amount is not MISSING),
+        ("currency", request.currency is not None),
+    ):
+        if named:
+            raise Rejected("parameter_invalid", "The quote says what is due; leave this out.", param=param)
+    quote = await quotes.use(conn, request.quote, account_id, livemode, now)
+    return Locked(Money(quote.due, quote.currency), quote.lock_expires_at)
 
 
 async def own(

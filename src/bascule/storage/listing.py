@@ -71,6 +71,10 @@ MANDATES = Table(
     "mandates", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
     Column("state", Text), Column("destination", Text), _when(),
 )  # fmt: skip
+QUOTES = Table(
+    "quotes", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
+    _when(),
+)  # fmt: skip
 POLICIES = Table(
     "policies", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
     Column("token_id", Text), _when(),

@@ -42,6 +42,7 @@ class NewIntent:
     description: str | None
     metadata: dict[str, str]
     client_secret: str
+    quote_id: str | None
     created_at: datetime
 
 
@@ -72,6 +73,7 @@ class IntentRow(NamedTuple):
     description: str | None
     metadata: dict[str, str]
     client_secret: str
+    quote_id: str | None
     cancellation_reason: str | None
     created_at: datetime
     canceled_at: datetime | None

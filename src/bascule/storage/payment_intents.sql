@@ -4,10 +4,10 @@
 -- A new intent in its first state.
 INSERT INTO payment_intents (id, account_id, livemode, currency, due, accepted_tokens, underpay_tolerance_bps,
     underpay_tolerance_abs, late_policy, overpay_policy, finality, expires_at, closes_at, client_reference_id, description,
-    metadata, client_secret, created_at)
+    metadata, client_secret, quote_id, created_at)
 VALUES (%(id)s, %(account_id)s, %(livemode)s, %(currency)s, %(due)s, %(accepted_tokens)s,
     %(underpay_tolerance_bps)s, %(underpay_tolerance_abs)s, %(late_policy)s, %(overpay_policy)s, %(finality)s, %(expires_at)s,
-    %(closes_at)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(client_secret)s, %(created_at)s)
+    %(closes_at)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(client_secret)s, %(quote_id)s, %(created_at)s)
 RETURNING *;
 
 -- name: by_id

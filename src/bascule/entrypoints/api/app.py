@@ -27,6 +27,7 @@ from bascule.entrypoints.api import (
     payouts,
     policies,
     problems,
+    quotes,
     reference,
     test_helpers,
     webhook_endpoints,
@@ -38,6 +39,7 @@ from bascule.services.seams import new_id
 
 OPERATIONS: tuple[Operation, ...] = (
     *payment_intents.OPERATIONS,
+    *quotes.OPERATIONS,
     *deposits.OPERATIONS,
     *payouts.OPERATIONS,
     *payout_batches.OPERATIONS,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 
+from bascule.domain.rates import Rules
 from bascule.services.api_keys import PEPPER_MIN
 from bascule.services.choices import Choices
 from bascule.services.destinations import Destinations
@@ -18,6 +19,7 @@ from bascule.services.outbox import Outbox
 from bascule.services.payout_batches import PayoutBatches
 from bascule.services.payouts import Payouts
 from bascule.services.policies import Policies
+from bascule.services.quotes import NO_RULES, Quotes
 from bascule.services.sandbox import Sandbox
 from bascule.services.seams import Clock, Entropy
 from bascule.services.webhooks import Webhooks
@@ -33,6 +35,7 @@ class ApiDeps:
     the same for ever; deposit_epoch: raised after a restore; allow_local_webhooks: http and loopback
     targets for test-mode endpoints (dev only); public_url: where the world reaches us, no slash at the end;
     ready_lag_s: so far behind its chain a network is not ready; coin_prices: what one coin costs, by chain;
+    rates: which prices make a quote, none by default;
     sandbox: None wherever money may be real; in_flight: keys of requests that act on nodes just now.
     """
 
@@ -48,6 +51,7 @@ class ApiDeps:
     failpoints: Failpoints = NO_FAILPOINTS
     sandbox: Sandbox | None = None
     coin_prices: Mapping[int, Decimal] = field(default_factory=dict)
+    rates: Rules = NO_RULES
     in_flight: set[Scope] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -62,6 +66,11 @@ class ApiDeps:
     def intents(self) -> Intents:
         """Use-cases on payment intents."""
         return Intents(self.clock, self.entropy, self.outbox, self.deposit_seed, self.deposit_epoch)
+
+    @cached_property
+    def quotes(self) -> Quotes:
+        """Use-cases on quotes."""
+        return Quotes(self.clock, self.entropy, self.rates)
 
     @cached_property
     def choices(self) -> Choices:

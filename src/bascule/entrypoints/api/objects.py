@@ -143,6 +143,7 @@ class PaymentIntent(Shape):
     object: Literal["payment_intent"]
     amount: Decimal6
     currency: str
+    quote: str | None = Field(description="The quote that the amount comes from.")
     amount_received: Decimal6
     amount_confirmed: Decimal6
     amount_remaining: Decimal6

@@ -16,7 +16,7 @@ from bascule.entrypoints.api.problems import MEDIA_TYPE
 from bascule.entrypoints.api.shape import Problem
 
 REF = "#/components/schemas/{model}"
-NAMES_AN_OBJECT = {"starting_after", "reissue_of"}  # parameters beside the path that may name none
+NAMES_AN_OBJECT = {"starting_after", "reissue_of", "quote"}  # parameters beside the path that may name none
 PROBLEMS = {
     400: "A parameter is missing, unknown or wrong; nothing was written.",
     401: "The key is missing, unknown, expired or revoked.",

@@ -15,6 +15,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from bascule.domain.quote import LOCK_MAX_S, LOCK_MIN_S, LOCK_S
+
 AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,17})\.[0-9]{2,6}$"
 
 
@@ -151,8 +153,11 @@ class PolicyParams(Params):
 class PaymentIntentCreate(Params):
     """A new payment intent."""
 
-    amount: Amount
-    currency: Currency
+    amount: Amount | None = None
+    currency: Currency | None = None
+    quote: Annotated[
+        Id | None, Field(description="Where amount and currency come from, instead of being named.")
+    ] = None
     accepted: Annotated[list[AcceptedParams], FormList, Field(min_length=1, max_length=50)] | None = None
     expires_at: UnixSeconds | None = None
     closes_at: UnixSeconds | None = None
@@ -161,6 +166,25 @@ class PaymentIntentCreate(Params):
     description: Text1000 | None = None
     metadata: Metadata = {}
     expand: Expand = []
+
+
+class QuoteCreate(Params):
+    """A price in a fiat currency, and the token's currency it is to be paid in."""
+
+    amount: Annotated[
+        Any,
+        WithJsonSchema(
+            {
+                "type": "string",
+                "pattern": r"^(0|[1-9][0-9]{0,17})\.[0-9]{2}$",
+                "description": "Decimal string with two fraction digits.",
+                "examples": ["25.00"],
+            }
+        ),
+    ]
+    currency: Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]
+    to_currency: Currency
+    lock_seconds: Annotated[int, Field(ge=LOCK_MIN_S, le=LOCK_MAX_S)] = LOCK_S
 
 
 class PaymentIntentUpdate(Params):

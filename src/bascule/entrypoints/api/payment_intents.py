@@ -19,7 +19,7 @@ from bascule.entrypoints.api.params import (
 from bascule.entrypoints.api.shape import ListOf
 from bascule.services import deposits as deposit_view
 from bascule.services import intents
-from bascule.services.intent_request import Choice
+from bascule.services.intent_request import MISSING, Choice
 from bascule.services.intents import IntentRequest
 from bascule.storage import payment_intents
 from bascule.storage.database import Connection
@@ -36,8 +36,9 @@ async def create(call: Call[PaymentIntentCreate], conn: Connection) -> dict[str,
     names = lists.expanding(params, EXPANDABLE)
     accepted = None if params.accepted is None else [Choice(a.network, a.token) for a in params.accepted]
     request = IntentRequest(
-        amount=params.amount,
+        amount=params.amount if "amount" in params.model_fields_set else MISSING,
         currency=params.currency,
+        quote=params.quote,
         accepted=accepted,
         expires_at=params.expires_at,
         closes_at=params.closes_at,

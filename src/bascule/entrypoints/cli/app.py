@@ -26,6 +26,7 @@ from bascule.entrypoints.cli import (
     payouts,
     people,
     processes,
+    rates,
     restoring,
     sources,
     sweeping,
@@ -76,6 +77,7 @@ PARTS = (
     auditing,
     floating,
     sources,
+    rates,
     documents,
     measuring,
 )

@@ -328,6 +328,7 @@ def _settings(
         "expire_interval_s": 1,
         "reconcile_interval_s": 10,
         **sweeping.AT_ONCE,
+        "rates": "usdc/usd=1.00 usdc/eur=0.92",
         "contracts": contracts.birth(),
         "chains": [
             {
@@ -365,11 +366,7 @@ def _ready(
             ],
         },
         "tokens": [
-            {
-                "currency": token.currency,
-                "contract": checksum(laid.token),
-                "decimals": token.decimals,
-            }
+            {"currency": token.currency, "contract": checksum(laid.token), "decimals": token.decimals}
         ],
         "vault": checksum(laid.vault),
         "deposit_factory": checksum(laid.deposit_factory),
