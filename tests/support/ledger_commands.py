@@ -164,6 +164,12 @@ class Run:
             elif asked.state != "pending" and asked.held:
                 await self._said(ledger.post_release, payout)
         assert [str(wrong) for wrong in await verify(self.db)] == []
+        async with self.db.read() as conn:
+            rows = await conn.execute("SELECT account_id, net FROM ledger.balance_transaction")
+            moved = Counter[str]()
+            for account_id, net in await rows.fetchall():
+                moved[f"available:{account_id}"] -= int(net)
+        assert {code: sums[0] for code, sums in self.model.books().items() if code in moved} == moved
 
     def _any(self) -> str | None:
         return self.random.choice(list(self.model.payouts)) if self.model.payouts else None

@@ -159,6 +159,11 @@ def display_units(units: int, decimals: int) -> str:
     return _decimal(units, decimals)
 
 
+def signed_units(units: int, decimals: int) -> str:
+    """The same of an amount that may be negative; what is cut off brings it nearer to zero."""
+    return f"{'-' if units < 0 else ''}{display_units(abs(units), decimals)}"
+
+
 def _why_not(text: str, param: str | None) -> Rejected:
     if _NEGATIVE.fullmatch(text):
         return Rejected("amount_too_small", "The amount must be more than zero.", param=param)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bascule.domain.ids import Prefix
 from bascule.domain.webhook import API_VERSION
 from bascule.entrypoints.api import (
+    balance_transactions,
     catalog,
     deposits,
     destinations,
@@ -47,6 +48,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *policies.OPERATIONS,
     *destinations.OPERATIONS,
     *catalog.OPERATIONS,
+    *balance_transactions.OPERATIONS,
     *floats.OPERATIONS,
     *events.OPERATIONS,
     *webhook_endpoints.OPERATIONS,

@@ -46,7 +46,7 @@ async def list_all(call: Call[EventList], conn: Connection) -> dict[str, Any]:
     )
     ids = [row[0] for row in await run(conn, statement)]
     page = Page(ids[: params.limit], len(ids) > params.limit)
-    return lists.envelope(call, page, await _describe(conn, page.ids))
+    return lists.envelope(call, await _describe(conn, page.ids), more=page.has_more)
 
 
 async def retrieve(call: Call[Expandable], conn: Connection) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from bascule.entrypoints.api.operation import Call
 from bascule.entrypoints.api.params import Listed, Paged
 from bascule.storage import listing, networks
 from bascule.storage.database import Connection
-from bascule.storage.listing import Page, Wanted
+from bascule.storage.listing import Wanted
 
 P = TypeVar("P", bound=Listed)
 Describe = Callable[[Connection, Sequence[str]], Awaitable[list[dict[str, Any]]]]
@@ -35,7 +35,7 @@ async def answer(
         [table.c.account_id == call.account_id, table.c.livemode == call.livemode] if scope is None else scope
     )
     page = await listing.page(conn, table, mine, filters, wanted(call.params))
-    return envelope(call, page, await describe(conn, page.ids))
+    return envelope(call, await describe(conn, page.ids), more=page.has_more)
 
 
 def wanted(params: Listed) -> Wanted:
@@ -44,12 +44,8 @@ def wanted(params: Listed) -> Wanted:
     return Wanted(params.limit, params.starting_after, params.ending_before, created)
 
 
-def envelope(call: Call[Any], page: Page, data: list[dict[str, Any]]) -> dict[str, Any]:
+def envelope(call: Call[Any], data: Sequence[dict[str, Any]], *, more: bool) -> dict[str, Any]:
     """The list object."""
-    return _envelope(call, data, more=page.has_more)
-
-
-def _envelope(call: Call[Any], data: Sequence[dict[str, Any]], *, more: bool) -> dict[str, Any]:
     return {"object": "list", "url": call.url_path, "has_more": more, "data": data}
 
 
@@ -68,10 +64,10 @@ def part(call: Call[Any], every: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if params.ending_before is not None:
         end = places[params.ending_before]
         start = max(0, end - params.limit)
-        return _envelope(call, every[start:end], more=start > 0)
+        return envelope(call, every[start:end], more=start > 0)
     start = 0 if params.starting_after is None else places[params.starting_after] + 1
     end = start + params.limit
-    return _envelope(call, every[start:end], more=end < len(every))
+    return envelope(call, every[start:end], more=end < len(every))
 
 
 def exact(table: Table, **values: object) -> list[Condition]:

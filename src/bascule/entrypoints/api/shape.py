@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 T = TypeVar("T")
 
 Decimal6 = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]{6}$")]
+SignedDecimal6 = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+\.[0-9]{6}$")]
 Atomic = Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
+SignedAtomic = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+$")]
 Seconds = Annotated[int, Field(description="Unix seconds.")]
 Caip2 = Annotated[str, StringConstraints(pattern=r"^eip155:[0-9]+$")]
 AddressOut = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
