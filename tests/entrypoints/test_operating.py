@@ -19,7 +19,8 @@ from bascule.entrypoints.metrics import Meters
 from bascule.entrypoints.operating import serving
 from bascule.entrypoints.ports import listen
 from bascule.services.watcher import Watcher
-from bascule.storage import blocks, reconciliations
+from bascule.storage import blocks, breaks
+from bascule.storage.breaks import Found
 from bascule.storage.database import Database
 from tests.support.fault_proxy import fault_proxy
 from tests.support.money_in import Bridge, OpenAs, bridge
@@ -196,9 +197,7 @@ async def test_the_workers_metrics_tell_what_waits_and_what_does_not_add_up(b: B
     await b.finalize(b.watcher())
     worker = await db_as("worker")
     async with worker.transaction() as conn:
-        await reconciliations.open_break(
-            conn, "brk_1", type="custody_residual", subject="usdc", evidence={}, at=b.clock.now() - AN_HOUR
-        )
+        await breaks.open(conn, "brk_1", Found("custody_residual", "usdc", {}), b.clock.now() - AN_HOUR)
 
     async with looking(b, meters, worker) as seen:
         found = await seen.samples()

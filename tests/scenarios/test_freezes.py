@@ -13,7 +13,9 @@ from psycopg import errors
 from bascule.domain import stops
 from bascule.domain.errors import Retryable
 from bascule.entrypoints.cli.app import run
+from bascule.services.breaks import Breaks
 from bascule.storage import signer_stops
+from bascule.storage.breaks import Found
 from tests.support.crashing import Crash, Crashing
 from tests.support.money_out import OpenAs, Treasury, payee, treasury
 
@@ -48,6 +50,47 @@ async def test_frozen_token_is_not_reserved_and_goes_on_when_released(stage: Tre
     told = await stage.rows("SELECT action, object_id, details->>'reason' FROM audit_log ORDER BY id")
     assert told == [("freeze", scope, "its issuer was robbed"), ("unfreeze", scope, "it was a drill")]
     await stage.require_truth()
+
+
+async def test_break_freezes_its_token_and_releases_it_when_a_person_explains_it(
+    stage: Treasury,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    database_url: Callable[..., str],
+) -> None:
+    monkeypatch.setenv("BASCULE_DATABASE_URL_WORKER", database_url("worker"))
+    asked = await stage.approved("7.00", payee(1))
+    found = Found("custody_residual", stage.token.id, {}, stage.network.chain_id, stage.token.id, amount=-5)
+    async with stage.owner.transaction() as conn:
+        await Breaks(stage.use_cases.outbox).open(conn, found)
+    await stage.run(rounds=2)
+    assert await stage.status(asked) == "pending"
+    scope = stops.token(stage.network.chain_id, stage.token.contract)
+    assert (await stage.read(asked))["waits_for"] == f"frozen:{scope}"
+
+    capsys.readouterr()
+    assert await bascule("unfreeze", stage.token.id, "--reason", "no") == 0
+    assert await bascule("breaks", "list") == 1
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (shown["type"], shown["amount_atomic"], shown["freezes_payouts"]) == (
+        "custody_residual",
+        "-5",
+        True,
+    )
+    words = ("breaks", "resolve", shown["id"], "--reason", "burned by its issuer")
+    assert await bascule(*words, "--dry-run") == 0
+    await stage.run()
+    assert await stage.status(asked) == "pending"
+
+    assert await bascule(*words) == 0
+    assert await bascule("breaks", "list") == 0
+    await stage.run()
+    assert await stage.status(asked) == "paid"
+    assert await bascule(*words) == 1  # it has ended
+    told = await stage.rows(
+        "SELECT action, details->>'reason' FROM audit_log WHERE object_id = %s", shown["id"]
+    )
+    assert told == [("break.resolve", "burned by its issuer")]
 
 
 async def test_freeze_during_a_batch_signs_nothing_new_and_follows_what_is_out(stage: Treasury) -> None:

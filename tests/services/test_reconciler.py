@@ -5,13 +5,19 @@ from typing import Any
 
 import pytest
 
+from bascule.domain import stops
 from bascule.domain.errors import Rejected
 from bascule.services.outbox import Outbox
 from bascule.services.reconciler import Reconciler, describe
+from bascule.services.resolving import resolve
 from bascule.services.seams import SystemEntropy
 from bascule.services.suspending import Suspending
+from bascule.services.watcher import Watcher
+from bascule.storage import freezes
 from bascule.storage.database import Database
+from bascule.storage.invariants import custody
 from bascule.storage.reconciliations import Reconciliation
+from bascule.storage.verification import wrong_rows
 from tests.support.money_in import Bridge, bridge
 
 OpenAs = Callable[[str], Awaitable[Database]]
@@ -87,21 +93,32 @@ async def suspend(world: Bridge) -> None:
         await Suspending(world.clock, world.outbox).suspend(conn, world.token, "unexplained_outflow", {})
 
 
-async def test_token_nobody_booked_opens_a_break_that_is_told_once(world: Bridge, db_as: OpenAs) -> None:
-    """The vault's money moves by a hand that no watcher saw: the books are not the chain any more."""
+async def taken_unseen(world: Bridge, reconciler: Reconciler, amount: str) -> Watcher:
+    """500.00 are in the vault and booked; of these `amount` is gone, and no log of it was read."""
     watcher = await world.started()
-    reconciler = await reconciler_of(world, db_as)
     await world.send(world.account(4).address, "500.00", payer=3)
     await world.finalize(watcher)
     async with world.owner.transaction() as conn:
         await conn.execute("UPDATE transfers SET canonical = false")  # as if the logs had never come
     assert (await compared(reconciler)).residual == 0  # booked money stays in the journal
     await suspend(world)
-    await world.send(world.account(1).address, "100.00", payer=4)
+    await world.send(world.account(1).address, amount, payer=4)
     await world.mine(5)
     await world.settle_down(watcher)
     async with world.owner.transaction() as conn:
         await conn.execute("UPDATE transfers SET canonical = false")
+    return watcher
+
+
+async def frozen(world: Bridge) -> list[str]:
+    async with world.owner.read() as conn:
+        return [row["scope"] for row in await freezes.standing(conn)]
+
+
+async def test_token_nobody_booked_opens_a_break_that_is_told_once(world: Bridge, db_as: OpenAs) -> None:
+    """The vault's money moves by a hand that no watcher saw: the books are not the chain any more."""
+    reconciler = await reconciler_of(world, db_as)
+    await taken_unseen(world, reconciler, "100.00")
 
     first, second = await compared(reconciler), await compared(reconciler)
 
@@ -121,6 +138,36 @@ async def test_token_nobody_booked_opens_a_break_that_is_told_once(world: Bridge
         ("resolved", "reconciliation")
     ]
     assert (await world.events())[-1] == "reconciliation.break_resolved"
+
+
+async def test_residual_freezes_its_token_until_a_person_explains_it_and_then_stays_explained(
+    world: Bridge, db_as: OpenAs
+) -> None:
+    reconciler = await reconciler_of(world, db_as)
+    watcher = await taken_unseen(world, reconciler, "100.00")
+    await compared(reconciler)
+    assert await frozen(world) == [stops.token(world.network.chain_id, world.token.contract)]
+    [(broken, amount)] = await world.rows("SELECT id, amount FROM breaks WHERE state = 'open'")
+    assert amount == -100_000_000
+
+    outbox = Outbox(world.clock, SystemEntropy())
+    async with (await db_as("worker")).transaction() as conn:
+        shown = await resolve(conn, outbox, broken, reason="the issuer burned it", actor="cli")
+    assert (shown["status"], shown["resolution"]["reason"]) == ("resolved", "the issuer burned it")
+    assert await frozen(world) == []
+    assert (await compared(reconciler)).residual == -100_000_000
+    assert await world.rows("SELECT id FROM breaks") == [(broken,)]  # the same difference: explained
+    async with world.owner.read() as conn:
+        assert await wrong_rows(conn, custody.CHECKS[:1]) == []
+
+    await world.send(world.account(1).address, "1.00", payer=4)
+    await world.mine(5)
+    await world.settle_down(watcher)
+    async with world.owner.transaction() as conn:
+        await conn.execute("UPDATE transfers SET canonical = false")
+    await compared(reconciler)
+    assert await world.rows("SELECT amount FROM breaks WHERE state = 'open'") == [(-101_000_000,)]
+    assert len(await frozen(world)) == 1
 
 
 async def test_final_transfer_that_is_not_booked_is_its_own_term(world: Bridge, db_as: OpenAs) -> None:

@@ -4,42 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from bascule.domain.breaks import BREAK, BreakState
+from bascule.domain.breaks import BREAK, TYPES, BreakState
 from bascule.domain.chain import caip2, checksum
 from bascule.domain.delivery import DELIVERY, DeliveryState
 from bascule.domain.errors import NotFound
-from bascule.storage import accounts, overview, tokens
+from bascule.storage import accounts, breaks, overview, tokens
 from bascule.storage.database import Connection
 from bascule.storage.queries import Row
-
-_OF_BREAK = {
-    "custody_residual": (
-        "an operator finds what moved without a booking; the next comparison that is even resolves it"
-    ),
-    "unexplained_outflow": (
-        "the vault's owner is asked who took it; once that is known and the vault is topped up, an operator"
-        " resumes the token: bascule tokens resume (docs/runbooks/money-left.md)"
-    ),
-    "payout_of_lost_request": (
-        "who asked for it asks again with the same reference and is told of this payment"
-        " (payout_recovered); the operator settles it with that account and tops the vault up by it"
-    ),
-}
 
 
 async def difference(conn: Connection, break_id: str) -> dict[str, Any]:
     """A break between chain and books."""
-    row = _there(await overview.break_(conn, break_id), break_id)
-    state = BreakState(row["state"])
+    row = await breaks.get(conn, break_id)
+    if row is None:
+        raise NotFound("resource_missing", f"No such object: {break_id}.", next_step="copy the id whole")
+    kind = TYPES[row.type]
     return {
         "object": f"break {break_id}",
-        "state": f"{state}: {BREAK.sentences[state]}",
-        "about": f"{row['type']} of {row['subject']}",
-        "evidence": row["evidence"],
-        "resolution": row["resolution"],
-        "next": "nothing: this is its end"
-        if state is BreakState.RESOLVED
-        else _OF_BREAK.get(row["type"], "an operator finds what moved without a booking and mends that"),
+        "state": f"{row.state}: {BREAK.sentences[row.state]}",
+        "about": f"{row.type} of {row.subject}: {kind.means}",
+        "owner": kind.owner.value,
+        "freezes": row.freezes and row.state is BreakState.OPEN,
+        "evidence": row.evidence,
+        "resolution": row.resolution,
+        "next": "nothing: this is its end" if row.state is BreakState.RESOLVED else kind.fix,
     }
 
 

@@ -21,6 +21,7 @@ from bascule.domain.errors import Retryable
 from bascule.services.breaks import Breaks
 from bascule.services.suspending import Suspending
 from bascule.storage import tokens, transfers
+from bascule.storage.breaks import Found
 from bascule.storage.database import Connection, Database
 from bascule.storage.transfers import Touched
 
@@ -112,7 +113,7 @@ class BalanceCheck:
             evidence = {"block_number": upto, "addresses": [_shown(*each) for each in places]}
             await self.suspending.suspend(conn, token, CAUSE, evidence)
             self.counters["balance_mismatches"] += 1
-            await self.breaks.open(conn, BREAK_TYPE, token_id, evidence)
+            await self.breaks.open(conn, Found(BREAK_TYPE, token_id, evidence, self.chain_id, token_id))
 
 
 def _differing(places: Sequence[Touched], moved: Sequence[int | None]) -> list[tuple[Touched, int | None]]:

@@ -30,6 +30,7 @@ from bascule.services.payout_events import tell
 from bascule.services.submitted_batch import reference_of
 from bascule.storage import attempts, audit, blocks, lanes, ledger, payouts, recovered, slots
 from bascule.storage.blocks import moment
+from bascule.storage.breaks import Found
 from bascule.storage.database import Connection, Database
 from bascule.storage.deposit_proofs import Kept
 from bascule.storage.lanes import Lane
@@ -177,8 +178,8 @@ class LaneRecovery:
             "tag": "0x" + item.tag.hex(),
         }
         subject = f"{lane.chain_id}/{checksum(lane.vault)}/{item.vault_id}"
-        clock, entropy = self.outbox.clock, self.outbox.entropy
-        await Breaks(lane.chain_id, clock, entropy, self.outbox).open(conn, LOST_REQUEST, subject, evidence)
+        found = Found(LOST_REQUEST, subject, evidence, lane.chain_id, amount=-item.amount)
+        await Breaks(self.outbox).open(conn, found)
         return subject
 
     async def _settle(

@@ -18,6 +18,7 @@ from bascule.domain.errors import Retryable
 from bascule.services.breaks import Breaks
 from bascule.services.suspending import Suspending
 from bascule.storage import ledger, tokens, transfers
+from bascule.storage.breaks import Found
 from bascule.storage.database import Connection, Database
 from bascule.storage.transfers import Outflow
 
@@ -84,7 +85,8 @@ class Outflows:
         }
         subject = self._subject(token.id, Hash(outflow.block_hash), outflow.log_index)
         _log.error("money left us without a payout", **evidence)
-        await self.breaks.open(conn, BREAK_TYPE, subject, evidence)
+        found = Found(BREAK_TYPE, subject, evidence, self.chain_id, token.id, amount=-outflow.amount)
+        await self.breaks.open(conn, found)
         await self.suspending.suspend(conn, token, CAUSE, evidence)
 
     async def found(self, conn: Connection, places: Iterable[tuple[str, Hash, int]]) -> None:
@@ -94,7 +96,7 @@ class Outflows:
         """
         for token_id, block_hash, log_index in places:
             await ledger.post_found(conn, self.chain_id, block_hash, log_index)
-            await self.breaks.resolve(
+            await self.breaks.end(
                 conn, BREAK_TYPE, self._subject(token_id, block_hash, log_index), {"why": "payee_is_ours"}
             )
             self.counters["outflows_found"] += 1

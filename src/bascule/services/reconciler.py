@@ -1,7 +1,8 @@
 """The books against the chain: what our addresses hold at a final block, and what the journal says they hold.
 
 The comparison is exact at its block: money that is final but not booked yet is a term of its own, so any
-residual other than 0 is a break: opened and told once, resolved by the next comparison that is even.
+residual other than 0 is a break, which stops payouts of that token: opened and told once, ended by the next
+comparison that is even. A residual that a person has explained stays explained as long as it stays the same.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from bascule.chain.caller import Caller
 from bascule.domain.chain import Address, ChainId, caip2, checksum, hex32
 from bascule.domain.errors import Rejected
 from bascule.domain.ids import Prefix
-from bascule.domain.webhook import EventType
+from bascule.services.breaks import Breaks
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, Entropy, new_id
-from bascule.storage import accounts, blocks, reconciliations
+from bascule.storage import blocks, breaks, reconciliations
+from bascule.storage.breaks import Found
 from bascule.storage.database import Connection, Database
 from bascule.storage.reconciliations import Reconciliation, Subject
 
@@ -48,7 +50,7 @@ class Reconciler:
         self._db = db
         self._clock = clock
         self._entropy = entropy
-        self._outbox = outbox
+        self._breaks = Breaks(outbox)
         self._rpcs = rpcs
         self._failpoints = failpoints
 
@@ -107,44 +109,23 @@ class Reconciler:
         return total
 
     async def _judge(self, conn: Connection, subject: Subject, found: Reconciliation) -> None:
-        shown = describe(subject, found)
         if found.residual == 0:
             resolution = {"by": "reconciliation", "reconciliation": found.id}
-            broken = await reconciliations.advance_break(
-                conn, type=BREAK_TYPE, subject=subject.token_id, resolution=resolution, at=found.created_at
-            )
-            if broken:
-                await self._tell(conn, subject, EventType.RECONCILIATION_BREAK_RESOLVED, broken, 2, shown)
+            await self._breaks.end(conn, BREAK_TYPE, subject.token_id, resolution)
             return
         log.error("the books and the chain differ", token=subject.token_id, residual=str(found.residual))
-        break_id = new_id(Prefix.BREAK, self._clock, self._entropy)
-        opened = await reconciliations.open_break(
-            conn, break_id, type=BREAK_TYPE, subject=subject.token_id, evidence=shown, at=found.created_at
-        )
-        if opened:
-            await self._tell(conn, subject, EventType.RECONCILIATION_BREAK_OPENED, break_id, 1, shown)
-
-    async def _tell(
-        self,
-        conn: Connection,
-        subject: Subject,
-        type: EventType,
-        break_id: str,
-        version: int,
-        evidence: Mapping[str, Any],
-    ) -> None:
-        operator = await accounts.operator(conn)
-        if operator is None:
+        if await breaks.explained(conn, BREAK_TYPE, subject.token_id, found.residual):
+            resolution = {"by": "reconciliation", "reconciliation": found.id, "residual": str(found.residual)}
+            await self._breaks.end(conn, BREAK_TYPE, subject.token_id, resolution)
             return
-        await self._outbox.append(
+        shown = describe(subject, found)
+        await self._breaks.open(
             conn,
-            account_id=operator.id,
-            livemode=subject.livemode,
-            type=type,
-            object_id=break_id,
-            object_version=version,
-            object={"id": break_id, "object": "break", "type": BREAK_TYPE, "evidence": dict(evidence)},
-        )
+            Found(
+                BREAK_TYPE, subject.token_id, shown, subject.chain_id, subject.token_id, subject.livemode,
+                found.residual,
+            ),
+        )  # fmt: skip
 
 
 async def _at(conn: Connection, subject: Subject, number: int) -> Subject:

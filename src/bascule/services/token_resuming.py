@@ -1,14 +1,16 @@
 """An operator takes a suspended token back: audited, told, and its open break resolved by that decision."""
 
+from bascule.domain.breaks import TYPES, Ends
 from bascule.domain.errors import Conflict, NotFound, Rejected
-from bascule.services.balance_check import BREAK_TYPE
+from bascule.services.breaks import Breaks
 from bascule.services.outbox import Outbox
-from bascule.services.outflows import BREAK_TYPE as UNEXPLAINED
 from bascule.services.seams import Clock
 from bascule.services.suspending import Suspending
-from bascule.storage import audit, reconciliations, tokens
+from bascule.storage import audit, breaks, tokens
 from bascule.storage.database import Connection
 from bascule.storage.suspensions import Suspension
+
+RESUMED = frozenset(name for name, kind in TYPES.items() if kind.ends is Ends.RESUMED)
 
 
 async def resume(
@@ -28,14 +30,9 @@ async def resume(
         raise Conflict("token_unexpected_state", f"Token {token_id} is not suspended.")
     causes = [each.cause for each in ended]
     resolution = {"by": actor, "reason": reason}
-    await reconciliations.advance_break(
-        conn, type=BREAK_TYPE, subject=token_id, resolution=resolution, at=clock.now()
-    )
-    for each in await reconciliations.open_breaks(conn):
-        if each["type"] == UNEXPLAINED and each["subject"].startswith(f"{token_id}/"):
-            await reconciliations.advance_break(
-                conn, type=UNEXPLAINED, subject=each["subject"], resolution=resolution, at=clock.now()
-            )
+    for each in await breaks.open_now(conn):
+        if each.token_id == token_id and each.type in RESUMED:
+            await Breaks(outbox).resolve(conn, each, resolution)
     details = {"reason": reason, "causes": causes}
     await audit.append(conn, actor=actor, action="token.resume", object_id=token_id, details=details)
     return ended

@@ -22,6 +22,7 @@ from bascule.domain.chain import Address, ChainId, Hash, checksum, hex32
 from bascule.services.breaks import Breaks
 from bascule.services.suspending import BY_CHAIN, Suspending
 from bascule.storage import contract_events, tokens
+from bascule.storage.breaks import Found
 from bascule.storage.contract_events import ContractEvent
 from bascule.storage.database import Connection
 from bascule.storage.tokens import Token
@@ -84,7 +85,7 @@ class TokenWatch:
         if any(word.kind == UNSCHEDULED for word in words):
             await contract_events.forget_next(conn, self.chain_id)
         for subject in await contract_events.lists_over(conn, self.chain_id, LISTED):
-            await self.breaks.resolve(conn, LISTED, subject, {"by": BY_CHAIN})
+            await self.breaks.end(conn, LISTED, subject, {"by": BY_CHAIN})
 
     async def _known(self, conn: Connection, contracts: Collection[Address]) -> dict[Address, Token]:
         every = await tokens.every(conn)
@@ -108,7 +109,8 @@ class TokenWatch:
     async def _hold(self, conn: Connection, token: Token, address: Address, event: ContractEvent) -> None:
         """Tells that what lies and comes there is held; that it is follows from the event."""
         subject = f"{token.id}/0x{address.hex()}"
-        if await self.breaks.open(conn, LISTED, subject, {"kind": event.kind, **_evidence(event)}):
+        evidence = {"kind": event.kind, **_evidence(event)}
+        if await self.breaks.open(conn, Found(LISTED, subject, evidence, self.chain_id, token.id)):
             self.counters["addresses_listed"] += 1
             _log.error("a deposit address is listed", token=token.id, cause=event.kind, **_evidence(event))
 

@@ -96,7 +96,7 @@ class Watcher:
         self._sightings = Sightings(db, network.chain_id, clock, failpoints)
         self._halts = Halts(db, rpc, network, outbox, failpoints)
         suspending = Suspending(clock, outbox)
-        breaks = Breaks(network.chain_id, clock, entropy, outbox)
+        breaks = Breaks(outbox)
         self._token_watch = TokenWatch(network.chain_id, suspending, breaks, self.counters)
         self._reorgs = Reorgs(
             db, rpc, self._arrivals, self._halts, self._token_watch, failpoints, self.counters, self.depths

@@ -1,4 +1,4 @@
-"""Rows of what an operator froze, as the bridge knows it. Scopes: `domain.stops`."""
+"""Rows of what is frozen, as the bridge knows it: by an operator, or by a break. Scopes: `domain.stops`."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ async def set(conn: Connection, scope: str, *, frozen: bool, reason: str) -> Non
 
 
 async def standing(conn: Connection) -> list[Row]:
-    """All that is frozen now: scope, reason, at; the oldest first."""
+    """All that is frozen now: scope, reason, at; the oldest first. What a break stops ends with the break."""
     return await _Q.all(conn, "standing")

@@ -190,6 +190,11 @@ async def custody_at(conn: Connection, token_id: str, block_number: int) -> int:
     return int(await Q.scalar(conn, "custody_at", token_id=token_id, block_number=block_number))
 
 
+async def touches(conn: Connection, tx_id: int, token_id: str | None) -> bool:
+    """Whether there is such a transaction, with an entry of the token if one is named."""
+    return bool(await Q.scalar(conn, "touches", tx_id=tx_id, token_id=token_id))
+
+
 async def verify(conn: Connection) -> list[Violation]:
     """Everything in the books that contradicts itself; empty in a sound installation."""
     rows = [*await Q.all(conn, "verify"), *await Q.all(conn, "verify_applications")]

@@ -87,6 +87,11 @@ SELECT id, kind, chain_id, block_number, effective_at, recorded_at
  WHERE source = %(source)s
    AND source_id = %(source_id)s
 
+-- name: touches
+-- Whether there is such a transaction, with an entry of the token if one is named.
+SELECT EXISTS (SELECT FROM ledger.entry AS e
+                WHERE e.tx_id = %(tx_id)s AND e.token_id = coalesce(%(token_id)s::text, e.token_id)) AS found
+
 -- name: trial_balance
 -- What all posted and all held entries sum to, per token.
 SELECT token_id, posted, held FROM ledger.trial_balance()

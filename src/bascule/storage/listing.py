@@ -92,6 +92,12 @@ DELIVERIES = Table(
     Column("state", Text), _when(),
 )  # fmt: skip
 
+BREAKS = Table(
+    "breaks", METADATA, Column("id", Text), Column("livemode", Boolean), Column("state", Text),
+    Column("type", Text), Column("token_id", Text),
+    Column("opened_at", DateTime(timezone=True), key="created_at"),
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

@@ -49,11 +49,6 @@ async def live_keys(conn: Connection) -> int:
     return int(await _Q.scalar(conn, "live_keys"))
 
 
-async def break_(conn: Connection, break_id: str) -> Row | None:
-    """A difference between chain and books."""
-    return await _Q.maybe(conn, "break", id=break_id)
-
-
 async def event(conn: Connection, event_id: str) -> Row | None:
     """An event; account_sequence is None until it has its number."""
     return await _Q.maybe(conn, "event", id=event_id)

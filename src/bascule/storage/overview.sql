@@ -40,10 +40,6 @@ SELECT now() AS now, current_user AS login, current_setting('server_version') AS
 -- How many keys for real money still work.
 SELECT count(*) FROM api_keys WHERE livemode AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now());
 
--- name: break
--- A difference between chain and books.
-SELECT type, subject, state, evidence, resolution FROM breaks WHERE id = %(id)s;
-
 -- name: event
 -- An event, numbered or not yet.
 SELECT type, object_id, account_id, account_sequence FROM events WHERE id = %(id)s

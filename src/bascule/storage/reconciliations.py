@@ -1,13 +1,9 @@
-"""Comparisons of the books with the chain, and the breaks they open and resolve."""
+"""Comparisons of the books with the chain."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address, Hash
 from bascule.storage.database import Connection
@@ -87,34 +83,3 @@ async def books(conn: Connection, subject: Subject) -> Books:
 async def insert(conn: Connection, new: Reconciliation) -> None:
     """Keeps the comparison."""
     await _Q.run(conn, "insert", **{name: getattr(new, name) for name in Reconciliation.__slots__})
-
-
-async def open_break(
-    conn: Connection, break_id: str, *, type: str, subject: str, evidence: Mapping[str, Any], at: datetime
-) -> bool:
-    """Opens a break; False when one of this type and subject is open already."""
-    row = await _Q.maybe(
-        conn,
-        "open_break",
-        id=break_id,
-        type=type,
-        subject=subject,
-        evidence=Jsonb(dict(evidence)),
-        opened_at=at,
-    )
-    return row is not None
-
-
-async def advance_break(
-    conn: Connection, *, type: str, subject: str, resolution: Mapping[str, Any], at: datetime
-) -> str | None:
-    """Resolves the open break of this type and subject and returns its id; None when there is none."""
-    row = await _Q.maybe(
-        conn, "advance_break", type=type, subject=subject, resolution=Jsonb(dict(resolution)), at=at
-    )
-    return None if row is None else str(row["id"])
-
-
-async def open_breaks(conn: Connection) -> list[dict[str, Any]]:
-    """What does not add up now, the oldest first."""
-    return await _Q.all(conn, "open_breaks")

@@ -1,4 +1,4 @@
--- tables: reconciliations, breaks
+-- tables: reconciliations
 
 -- name: subjects
 -- Every token that is booked, with the newest final block of its chain as far as we have read it.
@@ -53,20 +53,3 @@ SELECT coalesce((
 INSERT INTO reconciliations (id, chain_id, token_id, block_number, block_hash, on_chain, journal, unbooked, residual, created_at)
 VALUES (%(id)s, %(chain_id)s, %(token_id)s, %(block_number)s, %(block_hash)s, %(on_chain)s, %(journal)s, %(unbooked)s,
         %(residual)s, %(created_at)s);
-
--- name: open_break
--- Notes that something does not add up, unless that is noted already.
-INSERT INTO breaks (id, type, subject, state, evidence, opened_at)
-VALUES (%(id)s, %(type)s, %(subject)s, 'open', %(evidence)s, %(opened_at)s)
-ON CONFLICT (type, subject) WHERE state = 'open' DO NOTHING
-RETURNING id;
-
--- name: advance_break
--- Ends an open break with what resolved it.
-UPDATE breaks SET state = 'resolved', resolved_at = %(at)s, resolution = %(resolution)s
-WHERE type = %(type)s AND subject = %(subject)s AND state = 'open'
-RETURNING id;
-
--- name: open_breaks
--- What does not add up now, the oldest first.
-SELECT id, type, subject, evidence, opened_at FROM breaks WHERE state = 'open' ORDER BY opened_at, id;

@@ -16,6 +16,7 @@ from bascule.domain.ids import Prefix
 from bascule.domain.webhook import API_VERSION
 from bascule.entrypoints.api import (
     balance_transactions,
+    breaks,
     catalog,
     deposits,
     destinations,
@@ -50,6 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *catalog.OPERATIONS,
     *balance_transactions.OPERATIONS,
     *floats.OPERATIONS,
+    *breaks.OPERATIONS,
     *events.OPERATIONS,
     *webhook_endpoints.OPERATIONS,
     *test_helpers.OPERATIONS,

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from bascule.domain.errors import Forbidden
 from bascule.entrypoints.api import lists
 from bascule.entrypoints.api.float_shapes import Float
 from bascule.entrypoints.api.operation import Call, Operation
+from bascule.entrypoints.api.operator import require_operator
 from bascule.entrypoints.api.params import TokenList
 from bascule.entrypoints.api.shape import ListOf
 from bascule.services.float_view import describe
-from bascule.storage import accounts, floats, networks
+from bascule.storage import floats, networks
 from bascule.storage.database import Connection
 
 
 async def list_all(call: Call[TokenList], conn: Connection) -> dict[str, Any]:
     """The float of every vault of the caller's mode, by network and currency; the operator's alone to see."""
-    operator = await accounts.operator(conn)
-    if operator is None or operator.id != call.account_id:
-        raise Forbidden("operator_only", "The float is the operator's; merchants have a balance.")
+    await require_operator(call, conn, "The float is the operator's; merchants have a balance.")
     mine = {each.chain_id for each in await networks.every(conn) if each.livemode == call.livemode}
     asked = await lists.chain_of(conn, call.params.network)
     data = [

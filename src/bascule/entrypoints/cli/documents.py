@@ -31,6 +31,7 @@ def openapi(out: Out = Path("docs/api/openapi.json")) -> None:
 def docs(folder: Annotated[Path, typer.Option(help="The documentation's folder.")] = Path("docs")) -> None:
     """Writes the pages that are made from the code."""
     from bascule.entrypoints import (
+        docs_breaks,
         docs_configuration,
         docs_errors,
         docs_failpoints,
@@ -42,6 +43,7 @@ def docs(folder: Annotated[Path, typer.Option(help="The documentation's folder."
     _write(folder / "failpoints.md", docs_failpoints.render())
     _write(folder / "api" / "errors.md", docs_errors.render())
     _write(folder / "operating" / "configuration.md", docs_configuration.render())
+    _write(folder / "operating" / "breaks.md", docs_breaks.render())
     _write(folder / "operating" / "metrics.md", docs_metrics.render())
 
 

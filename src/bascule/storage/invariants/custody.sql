@@ -2,12 +2,14 @@
 -- The journal against what came to us on the chain.
 
 -- name: custody
--- Tokens whose newest comparison with the chain left a residual that no open break names.
+-- Tokens whose newest comparison with the chain left a residual that no break names: an open one, or one that a person
+-- explained at just this difference.
 SELECT format('%%s at block %%s', r.token_id, r.block_number) AS subject, 'residual ' || r.residual AS found
   FROM (SELECT DISTINCT ON (n.token_id) n.token_id, n.block_number, n.residual
           FROM reconciliations AS n ORDER BY n.token_id, n.block_number DESC, n.created_at DESC) AS r
  WHERE r.residual <> 0
-   AND NOT EXISTS (SELECT FROM breaks AS b WHERE b.subject = r.token_id AND b.state = 'open')
+   AND NOT EXISTS (SELECT FROM breaks AS b WHERE b.subject = r.token_id
+                      AND (b.state = 'open' OR b.type = 'custody_residual' AND b.amount = r.residual AND b.resolution ? 'reason'))
  ORDER BY r.token_id LIMIT %(most)s
 
 -- name: transfers
