@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bascule.chain.pool import pool
 from bascule.chain.rpc import Rpc
+from bascule.domain.spread import SECONDS, Spread
 from bascule.entrypoints.metrics import Meters
 from bascule.entrypoints.operating import serving
 from bascule.entrypoints.ports import listen
+from bascule.services.seams import SystemEntropy
+from bascule.services.sequencer import Sequencer
 from bascule.services.watcher import Watcher
 from bascule.storage import blocks, breaks
 from bascule.storage.breaks import Found
@@ -171,6 +175,8 @@ async def test_metrics_tell_what_the_watcher_did_and_what_its_nodes_are_like(b: 
     head = int(await b.node.rpc("eth_blockNumber"), 16)
     assert found["bascule_chain_head_block"] == found["bascule_watcher_cursor_block"] == {(chain,): head}
     assert found["bascule_transfers_booked_total"] == {(chain,): 1.0}
+    assert found["bascule_ledger_post_duration_seconds_count"][("deposit",)] >= 1.0
+    assert found["bascule_ledger_batch_rows_sum"][("deposit",)] >= 1.0
     assert found["bascule_match_total"] == {(chain, "applied"): 1.0}
     assert found["bascule_reorg_depth_blocks_sum"] == {(chain,): 2.0}
     assert found["bascule_rpc_node_state"][chain, lying, "lying"] == 1.0
@@ -191,11 +197,15 @@ async def test_metrics_are_served_while_the_database_does_not_answer(b: Bridge) 
 
 
 async def test_the_workers_metrics_tell_what_waits_and_what_does_not_add_up(b: Bridge, db_as: OpenAs) -> None:
-    meters = Meters(tells_money=True, webhooks=Counter(delivered=2))
-    intent = await b.intent("10.00")
-    await b.pay(intent, "9.00")
-    await b.finalize(b.watcher())
+    sent = Sent(Counter(delivered=2), Spread(SECONDS))
+    sent.durations.add(0.3)
     worker = await db_as("worker")
+    sequencer = Sequencer(worker, b.clock, SystemEntropy())
+    meters = Meters(tells_money=True, webhooks=sent, entered=sequencer.entered, halted=Counter(sealer=1))
+    intent = await b.intent("10.00")
+    await b.pay(intent, "10.00")
+    await b.finalize(b.watcher())
+    await sequencer.run_once()
     async with worker.transaction() as conn:
         await breaks.open(conn, "brk_1", Found("custody_residual", "usdc", {}), b.clock.now() - AN_HOUR)
 
@@ -205,5 +215,23 @@ async def test_the_workers_metrics_tell_what_waits_and_what_does_not_add_up(b: B
     assert found["bascule_recon_open_breaks"] == {("custody_residual",): 1.0}
     assert found["bascule_recon_oldest_break_seconds"] == {("custody_residual",): 3600.0}
     assert found["bascule_webhook_attempts_total"][("delivered",)] == 2.0
-    assert found["bascule_unsealed_rows"][()] > 0.0
+    assert found["bascule_webhook_delivery_duration_seconds_sum"] == {(): 0.3}
+    assert found["bascule_webhook_delivery_duration_seconds_bucket"][("0.25",)] == 0.0
+    assert found["bascule_webhook_delivery_duration_seconds_bucket"][("0.5",)] == 1.0
+    states = found["bascule_intent_state_total"]
+    assert {state: times for state, times in states.items() if times} == {
+        ("requires_action",): 1.0,
+        ("processing",): 1.0,
+        ("succeeded",): 1.0,
+    }
+    assert set(found["bascule_payout_state_total"].values()) == {0.0}
+    assert found["bascule_invariant_violation_total"] == {("sealer",): 1.0}
+    assert found["bascule_audit_unsealed_rows"][()] > 0.0
     assert "bascule_payouts_open" not in found
+    assert "bascule_seal_age_seconds" not in found, "nothing was sealed yet"
+
+
+@dataclass
+class Sent:
+    attempts: Counter[str]
+    durations: Spread

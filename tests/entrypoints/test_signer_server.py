@@ -47,8 +47,8 @@ async def test_signature_and_refusal_cross_the_socket_unchanged(desk: Desk, path
 
     assert client.refusals == {"approvals_missing": 1}
     counted = Meters(refusals=(CHAIN, client.refusals)).text().decode()
-    assert 'bascule_signer_refusals_total{chain="eip155:31337",code="approvals_missing"} 1.0' in counted
-    assert 'bascule_signer_refusals_total{chain="eip155:31337",code="content_changed"} 0.0' in counted
+    assert 'bascule_signer_refused_total{chain="eip155:31337",reason="approvals_missing"} 1.0' in counted
+    assert 'bascule_signer_refused_total{chain="eip155:31337",reason="content_changed"} 0.0' in counted
     assert signed == await desk.signer().sign(desk.pay())
     assert [(item.name, item.code) for item in refused.value.items] == [("po_0", "approvals_missing")]
 

@@ -26,8 +26,16 @@ class NodeState(StrEnum):
 
 
 _RANK = {state: rank for rank, state in enumerate(NodeState)}
-# Names of counters: ways in which a question was not answered, or wrongly.
-FAILURES = ("unreachable", "refusals", "answers_refused", "wrong_chain", "disagreements")
+# Counters of questions that were not answered, or wrongly, and as how many answers each weighs: silence costs
+# a moment, a wrong answer may cost money.
+FAILURES = {
+    "unreachable": 1,
+    "refusals": 1,
+    "answers_refused": 10,
+    "disagreements": 10,
+    "wrong_chain": 100,
+    "lies": 1_000,
+}
 _LOCKED = frozenset({NodeState.WRONG_CHAIN, NodeState.LYING})
 
 
@@ -63,9 +71,11 @@ class Node:
 
     @property
     def score(self) -> float:
-        """The share of questions that it answered, and not wrongly; 1 before it was asked."""
+        """The share of questions that it answered, wrong answers weighing more than none (FAILURES); 1
+        before it was asked.
+        """
         told = self.counters["answers"]
-        failed = sum(self.counters[name] for name in FAILURES)
+        failed = sum(weight * self.counters[name] for name, weight in FAILURES.items())
         return told / (told + failed) if told + failed else 1.0
 
     @property

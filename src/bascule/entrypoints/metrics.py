@@ -26,6 +26,7 @@ from bascule.domain.gas import Tank
 from bascule.entrypoints import metrics_money
 from bascule.services import signer_alarms
 from bascule.storage.health import Followed
+from bascule.storage.posting_times import POSTED
 from bascule.storage.standing import Standing
 
 DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -57,7 +58,8 @@ class Meters(Collector):
 
     followed, wallets: what the database said when it was asked last;
     flushing: what its planner or its lane counted, by chain; refusals: the signer's, of the lane's chain;
-    tells_money: whether it asks how the money stands; webhooks: how attempts at deliveries ended.
+    tells_money: whether it asks how the money stands; webhooks: who sends deliveries; entered: how often an
+    object entered a state; halted: how often a worker stopped at what must never be, by its name.
     """
 
     pools: Mapping[int, Pool] = field(default_factory=dict)
@@ -68,7 +70,9 @@ class Meters(Collector):
     wallets: Sequence[tuple[int, Tank]] = ()
     tells_money: bool = False
     standing: Standing | None = None
-    webhooks: Counter[str] | None = None
+    webhooks: metrics_money.Delivering | None = None
+    entered: Counter[tuple[str, str]] | None = None
+    halted: Counter[str] = field(default_factory=Counter)
     now: Callable[[], datetime] | None = None
 
     def __post_init__(self) -> None:
@@ -78,6 +82,13 @@ class Meters(Collector):
             "bascule_rpc_request_duration_seconds",
             "Exchanges with nodes: how they ended, how long they took; a batch is one, by its first method.",
             ["provider", "method", "result"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.answered = Histogram(
+            "bascule_http_server_request_duration_seconds",
+            "Requests to the API's operations: what they were answered, how long they took.",
+            ["method", "route", "status"],
             buckets=SECONDS,
             registry=self.registry,
         )
@@ -105,8 +116,9 @@ class Meters(Collector):
         for each in self.collect():
             suffix = "_total" if each.type == "counter" else ""
             yield each.name + suffix, each.type, getattr(each, "_labelnames", ()), each.documentation
-        [exchanges] = self._exchanges.collect()
-        yield exchanges.name, exchanges.type, self._exchanges._labelnames, exchanges.documentation
+        for timed in (self._exchanges, self.answered):
+            [told] = timed.collect()
+            yield told.name, told.type, timed._labelnames, told.documentation
 
     def collect(self) -> Iterator[Metric]:
         """As `Collector.collect`."""
@@ -117,7 +129,10 @@ class Meters(Collector):
         yield _flushing(self.flushing, self.pools)
         yield _refused(self.refusals)
         yield from metrics_money.standing(self.standing)
-        yield metrics_money.webhooks(self.webhooks)
+        yield from metrics_money.webhooks(self.webhooks)
+        yield from metrics_money.states(self.entered)
+        yield from metrics_money.postings(POSTED)
+        yield _halted(self.halted)
 
 
 def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metric]:
@@ -150,7 +165,7 @@ def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metri
 def _wallets(found: Sequence[tuple[int, Tank]]) -> Iterator[Metric]:
     """How long each wallet can pay for gas, as its lane told it last."""
     labels = [*NETWORK, "lane"]
-    held = _gauge("bascule_wallet_coin_wei", "Native coin of a lane's wallet, in wei.", labels)
+    held = _gauge("bascule_wallet_gas_units", "Native coin of a lane's wallet, in wei.", labels)
     runway = _gauge(
         "bascule_wallet_runway_seconds", "How long it lasts at its recent spending; none where none.", labels
     )
@@ -167,7 +182,11 @@ def _wallets(found: Sequence[tuple[int, Tank]]) -> Iterator[Metric]:
 def _nodes(pools: Mapping[int, Pool]) -> Iterator[Metric]:
     """What a process knows of its own nodes."""
     state = _gauge("bascule_rpc_node_state", "1 for the state a node is in.", [*PROVIDER, "state"])
-    score = _gauge("bascule_rpc_node_score", "Share of questions a node answered, and not wrongly.", PROVIDER)
+    score = _gauge(
+        "bascule_rpc_node_score",
+        "Share of questions a node answered; a wrong answer weighs as 10 to 1,000 of none.",
+        PROVIDER,
+    )
     refused = _count(
         "bascule_rpc_refused",
         "Answers that were none, refusals or not to be used, by reason.",
@@ -251,15 +270,27 @@ def _flushing(counted: Counter[tuple[int, str]] | None, chains: Iterable[int]) -
 def _refused(counted: tuple[int, Counter[str]] | None) -> Metric:
     """What the signer refused this process's lane since it started; one that is not known counts as 0."""
     refused = _count(
-        "bascule_signer_refusals",
+        "bascule_signer_refused",
         "Questions or single payouts that the signer refused, by its code; see signer.refusals.",
-        [*NETWORK, "code"],
+        [*NETWORK, "reason"],
     )
     if counted is not None:
         chain_id, codes = counted
         for code, count in {**dict.fromkeys(signer_alarms.CODES, 0), **codes}.items():
             refused.add_metric([caip2(chain_id), code], count)
     return refused
+
+
+def _halted(counted: Counter[str]) -> Metric:
+    """Contradictions at which this process's workers stopped since it started."""
+    violated = _count(
+        "bascule_invariant_violation",
+        "How often a worker stopped, as what it found must never be: its log says what.",
+        ["name"],
+    )
+    for name, count in counted.items():
+        violated.add_metric([name], count)
+    return violated
 
 
 _UNAPPLIED = "deposits_unapplied_"

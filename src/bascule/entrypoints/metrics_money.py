@@ -1,14 +1,19 @@
-"""How the money stands, as metrics: said by the worker alone, whose login may read all of it."""
+"""How the money stands, as metrics: said by the worker alone, whose login may read all; and what moves it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from bascule.domain.chain import ChainId, caip2
+from bascule.domain.payment_intent import IntentState
+from bascule.domain.payout import PayoutState
+from bascule.domain.spread import Spread
 from bascule.services.dispatcher import RESULTS
+from bascule.storage.posting_times import PostingTimes
 from bascule.storage.standing import Standing
 
 
@@ -34,7 +39,13 @@ def standing(found: Standing | None) -> Iterator[Metric]:
         "bascule_webhook_overdue_seconds", "For how long the next attempt at a delivery is overdue."
     )
     unsealed = GaugeMetricFamily(
-        "bascule_unsealed_rows", "Postings and lines of audit that no seal covers yet."
+        "bascule_audit_unsealed_rows", "Postings and lines of audit that no seal covers yet."
+    )
+    sealed = GaugeMetricFamily("bascule_seal_age_seconds", "Age of the newest seal; none before the first.")
+    gap = GaugeMetricFamily(
+        "bascule_signer_nonce_gap",
+        "Nonces given out since the lowest that no block has consumed; not for long above 0.",
+        labels=["chain", "wallet"],
     )
     if found is not None:
         for each in found.residuals:
@@ -48,15 +59,59 @@ def standing(found: Standing | None) -> Iterator[Metric]:
         outbox.add_metric([], found.outbox_s)
         overdue.add_metric([], found.delivery_s)
         unsealed.add_metric([], found.unsealed_rows)
-    yield from (residual, breaks, oldest, payouts, age, outbox, overdue, unsealed)
+        if found.seal_s is not None:
+            sealed.add_metric([], found.seal_s)
+        for lane in found.gaps:
+            gap.add_metric([caip2(ChainId(lane.chain_id)), lane.lane], lane.nonces)
+    yield from (residual, breaks, oldest, payouts, age, outbox, overdue, unsealed, sealed, gap)
 
 
-def webhooks(attempts: Counter[str] | None) -> Metric:
+class Delivering(Protocol):
+    """How attempts at deliveries ended, and the seconds they took."""
+
+    attempts: Counter[str]
+    durations: Spread
+
+
+def webhooks(dispatcher: Delivering | None) -> Iterator[Metric]:
     """How this process's attempts at deliveries ended since it started."""
     counted = CounterMetricFamily(
         "bascule_webhook_attempts", "Attempts at deliveries, by how they ended.", labels=["result"]
     )
-    if attempts is not None:
+    took = HistogramMetricFamily(
+        "bascule_webhook_delivery_duration_seconds", "How long attempts at deliveries took.", labels=[]
+    )
+    if dispatcher is not None:
         for result in RESULTS:
-            counted.add_metric([result], attempts[result])
-    return counted
+            counted.add_metric([result], dispatcher.attempts[result])
+        took.add_metric([], dispatcher.durations.buckets(), dispatcher.durations.total)
+    yield from (counted, took)
+
+
+def states(entered: Mapping[tuple[str, str], int] | None) -> Iterator[Metric]:
+    """How often payment intents and payouts entered a state, as this process numbered it since it started."""
+    for kind, every, name in (
+        ("payment_intent", IntentState, "bascule_intent_state"),
+        ("payout", PayoutState, "bascule_payout_state"),
+    ):
+        told = CounterMetricFamily(
+            name, f"How often a {kind.replace('_', ' ')} entered a state.", labels=["state"]
+        )
+        if entered is not None:
+            for state in every:
+                told.add_metric([state.value], entered.get((kind, state.value), 0))
+        yield told
+
+
+def postings(posted: PostingTimes) -> Iterator[Metric]:
+    """What this process booked since it started."""
+    took = HistogramMetricFamily(
+        "bascule_ledger_post_duration_seconds", "How long postings took, refused ones apart.", labels=["kind"]
+    )
+    rows = HistogramMetricFamily(
+        "bascule_ledger_batch_rows", "How many facts a posting booked at once.", labels=["kind"]
+    )
+    for family, spreads in ((took, posted.seconds), (rows, posted.rows)):
+        for kind, spread in spreads.items():
+            family.add_metric([kind], spread.buckets(), spread.total)
+    yield from (took, rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,9 +65,10 @@ class Due:
 class _Runner:
     """One loop's life; `idle` says that ending it now cuts nothing short."""
 
-    def __init__(self, loop: Loop, db: Database) -> None:
+    def __init__(self, loop: Loop, db: Database, halted: Counter[str]) -> None:
         self._loop = loop
         self._db = db
+        self._halted = halted
         self._failures = 0
         self.idle = False
 
@@ -93,6 +95,7 @@ class _Runner:
             return BACKOFF.delay_s(self._failures, random.uniform(-1, 1))  # noqa: S311 - spreads retries
         except Halted as error:
             log.error("worker halted", worker=name, reason=str(error))
+            self._halted[name] += 1
             return HALTED_WAIT_S
         if self._failures:
             log.info("worker works again", worker=name, failures=self._failures)
@@ -114,9 +117,14 @@ async def run_all(
     due: Sequence[Due] = (),
     stop: asyncio.Event,
     failpoints: Failpoints = NO_FAILPOINTS,
+    halted: Counter[str] | None = None,
 ) -> None:
-    """Runs all of it until `stop` is set; work at hand is finished. Raises what a worker could not handle."""
-    runners = [_Runner(loop, db) for loop in loops]
+    """Runs all of it until `stop` is set; work at hand is finished. Raises what a worker could not handle.
+
+    halted: counts how often a loop's worker halted, by its name.
+    """
+    counted = Counter() if halted is None else halted
+    runners = [_Runner(loop, db, counted) for loop in loops]
     tasks = [asyncio.create_task(r.run(stop), name=r._loop.worker.name) for r in runners]
     scheduler = _scheduler(db, clock, due, failpoints)
     stopped = asyncio.create_task(stop.wait())

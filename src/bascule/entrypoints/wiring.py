@@ -141,8 +141,9 @@ class Work:
         async with operated(settings, self.db, seams.clock, self.meters) as said:
             ready({**self.facts, **said})
             await schedule.run_all(
-                self.db, seams.clock, loops=self.loops, due=self.due, stop=stop, failpoints=seams.failpoints
-            )
+                self.db, seams.clock, loops=self.loops, due=self.due, stop=stop, failpoints=seams.failpoints,
+                halted=None if self.meters is None else self.meters.halted,
+            )  # fmt: skip
 
 
 async def watcher(settings: Settings, chain: str, *, ready: Ready, stop: asyncio.Event) -> None:
@@ -309,23 +310,15 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
         stack.push_async_callback(dispatcher.close)
         # closing and expiring derive no address, so the worker is not given the seed
         intents = Intents(seams.clock, seams.entropy, seams.outbox, deposit_seed=b"")
+        mandates = Mandates(seams.clock, seams.entropy, seams.outbox)
         planner = FlushPlanner(
             db, seams.clock, seams.entropy, rpcs, flush_settings(settings), seams.failpoints
         )
         if meters is not None:
             meters.flushing = planner.counters
-            meters.tells_money, meters.webhooks = True, dispatcher.attempts
+            meters.tells_money, meters.webhooks, meters.entered = True, dispatcher, sequencer.entered
         due = [
-            Due(
-                Expirer(
-                    db,
-                    seams.clock,
-                    intents,
-                    Mandates(seams.clock, seams.entropy, seams.outbox),
-                    seams.failpoints,
-                ),
-                settings.expire_interval_s,
-            ),
+            Due(Expirer(db, seams.clock, intents, mandates, seams.failpoints), settings.expire_interval_s),
             Due(
                 Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs, seams.failpoints),
                 settings.reconcile_interval_s,
@@ -368,6 +361,7 @@ async def api(
         async with db.read() as conn:
             await restore.require_checked(conn, settings.deposit_epoch)
         sandbox = await stack.enter_async_context(sandboxing.opened(settings, db))
+        meters = measured(settings)
         app = create_app(
             ApiDeps(
                 db=db,
@@ -383,9 +377,10 @@ async def api(
                 sandbox=sandbox,
                 coin_prices=dict(settings.flush_coin_prices),
                 rates=rating.rules(settings.rates),
+                answered=None if meters is None else meters.answered,
             )
         )
-        said = await stack.enter_async_context(operated(settings, db, seams.clock, measured(settings)))
+        said = await stack.enter_async_context(operated(settings, db, seams.clock, meters))
         await serve(app, sock, ready=lambda facts: ready({**facts, **said}), stop=stop)
 
 

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from bascule.domain import webhook
 from bascule.domain.delivery import DELIVERY, DeliveryEvent, DeliveryState
+from bascule.domain.spread import SECONDS, Spread
 from bascule.services import webhooks as endpoints
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.http_sender import TIMEOUT_S, Answer
@@ -48,7 +49,10 @@ class Sender(Protocol):
 
 @dataclass
 class Dispatcher:
-    """Leases due deliveries and sends them concurrently. attempts: how those that ended did, by RESULTS."""
+    """Leases due deliveries and sends them concurrently.
+
+    attempts: how those that ended did, by RESULTS; durations: how many seconds they took.
+    """
 
     db: Database
     clock: Clock
@@ -59,6 +63,7 @@ class Dispatcher:
     lease_s: float = LEASE_S
     name: str = "dispatcher"
     attempts: Counter[str] = field(default_factory=Counter)
+    durations: Spread = field(default_factory=lambda: Spread(SECONDS))
     _flying: dict[asyncio.Task[None], str] = field(default_factory=dict)
 
     async def run_once(self) -> int:
@@ -144,6 +149,7 @@ class Dispatcher:
             self.failpoints.hit("dispatcher.before_settle")
         self.failpoints.hit("dispatcher.after_settle")
         self.attempts[_result(attempt)] += 1
+        self.durations.add(answer.duration_ms / 1_000)
 
     async def _settle(self, conn: Connection, delivery: Claimed, attempt: Attempt, answer: Answer) -> None:
         await deliveries.record_attempt(conn, attempt)

@@ -7,8 +7,9 @@ is held by one at a time.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -25,17 +26,22 @@ from bascule.storage.webhooks import Listener
 
 WINDOW = 2_000
 BATCH = 500
+STATEFUL = ("payment_intent", "payout")  # kinds of objects whose states are counted
 
 
 @dataclass(frozen=True)
 class Sequencer:
-    """Numbers what waits in the outbox, one account at a time."""
+    """Numbers what waits in the outbox, one account at a time.
+
+    entered: how often a payment intent or a payout entered a state, by kind and state.
+    """
 
     db: Database
     clock: Clock
     entropy: Entropy
     failpoints: Failpoints = NO_FAILPOINTS
     name: str = "sequencer"
+    entered: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     async def run_once(self) -> int:
         """How many happenings got their number; 0 when none waited (or another sequencer has them)."""
@@ -58,6 +64,7 @@ class Sequencer:
             await events.move_sequence(conn, account_id, last + len(rows))
             self.failpoints.hit("sequencer.before_commit")
         self.failpoints.hit("sequencer.after_commit")
+        self.entered.update(state for row in rows if (state := entered(row)) is not None)
         return len(rows)
 
     async def _deliver(self, conn: Connection, account_id: str, numbered: Sequence[Event]) -> None:
@@ -68,6 +75,14 @@ class Sequencer:
             for listener in hearing(event, listeners)
         ]
         await deliveries.insert(conn, pairs, self.clock.now())
+
+
+def entered(row: OutboxRow) -> tuple[str, str] | None:
+    """The kind and the state of a payment intent or a payout that entered it just then; else None."""
+    kind, _, happened = row.type.partition(".")
+    moved = happened == "created" or "status" in (row.previous or {})
+    state = row.object.get("status")
+    return (kind, state) if moved and kind in STATEFUL and state is not None else None
 
 
 def numbered_event(row: OutboxRow, sequence: int) -> Event:

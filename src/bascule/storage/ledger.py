@@ -15,6 +15,7 @@ from psycopg import errors
 from bascule.domain.errors import Conflict, Halted, Retryable
 from bascule.storage.arrays import texts
 from bascule.storage.database import Connection
+from bascule.storage.posting_times import POSTED
 from bascule.storage.queries import Queries, Row
 
 Q = Queries("ledger")
@@ -59,33 +60,33 @@ class Violation:
 
 async def post_opening(conn: Connection, opening_id: str) -> int | None:
     """Books an opening balance for the operator; None when it was nothing."""
-    with _refusals():
+    with _posting("opening"):
         return _optional_id(await Q.scalar(conn, "post_opening", opening_id=opening_id))
 
 
 async def post_deposit(conn: Connection, deposit_id: str) -> int:
     """Books a finalised deposit: applied to available, the rest to suspense."""
-    with _refusals():
+    with _posting("deposit"):
         return int(await Q.scalar(conn, "post_deposit", deposit_id=deposit_id))
 
 
 async def post_deposits(conn: Connection, deposit_ids: Sequence[str]) -> None:
     """Books finalised deposits, each as `post_deposit` does; when one is refused, none of them."""
-    with _refusals():
-        for start in range(0, len(deposit_ids), _AT_ONCE):
-            part = deposit_ids[start : start + _AT_ONCE]
+    for start in range(0, len(deposit_ids), _AT_ONCE):
+        part = deposit_ids[start : start + _AT_ONCE]
+        with _posting("deposit", len(part)):
             await Q.run(conn, "post_deposits", deposit_ids=texts(part))
 
 
 async def post_application(conn: Connection, deposit_id: str) -> int | None:
     """Moves a booked deposit's money from suspense to its merchant, as it is applied or accepted."""
-    with _refusals():
+    with _posting("application"):
         return _optional_id(await Q.scalar(conn, "post_application", deposit_id=deposit_id))
 
 
 async def post_internal(conn: Connection, chain_id: int, block_hash: bytes, log_index: int) -> int | None:
     """Books a final transfer between our own addresses; None when both are in the same class of custody."""
-    with _refusals():
+    with _posting("internal"):
         return _optional_id(
             await Q.scalar(
                 conn, "post_internal", chain_id=chain_id, block_hash=block_hash, log_index=log_index
@@ -107,7 +108,7 @@ async def post_outflow(conn: Connection, chain_id: int, block_hash: bytes, log_i
 
     Repeated it answers what was decided first.
     """
-    with _refusals():
+    with _posting("outflow"):
         row = await Q.one(
             conn, "post_outflow", chain_id=chain_id, block_hash=block_hash, log_index=log_index
         )  # fmt: skip
@@ -116,7 +117,7 @@ async def post_outflow(conn: Connection, chain_id: int, block_hash: bytes, log_i
 
 async def post_found(conn: Connection, chain_id: int, block_hash: bytes, log_index: int) -> int:
     """Books that an outflow or a payout went to an address of ours after all: it is in custody again."""
-    with _refusals():
+    with _posting("found"):
         return int(
             await Q.scalar(conn, "post_found", chain_id=chain_id, block_hash=block_hash, log_index=log_index)
         )
@@ -124,14 +125,14 @@ async def post_found(conn: Connection, chain_id: int, block_hash: bytes, log_ind
 
 async def post_losses(conn: Connection, chain_id: int) -> int:
     """The operator bears what is missing in tokens that are not suspended, if it has it free; how often."""
-    with _refusals():
+    with _posting("loss"):
         return int(await Q.scalar(conn, "post_losses", chain_id=chain_id))
 
 
 async def post_hold(conn: Connection, payout_id: str) -> int:
     """Sets a pending payout's money aside. InsufficientFunds leaves the caller's transaction usable."""
     try:
-        with _refusals():
+        with _posting("hold"):
             async with conn.transaction():
                 return int(await Q.scalar(conn, "post_hold", payout_id=payout_id))
     except _Overdraft as overdraft:
@@ -141,7 +142,7 @@ async def post_hold(conn: Connection, payout_id: str) -> int:
 async def post_holds(conn: Connection, payout_ids: Sequence[str]) -> None:
     """The same for several, all or none. InsufficientFunds leaves the caller's transaction usable."""
     try:
-        with _refusals():
+        with _posting("hold", len(payout_ids)):
             async with conn.transaction():
                 await Q.scalar(conn, "post_holds", payout_ids=list(payout_ids))
     except _Overdraft as overdraft:
@@ -150,7 +151,7 @@ async def post_holds(conn: Connection, payout_ids: Sequence[str]) -> None:
 
 async def post_release(conn: Connection, payout_id: str) -> int:
     """Gives back what a payout holds; it must not be able to pay any more in its present state."""
-    with _refusals():
+    with _posting("release"):
         return int(await Q.scalar(conn, "post_release", payout_id=payout_id))
 
 
@@ -159,19 +160,19 @@ async def post_payout(conn: Connection, payout_id: str) -> int:
 
     What it moved to an address of ours stays in custody, and is the operator's.
     """
-    with _refusals():
+    with _posting("payout"):
         return int(await Q.scalar(conn, "post_payout", payout_id=payout_id))
 
 
 async def post_payouts(conn: Connection, payout_ids: Sequence[str]) -> None:
     """Books paid payouts, each as `post_payout` does; when one is refused, none of them."""
-    with _refusals():
+    with _posting("payout", len(payout_ids)):
         await Q.run(conn, "post_payouts", payout_ids=texts(payout_ids))
 
 
 async def post_gas(conn: Connection, tx_hash: bytes) -> int:
     """Books the fee of a final attempt in the chain's native coin."""
-    with _refusals():
+    with _posting("gas"):
         return int(await Q.scalar(conn, "post_gas", tx_hash=tx_hash))
 
 
@@ -212,6 +213,13 @@ class _Overdraft(Retryable):
     def __init__(self, ledger_account: str) -> None:
         super().__init__(f"{ledger_account} has not enough booked yet")
         self.ledger_account = ledger_account
+
+
+@contextmanager
+def _posting(kind: str, rows: int = 1) -> Iterator[None]:
+    """One posting: timed, and its refusals read."""
+    with _refusals(), POSTED.timed(kind, rows):
+        yield
 
 
 @contextmanager

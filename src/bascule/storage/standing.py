@@ -30,9 +30,19 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Nonces of a lane's wallet that were given out since the lowest that no block has consumed."""
+
+    chain_id: int
+    lane: str
+    nonces: int
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """breaks: by type; payouts: by state; outbox_s, delivery_s: seconds that the oldest event waits for its
-    number, and the most overdue delivery for its attempt; unsealed_rows: postings and lines of audit.
+    number, and the most overdue delivery for its attempt; unsealed_rows: postings and lines of audit; seal_s:
+    age of the newest seal, None before the first.
     """
 
     breaks: tuple[Waiting, ...] = ()
@@ -41,6 +51,8 @@ class Standing:
     outbox_s: float = 0.0
     delivery_s: float = 0.0
     unsealed_rows: int = 0
+    seal_s: float | None = None
+    gaps: tuple[Gap, ...] = ()
 
 
 async def read(conn: Connection, now: datetime) -> Standing:
@@ -49,6 +61,7 @@ async def read(conn: Connection, now: datetime) -> Standing:
     residuals = await _Q.all(conn, "residuals")
     payouts = await _Q.all(conn, "payouts", now=now)
     queues = await _Q.one(conn, "queues", now=now)
+    gaps = await _Q.all(conn, "nonces")
     return Standing(
         breaks=tuple(Waiting(row["type"], row["open"], row["oldest_s"]) for row in breaks),
         residuals=tuple(Residual(row["chain_id"], row["currency"], int(row["units"])) for row in residuals),
@@ -56,4 +69,6 @@ async def read(conn: Connection, now: datetime) -> Standing:
         outbox_s=max(0.0, queues["outbox_s"]),
         delivery_s=max(0.0, queues["delivery_s"]),
         unsealed_rows=queues["unsealed_rows"],
+        seal_s=queues["seal_s"],
+        gaps=tuple(Gap(row["chain_id"], row["name"], row["gap"]) for row in gaps),
     )

@@ -30,6 +30,17 @@ SELECT coalesce(extract(epoch FROM %(now)s - (
        coalesce(extract(epoch FROM %(now)s - (
            SELECT next_at FROM deliveries WHERE state = 'scheduled' ORDER BY next_at LIMIT 1)), 0)::float8 AS delivery_s,
        (SELECT coalesce(max(x.id), 0) FROM ledger.tx AS x) - coalesce(s.ledger, 0)
-       + (SELECT coalesce(max(a.id), 0) FROM audit_log AS a) - coalesce(s.audit, 0) AS unsealed_rows
+       + (SELECT coalesce(max(a.id), 0) FROM audit_log AS a) - coalesce(s.audit, 0) AS unsealed_rows,
+       extract(epoch FROM %(now)s - s.sealed_at::timestamptz)::float8 AS seal_s
   FROM (SELECT 1) AS once
-  LEFT JOIN LATERAL (SELECT ledger, audit FROM seals ORDER BY number DESC LIMIT 1) AS s ON true
+  LEFT JOIN LATERAL (SELECT ledger, audit, sealed_at FROM seals ORDER BY number DESC LIMIT 1) AS s ON true
+
+-- name: nonces
+-- Of each wallet, how many nonces were given out since the lowest that no block of ours has consumed.
+SELECT w.chain_id, w.name, w.next_nonce - coalesce(s.nonce, w.next_nonce) AS gap
+  FROM wallets AS w
+  LEFT JOIN LATERAL (SELECT min(n.nonce) AS nonce
+                       FROM (SELECT nonce, state FROM slots AS o WHERE o.chain_id = w.chain_id AND o.wallet = w.address
+                              ORDER BY o.nonce DESC LIMIT 64) AS n
+                      WHERE n.state NOT IN ('mined', 'final')) AS s ON true
+ ORDER BY w.chain_id, w.name

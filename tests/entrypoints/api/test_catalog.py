@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
 from bascule.domain.chain import checksum
+from bascule.entrypoints.metrics import Meters
 from tests.support.api import LOCAL, VAULT, Shop
 
 
@@ -100,3 +102,17 @@ async def test_float_of_a_vault_is_told_to_the_operator_and_to_nobody_else(
     assert float_["top_up"]["status"] == "none"
     assert other == []
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "operator_only")
+
+
+async def test_requests_are_measured_by_route_and_answer(shop: Shop) -> None:
+    meters = Meters()
+    shop.deps = replace(shop.deps, answered=meters.answered)
+    async with shop.client() as client:
+        for query in ("", "?starting_after=tok_none", "?network=mars"):
+            await client.get(f"/v1/tokens{query}")
+
+    counted = (
+        'bascule_http_server_request_duration_seconds_count{method="GET",route="/v1/tokens",status="%s"} 1.0'
+    )
+    for status in (200, 404, 400):
+        assert counted % status in meters.text().decode()

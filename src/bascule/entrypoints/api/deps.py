@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from bascule.domain.rates import Rules
 from bascule.services.api_keys import PEPPER_MIN
@@ -26,6 +27,9 @@ from bascule.services.webhooks import Webhooks
 from bascule.storage.database import Database
 from bascule.storage.idempotency import Scope
 
+if TYPE_CHECKING:
+    from prometheus_client import Histogram
+
 
 @dataclass(frozen=True)
 class ApiDeps:
@@ -36,7 +40,8 @@ class ApiDeps:
     targets for test-mode endpoints (dev only); public_url: where the world reaches us, no slash at the end;
     ready_lag_s: so far behind its chain a network is not ready; coin_prices: what one coin costs, by chain;
     rates: which prices make a quote, none by default;
-    sandbox: None wherever money may be real; in_flight: keys of requests that act on nodes just now.
+    sandbox: None wherever money may be real; in_flight: keys of requests that act on nodes just now;
+    answered: seconds of requests by method, route and status, where somebody measures.
     """
 
     db: Database
@@ -53,6 +58,7 @@ class ApiDeps:
     coin_prices: Mapping[int, Decimal] = field(default_factory=dict)
     rates: Rules = NO_RULES
     in_flight: set[Scope] = field(default_factory=set)
+    answered: Histogram | None = None
 
     def __post_init__(self) -> None:
         assert len(self.pepper) >= PEPPER_MIN, f"a pepper of at least {PEPPER_MIN} bytes"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, Generic, Literal, TypeVar
 
 import orjson
@@ -113,10 +114,15 @@ def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitab
 
     async def handle(request: Request) -> Response:
         request_id: str = request.scope["bascule.request_id"]
+        began = perf_counter()
         try:
-            return await _answer(operation, deps, request, request_id)
+            response = await _answer(operation, deps, request, request_id)
         except Exception as error:
-            return problems.respond(error, request_id, deps.public_url)
+            response = problems.respond(error, request_id, deps.public_url)
+        if deps.answered is not None:
+            labels = operation.method, operation.path, str(response.status_code)
+            deps.answered.labels(*labels).observe(perf_counter() - began)
+        return response
 
     return handle
 
