@@ -20,7 +20,7 @@ from bascule.services.arrivals import Arrivals, by_intent
 from bascule.services.intent_view import catalog
 from bascule.services.outbox import Outbox
 from bascule.services.seams import SystemClock, SystemEntropy
-from bascule.storage import blocks, deposits, ledger, transfers
+from bascule.storage import blocks, deposits, transfers
 from bascule.storage.blocks import Read
 from bascule.storage.database import Connection, Database, Timeouts
 from bascule.storage.interleave import interleaved
@@ -71,9 +71,9 @@ async def match(conn: Connection, chain: int, block_hashes: Sequence[Hash]) -> N
     happened = by_intent(await arrivals(chain).store(conn, block_hashes), EventType.DEPOSIT_DETECTED)
     known = await catalog(conn)
     await interleaved(
+        matcher.parts(happened),
         lambda ids: matcher.decide(conn, ids, known),
         lambda found: matcher.write(conn, found, happened, CLOCK),
-        matcher.parts(happened),
     )
 
 
@@ -106,8 +106,7 @@ async def finalize(conn: Connection, chain: int) -> None:
     assert ref is not None
     await blocks.finalize(conn, cursor, ref)
     final = await deposits.advance_finalize(conn, ChainId(chain), ref.number, CLOCK.now(), "finalized")
-    owned = await arrivals(chain).settle(conn, final, EventType.DEPOSIT_FINALIZED)
-    await ledger.post_deposits(conn, [deposit.id for deposit in owned if deposit.booked])
+    await arrivals(chain).settle(conn, list(final), EventType.DEPOSIT_FINALIZED, final=final)
 
 
 def parts(payments: Payments, at_once: int) -> list[Payments]:

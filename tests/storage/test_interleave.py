@@ -22,7 +22,7 @@ async def test_the_next_part_is_begun_before_one_is_ended_and_their_order_stays(
         said.append(f"end {part}")
         return part * 10
 
-    assert await interleaved(begin, end, range(5)) == [0, 10, 20, 30, 40]
+    assert await interleaved(range(5), begin, end) == [0, 10, 20, 30, 40]
     assert [word for word in said if word.startswith("end")] == [f"end {part}" for part in range(5)]
     assert [word for word in said if word.startswith("begin")] == [f"begin {part}" for part in range(5)]
 
@@ -43,5 +43,5 @@ async def test_the_first_error_ends_all_and_is_raised_as_it_is() -> None:
         return part
 
     with pytest.raises(ValueError, match="the second part"):
-        await interleaved(begin, end, range(3))
+        await interleaved(range(3), begin, end)
     assert stopped == [0]

@@ -17,7 +17,7 @@ from bascule.services import deposits as deposit_service
 from bascule.services import matcher
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, Entropy, new_ids
-from bascule.storage import applications, deposits, transfers
+from bascule.storage import applications, deposits, ledger, transfers
 from bascule.storage.database import Connection
 from bascule.storage.deposits import Owned
 
@@ -68,17 +68,23 @@ class Arrivals:
         await self.settle(conn, ids, EventType.DEPOSIT_ORPHANED)
 
     async def settle(
-        self, conn: Connection, ids: Sequence[str], event: EventType, named: Collection[str] = ()
+        self,
+        conn: Connection,
+        ids: Sequence[str],
+        event: EventType,
+        named: Collection[str] = (),
+        final: Collection[str] = (),
     ) -> list[Owned]:
         """Decides anew what the deposits' intents have, tells all of it, and returns the deposits.
 
         named: deposits whose token is accepted only now, or that a list held: what was decided about them
-        binds no more, and those that are not among `ids` have nothing else to tell.
+        binds no more, and those that are not among `ids` have nothing else to tell. final: those that are
+        booked, as far as their token is.
         """
         every = list(dict.fromkeys([*ids, *named]))
         owned = await deposits.owners(conn, every) if every else []
         quiet = set(named).difference(ids)
-        await self._settle(conn, owned, event, named, quiet)
+        await self._settle(conn, owned, event, named, quiet, final)
         return owned
 
     async def _settle(
@@ -88,16 +94,25 @@ class Arrivals:
         event: EventType,
         named: Collection[str] = (),
         quiet: Collection[str] = (),
+        final: Collection[str] = (),
     ) -> None:
         if not owned:
             return
         happened = by_intent(owned, event, quiet)
-        refused = await matcher.recompute(conn, happened, self.outbox, self.clock, asked=named)
+        to_book: dict[str | None, list[str]] = defaultdict(list)
+        for deposit in owned:
+            if deposit.booked and deposit.id in final:
+                to_book[deposit.intent_id].append(deposit.id)
+        claimed = {intent_id: ids for intent_id, ids in to_book.items() if intent_id is not None}
+        refused = await matcher.recompute(
+            conn, happened, self.outbox, self.clock, asked=named, booked=claimed
+        )
         unclaimed = [deposit for deposit in owned if deposit.intent_id is None]
         if unclaimed:
             refused.update(await self._settle_unclaimed(conn, unclaimed, event))
             events = [(d.id, EventType.DEPOSIT_UNAPPLIED if d.id in quiet else event) for d in unclaimed]
             await self.outbox.append_many(conn, await deposit_service.happenings(conn, events))
+            await ledger.post_deposits(conn, to_book[None])
         for reason, count in refused.items():
             self.counters[f"deposits_unapplied_{reason}"] += count
 

@@ -193,9 +193,9 @@ class Finalizer:
         self.counters["deposits_flushed"] += await deposits.mark_flushed(
             conn, chain_id, after, upto, sorted(booked_now)
         )
-        settled = await self.arrivals.settle(conn, final, EventType.DEPOSIT_FINALIZED, {*named, *freed})
-        owned = [deposit for deposit in settled if deposit.id in booked_now]
-        await ledger.post_deposits(conn, [deposit.id for deposit in owned if deposit.booked])
+        settled = await self.arrivals.settle(
+            conn, final, EventType.DEPOSIT_FINALIZED, {*named, *freed}, booked_now
+        )
         moved = await transfers.internal_between(conn, chain_id, after, upto, sorted(booked_now))
         for block_hash, log_index in moved:
             await ledger.post_internal(conn, chain_id, block_hash, log_index)
@@ -203,4 +203,4 @@ class Finalizer:
         await suspensions.settle(conn, ended)
         if await addresses.own(conn, chain_id) != ours:
             raise AddressesChanged(f"an address of chain {chain_id} became ours meanwhile")
-        return owned
+        return [deposit for deposit in settled if deposit.id in booked_now]

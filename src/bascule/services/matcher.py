@@ -6,7 +6,8 @@ calls `recompute` for their intents in the same transaction. Each statement spea
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from bascule.domain.application import Reason
 from bascule.domain.errors import Halted
@@ -17,10 +18,10 @@ from bascule.services.intent_view import Arrived, Catalog, catalog
 from bascule.services.matches import Match
 from bascule.services.outbox import Happening, Outbox
 from bascule.services.seams import Clock
-from bascule.storage import applications, deposits, payment_intents
+from bascule.storage import applications, deposits, ledger, payment_intents
 from bascule.storage.database import Connection
 from bascule.storage.deposits import Shown
-from bascule.storage.interleave import interleaved
+from bascule.storage.interleave import in_turns, interleaved
 from bascule.storage.payment_intents import IntentRow
 
 # Intents in one statement: enough to share its price, few enough for memory and statement timeouts.
@@ -29,6 +30,15 @@ AT_ONCE = 250
 SHARING = 50
 # What the caller did to deposits, by deposit id.
 Happened = Mapping[str, EventType]
+NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+
+class _Written(NamedTuple):
+    """What is to be told and booked of some intents, and why new deposits count for nothing."""
+
+    told: list[Happening]
+    booked: list[str]
+    refused: Counter[Reason]
 
 
 async def recompute(
@@ -39,27 +49,38 @@ async def recompute(
     *,
     asked: Collection[str] = (),
     request: Mapping[str, Any] | None = None,
+    booked: Mapping[str, Sequence[str]] = NOTHING,
 ) -> Counter[Reason]:
-    """Brings the intents' applications, totals, flags and state in step with their deposits, and tells.
+    """Brings the intents' applications, totals, flags and state in step with their deposits, tells and books.
 
     happened: by intent id, what the caller did to its deposits; told first, with what it made of them.
     Intents are taken in the order of their ids, so that two transactions never wait for each other, and held
     until the transaction ends. Nothing is written of an intent where nothing changed. Returns why deposits
     that were decided for the first time count for nothing. asked: deposits that the merchant applies by
-    `request`.
+    `request`; booked: deposits that are booked as soon as they are decided, by intent id.
     """
     known = await catalog(conn)
+    if booked:  # a booking holds balances, and nobody who holds one waits for an intent
+        await payment_intents.hold_many(conn, sorted(happened))
 
     async def begin(ids: Sequence[str]) -> list[Match]:
         return await decide(conn, ids, known, asked)
 
-    async def end(found: Sequence[Match]) -> Counter[Reason]:
+    async def change(found: Sequence[Match]) -> _Written:
         after = await write(conn, found, happened, clock)
         told = await _told(conn, found, after, happened, known)
-        await outbox.append_many(conn, [each._replace(request=request) for each in told] if request else told)
-        return Counter(d.reason for match in found for d in match.new.values() if d.reason is not None)
+        return _Written(
+            [each._replace(request=request) for each in told] if request else told,
+            [deposit_id for match in found for deposit_id in booked.get(match.intent.id, ())],
+            Counter(d.reason for match in found for d in match.new.values() if d.reason is not None),
+        )
 
-    return sum(await interleaved(begin, end, parts(happened)), Counter[Reason]())
+    async def end(written: _Written) -> Counter[Reason]:
+        await outbox.append_many(conn, written.told)
+        await ledger.post_deposits(conn, written.booked)
+        return written.refused
+
+    return sum(await interleaved(parts(happened), begin, change, end), Counter[Reason]())
 
 
 def parts(happened: Mapping[str, Happened]) -> list[list[str]]:
@@ -78,7 +99,7 @@ async def decide(
     if missing:
         raise Halted(f"there is no payment intent {min(missing)}, but money came to its address")
     found = await deposits.of_intents(conn, {row.id: row.livemode for row in rows})
-    return [matches.match(row, known.tokens, found[row.id], asked) for row in rows]
+    return [matches.match(row, known.tokens, found[row.id], asked) async for row in in_turns(rows)]
 
 
 async def write(
@@ -115,7 +136,7 @@ async def _told(
     }
     shown = iter(await intent_view.show_rows(conn, told_rows, arrived, known))
     happenings: list[Happening] = []
-    for match, row, its, then in zip(found, after, rows, of_intents, strict=True):
+    async for match, row, its, then in in_turns(list(zip(found, after, rows, of_intents, strict=True))):
         first = matches.deposit_events(match, happened[match.intent.id])
         happenings += deposit_service.told(its, first)
         if then:

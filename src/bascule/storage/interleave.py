@@ -1,37 +1,46 @@
 """Interleaving: while the database works for one part of a task, another part is computed here."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
-Part = TypeVar("Part")
-Begun = TypeVar("Begun")
-Done = TypeVar("Done")
+Step = Callable[[Any], Awaitable[Any]]
+Thing = TypeVar("Thing")
+TURN = 40  # things that are computed while nobody else may send a statement
 
 
-async def interleaved(
-    begin: Callable[[Part], Awaitable[Begun]], end: Callable[[Begun], Awaitable[Done]], parts: Sequence[Part]
-) -> list[Done]:
-    """What `end(await begin(part))` returns for each part: begun in this order and ended in this order.
+async def interleaved(parts: Sequence[Any], *steps: Step) -> list[Any]:
+    """What the last step returns for each part: every step takes what the one before returned, in this order.
 
-    While one part is ended the next ones are begun, over one connection too: it does one statement after the
-    other, as they come. The first error stops both and is raised when both have stopped.
+    While a part is at one step the next ones are at those before, over one connection too: it does one
+    statement after the other, as they come. The first error stops all and is raised when all have stopped.
     """
-    begun: asyncio.Queue[Begun] = asyncio.Queue(maxsize=1)
-    done: list[Done] = []
+    between: list[asyncio.Queue[Any]] = [asyncio.Queue(maxsize=1) for _ in steps]
+    between[0] = asyncio.Queue()
+    done: list[Any] = []
+    for part in parts:
+        between[0].put_nowait(part)
 
-    async def begin_all() -> None:
-        for part in parts:
-            await begun.put(await begin(part))
-
-    async def end_all() -> None:
+    async def take(number: int, step: Step) -> None:
         for _ in parts:
-            done.append(await end(await begun.get()))
+            result = await step(await between[number].get())
+            if number + 1 < len(steps):
+                await between[number + 1].put(result)
+            else:
+                done.append(result)
 
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(begin_all())
-            group.create_task(end_all())
+            for number, step in enumerate(steps):
+                group.create_task(take(number, step))
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
     return done
+
+
+async def in_turns(things: Iterable[Thing]) -> AsyncIterator[Thing]:
+    """The things in their order; after some of them whoever waits for the connection has his turn."""
+    for number, thing in enumerate(things, 1):
+        yield thing
+        if number % TURN == 0:
+            await asyncio.sleep(0)

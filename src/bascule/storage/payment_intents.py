@@ -86,8 +86,7 @@ class IntentRow(NamedTuple):
 _in_order = itemgetter(*IntentRow._fields)
 
 
-@dataclass(frozen=True, slots=True)
-class IntentChange:
+class IntentChange(NamedTuple):
     """What deposits make of an intent. before: as read; received, confirmed: 10^-18 units; flags: in order.
 
     by: the level at which it succeeds, where it does; growth: by how much the version grows, one for each
@@ -158,6 +157,11 @@ async def lock(conn: Connection, id: str) -> IntentRow | None:
 async def lock_many(conn: Connection, ids: Sequence[str]) -> list[IntentRow]:
     """Those of `ids` that exist, held until the transaction ends; taken and given in the order of ids."""
     return [_intent(row) for row in await _Q.all(conn, "lock_many", ids=texts(ids))]
+
+
+async def hold_many(conn: Connection, ids: Sequence[str]) -> None:
+    """Holds intents until the transaction ends; taken in the order of ids."""
+    await _Q.run(conn, "hold_many", ids=texts(ids))
 
 
 async def advance_matched(

@@ -26,6 +26,12 @@ SELECT * FROM payment_intents WHERE id = %(id)s FOR UPDATE;
 -- Some intents, which stay as they are until the transaction ends; in one order for everybody.
 SELECT * FROM payment_intents WHERE id = ANY(%(ids)s::text[]) ORDER BY id FOR UPDATE;
 
+-- name: hold_many
+-- As lock_many, for who reads them later.
+SELECT count(*) AS held FROM (
+    SELECT FROM payment_intents WHERE id = ANY(%(ids)s::text[]) ORDER BY id FOR UPDATE
+) AS h;
+
 -- name: advance_matched
 -- What has come in for some intents, computed anew from rows, and the state that makes; nothing happens to one that
 -- is not in the state it is said to leave.
