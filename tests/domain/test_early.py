@@ -1,7 +1,5 @@
 """How early an intent may succeed: levels, tiers, the operator's bound, and that the books never differ."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -138,12 +136,12 @@ def test_what_is_booked_never_depends_on_when_the_merchant_was_told(
             tokens, second = payments[place]
             deposits[place] = paid(f"d{place}", tokens, second)
         elif what == "rely" and deposit is not None and deposit.state is DepositState.DETECTED:
-            deposits[place] = replace(deposit, early=True)
+            deposits[place] = deposit._replace(early=True)
         elif what in STEPS and deposit is not None and deposit.state is STEPS[what][0]:
-            deposits[place] = replace(deposit, state=STEPS[what][1], early=False)
+            deposits[place] = deposit._replace(state=STEPS[what][1], early=False)
         else:
             continue
-        booked = patient.sees([replace(each, early=False) for each in deposits.values()])
+        booked = patient.sees([each._replace(early=False) for each in deposits.values()])
         told = hasty.sees(list(deposits.values()))
 
         assert told.decisions == booked.decisions
@@ -159,8 +157,8 @@ def test_an_intent_that_relied_on_money_now_gone_says_so_for_ever() -> None:
     hasty = Told(terms())
     deposit = paid("a", 100)
     hasty.sees([deposit])
-    early = hasty.sees([replace(deposit, early=True)])
-    gone = hasty.sees([replace(deposit, state=DepositState.ORPHANED)])
+    early = hasty.sees([deposit._replace(early=True)])
+    gone = hasty.sees([deposit._replace(state=DepositState.ORPHANED)])
     back = hasty.sees([deposit])
 
     assert (early.state, early.early, early.confirmed) == (IntentState.SUCCEEDED, True, 0)

@@ -9,6 +9,7 @@ deposits of an open intent are decided anew, in chain order, after those.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from bascule.domain.application import ApplicationState, Reason
 from bascule.domain.chain import Address, ChainId
@@ -39,8 +40,7 @@ _FLAG_OF = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A deposit at one of the intent's addresses, as its row stands now.
 
     amount: base units of its token; decimals: the token's, None for a token we do not know;
@@ -101,8 +101,7 @@ class Decision:
     amount_applied: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the rows say of an intent. Amounts in 10^-18 units, of whole applied deposits.
 
     decisions: one for each deposit seen; received: canonical; confirmed: final, <= received;
@@ -152,7 +151,7 @@ def decide(
         decision = _kept(terms, intent_state, deposit, binding, credited)
         if decision is None:
             chosen = before is not None and before.chosen
-            reason = _refusal(terms, intent_state, deposit, received, chosen=chosen)
+            reason = _refusal(terms, enough, intent_state, deposit, received, chosen=chosen)
             decision = _applied(terms, deposit, credited) if reason is None else _unapplied(reason)
         decisions[deposit.deposit_id] = decision
         if counts(decision, deposit.state):
@@ -227,31 +226,36 @@ def _kept(
 
 
 def _refusal(
-    terms: IntentTerms, intent_state: IntentState, deposit: Seen, received: int, *, chosen: bool
+    terms: IntentTerms, enough: int, intent_state: IntentState, deposit: Seen, received: int, *, chosen: bool
 ) -> Reason | None:
     """Why a deposit does not count, or None when it does. The first rule that speaks decides.
 
     No floor stands in the way of the last small part that an intent still lacks. What the merchant has
     chosen to apply counts unless the intent is over or has all it asked for.
     """
-    completes = chosen or received < threshold(terms) <= received + deposit.units
+    units = deposit.units
+    completes = chosen or received < enough <= received + units
+    asked_for = chosen or (deposit.chain_id, deposit.token) in terms.accepted
     rules: Iterable[tuple[bool, Reason]] = (
         (deposit.decimals is None, Reason.UNSUPPORTED_TOKEN),
         (deposit.other_mode, Reason.TEST_MODE),
         # before the token rules: zero and dust transfers are a poisoner's, not a payer's mistake
         (deposit.amount == 0 or (deposit.amount < deposit.dust and not completes), Reason.DUST),
         (deposit.listed, Reason.HELD),
-        (not chosen and deposit.chain_id not in {chain for chain, _ in terms.accepted}, Reason.WRONG_CHAIN),
-        (not chosen and (deposit.chain_id, deposit.token) not in terms.accepted, Reason.WRONG_TOKEN),
+        (not asked_for and all(chain != deposit.chain_id for chain, _ in terms.accepted), Reason.WRONG_CHAIN),
+        (not asked_for, Reason.WRONG_TOKEN),
         (intent_state is IntentState.SUCCEEDED, Reason.ALREADY_PAID),
         (intent_state is IntentState.CANCELED, Reason.INTENT_CLOSED),
         (not chosen and deposit.block_time > terms.closes_at, Reason.INTENT_CLOSED),
         (received >= terms.due.units, Reason.ALREADY_PAID),
         (deposit.amount < deposit.minimum and not completes, Reason.BELOW_MINIMUM),
-        (deposit.units > MOST_BELIEVED, Reason.HELD),
+        (units > MOST_BELIEVED, Reason.HELD),
         (not chosen and terms.late == "hold" and deposit.block_time > terms.expires_at, Reason.HELD),
     )
-    return next((reason for broken, reason in rules if broken), None)
+    for broken, reason in rules:
+        if broken:
+            return reason
+    return None
 
 
 def _applied(terms: IntentTerms, deposit: Seen, credited: int) -> Decision:

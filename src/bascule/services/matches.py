@@ -4,8 +4,7 @@ Reads and writes nothing.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bascule.domain import matching
 from bascule.domain.application import APPLICATION, ApplicationEvent, ApplicationState, Reason
@@ -31,8 +30,7 @@ _EVENT_OF_FLAG = {
 Moves = dict[str, tuple[Fixed, Decision]]
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """An intent and what was decided about its deposits.
 
     shown: its deposits as read, in chain order; new: first decisions, by deposit id; moves: decisions that

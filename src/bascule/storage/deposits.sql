@@ -7,9 +7,9 @@
 WITH arrived AS MATERIALIZED (
     SELECT t.chain_id, t.block_hash, t.log_index, t.block_number, b.block_time, t.tx_hash, t.token, t.src, t.dst, t.amount,
            t.occurrence
-      FROM transfers t
-      JOIN blocks b ON b.chain_id = t.chain_id AND b.hash = t.block_hash
-     WHERE t.chain_id = %(chain_id)s AND t.block_hash = ANY(%(block_hashes)s::bytea[]) AND t.canonical
+      FROM blocks b
+      JOIN transfers t ON t.chain_id = b.chain_id AND t.block_hash = b.hash AND t.canonical
+     WHERE b.chain_id = %(chain_id)s AND b.hash = ANY(%(block_hashes)s::bytea[])
 ), ours AS MATERIALIZED (
     SELECT t.*, k.id AS token_id, coalesce(k.accepted, false) AS booked, a.intent_id,
            coalesce(a.account_id, (SELECT id FROM accounts WHERE kind = 'operator')) AS account_id,
@@ -38,9 +38,9 @@ WITH arrived AS MATERIALIZED (
     ON CONFLICT ON CONSTRAINT one_deposit_per_payment DO NOTHING
     RETURNING id
 )
-SELECT w.id IS NOT NULL AS new, d.id, d.account_id, d.livemode, d.kind, d.intent_id, d.booked,
-       CASE WHEN w.id IS NULL THEN d.block_hash END AS block_hash, d.log_index
-  FROM named d LEFT JOIN new w ON w.id = d.id
+SELECT d.id IN (SELECT id FROM new) AS new, d.id, d.account_id, d.livemode, d.kind, d.intent_id, d.booked,
+       d.block_hash, d.log_index
+  FROM named d
  ORDER BY d.n;
 
 -- name: advance_return
@@ -205,7 +205,8 @@ SELECT d.id, d.account_id, d.livemode, d.kind, CASE WHEN p.chosen THEN p.intent_
 -- name: of_intents
 -- The deposits at some intents' addresses, but for those that another was chosen for, and those that they were chosen
 -- for; in chain order, with all that is shown of them, what they count for so far, and of which tokens they count as
--- payment anywhere. A token that is accepted no more counts for nothing new; what it counted for before stays.
+-- payment anywhere. A token that is accepted no more counts for nothing new; what it counted for before stays. After what
+-- only the matcher asks come the columns of `shown`.
 WITH theirs AS (
     SELECT a.intent_id AS whose, d.*
       FROM deposit_addresses a
@@ -240,7 +241,7 @@ SELECT d.whose, d.chosen, coalesce(k.accepted OR d.application_state = 'applied'
  ORDER BY d.block_time, d.chain_id, d.block_number, d.log_index;
 
 -- name: shown
--- Deposits with all that the API shows of them.
+-- Deposits with all that the API shows of them, in the order of `Shown`.
 SELECT d.id, d.account_id, d.livemode, d.kind, d.chain_id, d.token, d.token_id, k.currency, k.decimals, d.amount,
        d.tx_hash, d.log_index, d.block_number, d.block_hash, d.block_time, d.src, d.dst, d.state, d.finalized_at,
        d.created_at, d.version, p.state AS application_state, p.intent_id, p.reason, p.amount_applied,
