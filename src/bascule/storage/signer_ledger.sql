@@ -38,9 +38,12 @@ ON CONFLICT DO NOTHING
 RETURNING payout_id
 
 -- name: spent_in_batches
--- Base units of a token signed for in some batches.
-SELECT batch_id, sum(amount) AS amount FROM signer.items
- WHERE batch_id = ANY (%(batch_ids)s::text[]) AND chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s
+-- Base units of a token signed for in some batches. In two steps, or a plan without statistics reads all of the token's.
+WITH told AS MATERIALIZED (
+    SELECT batch_id, chain_id, vault, token, amount FROM signer.items WHERE batch_id = ANY (%(batch_ids)s::text[])
+)
+SELECT batch_id, sum(amount) AS amount FROM told
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s
  GROUP BY batch_id
 
 -- name: spent_under
@@ -51,12 +54,18 @@ SELECT mandate_id, sum(amount) AS amount FROM signer.items
  GROUP BY mandate_id
 
 -- name: spent_since
--- Base units of a token signed for since a moment: the whole minutes after it, and the rest of its own.
+-- Base units of a token signed for since a moment: the whole minutes after it, and the rest of its own, whose items are
+-- looked up only when it has some.
 SELECT (SELECT coalesce(sum(s.amount), 0) FROM signer.spendings AS s
          WHERE s.chain_id = %(chain_id)s AND s.vault = %(vault)s AND s.token = %(token)s AND s.minute > %(since)s)
-     + (SELECT coalesce(sum(i.amount), 0) FROM signer.items AS i
-         WHERE i.chain_id = %(chain_id)s AND i.vault = %(vault)s AND i.token = %(token)s AND i.signed_at > %(since)s
-           AND i.signed_at < date_trunc('minute', %(since)s::timestamptz, 'UTC') + interval '1 minute') AS amount
+     + CASE WHEN EXISTS (
+           SELECT FROM signer.spendings AS s
+            WHERE s.chain_id = %(chain_id)s AND s.vault = %(vault)s AND s.token = %(token)s
+              AND s.minute = date_trunc('minute', %(since)s::timestamptz, 'UTC'))
+       THEN (SELECT coalesce(sum(i.amount), 0) FROM signer.items AS i
+              WHERE i.chain_id = %(chain_id)s AND i.vault = %(vault)s AND i.token = %(token)s AND i.signed_at > %(since)s
+                AND i.signed_at < date_trunc('minute', %(since)s::timestamptz, 'UTC') + interval '1 minute')
+       ELSE 0 END AS amount
 
 -- name: miscounted
 -- The minutes since a moment whose sum is not the sum of their items.
