@@ -23,7 +23,7 @@ from bascule.entrypoints.api import evidence_objects, objects
 from bascule.services.payout_evidence import evidence_of
 from bascule.services.payouts import own
 from bascule.services.submitter import Submitter
-from bascule.services.unpaid_prover import UnpaidProver
+from bascule.services.unpaid_prover import AT_ONCE, UnpaidProver
 from bascule.storage import payouts
 from bascule.storage.database import Database
 from tests.support.money_out import OpenAs, Treasury, approver, payee, treasury
@@ -75,8 +75,12 @@ async def require_proven(stage: Treasury, payout: dict[str, Any], ground: str) -
 
 async def prove_unpaid(stage: Treasury, worker: Database, url: str | None = None) -> None:
     """The worker's look, under its own login."""
+    await prover(stage, worker, url).run_once()
+
+
+def prover(stage: Treasury, worker: Database, url: str | None = None, at_once: int = AT_ONCE) -> UnpaidProver:
     rpc = Rpc(url or stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
-    await UnpaidProver(worker, stage.clock, {stage.network.chain_id: rpc}).run_once()
+    return UnpaidProver(worker, stage.clock, {stage.network.chain_id: rpc}, at_once)
 
 
 async def never_mined(stage: Treasury, lane: Submitter, payout: dict[str, Any]) -> None:
@@ -196,28 +200,34 @@ async def test_called_off_payout_whose_batch_reverted_is_proven_unpaid_when_no_b
 
 
 @pytest.mark.wrong("G6", "G7")
-async def test_nothing_is_proven_of_an_id_that_the_vault_used_whatever_the_rows_say(
+async def test_nothing_is_proven_of_an_id_that_the_vault_used_and_others_do_not_wait_for_it(
     stage: Treasury, worker: Database
 ) -> None:
-    """The rows call a payout canceled whose batch is mined all the same."""
+    """The rows call a payout canceled whose batch is mined all the same; another has an id nobody used."""
     stage.tells = False
     payout = await stage.approved("5.00", payee(1))
+    stage.clock.advance(timedelta(seconds=1))
+    unused = await stage.approved("6.00", payee(2))
     await (await stage.submitter()).run_once()
     await stage.follow(3)
     await stage.rows_change(
         "SET LOCAL session_replication_role = replica;"
-        f" UPDATE payouts SET state = 'canceled' WHERE id = '{payout['id']}'"
+        f" UPDATE payouts SET state = 'canceled', vault_id = vault_id + 2 * (id = '{unused['id']}')::int"
     )
     await stage.rows_change(
         "INSERT INTO outbox"
         " (event_id, account_id, livemode, type, object_id, object_version, object, created_at)"
-        " SELECT 'evt_1', account_id, livemode, 'payout.canceled', id, 9, '{}', created_at FROM payouts"
+        " SELECT 'evt_' || id, account_id, livemode, 'payout.canceled', id, 9, '{}', created_at FROM payouts"
     )
     stage.clock.advance(timedelta(hours=3))
     await stage.follow(3)
-    await prove_unpaid(stage, worker)
-
+    looks = prover(stage, worker, at_once=1)
+    await looks.run_once()
     assert await stage.rows("SELECT count(*) FROM payout_negatives") == [(0,)]
+    await looks.run_once()
+    await looks.run_once()
+
+    assert await stage.rows("SELECT payout_id FROM payout_negatives") == [(unused["id"],)]
     with pytest.raises(Conflict) as refused:
         await stage.request("5.00", payee(1), reissue_of=payout["id"])
     assert refused.value.code == "payout_not_proven_unpaid"

@@ -37,6 +37,7 @@ def describe(seen: Float, *, livemode: bool) -> dict[str, Any]:
         },
         "top_up": {
             "status": "none" if seen.proposed is None else "seen" if seen.coming else "open",
+            "reason": seen.reason,
             "proposed": amount(seen.proposed or 0),
             "coming": amount(seen.coming),
             "proposed_at": None if seen.proposed_at is None else int(seen.proposed_at.timestamp()),

@@ -69,6 +69,8 @@ class FloatWatch:
                 )  # fmt: skip
             for seen in await floats.every(conn, now):
                 if (seen.chain_id, seen.vault) == (lane.chain_id, lane.vault):
+                    if seen.standing.low:
+                        await floats.propose(conn, lane.chain_id, lane.vault, seen.token_id, now)
                     await self._tell(conn, seen)
             self.failpoints.hit("submitter.before_float")
         self.failpoints.hit("submitter.after_float")

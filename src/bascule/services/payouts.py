@@ -27,7 +27,6 @@ from bascule.services.payout_events import tell
 from bascule.services.payout_request import (
     IDENTITY_MAX,
     PayoutRequest,
-    PayoutTerms,
     everlasting,
     read_signature,
     read_terms,
@@ -79,39 +78,24 @@ class Payouts:
         if not 1 <= len(identity) <= IDENTITY_MAX:
             raise Rejected("parameter_invalid", "1 to 255 characters.", param="client_reference_id")
         known = await payouts.by_identity(conn, account_id, livemode, identity)
-        chosen: NetworkDecision | None = None
-        if request.network == AUTO and known is not None:
-            request = replace(request, network=caip2(known.chain_id), token=request.token or known.token_id)
-        elif request.network == AUTO:
-            chosen = await network_choice.decide(
-                conn, request, account_id=account_id, livemode=livemode, coin_prices=self.coin_prices,
-                now=self.clock.now(),
-            )  # fmt: skip
-            at = chosen.chosen
-            request = replace(request, network=caip2(at.chain_id), token=at.token_id)
-        terms = await read_terms(conn, request, account_id=account_id, livemode=livemode)
-        if known is not None:
-            return await self._same_again(conn, known, terms, request.reissue_of)
-        await _require_unknown_to_the_vault(conn, account_id, livemode, identity)
-        await require_foreign(conn, terms.network.chain_id, terms.destination)
-        if request.reissue_of is not None:
-            await require_reissue(conn, request.reissue_of, terms, account_id=account_id, livemode=livemode)
-        now = self.clock.now()
-        asked_by = (requested_by, maker)
-        new = await self._new(conn, account_id, livemode, identity, request, terms, asked_by, now)
-        new = replace(new, network_decision=None if chosen is None else chosen.shown())
-        row = await payouts.insert(conn, new)
-        if row is None:  # somebody else was faster with the same identity
+        if known is None:
+            row = await self._insert(
+                conn, account_id, livemode, identity, request, (requested_by, maker), self.clock.now()
+            )
+            if row is not None:
+                return await self._born(conn, row, context)
             known = await payouts.by_identity(conn, account_id, livemode, identity)
-            assert known is not None, "the identity was taken a moment ago"
-            return await self._same_again(conn, known, terms, request.reissue_of)
+            assert known is not None, "somebody else was faster with the same identity"
+        return await self._same_again(conn, known, request)
+
+    async def _born(self, conn: Connection, row: PayoutRow, context: RequestContext) -> dict[str, Any]:
         if row.mandate_id is not None:
             row = await payouts.advance_to_pending(conn, row)
             await ledger.post_hold(conn, row.id)
         await tell(conn, self.outbox, EventType.PAYOUT_CREATED, row, request=context)
-        if row.mandate_id is not None:
-            return await tell(conn, self.outbox, EventType.PAYOUT_APPROVED, row, request=context)
-        return await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, row, request=context)
+        waits = row.mandate_id is None
+        told = EventType.PAYOUT_REQUIRES_ACTION if waits else EventType.PAYOUT_APPROVED
+        return await tell(conn, self.outbox, told, row, request=context)
 
     async def approve(
         self,
@@ -212,10 +196,11 @@ class Payouts:
             return await describe_row(conn, payout)
         return await tell(conn, self.outbox, EventType.PAYOUT_UPDATED, payout, request=context)
 
-    async def _same_again(
-        self, conn: Connection, known: PayoutRow, terms: PayoutTerms, reissue_of: str | None
-    ) -> dict[str, Any]:
-        asked = (terms.token.id, terms.destination, terms.amount.units, reissue_of)
+    async def _same_again(self, conn: Connection, known: PayoutRow, request: PayoutRequest) -> dict[str, Any]:
+        if request.network == AUTO:  # which it was for was decided once
+            request = replace(request, network=caip2(known.chain_id), token=request.token or known.token_id)
+        terms = await read_terms(conn, request, account_id=known.account_id, livemode=known.livemode)
+        asked = (terms.token.id, terms.destination, terms.amount.units, request.reissue_of)
         if (known.token_id, known.destination, known.amount, known.reissue_of) != asked:
             raise Conflict(
                 "payout_identity_used",
@@ -225,18 +210,36 @@ class Payouts:
             )
         return await describe_row(conn, known)
 
+    async def _insert(
+        self, conn: Connection, account_id: str, livemode: bool, identity: str, request: PayoutRequest,
+        asked_by: tuple[str, Address | None], now: datetime,
+    ) -> PayoutRow | None:  # fmt: skip
+        """The new payout; None when somebody asked for it meanwhile, which may be why it does not fit."""
+        try:
+            new = await self._new(conn, account_id, livemode, identity, request, asked_by, now)
+        except Rejected:
+            if await payouts.by_identity(conn, account_id, livemode, identity) is None:
+                raise
+            return None
+        return await payouts.insert(conn, new)
+
     async def _new(
-        self,
-        conn: Connection,
-        account_id: str,
-        livemode: bool,
-        identity: str,
-        request: PayoutRequest,
-        terms: PayoutTerms,
-        asked_by: tuple[str, Address | None],
-        now: datetime,
-    ) -> NewPayout:
+        self, conn: Connection, account_id: str, livemode: bool, identity: str, request: PayoutRequest,
+        asked_by: tuple[str, Address | None], now: datetime,
+    ) -> NewPayout:  # fmt: skip
         requested_by, maker = asked_by
+        chosen: NetworkDecision | None = None
+        if request.network == AUTO:
+            chosen = await network_choice.decide(
+                conn, request, account_id=account_id, livemode=livemode, coin_prices=self.coin_prices, now=now
+            )
+            at = chosen.chosen
+            request = replace(request, network=caip2(at.chain_id), token=at.token_id)
+        terms = await read_terms(conn, request, account_id=account_id, livemode=livemode)
+        await _require_unknown_to_the_vault(conn, account_id, livemode, identity)
+        await require_foreign(conn, terms.network.chain_id, terms.destination)
+        if request.reissue_of is not None:
+            await require_reissue(conn, request.reissue_of, terms, account_id=account_id, livemode=livemode)
         verdict = await policy.judge(
             conn,
             account_id=account_id,
@@ -282,6 +285,7 @@ class Payouts:
             created_at=now,
             mandate_id=None if mandate is None else mandate.id,
             reissue_of=request.reissue_of,
+            network_decision=None if chosen is None else chosen.shown(),
         )
 
     async def _require_open_round(self, conn: Connection, payout: PayoutRow) -> None:

@@ -29,20 +29,31 @@ AT_ONCE = 100
 
 
 class UnpaidProver:
-    """Looks at every chain it has nodes for."""
+    """Looks at every chain it has nodes for. at_once: payouts of a chain in one look."""
 
     name = "unpaid_prover"
 
-    def __init__(self, db: Database, clock: Clock, rpcs: Mapping[int, Caller]) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, rpcs: Mapping[int, Caller], at_once: int = AT_ONCE
+    ) -> None:
         self._db = db
         self._clock = clock
         self._rpcs = rpcs
+        self._at_once = at_once
+        self._after: dict[int, str] = {}  # by chain, where the next look begins
 
     async def run_once(self) -> int:
-        """One look at each payout that lacks its proof; always 0, as a second would find the same."""
+        """One look at the next payouts that lack their proof; always 0, as a second would find nothing newer.
+
+        Those of which nothing can be proven keep nobody waiting: each look goes on where the last one ended,
+        and begins again after the last payout.
+        """
         for chain_id, rpc in self._rpcs.items():
             async with self._db.read() as conn:
-                wanted = await negatives.wanted(conn, chain_id, AT_ONCE)
+                wanted, after = await negatives.wanted(
+                    conn, chain_id, self._at_once, self._after.get(chain_id, "")
+                )
+                self._after[chain_id] = after
                 final = await _final(conn, chain_id)
             if final is not None:
                 for each in wanted:

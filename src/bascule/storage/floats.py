@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bascule.domain.chain import Address, ChainId
-from bascule.domain.standing import RECENT, Standing
+from bascule.domain.standing import RECENT, Reason, Standing
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -26,7 +26,7 @@ class Limit:
 class Float:
     """A token in a vault.
 
-    coming: capital that is not final; proposed: asked of treasury and still open; limit: as the chain said
+    coming: capital that is not final; proposed, reason: asked of treasury and still open; limit: as the chain said
     at seen_at, None before it was asked.
     """
 
@@ -40,6 +40,7 @@ class Float:
     coming: int
     proposed: int | None
     proposed_at: datetime | None
+    reason: Reason | None
     limit: Limit | None
     seen_at: datetime | None
 
@@ -86,23 +87,25 @@ async def say_low(conn: Connection, seen: Float) -> int | None:
 
 
 async def propose(conn: Connection, chain_id: int, vault: Address, token_id: str, at: datetime) -> int:
-    """Treasury is asked for what is missing now; returns it. While that is open the most is asked for."""
-    missing = (await standing(conn, chain_id, vault, token_id, at)).missing
-    if missing:
-        await Q.run(
-            conn, "propose", chain_id=chain_id, vault=vault, token_id=token_id, amount=missing, at=at
-        )  # fmt: skip
-    return missing
+    """Treasury is asked for what is wanted now; returns it. While that is open the most is asked for."""
+    wanted = (await standing(conn, chain_id, vault, token_id, at)).wanted
+    if wanted is None:
+        return 0
+    await Q.run(
+        conn, "propose", chain_id=chain_id, vault=vault, token_id=token_id, amount=wanted.amount,
+        reason=wanted.reason, at=at,
+    )  # fmt: skip
+    return wanted.amount
 
 
 async def covered(conn: Connection, chain_id: int, vault: Address, now: datetime) -> list[str]:
     """The tokens treasury was asked for that a vault does not lack any more."""
-    asked = [row["token_id"] for row in await Q.all(conn, "open", chain_id=chain_id, vault=vault)]
+    asked = {row["token_id"]: row["reason"] for row in await Q.all(conn, "open", chain_id=chain_id, vault=vault)}
     return [
         token_id
-        for token_id in asked
-        if not (await standing(conn, chain_id, vault, token_id, now)).missing
-    ]  # fmt: skip
+        for token_id, reason in asked.items()
+        if (await standing(conn, chain_id, vault, token_id, now)).settles(reason)
+    ]
 
 
 async def settle(conn: Connection, chain_id: int, vault: Address, token_id: str, at: datetime) -> None:
@@ -130,6 +133,7 @@ async def _float(conn: Connection, row: Row, now: datetime) -> Float:
         coming=int(row["coming"]),
         proposed=None if row["proposed"] is None else int(row["proposed"]),
         proposed_at=row["proposed_at"],
+        reason=row["reason"],
         limit=limit,
         seen_at=row["seen_at"],
     )

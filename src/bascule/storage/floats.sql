@@ -21,15 +21,20 @@ RETURNING changes
 SELECT count(DISTINCT vault) > 1 AS several FROM lanes WHERE chain_id = %(chain_id)s
 
 -- name: propose
--- The vault lacks this much for what waits; the most is kept while a proposal is open.
-INSERT INTO float_proposals (chain_id, vault, token_id, proposed_at, amount)
-VALUES (%(chain_id)s, %(vault)s, %(token_id)s, %(at)s, %(amount)s)
+-- The vault is to be sent this much; while a proposal is open the most is kept, and that payouts wait rather than will. One
+-- that was done at this very moment is not opened again in it.
+INSERT INTO float_proposals (chain_id, vault, token_id, proposed_at, amount, reason)
+SELECT %(chain_id)s, %(vault)s, %(token_id)s, %(at)s, %(amount)s, %(reason)s
+ WHERE NOT EXISTS (SELECT FROM float_proposals AS p WHERE p.chain_id = %(chain_id)s AND p.vault = %(vault)s
+                      AND p.token_id = %(token_id)s AND p.proposed_at = %(at)s AND p.done_at IS NOT NULL)
 ON CONFLICT (chain_id, vault, token_id) WHERE done_at IS NULL
-DO UPDATE SET amount = excluded.amount WHERE float_proposals.amount < excluded.amount
+DO UPDATE SET amount = greatest(float_proposals.amount, excluded.amount),
+              reason = least(float_proposals.reason, excluded.reason)
+ WHERE float_proposals.amount < excluded.amount OR float_proposals.reason > excluded.reason
 
 -- name: open
--- The tokens of a vault that are to be topped up.
-SELECT token_id FROM float_proposals WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND done_at IS NULL
+-- The tokens of a vault that are to be topped up, and why.
+SELECT token_id, reason FROM float_proposals WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND done_at IS NULL
  ORDER BY token_id
 
 -- name: settle
@@ -66,7 +71,7 @@ SELECT (SELECT coalesce(sum(s.total), 0) FROM slots AS s WHERE s.chain_id = t.ch
 -- name: vaults
 -- Every accepted token in every vault that has an open lane: the proposal that is open, what comes from treasury and is not
 -- final, and what the chain said last.
-SELECT t.id AS token_id, t.chain_id, t.contract, t.currency, t.decimals, v.vault, p.amount AS proposed, p.proposed_at,
+SELECT t.id AS token_id, t.chain_id, t.contract, t.currency, t.decimals, v.vault, p.amount AS proposed, p.proposed_at, p.reason,
        (SELECT coalesce(sum(d.amount), 0) FROM deposits AS d WHERE d.chain_id = t.chain_id AND d.dst = v.vault
            AND d.token_id = t.id AND d.kind = 'capital' AND d.state = 'detected') AS coming,
        f.limit_amount, f.limit_window_s, f.limit_left, f.seen_at

@@ -66,10 +66,15 @@ async def insert(
     )  # fmt: skip
 
 
-async def wanted(conn: Connection, chain_id: ChainId, limit: int) -> list[Wanted]:
-    """Payouts whose proof is missing; those whose end nobody told are left out."""
-    rows = await _Q.all(conn, "wanted", chain_id=chain_id, limit=limit)
-    return [
+async def wanted(
+    conn: Connection, chain_id: ChainId, limit: int, after: str = ""
+) -> tuple[list[Wanted], str]:
+    """The next payouts whose proof is missing, by id, and after which to go on; "" when those were the last.
+
+    Those whose end nobody told are left out.
+    """
+    rows = await _Q.all(conn, "wanted", chain_id=chain_id, limit=limit, after=after)
+    found = [
         Wanted(
             row["id"], row["chain_id"], Address(bytes(row["vault"])), int(row["vault_id"]), row["ended_at"],
             row["deadlines"] or (),
@@ -77,6 +82,7 @@ async def wanted(conn: Connection, chain_id: ChainId, limit: int) -> list[Wanted
         for row in rows
         if row["ended_at"] is not None
     ]  # fmt: skip
+    return found, rows[-1]["id"] if len(rows) == limit else ""
 
 
 async def of_payout(conn: Connection, payout_id: str) -> Proven | None:

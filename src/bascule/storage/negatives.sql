@@ -8,14 +8,15 @@ VALUES (%(payout_id)s, %(ground)s, %(chain_id)s, %(block_hash)s, %(log_index)s, 
 ON CONFLICT DO NOTHING
 
 -- name: wanted
--- Payouts that ended unpaid with a vault id, of which nothing is proven yet, and when that was; the oldest first.
+-- Payouts after one that ended unpaid with a vault id, of which nothing is proven yet, and when that was; the oldest first.
 SELECT p.id, p.chain_id, p.vault, p.vault_id,
        (SELECT max(o.created_at) FROM outbox AS o WHERE o.object_id = p.id
            AND o.type IN ('payout.failed', 'payout.canceled', 'payout.rejected')) AS ended_at,
        (SELECT array_agg(s.deadline ORDER BY s.deadline) FROM slot_items AS i JOIN slots AS s USING (chain_id, wallet, nonce)
          WHERE i.payout_id = p.id) AS deadlines
   FROM payouts AS p
- WHERE p.chain_id = %(chain_id)s AND p.state IN ('failed', 'canceled') AND p.vault_id IS NOT NULL
+ WHERE p.chain_id = %(chain_id)s AND p.id > %(after)s AND p.state IN ('failed', 'canceled')
+   AND p.vault_id IS NOT NULL
    AND NOT EXISTS (SELECT FROM payout_negatives AS n WHERE n.payout_id = p.id)
  ORDER BY p.id LIMIT %(limit)s
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from bascule.entrypoints.explaining import explain
+from bascule.services.outbox import Outbox
+from bascule.services.payouts import PayoutRequest, Payouts
+from bascule.services.seams import SystemClock, SystemEntropy
 from bascule.storage import addresses, ledger
+from bascule.storage.database import Connection
 from tests.entrypoints.api.conftest import FLOAT, LIMIT
-from tests.entrypoints.api.test_payouts import ask
+from tests.entrypoints.api.test_payouts import PAYEE, ask
 from tests.support.api import LOCAL, SECOND, VAULT, Shop
 from tests.support.money_out_setup import set_policy
+from tests.support.waiting import somebody_waits
 
 
 async def open_lane(shop: Shop, chain_id: int) -> None:
@@ -71,6 +79,39 @@ async def test_network_is_chosen_once_and_the_reason_is_kept_and_explained(shop:
         told = await explain(conn, first["id"])
     assert told is not None
     assert told["network"] == first["network_decision"]
+
+
+async def test_network_left_open_and_asked_for_at_once_is_one_payout_whatever_each_would_choose(
+    shop: Shop, treasury: str
+) -> None:
+    await open_lane(shop, LOCAL)
+    await fund_second(shop)
+    clock, entropy = SystemClock(), SystemEntropy()
+    desk = Payouts(clock, entropy, Outbox(clock, entropy))
+    asked = PayoutRequest("5.00", "usdc", "auto", PAYEE, client_reference_id="rent-1")
+
+    async def ask_for_it(conn: Connection) -> dict[str, Any]:
+        return await desk.request(
+            conn, account_id=shop.operator, livemode=False, request=asked, idempotency_key="k",
+            requested_by="key_test",
+        )  # fmt: skip
+
+    async def behind() -> dict[str, Any]:
+        async with shop.owner.transaction() as conn:
+            return await ask_for_it(conn)
+
+    async with shop.owner.transaction() as conn:
+        first = await ask_for_it(conn)
+        await open_lane(shop, SECOND)
+        await shop.run("UPDATE lanes SET state = 'retired' WHERE chain_id = %s", LOCAL)
+        later = asyncio.create_task(behind())
+        await somebody_waits(conn)
+
+    assert first["network"] == "eip155:31337"
+    assert await later == first
+    async with shop.owner.transaction() as conn:
+        await set_policy(conn, shop.operator, shop.tokens["second"], max_per_payout=1, max_per_day=1)
+    assert await behind() == first, "nor is it judged again"
 
 
 async def test_nothing_is_asked_for_where_no_network_can_pay(shop: Shop, treasury: str) -> None:
