@@ -36,6 +36,22 @@ def test_float_is_low_when_payouts_wait_for_it_or_soon_will() -> None:
 
 
 @given(UNITS, UNITS, UNITS, UNITS)
+def test_what_treasury_is_asked_to_send_ends_the_asking_and_is_asked_for_only_while_it_is_low(
+    held: int, paying: int, waiting: int, spent: int
+) -> None:
+    now = Standing(held, paying, waiting, spent)
+    wanted = now.wanted
+
+    assert (wanted is not None) == now.low
+    if wanted is not None:
+        then = Standing(held + wanted.amount, paying, waiting, spent)
+        assert wanted.amount > 0
+        assert wanted.reason == ("missing" if now.missing else "runway")
+        assert then.settles(wanted.reason)
+        assert not now.settles(wanted.reason)
+
+
+@given(UNITS, UNITS, UNITS, UNITS)
 def test_how_long_a_float_lasts_can_always_be_told(held: int, paying: int, waiting: int, spent: int) -> None:
     standing = Standing(held, paying, waiting, spent)
 

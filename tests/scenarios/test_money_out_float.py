@@ -95,12 +95,51 @@ async def test_treasury_is_told_once_when_the_float_is_low_and_once_when_it_is_n
             " WHERE type LIKE 'float.%%' ORDER BY id"
         )
 
+    async def proposed() -> list[tuple[Any, ...]]:
+        return await stage.rows(
+            "SELECT reason, amount, done_at IS NOT NULL FROM float_proposals ORDER BY proposed_at"
+        )
+
     low = ("float.low", 1, "4.000000", True)
     assert await told() == [low]
     assert await told() == [low], "once"
 
     await stage.cancel(payout)
     assert await told() == [low, ("float.recovered", 2, "0.000000", False)]
+    assert await proposed() == [("missing", 4 * MILLION, True)]
+
+
+async def test_float_that_soon_runs_out_is_proposed_until_it_is_booked_though_no_payout_waits(
+    stage: Treasury, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await leave_in_the_vault(stage, 5 * MILLION)
+    payout = await stage.approved("4.50")
+    lane = await stage.submitter()
+    await stage.run(lane, rounds=2)
+    assert await stage.status(payout) == "paid"
+
+    await stage.rows_change(  # as the database's own clock would have it, on the story's time
+        "SET LOCAL session_replication_role = replica;"
+        f" UPDATE slots SET created_at = '{stage.clock.now().isoformat()}'"
+    )
+
+    async def look() -> tuple[str, ...]:
+        stage.clock.advance(timedelta(seconds=16))
+        await lane.run_once()
+        told = await shown(capsys)
+        return told["top_up"], told["reason"], told["proposed"], told["missing"]
+
+    assert await look() == ("open", "runway", "4.000000", "0.000000"), (
+        "a day's rate is 4.50, and 0.50 is left"
+    )
+    await capital(stage, 4 * MILLION)
+    assert await look() == ("seen", "runway", "4.000000", "0.000000")
+    await stage.run(lane, rounds=2)
+
+    assert await look() == ("none", None, "0.000000", "0.000000")
+    assert await stage.rows("SELECT reason, amount, done_at IS NOT NULL FROM float_proposals") == [
+        ("runway", 4 * MILLION, True)
+    ]
 
 
 async def test_new_vault_is_not_taken_to_hold_what_the_old_one_holds(stage: Treasury) -> None:

@@ -26,8 +26,8 @@ class Limit:
 class Float:
     """A token in a vault.
 
-    coming: capital that is not final; proposed, reason: asked of treasury and still open; limit: as the chain said
-    at seen_at, None before it was asked.
+    coming: capital that is not final; proposed, reason: asked of treasury and still open; limit: as the chain
+    said at seen_at, None before it was asked.
     """
 
     chain_id: ChainId
@@ -100,7 +100,9 @@ async def propose(conn: Connection, chain_id: int, vault: Address, token_id: str
 
 async def covered(conn: Connection, chain_id: int, vault: Address, now: datetime) -> list[str]:
     """The tokens treasury was asked for that a vault does not lack any more."""
-    asked = {row["token_id"]: row["reason"] for row in await Q.all(conn, "open", chain_id=chain_id, vault=vault)}
+    asked = {
+        row["token_id"]: row["reason"] for row in await Q.all(conn, "open", chain_id=chain_id, vault=vault)
+    }
     return [
         token_id
         for token_id, reason in asked.items()

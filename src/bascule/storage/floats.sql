@@ -24,9 +24,10 @@ SELECT count(DISTINCT vault) > 1 AS several FROM lanes WHERE chain_id = %(chain_
 -- The vault is to be sent this much; while a proposal is open the most is kept, and that payouts wait rather than will. One
 -- that was done at this very moment is not opened again in it.
 INSERT INTO float_proposals (chain_id, vault, token_id, proposed_at, amount, reason)
-SELECT %(chain_id)s, %(vault)s, %(token_id)s, %(at)s, %(amount)s, %(reason)s
- WHERE NOT EXISTS (SELECT FROM float_proposals AS p WHERE p.chain_id = %(chain_id)s AND p.vault = %(vault)s
-                      AND p.token_id = %(token_id)s AND p.proposed_at = %(at)s AND p.done_at IS NOT NULL)
+SELECT %(chain_id)s::bigint, %(vault)s::bytea, %(token_id)s::text, %(at)s::timestamptz, %(amount)s, %(reason)s
+ WHERE NOT EXISTS (SELECT FROM float_proposals AS p
+                    WHERE (p.chain_id, p.vault, p.token_id) = (%(chain_id)s::bigint, %(vault)s::bytea, %(token_id)s::text)
+                      AND p.proposed_at = %(at)s::timestamptz AND p.done_at IS NOT NULL)
 ON CONFLICT (chain_id, vault, token_id) WHERE done_at IS NULL
 DO UPDATE SET amount = greatest(float_proposals.amount, excluded.amount),
               reason = least(float_proposals.reason, excluded.reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from typing import Any
 
 from bascule.entrypoints.explaining import explain
@@ -100,11 +101,14 @@ async def test_network_left_open_and_asked_for_at_once_is_one_payout_whatever_ea
         async with shop.owner.transaction() as conn:
             return await ask_for_it(conn)
 
-    async with shop.owner.transaction() as conn:
-        first = await ask_for_it(conn)
+    async def from_the_other_network() -> dict[str, Any]:
         await open_lane(shop, SECOND)
         await shop.run("UPDATE lanes SET state = 'retired' WHERE chain_id = %s", LOCAL)
-        later = asyncio.create_task(behind())
+        return await behind()
+
+    async with shop.owner.transaction() as conn:
+        first = await ask_for_it(conn)
+        later = asyncio.create_task(from_the_other_network(), context=Context())
         await somebody_waits(conn)
 
     assert first["network"] == "eip155:31337"

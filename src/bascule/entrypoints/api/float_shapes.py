@@ -27,6 +27,9 @@ class TopUp(Shape):
     """What treasury is asked to send, until it is booked or not needed any more."""
 
     status: Literal["none", "open", "seen"] = Field(description="Seen: capital is on chain and not final.")
+    reason: Literal["missing", "runway"] | None = Field(
+        description="Payouts wait for it, or soon will at the last day's rate."
+    )
     proposed: Units
     coming: Units
     proposed_at: Seconds | None

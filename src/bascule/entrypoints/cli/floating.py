@@ -63,4 +63,6 @@ def _shown(each: Float, limit: int) -> dict[str, Any]:
         "missing": plain(demand.missing),
         "coming": plain(each.coming),
         "top_up": state,
+        "proposed": plain(each.proposed or 0),
+        "reason": each.reason,
     }
