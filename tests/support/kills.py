@@ -62,6 +62,12 @@ WAITING = _both(
     "submitter.bump", "submitter.wallet", "submitter.float", "canceller.reserve",
 )  # fmt: skip
 HALT = _both("watcher.halt")
+# On a node that is not ours: where its pool, its blocks and its finality decide what the next life finds.
+OTHER_NODE = _both(
+    "signer.intent_commit", "signer.bytes_commit",
+    "submitter.save", "submitter.send", "submitter.observe", "submitter.final_commit",
+    "watcher.commit", "watcher.finalize_commit",
+)  # fmt: skip
 # `bascule dev` has one node, which nothing contradicts and which never shows again what it replaced:
 # tests/scenarios/test_money_in_nodes.py, tests/scenarios/test_money_in_halts.py.
 ONE_NODE = _both("watcher.disagreements", "watcher.resume")
@@ -73,12 +79,18 @@ SET_UP = (
 
 
 @contextmanager
-def dev(folder: Path, armed: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
-    """`bascule dev` with its process id and what its ready line says; ended by SIGTERM."""
+def dev(
+    folder: Path, armed: Sequence[str] = (), rpc_url: str | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """`bascule dev` with its process id and what its ready line says; ended by SIGTERM.
+
+    rpc_url: of another node than its own.
+    """
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BASCULE_")}
     if armed:
         environ["BASCULE_FAILPOINTS"] = ",".join(armed)
     command = [*COMMAND, "--block-time", BLOCK_TIME, "--data-dir", str(folder)]
+    command += [] if rpc_url is None else ["--rpc-url", rpc_url]
     with (
         (folder.parent / "dev.err").open("ab") as complaints,
         subprocess.Popen(
@@ -105,15 +117,18 @@ def fired(folder: Path) -> list[str]:
     ]
 
 
-def kill_at(folder: Path, armed: Sequence[str], *, halts: bool = False) -> Sound:
+def kill_at(
+    folder: Path, armed: Sequence[str], *, halts: bool = False, rpc_url: str | None = None
+) -> Sound:
     """Business goes on until every armed name has killed its process; then all is judged.
 
-    halts: the last act replaces final blocks, and the watcher is to die while it halts the chain.
+    halts: the last act replaces final blocks, and the watcher is to die while it halts the chain;
+    rpc_url: as of `dev`.
     """
     names = [each.partition("=")[0] for each in armed]
     final = [name for name in names if name in HALT] if halts else []
     wanted = [name for name in names if name not in final]
-    with dev(folder, armed) as (_, ready), inbox() as (url, got):
+    with dev(folder, armed, rpc_url) as (_, ready), inbox() as (url, got):
         driver = Driver(ready)
         driver.begin(url)
         driver.everyday()
