@@ -12,6 +12,7 @@ from psycopg import errors
 
 from bascule.domain import stops
 from bascule.domain.errors import Retryable
+from bascule.entrypoints import explaining_money_out
 from bascule.entrypoints.cli.app import run
 from bascule.services.breaks import Breaks
 from bascule.storage import signer_stops
@@ -42,13 +43,16 @@ async def test_frozen_token_is_not_reserved_and_goes_on_when_released(stage: Tre
     assert await stage.status(asked) == "pending"
     scope = stops.token(stage.network.chain_id, stage.token.contract)
     assert (await stage.read(asked))["waits_for"] == f"frozen:{scope}"
+    async with stage.owner.read() as conn:
+        told = await explaining_money_out.payout(conn, asked["id"])
+    assert told["next"] == f"it waits (frozen:{scope}); an operator froze it: `bascule unfreeze`"
     assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
 
     assert await bascule("unfreeze", stage.token.id, "--reason", "it was a drill") == 0
     await stage.run()
     assert await stage.status(asked) == "paid"
-    told = await stage.rows("SELECT action, object_id, details->>'reason' FROM audit_log ORDER BY id")
-    assert told == [("freeze", scope, "its issuer was robbed"), ("unfreeze", scope, "it was a drill")]
+    audited = await stage.rows("SELECT action, object_id, details->>'reason' FROM audit_log ORDER BY id")
+    assert audited == [("freeze", scope, "its issuer was robbed"), ("unfreeze", scope, "it was a drill")]
     await stage.require_truth()
 
 

@@ -41,7 +41,7 @@ async def payout(conn: Connection, payout_id: str) -> dict[str, Any]:
     state = PayoutState(shown["status"])
     waits = {
         PayoutState.REQUIRES_ACTION: _who_signs(shown["next_action"]),
-        PayoutState.PENDING: "the submitter takes it into the next batch",
+        PayoutState.PENDING: _waits(shown["waits_for"]),
         PayoutState.IN_TRANSIT: "the chain makes its batch final",
     }
     return {
@@ -58,6 +58,21 @@ async def payout(conn: Connection, payout_id: str) -> dict[str, Any]:
         "audit": [row["action"] for row in await audit.of_object(conn, payout_id)],
         "next": await _remedy(conn, payout_id, state) or waits.get(state, _end(shown)),
     }
+
+
+def _waits(why: str | None) -> str:
+    """What a payout that is approved waits for, and who ends that."""
+    if why is None:
+        return "the submitter takes it into the next batch"
+    ends = {
+        "frozen": "an operator froze it: `bascule unfreeze`",
+        "token_suspended": "the token is suspended: look why, then `bascule tokens resume`",
+        "float_short": "the vault holds too little: `bascule float`",
+        "rolling_limit": "the vault's own limit: wait, or its owner raises it",
+        "signer_refuses": "a limit of the signer: wait, or `bascule limits propose`",
+    }
+    end = ends.get(why.partition(":")[0])
+    return f"it waits ({why})" + (f"; {end}" if end else "")
 
 
 def _who_signs(action: dict[str, Any] | None) -> str:
