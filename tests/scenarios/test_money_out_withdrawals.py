@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bascule.chain.rpc import Rpc
+from bascule.chain.vault import BATCH_PAID
 from bascule.domain.chain import checksum
 from bascule.entrypoints import explaining_upkeep
 from bascule.entrypoints.cli.app import run
@@ -20,6 +21,7 @@ from bascule.storage import verification
 from tests.scenarios.test_money_out_batches import MILLION
 from tests.support.chain import calldata
 from tests.support.money_out import FLOAT, OpenAs, Treasury, treasury
+from tests.support.nodes import lying_node
 
 
 @pytest.fixture
@@ -139,6 +141,29 @@ async def test_what_is_withdrawn_to_nobody_we_know_is_a_break_and_stops_payouts_
     assert len(await booked(stage)) == 2, "once, whoever is registered since"
     left = FLOAT - 4 * MILLION
     assert await stood(stage) == {"available": -left, "custody": left, "expense": 0}, "the operator bears it"
+
+
+async def test_node_that_invents_a_batch_hides_no_money_that_left(
+    stage: Treasury, db_as: OpenAs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A batch that the rows do not know would be left for `bascule restore lanes`, and tell nobody."""
+    topics = ["0x" + BATCH_PAID.hex(), *("0x" + "00" * 32 for _ in range(3))]
+    batch = {"address": stage.vault.lower(), "topics": topics, "data": "0x" + "00" * 96, "logIndex": "0x1"}
+
+    def invent(method: str, params: Any, result: Any) -> Any:
+        if result and method == "eth_getTransactionReceipt":
+            return result | {"logs": [*result["logs"], batch]}
+        return result
+
+    async with lying_node(stage.node.url) as liar:
+        liar.twist = invent
+        await stage.watcher.release()
+        stage.restart_watcher(await db_as("watcher"), liar.url)
+        await withdraw(stage, 30 * MILLION)
+        await stage.follow(3)
+
+        assert [code for code, _ in await booked(stage)] == ["expense", "custody"]
+        await require_even(stage, capsys, FLOAT - 30 * MILLION)
 
 
 async def test_more_than_the_operator_has_free_is_missing_though_it_went_to_a_source(

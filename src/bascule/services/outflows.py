@@ -6,13 +6,15 @@ open break, and its token is suspended: nothing is paid in it until a person has
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from bascule.chain import receipts, vault
+from bascule.chain import block_receipts, heads, vault
 from bascule.chain.caller import Caller
+from bascule.chain.heads import Header
+from bascule.chain.logs import Log
 from bascule.domain.chain import Address, ChainId, Hash, caip2, checksum, hex32
 from bascule.domain.errors import Retryable
 from bascule.services.breaks import Breaks
@@ -28,7 +30,7 @@ Place = tuple[Hash, int]
 
 
 class OutflowUnread(Retryable):
-    """No node tells the transaction that took money from us; nothing becomes final before one does."""
+    """No node tells the block in which money left us; nothing becomes final before one does."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,8 @@ class Outflows:
         """
         async with self.db.read() as conn:
             found = await transfers.outflows_between(conn, self.chain_id, after, upto)
-        told = {each.tx_hash: await self._receipt(each) for each in found}
-        return {
-            (each.block_hash, each.log_index)
-            for each in found
-            if not vault.facts(Address(each.src), told[each.tx_hash].logs).batches
-        }
+        told = await self._logs(list(dict.fromkeys(each.block_hash for each in found)))
+        return {(each.block_hash, each.log_index) for each in found if not _is_batch(each, told)}
 
     async def book(self, conn: Connection, after: int, upto: int, looked: Collection[Place]) -> None:
         """Those places are booked when this returns, in the caller's transaction, in which they are final.
@@ -104,9 +102,26 @@ class Outflows:
     def _subject(self, token_id: str, block_hash: Hash, log_index: int) -> str:
         return f"{token_id}/{self.chain_id}/{block_hash.hex()}/{log_index}"
 
-    async def _receipt(self, outflow: Outflow) -> receipts.Receipt:
-        for rpc in (self.rpc, self.rpc.other()):
-            [told] = await receipts.of(rpc, [outflow.tx_hash])
-            if told is not None and told.block_hash == outflow.block_hash:
-                return told
-        raise OutflowUnread(f"no node tells transaction {hex32(outflow.tx_hash)} of our block")
+    async def _logs(self, wanted: Sequence[Hash]) -> dict[Hash, list[Log]]:
+        """All logs of these blocks as their headers prove them, or as a quorum tells where headers do not."""
+        headers = await heads.by_hashes(self.rpc, wanted)
+        known = [header for header in headers if header is not None]
+        if len(known) < len(wanted):
+            raise OutflowUnread("no node tells a block of ours in which money left us")
+        proving = self.rpc.family is not None and all(
+            header.sealed and header.receipts_root is not None for header in known
+        )
+        if proving or not known:
+            return dict(zip(wanted, await block_receipts.logs_of(self.rpc, known), strict=True))
+        agreed = await self.rpc.agreed(lambda node: _told(node, known), lambda told: told, settled=True)
+        return dict(zip(wanted, agreed, strict=True))
+
+
+async def _told(node: Caller, headers: Sequence[Header]) -> list[list[Log]]:
+    return [block_receipts.logs(receipts) for receipts in await block_receipts.told(node, headers)]
+
+
+def _is_batch(outflow: Outflow, told: Mapping[Hash, Sequence[Log]]) -> bool:
+    """Whether its vault says that a batch ran in the transaction."""
+    logs = [log for log in told[outflow.block_hash] if log.tx_hash == outflow.tx_hash]
+    return bool(vault.facts(Address(outflow.src), logs).batches)
