@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def process(log: Path, *words: str, told: Mapping[str, str]) -> Iterator[None]:
+def process(log: Path, *words: str, told: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A command of ours, until the block ends. log: what it says."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BASCULE_")}
     with (
@@ -33,8 +33,10 @@ def process(log: Path, *words: str, told: Mapping[str, str]) -> Iterator[None]:
         ) as running,
     ):
         try:
-            until(lambda: b'"ready"' in log.read_bytes(), f"{words[0]} to be ready")
-            yield
+            up = b'"ready"'
+            until(lambda: up in log.read_bytes() or running.poll() is not None, f"{words[0]} to be ready")
+            assert up in log.read_bytes(), log.read_text(encoding="utf-8")
+            yield running
         finally:
             running.terminate()
             running.wait(timeout=60)

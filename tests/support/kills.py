@@ -117,9 +117,7 @@ def fired(folder: Path) -> list[str]:
     ]
 
 
-def kill_at(
-    folder: Path, armed: Sequence[str], *, halts: bool = False, rpc_url: str | None = None
-) -> Sound:
+def kill_at(folder: Path, armed: Sequence[str], *, halts: bool = False, rpc_url: str | None = None) -> Sound:
     """Business goes on until every armed name has killed its process; then all is judged.
 
     halts: the last act replaces final blocks, and the watcher is to die while it halts the chain;

@@ -48,12 +48,17 @@ def refusal(code: str, status: int = 400) -> Answer:
 
 @dataclass
 class KeyServiceDouble:
-    """One key, `alias/lane`. next_answers: said instead of the truth, one request each; asked: what came."""
+    """One key, `alias/lane`.
+
+    next_answers: said instead of the truth, one request each; signs_not: the error of every Sign, if any;
+    asked: what came.
+    """
 
     url: str
     secret: bytes = b"\x11" * 32
     spec: str = "ECC_SECG_P256K1"
     disabled: bool = False
+    signs_not: str = ""
     pause_s: float = 0.0
     next_answers: list[Answer] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -80,6 +85,8 @@ class KeyServiceDouble:
         return 200, {**told, "KeyId": body["KeyId"], "PublicKey": base64.b64encode(spki).decode()}
 
     def _sign(self, body: dict[str, Any]) -> Answer:
+        if self.signs_not:
+            return refusal(self.signs_not)
         digest = base64.b64decode(body["Message"])
         if (
             body["MessageType"] != "DIGEST"
