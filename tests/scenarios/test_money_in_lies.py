@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.pool import pool
 from bascule.domain.errors import Retryable
+from bascule.services.arrivals import Arrivals
+from bascule.services.replaying import Replay
+from bascule.services.seams import SystemEntropy
 from bascule.services.watcher import Watcher
 from tests.support.fault_proxy import fault_proxy
 from tests.support.late_roots import LATE, late_roots
@@ -206,7 +210,27 @@ async def test_an_unlisted_chain_whose_headers_speak_of_the_block_before_is_take
         assert {d["evidence"]["verified"] for d in await b.deposits("finalized")} == {"quorum"}
         assert watcher.counters["headers_prove_nothing"] == 1
         b.node.url = url
+        await watcher.release()
+        assert await read_on(b, url) == Counter(), "what was learned is known to the next watcher"
         await b.require_chain_and_rows_agree()
+
+
+async def read_on(b: Bridge, url: str) -> Counter[str]:
+    """Three more blocks, by a watcher that starts anew, and a replay of all: what contradicted a header."""
+    await b.send(b.account(2).address, "1.00")
+    await b.mine(3)
+    rpcs = [b.rpc(url) for _ in range(2)]
+    for rpc in rpcs:
+        rpc.family = None
+    watcher = b.watcher(rpcs[0])
+    await b.finalize(watcher)
+    [(last,)] = await b.rows("SELECT next_number - 1 FROM cursors")
+    arrivals = Arrivals(b.network.chain_id, b.clock, SystemEntropy(), b.outbox, Counter())
+    replay = Replay(b.db, rpcs[1], b.network.chain_id, arrivals)
+    found = Counter({name: watcher.counters[name] for name in ("answers_refused", "headers_prove_nothing")})
+    async for _, findings in replay.between(1, last):
+        found.update(each.kind for each in findings)
+    return +found
 
 
 async def test_an_unlisted_chain_whose_receipts_are_spelled_otherwise_is_final_by_agreement(

@@ -12,9 +12,11 @@ from bascule.chain.heads import Header
 from bascule.chain.hexes import data, number
 from bascule.chain.logs import Log
 from bascule.chain.receipts import Receipt
+from bascule.chain.receipts import of as of_transactions
 from bascule.chain.receipts_root import METHOD, ReceiptJson, require_whole
 from bascule.domain.chain import Address, Hash
 from bascule.domain.fees import Fees
+from bascule.domain.hashing import keccak
 
 _ONE_BY_ONE = "eth_getTransactionReceipt"
 
@@ -71,13 +73,13 @@ async def told(rpc: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]
 async def proven(rpc: Caller, told: Receipt, fees: Fees) -> Receipt:
     """The receipt as its block proves it: outcome, logs and fee of a transaction of ours that offered `fees`.
 
-    Where the chain's headers prove nothing it is returned as told. Raises as `logs_of`.
+    Where the chain's headers prove nothing it is what a quorum of nodes tells. Raises as `logs_of`, NoQuorum.
     """
     header = await heads.by_hash(rpc, told.block_hash)
     if header is None:
         raise RpcError(method=METHOD, code=0, message=f"unknown block 0x{told.block_hash.hex()}")
     if not header.sealed or header.receipts_root is None or header.base_fee is None:
-        return told
+        return await _agreed(rpc, told)
     receipts = (await of_blocks(rpc, [header]))[0]
     at = next((place for place, each in enumerate(receipts) if _name(each) == told.tx_hash), None)
     if at is None:
@@ -92,6 +94,18 @@ async def proven(rpc: Caller, told: Receipt, fees: Fees) -> Receipt:
         logs=tuple(_logs_by_receipt(receipts)[at]),
         data_fee=told.data_fee,
     )
+
+
+async def _agreed(rpc: Caller, told: Receipt) -> Receipt:
+    """The receipt as a quorum tells it, in the same block."""
+    [found] = await rpc.agreed(
+        lambda node: of_transactions(node, [told.tx_hash]),
+        lambda answers: [None if each is None else keccak(repr(each).encode()) for each in answers],
+        settled=False,
+    )
+    if found is None or found.block_hash != told.block_hash:
+        raise RpcError(method=METHOD, code=0, message=f"unknown transaction 0x{told.tx_hash.hex()}")
+    return found
 
 
 def _paid(rpc: Caller, fees: Fees, gas_used: int, base_fee: int) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from bascule.chain.errors import RpcError
 from bascule.chain.evidence import Evidence, Exchange
 from bascule.chain.families import Family
+from bascule.chain.worth import Worth
 from bascule.domain.errors import BasculeError
 
 T = TypeVar("T")
@@ -27,6 +28,10 @@ class Caller(Protocol):
     @property
     def family(self) -> Family | None:
         """How the chain spells headers and receipts; None: nobody listed the chain."""
+
+    @property
+    def worth(self) -> Worth:
+        """What the chain's headers prove; all there is, unless it was learned otherwise."""
 
     @property
     def quorum(self) -> int:

@@ -31,6 +31,7 @@ from bascule.chain.evidence import Evidence, Exchange
 from bascule.chain.families import Family
 from bascule.chain.node import Node, NodeState
 from bascule.chain.rpc import Rpc
+from bascule.chain.worth import Worth
 from bascule.domain.errors import BasculeError
 
 T = TypeVar("T")
@@ -105,6 +106,11 @@ class Pool:
     def family(self) -> Family | None:
         """As of its nodes, which serve one chain."""
         return self.nodes[0].rpc.family
+
+    @property
+    def worth(self) -> Worth:
+        """What all of them know of their chain's headers."""
+        return self.nodes[0].rpc.worth
 
     @property
     def quorum(self) -> int:
@@ -376,6 +382,8 @@ def pool(rpcs: Sequence[tuple[Rpc, int]], *, chain_id: int, quorum: int = 1) -> 
     """A pool of clients with their tiers, each node under the name of its host."""
     from bascule.chain.node import names
 
+    for rpc, _ in rpcs:
+        rpc.worth = rpcs[0][0].worth  # what is learned is of the chain, not of a node
     called = names([rpc.url for rpc, _ in rpcs])
     nodes = [Node(rpc, name, tier) for (rpc, tier), name in zip(rpcs, called, strict=True)]
     return Pool(nodes, chain_id=chain_id, quorum=quorum)

@@ -20,6 +20,7 @@ from bascule.chain.caller import Ask, Call, Said
 from bascule.chain.errors import Garbled, NodeUnreachable, RpcError
 from bascule.chain.evidence import Evidence, Exchange
 from bascule.chain.families import Family
+from bascule.chain.worth import Worth
 from bascule.domain.errors import BasculeError
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class Rpc:
         self.url = url
         self.name = urlsplit(url).netloc.rpartition("@")[2]
         self.family = family
+        self.worth = Worth()
         self.evidence = Evidence()
         self.exchange: Exchange | None = None
         self._max_bytes = max_bytes

@@ -6,7 +6,7 @@ Inside the system addresses and hashes are bytes; text is read here, once, and w
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NewType
+from typing import Literal, NewType
 
 from bascule.domain.errors import Rejected
 from bascule.domain.hashing import keccak
@@ -14,6 +14,8 @@ from bascule.domain.hashing import keccak
 Address = NewType("Address", bytes)
 Hash = NewType("Hash", bytes)
 ChainId = int
+# Of what a chain's headers were learned to prove nothing: their blocks at all, or the blocks' receipts alone.
+Unproven = Literal["blocks", "receipts"]
 
 ZERO_ADDRESS = Address(bytes(20))
 ZERO_HASH = Hash(bytes(32))

@@ -15,7 +15,7 @@ from bascule.domain.chain import BlockRef
 from bascule.domain.errors import Retryable
 from bascule.domain.slot import SlotEvent, SlotKind, SlotState
 from bascule.domain.slot_stuck import Stuck
-from bascule.services import nonce_loss
+from bascule.services import nonce_loss, unlisted
 from bascule.services.evidence import Evidence
 from bascule.services.failpoints import Failpoints
 from bascule.services.lane_work import LaneWork
@@ -49,13 +49,15 @@ class Confirmation:
     async def observe(self, slot: Slot, lease: Lease) -> int:
         """Looks up every attempt of the slot and takes over what our canonical blocks confirm.
 
-        A receipt counts only as its block's root proves it: a node may bend an outcome or a fee. A slot that
-        is only reserved has no attempt: the first one is kept with its change of state.
+        A receipt counts only as its block's root proves it, or as a quorum tells it where headers prove
+        nothing: a node may bend an outcome or a fee. A slot that is only reserved has no attempt: the first
+        one is kept with its change of state.
         """
         if slot.state is SlotState.RESERVED:
             return 0
         async with self._db.read() as conn:
             known = await attempts.of_slot(conn, slot)
+            await unlisted.recall(conn, self._rpc, slot.chain_id)
         if not known:
             return 0
         found = await receipts.of(self._rpc, [attempt.tx_hash for attempt in known])

@@ -12,6 +12,7 @@ from bascule.chain.deposit_evidence import checksum as sealed
 from bascule.chain.payout_evidence import Ground
 from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
 from bascule.domain.errors import NotFound
+from bascule.domain.payout import PayoutState
 from bascule.services import approval_rounds
 from bascule.services.approval_rounds import Round
 from bascule.storage import deposit_proofs, mandates, negatives, networks
@@ -41,6 +42,13 @@ class _Fact:
 async def evidence_of(conn: Connection, payout: PayoutRow) -> dict[str, Any]:
     """The evidence of a payout that has ended. Raises: NotFound while nothing is proven of it."""
     fact = await _fact(conn, payout)
+    if fact is None and payout.state is PayoutState.PAID and await networks.unproven(conn, payout.chain_id):
+        raise NotFound(
+            "resource_missing",
+            f"Payout {payout.id} is paid as a quorum of nodes tells: headers of this network prove nothing.",
+            param="id",
+            next_step="Look its transaction up at a node that you trust.",
+        )
     if fact is None:
         raise NotFound(
             "resource_missing",

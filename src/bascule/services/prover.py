@@ -63,7 +63,7 @@ class Prover:
         async with self.db.read() as conn:
             waiting = await blocks.unproven(conn, cursor.chain_id, self.blocks_per_round)
         headers = await heads.by_hashes(self.rpc, [block.ref.hash for block in waiting])
-        known = [self.reader.worth.bare(header) for header in heads.linked(headers)]
+        known = heads.linked(headers)
         if len(known) < len(headers):  # a node that lags, refuses or forked tells nothing of the others
             self.counters["blocks_unknown_to_the_prover"] += len(headers) - len(known)
             waiting = waiting[: len(known)]

@@ -23,7 +23,6 @@ from bascule.chain.heads import Header
 from bascule.chain.logs import Log
 from bascule.domain.chain import Address, ChainId, Hash
 from bascule.domain.hashing import keccak
-from bascule.services.unlisted import Worth
 from bascule.storage.blocks import Read
 from bascule.storage.contract_events import ContractEvent
 from bascule.storage.transfers import Transfer
@@ -75,7 +74,7 @@ class Reader:
 
     misread: blocks that a node told us wrongly; they are read from their receipts. span: of the next range.
     tokens: the accepted ones, whose words about themselves are read too, as those of `factories`. told: what
-    nodes answered, until it is proven; worth: of the headers of a chain that nobody listed.
+    nodes answered, until it is proven.
     """
 
     rpc: Caller
@@ -86,7 +85,6 @@ class Reader:
     tokens: set[Address] = field(default_factory=set)
     factories: set[Address] = field(default_factory=set)
     told: chain_logs.Told = field(default_factory=chain_logs.Told)
-    worth: Worth = field(default_factory=Worth)
 
     async def read(self, headers: Sequence[Header], *, proven: bool = False) -> Reading:
         """All transfers in these blocks. proven: from receipts wherever a block's header has their root, else
@@ -95,7 +93,6 @@ class Reader:
         Raises: IncompleteAnswer when an answer contradicts the header; WrongShape, RpcError, NodeUnreachable,
         NoQuorum.
         """
-        headers = [self.worth.bare(header) for header in headers]
         asked = [header for header in headers if not self.holds_nothing(header)]
         by_receipts = [h for h in asked if provable(h) and (proven or h.hash in self.misread)]
         by_logs = [header for header in asked if header not in by_receipts]
@@ -109,7 +106,6 @@ class Reader:
 
         Where no node's range answers bear themselves out, the blocks are read from their receipts.
         """
-        headers = [self.worth.bare(header) for header in headers]
         asked = [header for header in headers if not self.holds_nothing(header)]
         if not asked:
             self.span.answered(len(headers), 0)
@@ -164,7 +160,7 @@ class Reader:
     def _reading(self, headers: Sequence[Header], told: dict[Hash, list[Log]]) -> Reading:
         reading = Reading([], [])
         ignored: Counter[str] = Counter()
-        self.worth.shown |= any(told.get(header.hash) for header in headers if header.bloom is not None)
+        self.rpc.worth.shown |= any(told.get(header.hash) for header in headers if header.bloom is not None)
         for header in headers:
             moved, passed_over = erc20.transfers(told.get(header.hash, []))
             ignored += passed_over
@@ -204,7 +200,7 @@ class Reader:
         """Whether the block's own bloom rules out all that is read of it."""
         if header.bloom is None or not holds_no_transfer(header):
             return False
-        if self.rpc.family is None and not self.worth.shown:
+        if self.rpc.family is None and not self.rpc.worth.shown:
             return False
         if factory.may_announce(header.bloom, self.factories):
             return False

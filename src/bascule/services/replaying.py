@@ -15,6 +15,7 @@ from bascule.chain import heads
 from bascule.chain.caller import Caller
 from bascule.chain.heads import Header
 from bascule.domain.chain import ChainId, Hash, hex32
+from bascule.services import unlisted
 from bascule.services.arrivals import Arrivals
 from bascule.services.reading import Reader
 from bascule.storage import blocks, deposits, ledger, transfers
@@ -56,6 +57,7 @@ class Replay:
         for start in range(first, last + 1, AT_ONCE):
             end = min(last, start + AT_ONCE - 1)
             async with self.db.read() as conn:
+                await unlisted.recall(conn, self.rpc, self.chain_id)
                 stored = await blocks.canonical_between(conn, self.chain_id, start, end)
             yield end, await self._part(stored) if stored else []
 

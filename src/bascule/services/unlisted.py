@@ -8,7 +8,7 @@ quorum of nodes tells is taken, labelled so. What a node left out looks otherwis
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
@@ -19,37 +19,30 @@ from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.families import ETHEREUM
 from bascule.chain.heads import Header
 from bascule.chain.receipts_root import ReceiptJson, covered, root_of
-from bascule.domain.chain import Hash
+from bascule.domain.chain import ChainId, Hash
 from bascule.domain.hashing import keccak
+from bascule.storage import networks
+from bascule.storage.database import Connection
 
 _log = structlog.get_logger()
 _BEFORE, _AFTER = 8, 24  # blocks around the one that contradicts its header
 _LEAST = 2  # blocks with receipts, none of which adds up
 
 
-@dataclass
-class Worth:
-    """What the chain's headers are worth. bloom, root: they can be held against their block; shown: a block's
-    logs bore its bloom out, so that an empty one may be believed.
-    """
-
-    bloom: bool = True
-    root: bool = True
-    shown: bool = False
-
-    def bare(self, header: Header) -> Header:
-        """The header without what says nothing of its block."""
-        if self.bloom and self.root:
-            return header
-        return replace(
-            header,
-            bloom=header.bloom if self.bloom else None,
-            receipts_root=header.receipts_root if self.root else None,
-        )
+async def recall(conn: Connection, rpc: Caller, chain_id: ChainId) -> None:
+    """What somebody learned of the chain's headers is known to `rpc` when this returns."""
+    if rpc.family is None and (unproven := await networks.unproven(conn, chain_id)) is not None:
+        rpc.worth.less(unproven)
 
 
-async def learn(rpc: Caller, worth: Worth, number: int, head: int) -> bool:
-    """Looks at the blocks around one whose answers contradict its header; True: `worth` is less than before.
+async def keep(conn: Connection, rpc: Caller, chain_id: ChainId) -> None:
+    """What was learned is known to every process once the caller's transaction commits."""
+    if rpc.family is None and rpc.worth.unproven is not None:
+        await networks.learn(conn, chain_id, rpc.worth.unproven)
+
+
+async def learn(rpc: Caller, number: int, head: int) -> bool:
+    """Looks at the blocks around one whose answers contradict its header; True: they proved worth less.
 
     Each node must tell the same by its logs and by its receipts, and a quorum the same as one another. Then
     headers speak of other blocks where one has the root of an earlier block's receipts instead of its own;
@@ -58,7 +51,7 @@ async def learn(rpc: Caller, worth: Worth, number: int, head: int) -> bool:
     """
     heights = range(max(0, number - _BEFORE), min(head, number + _AFTER) + 1)
     headers = heads.linked(await heads.by_numbers(rpc, heights))
-    if rpc.family is not None or not headers or not worth.root:
+    if rpc.family is not None or not headers or not rpc.worth.root:
         return False
     told = await rpc.agreed(lambda node: _told(node, headers), _digests, settled=False)
     own = [root_of(ETHEREUM, receipts) for receipts in told]
@@ -68,7 +61,7 @@ async def learn(rpc: Caller, worth: Worth, number: int, head: int) -> bool:
     spelled = len(busy) >= _LEAST and set(busy) <= set(wrong) and all(map(_bears_out, headers, told))
     if not earlier and not spelled:
         return False
-    worth.root, worth.bloom = False, worth.bloom and not earlier
+    rpc.worth.less("blocks" if earlier else "receipts")
     why = "its headers speak of other blocks" if earlier else "its receipts are spelled otherwise"
     _log.warning("an unlisted chain proves nothing by its headers: nodes must agree", why=why)
     return True

@@ -141,6 +141,7 @@ class Watcher:
         await self._check_chain()
         async with self._db.read() as conn:
             await restore.require_known(conn, self._log_seen)  # at each step: it may be replaced under us
+            await unlisted.recall(conn, self._rpc, self._network.chain_id)
             cursor = await blocks.cursor(conn, self._network.chain_id)
             self._reader.tokens.update(await tokens.accepted(conn, self._network.chain_id))
             self._reader.factories.update(await networks.deposit_factories(conn, self._network.chain_id))
@@ -173,7 +174,7 @@ class Watcher:
             above = await blocks.canonical_at(conn, cursor.chain_id, cursor.finalized_number + 1)
         number = unproven[0].ref.number if unproven else cursor.next_number
         try:
-            if not await unlisted.learn(self._rpc, self._reader.worth, number, head.number):
+            if not await unlisted.learn(self._rpc, number, head.number):
                 return
         except Retryable:
             return
@@ -341,6 +342,7 @@ class Watcher:
             await leases.hold(conn, lease)
             await blocks.move_cursor(conn, cursor, reading.blocks[-1].ref)
             await blocks.record(conn, cursor.chain_id, reading.blocks)
+            await unlisted.keep(conn, self._rpc, cursor.chain_id)
             recorded = await transfers.record(
                 conn, cursor.chain_id, reading.transfers, seen_blocks=self._seen_blocks
             )

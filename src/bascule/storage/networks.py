@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bascule.domain.chain import Address, ChainId
+from bascule.domain.chain import Address, ChainId, Unproven
 from bascule.domain.finality import FinalityPolicy
 from bascule.storage import payment_intents
 from bascule.storage.database import Connection
@@ -55,6 +55,17 @@ async def publish(conn: Connection, network: Network) -> None:
 async def set_finality(conn: Connection, chain_id: ChainId, policy: FinalityPolicy) -> None:
     """What makes a block of the network final from now on."""
     await _sql.run(conn, "set_finality", chain_id=chain_id, kind=policy.kind, depth=policy.depth)
+
+
+async def unproven(conn: Connection, chain_id: ChainId) -> Unproven | None:
+    """Of what the headers of a chain that nobody listed were learned to prove nothing."""
+    row = await _sql.maybe(conn, "unproven", chain_id=chain_id)
+    return None if row is None else row["unproven"]
+
+
+async def learn(conn: Connection, chain_id: ChainId, unproven: Unproven) -> None:
+    """It was learned, for every process; what was learned first stays."""
+    await _sql.run(conn, "learn", chain_id=chain_id, unproven=unproven)
 
 
 async def confirm_collector(

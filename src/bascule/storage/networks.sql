@@ -17,6 +17,14 @@ ON CONFLICT (chain_id) DO UPDATE
 -- What makes a block of the network final from now on.
 UPDATE networks SET finality_kind = %(kind)s, finality_depth = %(depth)s WHERE chain_id = %(chain_id)s;
 
+-- name: unproven
+-- Of what the headers of a chain that nobody listed were learned to prove nothing.
+SELECT unproven FROM networks WHERE chain_id = %(chain_id)s;
+
+-- name: learn
+-- It was learned; what proves less than before never proves more again.
+UPDATE networks SET unproven = %(unproven)s WHERE chain_id = %(chain_id)s AND unproven IS NULL;
+
 -- name: confirm_collector
 -- The collector that an operator confirmed is in place; none is awaited any more.
 UPDATE networks SET collector = %(collector)s, collector_next = NULL WHERE chain_id = %(chain_id)s;
