@@ -76,9 +76,9 @@ UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, finality = %(
                                          AND t.block_number <= %(number)s
                                          AND (t.block_number, t.log_index) > (d.block_number, d.log_index)))
 RETURNING d.id,
-          EXISTS (SELECT FROM applications p WHERE p.deposit_id = d.id AND p.reason = 'held')
-          AND EXISTS (SELECT FROM contract_events e
-                       WHERE e.chain_id = d.chain_id AND e.contract = d.token AND e.subject = d.dst) AS listed;
+          EXISTS (SELECT FROM contract_events e
+                   WHERE e.chain_id = d.chain_id AND e.contract = d.token AND e.subject = d.dst)
+          AND EXISTS (SELECT FROM applications p WHERE p.deposit_id = d.id AND p.reason = 'held') AS listed;
 
 -- name: name_tokens
 -- Deposits of tokens that are accepted since they came: they are of those from now on. Final ones wait while their token
@@ -193,13 +193,12 @@ SELECT d.id, d.account_id, d.livemode, d.kind, d.state, d.amount, k.currency, k.
 
 -- name: owners
 -- Whose deposits these are, and the intents whose addresses they came to, or that were chosen for them.
-SELECT d.id, d.account_id, d.livemode, d.kind, CASE WHEN p.chosen THEN p.intent_id ELSE a.intent_id END AS intent_id,
-       coalesce(k.accepted, false) AS booked
-  FROM deposits d
-  LEFT JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
-  LEFT JOIN applications p ON p.deposit_id = d.id
-  LEFT JOIN tokens k ON k.id = d.token_id
- WHERE d.id = ANY(%(ids)s::text[])
+SELECT d.id, d.account_id, d.livemode, d.kind,
+       coalesce((SELECT p.intent_id FROM applications p WHERE p.deposit_id = d.id AND p.chosen),
+                (SELECT a.intent_id FROM deposit_addresses a WHERE a.chain_id = d.chain_id AND a.address = d.dst)) AS intent_id,
+       EXISTS (SELECT FROM tokens k WHERE k.id = d.token_id AND k.accepted) AS booked
+  FROM unnest(%(ids)s::text[]) AS n (id)
+ CROSS JOIN LATERAL (SELECT * FROM deposits e WHERE e.id = n.id OFFSET 0) d  -- each by its key, however many they are
  ORDER BY d.block_number, d.log_index, d.id;
 
 -- name: of_intents

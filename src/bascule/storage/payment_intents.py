@@ -167,10 +167,13 @@ async def hold_many(conn: Connection, ids: Sequence[str]) -> None:
 async def advance_matched(
     conn: Connection, changes: Sequence[IntentChange], *, at: datetime
 ) -> dict[str, IntentRow]:
-    """Writes what came in and the state it makes; the rows by id. Raises: Halted when one left its state."""
+    """Writes what came in and the state it makes of intents that are held; the rows by id.
+
+    Raises: Halted when one left its state.
+    """
     if not changes:
         return {}
-    rows = await _Q.all(
+    written = await _Q.run(
         conn,
         "advance_matched",
         at=at,
@@ -183,10 +186,9 @@ async def advance_matched(
         bys=texts(change.by for change in changes),
         growths=numbers(change.growth for change in changes),
     )
-    if len(rows) != len(changes):
-        raise Halted(f"{len(changes) - len(rows)} of {len(changes)} intents were not as they were read")
-    stamped = {row["id"]: row for row in rows}
-    return {change.before.id: _changed(change, stamped[change.before.id]) for change in changes}
+    if written != len(changes):
+        raise Halted(f"{len(changes) - written} of {len(changes)} intents were not as they were read")
+    return {change.before.id: _changed(change, at) for change in changes}
 
 
 async def advance(
@@ -296,16 +298,18 @@ async def deposits_of(conn: Connection, ids: Sequence[str]) -> list[IntentDeposi
     ]
 
 
-def _changed(change: IntentChange, stamped: Row) -> IntentRow:
-    """The row as it is now. stamped: what the database made of the change."""
-    return change.before._replace(
+def _changed(change: IntentChange, at: datetime) -> IntentRow:
+    """The row as the statement left it."""
+    before = change.before
+    succeeds = change.state is IntentState.SUCCEEDED and before.state is not IntentState.SUCCEEDED
+    return before._replace(
         state=change.state,
         received=change.received,
         confirmed=change.confirmed,
         flags=change.flags,
-        succeeded_at=stamped["succeeded_at"],
-        succeeded_by=stamped["succeeded_by"],
-        version=stamped["version"],
+        succeeded_at=at if succeeds else before.succeeded_at,
+        succeeded_by=change.by if succeeds else before.succeeded_by,
+        version=before.version + change.growth,
     )
 
 

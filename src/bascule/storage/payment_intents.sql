@@ -45,8 +45,7 @@ UPDATE payment_intents i
               %(confirmed)s::numeric[], %(flags)s::text[], %(bys)s::text[],
               %(growths)s::integer[])
        AS n (id, before, state, received, confirmed, flags, by, growth)
- WHERE i.id = n.id AND i.state = n.before
-RETURNING i.id, i.succeeded_at, i.succeeded_by, i.version;
+ WHERE i.id = n.id AND i.state = n.before;
 
 -- name: advance
 -- Moves the state; nothing happens unless the intent is still in the state it is said to leave.

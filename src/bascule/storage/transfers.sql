@@ -18,11 +18,11 @@ SELECT keep_seen_transfers(%(chain_id)s, %(lowest)s, %(highest)s, %(width)s);
 -- name: part
 -- Transfers that touch an address of ours, as canonical, apart from others of accepted tokens. An own address is
 -- watched from the block after its opening on; what came before is part of the opening. What we sent to somebody else
--- is among the others too: the address may turn out to be ours.
+-- is among the others too: the address may turn out to be ours. Counted, as EXISTS for many would hash every address.
 WITH told AS MATERIALIZED (
     SELECT a.*, coalesce(k.accepted, false) AS accepted,
-           EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = a.dst) AS paid,
-           EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = a.src)
+           (SELECT count(*) FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = a.dst) > 0 AS paid,
+           (SELECT count(*) FROM deposit_addresses d WHERE d.chain_id = %(chain_id)s AND d.address = a.src) > 0
            OR EXISTS (SELECT FROM own_addresses o
                        WHERE o.chain_id = %(chain_id)s AND o.address IN (a.src, a.dst)
                          AND (k.accepted IS NOT TRUE
