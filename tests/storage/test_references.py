@@ -14,6 +14,9 @@ TOLD = (
     " VALUES ('evt_1', 'acct_merchant', false, 't', 'o', 1, '{}'), ('evt_2', %s, false, 't', 'o', 1, '{}')"
 )
 
+ANOTHER = "INSERT INTO {table} SELECT (jsonb_populate_record(t, '{{{other}}}')).* FROM {table} AS t"
+NAMED = ("tokens", "deposits", "payment_intents")
+
 
 @pytest.fixture
 async def books(db: Database) -> Books:
@@ -66,6 +69,50 @@ async def test_accounts_are_for_ever_even_for_the_owner(books: Books, statement:
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="for ever"):
         await books.run(statement)
     await books.run("UPDATE accounts SET name = 'another name'")
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        (
+            ANOTHER.format(table="deposits", other='"id": "dep_2", "occurrence": 9, "token_id": "tok_0"'),
+            "token tok_0",
+        ),
+        (
+            ANOTHER.format(table="deposits", other='"id": "dep_2", "occurrence": 9, "account_id": "acct_0"'),
+            "acct_0",
+        ),
+        (ANOTHER.format(table="applications", other='"deposit_id": "dep_0"'), "no deposit dep_0"),
+        ("UPDATE deposits SET token_id = 'tok_0'", "token tok_0"),
+        ("UPDATE applications SET intent_id = 'pi_0'", "payment intent pi_0"),
+    ],
+)
+async def test_deposits_and_applications_of_what_is_not_there_are_refused(
+    db: Database, books: Books, statement: str, named: str
+) -> None:
+    await books_with_a_deposit(db, books)
+
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match=named):
+        await books.run(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *(f"DELETE FROM {table}" for table in NAMED),
+        *(f"UPDATE {table} SET id = 'another'" for table in NAMED),
+        *(f"TRUNCATE {table} CASCADE" for table in NAMED),
+        "UPDATE deposits SET account_id = 'acct_operator'",
+        "UPDATE applications SET deposit_id = 'dep_0'",
+    ],
+)
+async def test_what_deposits_and_applications_name_is_for_ever(
+    db: Database, books: Books, statement: str
+) -> None:
+    await books_with_a_deposit(db, books)
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="for ever"):
+        await books.run(statement)
 
 
 async def books_with_a_deposit(db: Database, books: Books) -> None:
