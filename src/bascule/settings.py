@@ -166,12 +166,9 @@ class Settings:
         example="/etc/bascule/tls/ca.pem",
     )  # fmt: skip
     signer_keystore: Path | None = value(
-        None,
-        parse.path,
-        unit="path",
+        None, parse.path, unit="path", example="/etc/bascule/lane.json",
         meaning="file with the encrypted key of the lane wallet, or a folder of them, one *.json a lane",
-        example="/etc/bascule/lane.json",
-    )
+    )  # fmt: skip
     signer_keystore_password: str | None = value(
         None, parse.text, unit="text", secret=True,
         meaning="opens the keystore", example="the content of a mounted secret",
@@ -245,6 +242,10 @@ class Settings:
     reconcile_interval_s: int = value(
         60, parse.between(1, 86_400), unit="seconds", meaning="how often books meet the chain", example="60"
     )
+    refund_cool_off_s: int = value(
+        86_400, parse.between(0, 30 * 86_400), unit="seconds",
+        meaning="how long a claimed refund can be stopped before it is paid", example="86400",
+    )  # fmt: skip
     seal_interval_s: int = value(
         60, parse.between(1, 86_400), unit="seconds", meaning="how often history is sealed", example="60"
     )

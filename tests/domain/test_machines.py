@@ -55,6 +55,11 @@ mandate         revoke     requires_action                revoked
 mandate         expire     requires_action                expired
 mandate         revoke     active                         revoked
 mandate         expire     active                         expired
+refund          claim      requires_action                pending
+refund          cancel     requires_action,pending        canceled
+refund          expire     requires_action                canceled
+refund          succeed    pending                        succeeded
+refund          fail       pending                        failed
 slot            sign       reserved                       signed
 slot            refuse     reserved                       reserved
 slot            offer      signed                         broadcast
@@ -84,6 +89,7 @@ FINALS = {
     "payout": {"paid", "failed", "canceled"},
     "payout_batch": {"completed", "completed_with_failures", "canceled", "invalid"},
     "mandate": {"revoked", "expired"},
+    "refund": {"succeeded", "failed", "canceled"},
     "slot": {"final"},
     "attempt": {"final", "superseded"},
     "flush": {"done", "reverted", "refused", "done_elsewhere", "withdrawn"},

@@ -68,7 +68,7 @@ async def conforms(response: httpx.Response) -> None:
     path = response.request.url.path
     assert response.headers["request-id"].startswith("req_")
     assert response.headers["bascule-version"]
-    if response.status_code >= 400 and path != "/readyz" and not path.startswith("/c/"):
+    if response.status_code >= 400 and path != "/readyz" and not path.startswith(("/c/", "/r/")):
         assert response.headers["content-type"] == "application/problem+json", response.text
         problem = Problem.model_validate_json(response.content)
         assert problem.status == response.status_code

@@ -140,6 +140,23 @@ def called_off(d: Driver, died: Died) -> None:
     until(lambda: d.sql("SELECT 1 FROM payouts WHERE id = %s AND state = 'canceled'", payout) != [], payout)
 
 
+def refunded(d: Driver, died: Died) -> None:
+    """A customer is given a part of a payment back, at the address the claim page was told."""
+    intent = d.intent()
+    d.pay(intent)
+    final = "SELECT 1 FROM payment_intents WHERE id = %s AND state = 'succeeded'"
+    until(lambda: d.sql(final, intent["id"]) != [], "the payment to be final")
+    asked = {"payment_intent": intent["id"], "amount": "1.00"}
+    refund = d.api(d.ready["secret_key"], "/v1/refunds", asked)
+    d.claim(refund["next_action"]["url"])
+    until(died, "", within=8, required=False)
+    made = "SELECT payout_id FROM refunds WHERE id = %s AND payout_id IS NOT NULL"
+    until(lambda: d.sql(made, refund["id"]) != [], "the refund's payout")
+    [(payout,)] = d.sql(made, refund["id"])
+    d.payouts.append(payout)
+    d.approve(payout)
+
+
 def gas_left_over(d: Driver, died: Died) -> None:
     """A final attempt's fee is not in the journal: no process of today leaves one so, an older one might."""
     d.sql(
@@ -179,6 +196,8 @@ ACTS: Mapping[str, Act] = {
     "submitter.gas": gas_left_over,
     "canceller.reserve": called_off,
     "signer.refusal": fees_too_high,
+    "claim.commit": refunded,
+    "refunder.step": refunded,
     "expirer.expire": unpaid,
     "expirer.close": unpaid,
 }

@@ -191,7 +191,11 @@ class Driver:
 
     def approve(self, payout_id: str) -> None:
         """Two people sign what the payout asks for now."""
-        key, path = self.ready["treasury"]["secret_key"], f"/v1/payouts/{payout_id}"
+        [(kind,)] = self.sql(
+            "SELECT a.kind FROM payouts p JOIN accounts a ON a.id = p.account_id WHERE p.id = %s", payout_id
+        )
+        keys = {"operator": self.ready["treasury"]["secret_key"], "merchant": self.ready["secret_key"]}
+        key, path = keys[kind], f"/v1/payouts/{payout_id}"
         for person in self.ready["treasury"]["approvers"][:2]:
             now = self.api(key, path)
             if now["next_action"] is None:
@@ -200,6 +204,24 @@ class Driver:
             signature = Account.sign_message(signable, person["private_key"]).signature
             given = {"approver": person["address"], "signature": "0x" + signature.hex()}
             self.api(key, path + "/approve", given)
+
+    def claim(self, url: str) -> None:
+        """A customer says where a refund goes, again until the page knows."""
+        form = urllib.parse.urlencode({"address": Account.create().address, "confirm": "yes"}).encode()
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                with urllib.request.urlopen(urllib.request.Request(url, form), timeout=10):
+                    return
+            except urllib.error.HTTPError as refusal:
+                if refusal.code == 409:  # the link was used, by a post whose answer never came
+                    return
+                if refusal.code < 500:
+                    raise AssertionError(refusal.read()) from None
+            except (OSError, http.client.HTTPException):
+                pass
+            assert time.monotonic() < deadline, "no claim page"
+            time.sleep(0.1)
 
     def everyday(self) -> None:
         """A customer pays; the treasury pays somebody."""

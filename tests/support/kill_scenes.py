@@ -188,6 +188,27 @@ async def called_off(w: World) -> None:
     assert await w.stage.rows(service) == [(1,)], "one request had one nonce"
 
 
+async def refunded(w: World) -> None:
+    """A customer is given a part of the payment back, at the address the claim page was told."""
+    intent = await w.intent()
+    await w.pay(intent)
+    await w.stage.node.dev.mine()
+    await w.work("watcher")
+    await w.rest()
+    refund = await w.call("/v1/refunds", {"payment_intent": intent["id"], "amount": "4.00"})
+    await w.claim(refund["next_action"]["url"], checksum(Address(ENTROPY.bytes(20))))
+    await w.work_at("refunder", 3)
+    waiting = await w.call(f"/v1/refunds/{refund['id']}")
+    await w.approve({"id": waiting["payout"]}, "merchant")
+    await w.rest()
+    ended = await w.call(f"/v1/refunds/{refund['id']}")
+    assert ended["status"] == "succeeded", ended
+    given: LiteralString = (
+        "SELECT count(*), sum(p.amount) FROM payouts p JOIN refunds r ON r.id = p.identity WHERE r.id = %s"
+    )
+    assert await w.stage.rows(given, refund["id"]) == [(1, 4_000_000)], "one refund has one payout"
+
+
 async def gas_left_over(w: World) -> None:
     """A final attempt's fee is not in the journal: no process of today leaves one so, an older one might."""
     payout = await w.payout()
@@ -273,6 +294,7 @@ SELDOM = (
     Killed(gas_left_over, ("submitter.gas",)),
     Killed(called_off, ("canceller.reserve",)),
     Killed(flushed, ("planner.request",)),
+    Killed(refunded, ("claim.commit", "refunder.step")),
 )
 # The sweeper is a submitter too; here nobody else has anything to send.
 SWEEPING = tuple(

@@ -25,7 +25,6 @@ from bascule.domain.chain import Address, caip2, checksum
 from bascule.domain.errors import Retryable
 from bascule.entrypoints.api import ApiDeps, create_app
 from bascule.entrypoints.schedule import Due, claimed
-from bascule.services import api_keys
 from bascule.services.dispatcher import Dispatcher
 from bascule.services.expirer import Expirer
 from bascule.services.failpoints import Failpoints
@@ -34,6 +33,8 @@ from bascule.services.http_sender import HttpSender
 from bascule.services.intents import Intents
 from bascule.services.mandates import Mandates
 from bascule.services.reconciler import Reconciler
+from bascule.services.refund_steps import RefundSteps
+from bascule.services.refunder import Refunder
 from bascule.services.seams import SystemEntropy
 from bascule.services.sequencer import Sequencer
 from bascule.services.signer import Signer
@@ -41,12 +42,12 @@ from bascule.services.signing_intents import Intent, MarksAnswer, MarksOf, Rules
 from bascule.services.submitter import Submitter
 from bascule.services.watcher import Watcher
 from bascule.signing.keystore import LocalKey
-from bascule.storage import accounts
 from bascule.storage.database import Database
 from tests.support.api import PEPPER, SEED
 from tests.support.chain import calldata
 from tests.support.crashing import Crash
 from tests.support.flushing import EAGER, SWEEPER, add_sweeper
+from tests.support.kill_people import people
 from tests.support.money_out import LANE_NAME, OpenAs, Treasury, approver, sign_typed, treasury
 from tests.support.oracle import Chain, Sound, judge, require_events_told
 from tests.support.receiver import Receiver, local_sender, receiver
@@ -158,6 +159,7 @@ class World:
                     worker, clock, ENTROPY, outbox, {stage.network.chain_id: self._rpc(worker)}, points
                 )
             ),
+            "refunder": lambda: Refunder(worker, RefundSteps(clock, outbox, stage.use_cases), points),
             "planner": lambda: FlushPlanner(
                 worker, clock, ENTROPY, {stage.network.chain_id: self._rpc(worker)}, EAGER, points
             ),
@@ -165,6 +167,7 @@ class World:
                 ApiDeps(
                     stage.api, clock, ENTROPY, PEPPER, SEED,
                     allow_local_webhooks=True, public_url="http://bridge.test", failpoints=points,
+                    refund_cool_off_s=0,
                 )
             ),
         }  # fmt: skip
@@ -226,6 +229,7 @@ class World:
                 "submitter",
                 "sweeper",
                 "canceller",
+                "refunder",
                 "sequencer",
                 "dispatcher",
                 "expirer",
@@ -297,6 +301,21 @@ class World:
             assert answer.status_code == 200, answer.text
             return answer.json()
 
+    async def claim(self, url: str, address: str) -> None:
+        """A customer says where a refund goes, again until the page says that it knows."""
+        while True:
+            transport = httpx.ASGITransport(app=self.worker("api"))
+            async with httpx.AsyncClient(transport=transport, base_url="http://bridge.test") as client:
+                try:
+                    answer = await client.post(url, data={"address": address, "confirm": "yes"})
+                except Crash:
+                    self.bury("api")
+                    continue
+            assert answer.status_code in (303, 409), (
+                answer.text
+            )  # 409: the link was used, by the one who died
+            return
+
     async def intent(self, amount: str = "10.00", **more: Any) -> dict[str, Any]:
         made: dict[str, Any] = await self.call(
             "/v1/payment_intents", {"amount": amount, "currency": "usdt", **more}
@@ -319,14 +338,14 @@ class World:
         made: dict[str, Any] = await self.call("/v1/payouts", asked, "treasury")
         return await self.approve(made) if approved else made
 
-    async def approve(self, payout: Mapping[str, Any]) -> dict[str, Any]:
+    async def approve(self, payout: Mapping[str, Any], who: str = "treasury") -> dict[str, Any]:
         path = f"/v1/payouts/{payout['id']}"
-        now: dict[str, Any] = await self.call(path, None, "treasury")
+        now: dict[str, Any] = await self.call(path, None, who)
         for number in (1, 2):
             person = approver(number)
             signature = sign_typed(person, now["next_action"]["typed_data"])
             given = {"approver": person.address, "signature": signature}
-            now = await self.call(path + "/approve", given, "treasury")
+            now = await self.call(path + "/approve", given, who)
         return now
 
     async def require(self, payout: Mapping[str, Any] | None, intent: Mapping[str, Any] | None) -> None:
@@ -353,7 +372,7 @@ async def kill_world(open_as: OpenAs, folder: Path) -> AsyncIterator[World]:
         await add_sweeper(stage)
         await stage.open_canceller()
         world = World(stage, await open_as("worker"), await open_as("watcher"), inbox, sender)
-        await _people(world)
+        world.merchant, world.keys = await people(stage)
         data = calldata("mint(address,uint256)", [stage.node.accounts[PAYER].address, MINTED])
         await stage.node.send(stage.node.accounts[0], to=checksum(stage.token.contract), data=data)
         await stage.follow(3)
@@ -367,18 +386,3 @@ async def kill_world(open_as: OpenAs, folder: Path) -> AsyncIterator[World]:
         finally:
             with contextlib.suppress(KeyError):
                 await world.alive["dispatcher"].close()
-
-
-async def _people(world: World) -> None:
-    stage = world.stage
-    async with stage.owner.transaction() as conn:
-        merchant = await accounts.create(
-            conn, id="acct_merchant", kind="merchant", name="Shop", created_at=stage.clock.now()
-        )
-        world.merchant = merchant.id
-        for who, account in (("merchant", world.merchant), ("treasury", stage.operator)):
-            issued = await api_keys.issue(
-                conn, account_id=account, livemode=False, kind="sk", pepper=PEPPER,
-                clock=stage.clock, entropy=ENTROPY,
-            )  # fmt: skip
-            world.keys[who] = issued.secret

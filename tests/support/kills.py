@@ -53,6 +53,7 @@ SELDOM = (
     *_both(
         "submitter.offered", "submitter.observe", "submitter.final_commit",
         "watcher.early", "watcher.opening", "watcher.reorg", "signer.refusal",
+        "claim.commit", "refunder.step",
         "expirer.expire", "expirer.close", "schedule.claim", "schedule.finish", "reconciler.compare",
     ),
     "chain.before_append=100", "chain.after_append=30",  # blocks after the set-up

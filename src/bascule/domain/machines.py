@@ -14,6 +14,7 @@ from bascule.domain.mandate import MANDATE
 from bascule.domain.payment_intent import PAYMENT_INTENT
 from bascule.domain.payout import PAYOUT
 from bascule.domain.payout_batch import PAYOUT_BATCH
+from bascule.domain.refund import REFUND
 from bascule.domain.slot import SLOT
 
 ALL: tuple[Machine[Any, Any], ...] = (
@@ -23,6 +24,7 @@ ALL: tuple[Machine[Any, Any], ...] = (
     PAYOUT,
     PAYOUT_BATCH,
     MANDATE,
+    REFUND,
     SLOT,
     ATTEMPT,
     FLUSH,

@@ -280,6 +280,7 @@ async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> No
 async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
     """Sequencer and dispatcher; expirer and reconciler when they are due."""
     from bascule.entrypoints.flushing import flush_settings
+    from bascule.entrypoints.refunding import refunder
     from bascule.services.dispatcher import Dispatcher
     from bascule.services.egress import EgressRules
     from bascule.services.expirer import Expirer
@@ -331,6 +332,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
         loops = [
             Loop(sequencer, poll_s, channel="bascule_outbox"),
             Loop(dispatcher, poll_s, channel="bascule_deliveries", busy=lambda: dispatcher.in_flight > 0),
+            Loop(refunder(db, seams), poll_s),
             pardoning(db, rpcs),
         ]
         yield Work(db, {}, loops, due, meters)
@@ -373,6 +375,7 @@ async def api(
                 allow_local_webhooks=settings.webhook_allow_local,
                 public_url=settings.public_url,
                 ready_lag_s=settings.ready_lag_s,
+                refund_cool_off_s=settings.refund_cool_off_s,
                 failpoints=seams.failpoints,
                 sandbox=sandbox,
                 coin_prices=dict(settings.flush_coin_prices),

@@ -39,6 +39,11 @@ BOUNDARIES: tuple[Boundary, ...] = (
         "as after the commit, also for an answer that was stored before",
         "the client knows",
     ),
+    Boundary(
+        "claim", "commit",
+        "the customer's address is not stored; the customer enters it again",
+        "the address stands; the customer's page shows it when loaded again",
+    ),
     Boundary("watcher", "lease", AGAIN, "the chain waits until the dead watcher's lease is over"),
     Boundary("watcher", "start", AGAIN, "the first block is final and its balances are booked"),
     Boundary("watcher", "sighting", "said a moment later", "how far the chain reaches is known to all"),
@@ -99,6 +104,11 @@ BOUNDARIES: tuple[Boundary, ...] = (
     Boundary("dispatcher", "settle", "as after sending", "the attempt is written"),
     Boundary("expirer", "expire", AGAIN, "the intent or mandate is said to be expired, once"),
     Boundary("expirer", "close", AGAIN, "the intent is closed, once"),
+    Boundary(
+        "refunder", "step",
+        "nothing was written; the next turn does it",
+        "the refund went on: its payout stands with its hold, or it ended as its payout did, once",
+    ),
     Boundary("reconciler", "compare", AGAIN, "the comparison is kept, a break told"),
     Boundary("planner", "request", AGAIN, "the request is there, once; the sweeper takes it up"),
     Boundary("schedule", "claim", AGAIN, "this due run is lost; the next one does its work"),
@@ -113,7 +123,8 @@ FAILPOINTS: tuple[str, ...] = tuple(name for boundary in BOUNDARIES for name in 
 _KNOWN = frozenset(FAILPOINTS)
 _PROCESS_OF = {
     "sequencer": "worker", "dispatcher": "worker", "expirer": "worker", "reconciler": "worker",
-    "planner": "worker", "canceller": "services", "schedule": "worker", "setup": "set-up",
+    "refunder": "worker", "claim": "api", "planner": "worker", "canceller": "services",
+    "schedule": "worker", "setup": "set-up",
 }  # fmt: skip
 
 

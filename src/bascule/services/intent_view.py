@@ -91,7 +91,7 @@ def _intent(
         "amount_confirmed": _display(row.confirmed),
         "amount_remaining": _display(_remaining(row)),
         "amount_overpaid": _display(max(0, row.received - row.due)),
-        "amount_refunded": _display(0),
+        "amount_refunded": _display(row.refunded),
         "status": str(row.state),
         "flags": list(row.flags),
         "accepted": [{"network": caip2(token.chain_id), "token": token.id} for token in accepted],

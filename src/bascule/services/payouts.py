@@ -27,6 +27,7 @@ from bascule.services.payout_events import tell
 from bascule.services.payout_request import (
     IDENTITY_MAX,
     PayoutRequest,
+    PayoutTerms,
     everlasting,
     read_signature,
     read_terms,
@@ -87,6 +88,23 @@ class Payouts:
             known = await payouts.by_identity(conn, account_id, livemode, identity)
             assert known is not None, "somebody else was faster with the same identity"
         return await self._same_again(conn, known, request)
+
+    async def place(
+        self, conn: Connection, *, account_id: str, livemode: bool, identity: str, request: PayoutRequest,
+        terms: PayoutTerms, requested_by: str,
+    ) -> str:  # fmt: skip
+        """The id of a new payout of terms that are known to the base unit; as `request`, without any answer.
+
+        Raises: Rejected by the code of the policy's rule, Conflict `payout_identity_used`.
+        """
+        new = await self._decided(
+            conn, account_id, livemode, identity, request, terms, (requested_by, None), None, self.clock.now()
+        )
+        row = await payouts.insert(conn, new)
+        if row is None:
+            raise Conflict("payout_identity_used", f"A payout has the identity {identity}.")
+        await self._born(conn, row, None)
+        return row.id
 
     async def _born(self, conn: Connection, row: PayoutRow, context: RequestContext) -> dict[str, Any]:
         if row.mandate_id is not None:
@@ -227,7 +245,6 @@ class Payouts:
         self, conn: Connection, account_id: str, livemode: bool, identity: str, request: PayoutRequest,
         asked_by: tuple[str, Address | None], now: datetime,
     ) -> NewPayout:  # fmt: skip
-        requested_by, maker = asked_by
         chosen: NetworkDecision | None = None
         if request.network == AUTO:
             chosen = await network_choice.decide(
@@ -236,10 +253,20 @@ class Payouts:
             at = chosen.chosen
             request = replace(request, network=caip2(at.chain_id), token=at.token_id)
         terms = await read_terms(conn, request, account_id=account_id, livemode=livemode)
-        await _require_unknown_to_the_vault(conn, account_id, livemode, identity)
-        await require_foreign(conn, terms.network.chain_id, terms.destination)
         if request.reissue_of is not None:
             await require_reissue(conn, request.reissue_of, terms, account_id=account_id, livemode=livemode)
+        return await self._decided(
+            conn, account_id, livemode, identity, request, terms, asked_by, chosen, now
+        )  # fmt: skip
+
+    async def _decided(
+        self, conn: Connection, account_id: str, livemode: bool, identity: str, request: PayoutRequest,
+        terms: PayoutTerms, asked_by: tuple[str, Address | None], chosen: NetworkDecision | None,
+        now: datetime,
+    ) -> NewPayout:  # fmt: skip
+        requested_by, maker = asked_by
+        await _require_unknown_to_the_vault(conn, account_id, livemode, identity)
+        await require_foreign(conn, terms.network.chain_id, terms.destination)
         verdict = await policy.judge(
             conn,
             account_id=account_id,

@@ -84,6 +84,12 @@ async def post_application(conn: Connection, deposit_id: str) -> int | None:
         return _optional_id(await Q.scalar(conn, "post_application", deposit_id=deposit_id))
 
 
+async def post_refund(conn: Connection, refund_id: str) -> int | None:
+    """Moves what a pending refund gives back of too much from suspense to its merchant; None for nothing."""
+    with _refusals():
+        return _optional_id(await Q.scalar(conn, "post_refund", refund_id=refund_id))
+
+
 async def post_internal(conn: Connection, chain_id: int, block_hash: bytes, log_index: int) -> int | None:
     """Books a final transfer between our own addresses; None when both are in the same class of custody."""
     with _posting("internal"):

@@ -17,6 +17,10 @@ SELECT ledger.post_deposits(%(deposit_ids)s::text[]) AS booked
 -- Books what was decided about a booked deposit.
 SELECT ledger.post_application(%(deposit_id)s::text) AS tx_id
 
+-- name: post_refund
+-- Makes what was paid too much the merchant's, as far as a refund is of it.
+SELECT ledger.post_refund(%(refund_id)s::text) AS tx_id
+
 -- name: post_internal
 -- Books a final transfer between addresses of ours.
 SELECT ledger.post_internal(%(chain_id)s::bigint, %(block_hash)s::bytea, %(log_index)s::integer) AS tx_id

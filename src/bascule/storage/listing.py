@@ -75,6 +75,10 @@ QUOTES = Table(
     "quotes", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
     _when(),
 )  # fmt: skip
+REFUNDS = Table(
+    "refunds", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
+    Column("state", Text), Column("payment_intent_id", Text), Column("client_reference_id", Text), _when(),
+)  # fmt: skip
 POLICIES = Table(
     "policies", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
     Column("token_id", Text), _when(),

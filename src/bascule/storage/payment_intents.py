@@ -47,7 +47,8 @@ class NewIntent:
 
 
 class IntentRow(NamedTuple):
-    """An intent as stored. due, received, confirmed, underpay_tolerance_abs: 10^-18 of the currency.
+    """An intent as stored. due, received, confirmed, refunded, underpay_tolerance_abs: 10^-18 of its
+    currency.
 
     finality: the level at which it succeeds; succeeded_by: the one at which it did.
     """
@@ -80,6 +81,7 @@ class IntentRow(NamedTuple):
     succeeded_at: datetime | None
     succeeded_by: str | None
     version: int
+    refunded: int
 
 
 # by position: names from a row are compared with as many parameters, letter by letter
@@ -262,6 +264,11 @@ async def insert_address(
     )
 
 
+async def record_refund(conn: Connection, id: str, units: int) -> None:
+    """So much more of the intent went back for good. units: 10^-18 of the currency."""
+    await _Q.one(conn, "record_refund", id=id, units=units)
+
+
 async def bind_addresses(conn: Connection, chain_id: int) -> None:
     """Binds on this network what its factory has put at the same addresses on others."""
     await _Q.run(conn, "bind_addresses", chain_id=chain_id)
@@ -314,7 +321,7 @@ def _changed(change: IntentChange, at: datetime) -> IntentRow:
 
 
 def _intent(row: Row) -> IntentRow:
-    for name in ("due", "received", "confirmed", "underpay_tolerance_abs"):
+    for name in ("due", "received", "confirmed", "underpay_tolerance_abs", "refunded"):
         row[name] = int(row[name])
     for name in ("flags", "accepted_tokens"):
         row[name] = tuple(row[name])

@@ -65,6 +65,10 @@ SET received = %(received)s, confirmed = %(confirmed)s, flags = %(flags)s, versi
 WHERE id = %(id)s
 RETURNING *;
 
+-- name: record_refund
+-- So much more went back for good.
+UPDATE payment_intents SET refunded = refunded + %(units)s, version = version + 1 WHERE id = %(id)s RETURNING id;
+
 -- name: change_details
 -- The merchant's own words about an intent; money and state are untouched.
 UPDATE payment_intents

@@ -127,7 +127,7 @@ async def test_start_interrupted_in_set_up_is_completed_by_the_next(
     ready = await bring_up(installation, where(owner_url, chain))
 
     found = await counts(owner_url)
-    assert (found["accounts"], found["lanes"], found["signer.roster_members"]) == (2, 1, 3)
+    assert (found["accounts"], found["lanes"], found["signer.roster_members"]) == (2, 1, 6)
     assert ready["event"] == "ready"
     assert await bring_up(installation, where(owner_url, chain)) == ready
 

@@ -31,12 +31,13 @@ from bascule.entrypoints.api import (
     problems,
     quotes,
     reference,
+    refunds,
     test_helpers,
     webhook_endpoints,
 )
 from bascule.entrypoints.api.deps import ApiDeps
 from bascule.entrypoints.api.operation import Operation, endpoint
-from bascule.entrypoints.web import checkout
+from bascule.entrypoints.web import checkout, claim
 from bascule.services.seams import new_id
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -46,6 +47,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *payouts.OPERATIONS,
     *payout_batches.OPERATIONS,
     *mandates.OPERATIONS,
+    *refunds.OPERATIONS,
     *policies.OPERATIONS,
     *destinations.OPERATIONS,
     *catalog.OPERATIONS,
@@ -66,6 +68,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
     health.mount(app, deps)
     reference.mount(app, deps, OPERATIONS)
     checkout.mount(app, deps)
+    claim.mount(app, deps)
     app.add_exception_handler(HTTPException, _no_such_route(deps.public_url))
     app.add_middleware(Labels, deps=deps)
     return app

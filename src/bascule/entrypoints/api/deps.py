@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from bascule.services.payout_batches import PayoutBatches
 from bascule.services.payouts import Payouts
 from bascule.services.policies import Policies
 from bascule.services.quotes import NO_RULES, Quotes
+from bascule.services.refunds import Refunds
 from bascule.services.sandbox import Sandbox
 from bascule.services.seams import Clock, Entropy
 from bascule.services.webhooks import Webhooks
@@ -39,7 +41,7 @@ class ApiDeps:
     the same for ever; deposit_epoch: raised after a restore; allow_local_webhooks: http and loopback
     targets for test-mode endpoints (dev only); public_url: where the world reaches us, no slash at the end;
     ready_lag_s: so far behind its chain a network is not ready; coin_prices: what one coin costs, by chain;
-    rates: which prices make a quote, none by default;
+    rates: which prices make a quote, none by default; refund_cool_off_s: between a claim and its payout;
     sandbox: None wherever money may be real; in_flight: keys of requests that act on nodes just now;
     answered: seconds of requests by method, route and status, where somebody measures.
     """
@@ -54,6 +56,7 @@ class ApiDeps:
     public_url: str = "http://127.0.0.1:8000"
     ready_lag_s: float = 60.0
     failpoints: Failpoints = NO_FAILPOINTS
+    refund_cool_off_s: float = 86_400.0
     sandbox: Sandbox | None = None
     coin_prices: Mapping[int, Decimal] = field(default_factory=dict)
     rates: Rules = NO_RULES
@@ -92,6 +95,12 @@ class ApiDeps:
     def payout_batches(self) -> PayoutBatches:
         """Use-cases on payout batches."""
         return PayoutBatches(self.clock, self.entropy, self.outbox)
+
+    @cached_property
+    def refunds(self) -> Refunds:
+        """Use-cases on refunds."""
+        cool_off = timedelta(seconds=self.refund_cool_off_s)
+        return Refunds(self.clock, self.entropy, self.outbox, self.payouts, self.pepper, cool_off)
 
     @cached_property
     def mandates(self) -> Mandates:

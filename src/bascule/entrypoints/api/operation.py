@@ -75,7 +75,8 @@ class Outside:
 class Operation:
     """A method on a path. scope: what a key must carry; key: whether an Idempotency-Key is taken.
 
-    file: the body may be a CSV file, with the parameters beside it in the query.
+    file: the body may be a CSV file, with the parameters beside it in the query; told_once: adds to an answer
+    what no table keeps, the same at each replay.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -90,6 +91,7 @@ class Operation:
     conflicts: bool = False
     file: bool = False
     example: Mapping[str, Any] = field(default_factory=dict)
+    told_once: Callable[[Call[Any], bytes], bytes] | None = None
 
     @property
     def tag(self) -> str:
@@ -142,6 +144,8 @@ async def _answer(operation: Operation, deps: ApiDeps, request: Request, request
         return _json(await _shown(operation.effect, call), {})
     print_ = idempotency.fingerprint(request, caller, params.model_dump(mode="json", exclude_unset=True))
     answer, replayed = await _done_once(operation.effect, call, print_)
+    if operation.told_once is not None:
+        answer = operation.told_once(call, answer)
     deps.failpoints.hit("api.before_response")
     headers = {} if key is None else {"idempotency-key": key}
     response = _json(answer, headers | ({"idempotent-replayed": "true"} if replayed else {}))

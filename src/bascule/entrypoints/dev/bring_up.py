@@ -25,21 +25,17 @@ from bascule.domain.chain import ZERO_ADDRESS, Address, caip2, checksum
 from bascule.domain.errors import NotFound, Retryable
 from bascule.domain.finality import FinalityPolicy
 from bascule.domain.ids import Prefix
-from bascule.domain.money import TokenAmount
-from bascule.domain.policy import Rules, Tier
 from bascule.entrypoints import wallet_keys
 from bascule.entrypoints.contracts import recording
-from bascule.entrypoints.dev import cancelling, contracts, gassing, ground, sweeping
+from bascule.entrypoints.dev import approving, cancelling, contracts, gassing, ground, sweeping
 from bascule.entrypoints.dev.installation import FolderRefused, Installation, Secrets, toml
 from bascule.services import api_keys
 from bascule.services.seams import SystemClock, SystemEntropy, new_id
 from bascule.storage import (
     accounts,
     addresses,
-    approvals,
     lanes,
     networks,
-    policies,
     signer_limits,
     signer_rosters,
     signer_wallets,
@@ -55,9 +51,6 @@ from bascule.storage.tokens import Token
 
 CHAIN_NAME = "dev"
 LANE_NAME = "vault-0"
-APPROVALS_REQUIRED = 2
-MAX_PER_PAYOUT = 100_000 * ground.UNIT
-MAX_PER_DAY = 1_000_000 * ground.UNIT
 MAX_FEE_PER_GAS = 500 * 10**9
 MAX_GAS = 15_000_000
 NODE_PATIENCE_S = 30.0
@@ -118,7 +111,7 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
         async with db.transaction() as conn:
             people["operator"] = await _people(conn, people)
             token = await _chain(conn, laid, people["token"])
-            await _treasury(conn, laid, people["operator"], token, secrets, lane_wallet)
+            await _treasury(conn, laid, people["operator"], people["merchant"], token, secrets, lane_wallet)
             await sweeping.register(conn, laid, sweeper, max_fee_per_gas=MAX_FEE_PER_GAS)
             await cancelling.register(conn, chain_id, cancellers_nonce)
             await gassing.register(conn, chain_id, gas_wallet, LANE_NAME, max_fee_per_gas=MAX_FEE_PER_GAS)
@@ -238,6 +231,7 @@ async def _treasury(
     conn: Connection,
     laid: ground.Ground,
     operator: str,
+    merchant: str,
     token: Token,
     secrets: Secrets,
     lane_wallet: Address,
@@ -249,31 +243,15 @@ async def _treasury(
     await lanes.open(
         conn, laid.chain_id, lane=ground.LANE, name=LANE_NAME, vault=laid.vault, wallet=lane_wallet
     )
-    approvers = [wallet_keys.wallet_of(key) for key in secrets.approver_keys]
-    for number, approver in enumerate(approvers, 1):
-        await approvals.add_approver(conn, operator, approver, roster_version=1, name=f"Approver {number}")
     await signer_rosters.begin(conn, Genesis(operator, laid.chain_id, laid.vault))
-    if operator not in await signer_rosters.current(conn, [operator]):
-        await signer_rosters.add(conn, operator, version=1, threshold=APPROVALS_REQUIRED, members=approvers)
     if await signer_limits.current(conn, laid.chain_id, laid.vault, laid.token) is None:
-        hard = HardLimits(MAX_PER_PAYOUT, MAX_PER_DAY, MAX_FEE_PER_GAS, MAX_GAS)
+        hard = HardLimits(approving.MAX_PER_PAYOUT, approving.MAX_PER_DAY, MAX_FEE_PER_GAS, MAX_GAS)
         await signer_limits.set(conn, laid.chain_id, vault=laid.vault, token=laid.token, limits=hard)
     await signer_wallets.add(conn, laid.chain_id, lane_wallet)
-    if await policies.current(conn, operator, False, token.id) is None:
-        await policies.add(
-            conn,
-            id=new_id(Prefix.POLICY, clock, entropy),
-            account_id=operator,
-            livemode=False,
-            token_id=None,
-            rules=Rules(
-                (Tier(0, APPROVALS_REQUIRED),),
-                max_per_payout=TokenAmount(MAX_PER_PAYOUT, token.asset).to_money().units,
-                max_per_day=TokenAmount(MAX_PER_DAY, token.asset).to_money().units,
-            ),
-            created_by="process:dev",
-            created_at=clock.now(),
-        )
+    approvers = [wallet_keys.wallet_of(key) for key in secrets.approver_keys]
+    for account in (operator, merchant):
+        policy_id = new_id(Prefix.POLICY, clock, entropy)
+        await approving.register(conn, account, approvers, token, policy_id=policy_id, now=clock.now())
 
 
 async def _keys(
@@ -326,6 +304,7 @@ def _settings(
         "poll_interval_ms": 250,
         "lease_s": 4,
         "expire_interval_s": 1,
+        "refund_cool_off_s": 2,
         "reconcile_interval_s": 10,
         **sweeping.AT_ONCE,
         "rates": "usdc/usd=1.00 usdc/eur=0.92",

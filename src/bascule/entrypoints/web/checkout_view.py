@@ -219,7 +219,11 @@ def _money(amount: str, intent: Mapping[str, Any]) -> str:
     return f"{tidy(amount)} {intent['currency'].upper()}"
 
 
-def _moment(seconds: int) -> dict[str, str]:
-    at = datetime.fromtimestamp(seconds, UTC)
+def moment(at: datetime) -> dict[str, str]:
+    """A moment for machines, at a glance, and in full."""
     short = at.strftime("%d %B, %H:%M UTC").lstrip("0")
     return {"iso": at.isoformat(), "short": short, "long": f"{at:%d %B %Y, %H:%M:%S} UTC"}
+
+
+def _moment(seconds: int) -> dict[str, str]:
+    return moment(datetime.fromtimestamp(seconds, UTC))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -14,6 +15,8 @@ CSP = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {"content-security-policy": CSP, "referrer-policy": "no-referrer"}
+# A page with a form, which goes back to where it came from.
+FORM_HEADERS = HEADERS | {"content-security-policy": CSP.replace("form-action 'none'", "form-action 'self'")}
 ASSETS = {"bascule.css": "text/css", "checkout.js": "text/javascript"}
 
 
@@ -33,8 +36,15 @@ def asset(name: str) -> bytes:
     return files("bascule.entrypoints.web").joinpath("static", name).read_bytes()
 
 
-def page(template: str, *, status: int = 200, private: bool = False, **values: Any) -> Response:
+def page(
+    template: str,
+    *,
+    status: int = 200,
+    private: bool = False,
+    headers: Mapping[str, str] = HEADERS,
+    **values: Any,
+) -> Response:
     """A rendered template; everything put into it is escaped. private: no cache keeps it."""
     text = _templates().get_template(template).render(**values)
-    headers = HEADERS | ({"cache-control": "no-store"} if private else {})
+    headers = {**headers} | ({"cache-control": "no-store"} if private else {})
     return Response(text, status, headers, "text/html")

@@ -45,6 +45,12 @@ WITH place AS (
      CROSS JOIN LATERAL (VALUES ('suspense:' || d.account_id, c.credited), ('available:' || d.account_id, -c.credited)) AS l (code, amount)
      WHERE x.source = 'application'
      UNION ALL
+    SELECT x.id, l.code, r.token_id, 0, l.amount
+      FROM ledger.tx AS x
+      JOIN refunds AS r ON r.id = x.source_id
+     CROSS JOIN LATERAL (VALUES ('suspense:' || r.account_id, r.excess::numeric), ('available:' || r.account_id, -r.excess)) AS l (code, amount)
+     WHERE x.source = 'refund'
+     UNION ALL
     SELECT x.id, l.code, k.id, 0, l.amount
       FROM ledger.tx AS x
       JOIN ledger.booked AS b ON b.tx_id = x.id
