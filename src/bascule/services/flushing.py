@@ -110,6 +110,9 @@ class Flushing:
         self._failpoints.hit("submitter.after_reserve")
         return True
 
+    def reserved(self, slot: Slot, epoch: int) -> None:
+        """Nothing: what is asked stands in rows."""
+
     async def lock(self, conn: Connection) -> None:
         """The wallet, until the transaction ends."""
         await lanes.service_wallet(conn, self._chain_id, rules.LANE, lock=True)

@@ -38,6 +38,13 @@ class LaneWork(Protocol):
         """
         ...
 
+    def reserved(self, slot: Slot, epoch: int) -> Intent | None:
+        """What the signer is asked for a slot that this turn reserved under the epoch, said once.
+
+        None for every other slot, which stands in rows: `question`.
+        """
+        ...
+
     async def lock(self, conn: Connection) -> None:
         """Nobody else reserves on the lane until the transaction ends."""
         ...

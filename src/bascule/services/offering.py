@@ -96,6 +96,9 @@ class Offering:
 
         Raises: ChainHalted, and nothing is signed or sent.
         """
+        asked = self._work.reserved(slot, lease.epoch)
+        if asked is not None:  # lease and chain were looked at in the transaction that reserved it
+            return await self._sign(slot, asked, [], lease)
         market = await self._market_if_late(slot)
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
@@ -106,7 +109,6 @@ class Offering:
             asked_before = slot.fees
             slot, why = await self._bump_if_late(conn, slot, market)
             known = [] if slot.state is SlotState.RESERVED else await attempts.of_slot(conn, slot)
-            asked = None
             if not any(attempt.fees == slot.fees for attempt in known):
                 asked = await self._question(conn, slot, lease.epoch)
             bumped = slot.fees != asked_before
@@ -116,6 +118,10 @@ class Offering:
             self._failpoints.hit("submitter.after_bump")
         if asked is None:
             return await self._send(slot, known[0], lease, why)
+        return await self._sign(slot, asked, known, lease)
+
+    async def _sign(self, slot: Slot, asked: Intent, known: Sequence[Attempt], lease: Lease) -> int:
+        """Asks the signer, commits its bytes and sends them. known: bytes the slot has already."""
         self._failpoints.hit("submitter.before_sign")
         try:
             signed = await self._signer.sign(asked)
@@ -205,12 +211,11 @@ class Offering:
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
-            await attempts.insert(
+            attempt = await attempts.insert(
                 conn, slot, tx_hash=tx_hash, raw=signed.raw, fees=slot.fees, created_at=self._clock.now()
             )
             if slot.state is SlotState.RESERVED:
                 await slots.advance(conn, slot, SlotEvent.SIGN)
-            attempt = await attempts.lock(conn, tx_hash)
             self._failpoints.hit("submitter.before_save")
         self._failpoints.hit("submitter.after_save")
         return attempt

@@ -80,12 +80,14 @@ class Paying:
         self._outcome = BatchOutcome(clock, outbox, rpc.names)
         self._calling_off = CallingOff(clock, outbox, rpc.names)
         self._float_watch = FloatWatch(db, rpc, clock, outbox, failpoints)
+        self._standing: Lane | None = None  # as the turn began
         self._reserved: PayIntent | None = None  # what this turn reserved, until the signer is asked for it
 
     async def wallet(self) -> Address | None:
         """The lane's wallet. Raises: NotFound when there is no such lane."""
         async with self._db.read() as conn:
-            return (await lanes.get(conn, self._chain_id, self._lane)).wallet
+            self._standing = await lanes.get(conn, self._chain_id, self._lane)
+        return self._standing.wallet
 
     async def prepare(self, lease: Lease) -> int:
         """Payouts whose approvals are over, or were given under another roster, are asked about anew.
@@ -93,8 +95,8 @@ class Paying:
         How the float stands is told now and then.
         """
         self._reserved = None
+        lane = self._as_it_stood()
         async with self._db.read() as conn:
-            lane = await lanes.get(conn, self._chain_id, self._lane)
             due = await payouts.rounds_over(conn, lane.chain_id, lane.vault, self._clock.now())
         await self._float_watch.look(lane, lease)
         done = 0
@@ -124,16 +126,12 @@ class Paying:
                     await self._reservation.wait(conn, lane, choice.token, why)
                     self._failpoints.hit("submitter.before_wait")
                 self._failpoints.hit("submitter.after_wait")
-            elif (choice.given or choice.short) and await self._reserve(
-                lane, choice, left_out, limits, lease
-            ):
+            elif (choice.given or choice.short) and await self._reserve(lane, choice, limits, lease):
                 return True
             left_out.append(choice.token.id)
         return False
 
-    async def _reserve(
-        self, lane: Lane, choice: Choice, left_out: Sequence[str], limits: Mapping[str, int], lease: Lease
-    ) -> bool:
+    async def _reserve(self, lane: Lane, choice: Choice, limits: Mapping[str, int], lease: Lease) -> bool:
         """Takes what of the choice can still be taken; whether anything changed. Raises: Retryable."""
         accounts = {payout.account_id for _, payout in choice.given}
         mandates = {payout.mandate_id for _, payout in choice.given if payout.mandate_id is not None}
@@ -154,10 +152,9 @@ class Paying:
             epoch=lease.epoch,
             fees=fees,
             data_gas=cost.gas,
-            token=choice.token,
+            looked=choice,
             rules=rules,
             accounts=accounts,
-            without=left_out,
             limits=limits,
         )
         try:
@@ -185,18 +182,18 @@ class Paying:
         """Lane and wallet, until the transaction ends."""
         await lanes.lock(conn, self._chain_id, self._lane)
 
-    async def question(self, conn: Connection, slot: Slot, epoch: int) -> Intent:
-        """The batch as it stands in rows, with the approvals of its payouts.
-
-        Just reserved, it is what those rows were made from, and they are not read again.
-        """
+    def reserved(self, slot: Slot, epoch: int) -> Intent | None:
+        """The batch just reserved: what its rows were made from, which are not read again."""
         asked, self._reserved = self._reserved, None
-        if asked is not None and (asked.nonce, asked.epoch, asked.fees) == (
+        just = asked is not None and (asked.nonce, asked.epoch, asked.fees) == (
             slot.nonce,
             epoch,
             FeeOffer.of(slot.fees),
-        ):
-            return asked
+        )
+        return asked if just else None
+
+    async def question(self, conn: Connection, slot: Slot, epoch: int) -> Intent:
+        """The batch as it stands in rows, with the approvals of its payouts."""
         return await submitted_batch.question(conn, slot, epoch)
 
     async def refused(self, conn: Connection, slot: Slot, refusal: SignerRefused) -> None:
@@ -248,12 +245,17 @@ class Paying:
         self._failpoints.hit("submitter.after_wait")
         return len(covered)
 
+    def _as_it_stood(self) -> Lane:
+        """What of the lane does not change: its vault, its wallet, its number."""
+        assert self._standing is not None, "a turn begins by asking for the wallet"
+        return self._standing
+
     async def _suspended(self, lease: Lease) -> list[str]:
         """The tokens nothing is paid in now, suspended or frozen; their payouts say so."""
         async with self._db.read() as conn:
             every = [token for token in await tokens.every(conn) if token.chain_id == self._chain_id]
             frozen = {row["scope"] for row in await freezes.standing(conn)}
-            lane = await lanes.get(conn, self._chain_id, self._lane)
+        lane = self._as_it_stood()
         found = {token: why for token in every if (why := _why_held(token, lane.wallet, frozen))}
         if found:
             async with self._db.transaction() as conn:

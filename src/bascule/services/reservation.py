@@ -69,6 +69,14 @@ class Outcome:
 NOTHING = Outcome(False)
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Base units that may be paid, and what to say when nothing that waits fits into them."""
+
+    units: int
+    short: str
+
+
 @dataclass(frozen=True)
 class Reservation:
     """Takes batches for a lane. batch_life: how long a batch may be mined after its reservation."""
@@ -80,14 +88,12 @@ class Reservation:
     batch_life: timedelta
 
     async def choose(
-        self, conn: Connection, lane: Lane, without: Sequence[str] = (), gas: int | None = None,
-        limits: Mapping[str, int] = NO_LIMITS,
-    ) -> Choice | None:  # fmt: skip
+        self, conn: Connection, lane: Lane, without: Sequence[str] = (), limits: Mapping[str, int] = NO_LIMITS
+    ) -> Choice | None:
         """The batch whose turn it is on the lane, leaving out the tokens of `without`; None: nothing waits.
 
-        gas: what the batch may take at most, once that was priced; its payouts are locked then, and before
-        only looked at, so that no lane hides them from another one that looks; limits: what the
-        vault's rolling limit leaves, of the tokens it was asked about.
+        Its payouts are only looked at, so that no lane hides them from another one that looks; limits: what
+        the vault's rolling limit leaves, of the tokens it was asked about.
         A choice without items: the oldest payout's token is short of float, or none of its payouts can be
         taken at this moment: their approvals are void or about to end, or somebody is just calling them off.
         """
@@ -100,22 +106,35 @@ class Reservation:
         word = layout.word_of(
             layout.make_id(lane.lane, lane.next_sequence) if first.vault_id is None else first.vault_id
         )
+        left = await self._left(conn, lane, token, limits.get(token.id))
+        return await self._chosen(conn, lane, token, word, self.max_items, left, lock=False)
+
+    async def _chosen(
+        self,
+        conn: Connection,
+        lane: Lane,
+        token: Token,
+        word: int,
+        most: int,
+        left: Left | None,
+        *,
+        lock: bool,
+    ) -> Choice:
+        """At most so many of a token's oldest payouts in one word. left: None when all can be paid."""
         waiting = await payouts.waiting(
-            conn, lane.chain_id, lane.vault, first.token_id, word, self.max_items, lock=gas is not None
+            conn, lane.chain_id, lane.vault, token.id, word, self.max_items, lock=lock
         )
         soonest = self.clock.now() + SHORTEST_LIFE
         void = await policy.voided(conn, waiting)
         lasting = [p for p in waiting if p.approval_expires_at >= soonest and p.id not in void]
-        left, short = await self._left(conn, lane, token, limits.get(token.id))
-        affordable = covered(await _tellable(conn, lasting), left)
-        most = self.max_items if gas is None else (gas - GAS_OF_BATCH) // GAS_OF_ITEM
+        tellable = await _tellable(conn, lasting)
+        affordable = tellable if left is None else covered(tellable, left.units)
         given, next_sequence = with_ids(lane, word, affordable[:most])
         # nothing is paid after the approvals for it are over, whoever keeps the signed bytes
         ends = [self.clock.now() + self.batch_life, *(payout.approval_expires_at for _, payout in given)]
         deadline = min(ends).replace(microsecond=0)
-        return Choice(
-            token, word, given, next_sequence, deadline, short if lasting and not affordable else None
-        )
+        short = None if left is None or affordable or not lasting else left.short
+        return Choice(token, word, given, next_sequence, deadline, short)
 
     async def reserve(
         self,
@@ -124,15 +143,14 @@ class Reservation:
         epoch: int,
         fees: Fees,
         data_gas: int,
-        token: Token,
+        looked: Choice,
         rules: Rules,
         accounts: Collection[str],
-        without: Sequence[str] = (),
         limits: Mapping[str, int] = NO_LIMITS,
         *,
         alone: bool,
     ) -> Outcome:
-        """One batch of the token in one word owns the lane's next nonce, if any may.
+        """One batch of the token and word looked at owns the lane's next nonce, if any may.
 
         What the signer's rules would refuse is set aside: it waits, or is asked about anew. Runs in the
         caller's transaction, which holds the lease. fees: for at most as much gas, `data_gas` of it for the
@@ -142,18 +160,18 @@ class Reservation:
         end, and only taken is a batch that changes nothing else, while there is enough for all: otherwise it
         raises Crowded, and whoever called must roll back and ask again.
         """
+        token = looked.token
         lane = await lanes.lock(conn, lane.chain_id, lane.name)
         if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
             return NOTHING
         if not alone and not await self._plenty(conn, lane, token, rules, limits):
             raise Crowded
+        left = None
         if alone:
             await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
-        choice = await self.choose(conn, lane, without, fees.gas - data_gas, limits)
-        if choice is None or choice.token.id != token.id:
-            return NOTHING
-        if choice.short and not alone:
-            raise Crowded
+            left = await self._left(conn, lane, token, limits.get(token.id))
+        most = (fees.gas - data_gas - GAS_OF_BATCH) // GAS_OF_ITEM
+        choice = await self._chosen(conn, lane, token, looked.word, most, left, lock=True)
         if choice.short == FLOAT_SHORT:
             await floats.propose(conn, lane.chain_id, lane.vault, token.id, self.clock.now())
         if choice.short:
@@ -185,19 +203,18 @@ class Reservation:
         self, conn: Connection, lane: Lane, token: Token, rules: Rules, limits: Mapping[str, int]
     ) -> bool:
         """Whether float and the day's limit cover all that waits, whoever counts first."""
-        # in this order: what is taken in between is counted in both
-        wanted = await payouts.wanted(conn, lane.chain_id, lane.vault, token.id)
-        left, _ = await self._left(conn, lane, token, None)
-        unsigned = await slots.unsigned(conn, lane.chain_id, lane.vault, Address(token.contract))
+        count = await floats.count(conn, lane.chain_id, lane.vault, token.id, waiting=True)
+        spent = rules.spent + count.unsigned
         most = 0 if rules.limits is None else rules.limits.per_day
-        return token.id not in limits and wanted <= left and rules.spent + unsigned + wanted <= most
+        fits = count.paying + count.waiting <= count.held and spent + count.waiting <= most
+        return fits and token.id not in limits
 
     async def _require_counted(self, conn: Connection, lane: Lane, token: Token, rules: Rules) -> None:
         """Nobody else counts until the commit, and float and limit cover this batch too. Raises: Crowded."""
         await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
-        left, _ = await self._left(conn, lane, token, None)
-        unsigned = await slots.unsigned(conn, lane.chain_id, lane.vault, Address(token.contract))
-        if left < 0 or rules.limits is None or rules.spent + unsigned > rules.limits.per_day:
+        count = await floats.count(conn, lane.chain_id, lane.vault, token.id)
+        most = -1 if rules.limits is None else rules.limits.per_day
+        if count.paying > count.held or rules.spent + count.unsigned > most:
             raise Crowded
 
     async def wait(self, conn: Connection, lane: Lane, token: Token, reason: str) -> bool:
@@ -250,8 +267,8 @@ class Reservation:
         )
         await self.alarms.keep(conn, lane.chain_id, lane.wallet, lane.next_nonce, refusal, payout.id)
 
-    async def _left(self, conn: Connection, lane: Lane, token: Token, limit: int | None) -> tuple[int, str]:
-        """Base units that may be paid beside what the lanes are paying now, and what to say when none fits.
+    async def _left(self, conn: Connection, lane: Lane, token: Token, limit: int | None) -> Left:
+        """What may be paid beside what the lanes are paying now.
 
         What is mined and not final counts twice against the limit: too little is taken, never too much.
         """
@@ -259,8 +276,8 @@ class Reservation:
         paying = await slots.in_transit(conn, lane.chain_id, lane.vault, Address(token.contract))
         held = await floats.held(conn, lane.chain_id, lane.vault, token.id)
         if limit is not None and limit < held:
-            return limit - paying, ROLLING_LIMIT
-        return held - paying, FLOAT_SHORT
+            return Left(limit - paying, ROLLING_LIMIT)
+        return Left(held - paying, FLOAT_SHORT)
 
     async def _take(
         self,
@@ -318,7 +335,7 @@ def _question(
 async def _tellable(conn: Connection, waiting: Sequence[PayoutRow]) -> list[PayoutRow]:
     """The oldest payouts whose batches fit into one question to the signer, leaves and all."""
     ids = {payout.batch_id for payout in waiting if payout.batch_id is not None}
-    sizes = await payout_batches.sizes(conn, ids) if ids else {}
+    sizes = await payout_batches.sizes(conn, ids) if len(ids) > 1 else {}  # one is told, whatever its size
     told: set[str] = set()
     tellable: list[PayoutRow] = []
     for payout in waiting:

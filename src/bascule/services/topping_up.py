@@ -89,6 +89,9 @@ class ToppingUp:
         log.info("wallet is topped up", wallet=checksum(wanted.destination), wei=wanted.amount)
         return True
 
+    def reserved(self, slot: Slot, epoch: int) -> None:
+        """Nothing: what is asked stands in rows."""
+
     async def lock(self, conn: Connection) -> None:
         """The gas wallet, until the transaction ends."""
         await lanes.service_wallet(conn, self._chain_id, rules.LANE, lock=True)

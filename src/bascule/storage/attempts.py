@@ -43,9 +43,9 @@ class Attempt:
 
 async def insert(
     conn: Connection, slot: Slot, *, tx_hash: Hash, raw: bytes, fees: Fees, created_at: datetime
-) -> None:
-    """Keeps the bytes of a slot; the same bytes again change nothing."""
-    await Q.run(
+) -> Attempt:
+    """Keeps the bytes of a slot; the same bytes again change nothing. Locked until the transaction ends."""
+    row = await Q.maybe(
         conn,
         "insert",
         **slot.key,
@@ -56,6 +56,7 @@ async def insert(
         gas=fees.gas,
         created_at=created_at,
     )
+    return await lock(conn, tx_hash) if row is None else _attempt(row)
 
 
 async def of_slot(conn: Connection, slot: Slot) -> list[Attempt]:

@@ -1,12 +1,13 @@
 -- tables: attempts
 
 -- name: insert
--- Signed bytes, kept before any node sees them; the same bytes again change nothing.
+-- Signed bytes, kept before any node sees them; the same bytes again change nothing, and no row comes back.
 INSERT INTO attempts (tx_hash, chain_id, wallet, nonce, raw, max_fee_per_gas, max_priority_fee_per_gas, gas,
                       created_at)
 VALUES (%(tx_hash)s, %(chain_id)s, %(wallet)s, %(nonce)s, %(raw)s, %(max_fee_per_gas)s, %(max_priority_fee_per_gas)s,
         %(gas)s, %(created_at)s)
 ON CONFLICT (tx_hash) DO NOTHING
+RETURNING *
 
 -- name: of_slot
 -- Every attempt of a slot, dearest first.

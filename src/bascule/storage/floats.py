@@ -45,9 +45,31 @@ class Float:
     seen_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Base units of a token at one moment.
+
+    held: booked in a vault; paying, unsigned: in its unfinished batches, and in those of them of which no
+    signed bytes were kept yet; waiting: of approved payouts that wait, 0 when that was not asked for.
+    """
+
+    held: int
+    paying: int
+    unsigned: int
+    waiting: int
+
+
 async def held(conn: Connection, chain_id: int, vault: Address, token_id: str) -> int:
     """Base units of a token that are booked in a vault."""
-    return int(await Q.scalar(conn, "held", chain_id=chain_id, vault=vault, token_id=token_id))
+    return (await count(conn, chain_id, vault, token_id)).held
+
+
+async def count(
+    conn: Connection, chain_id: int, vault: Address, token_id: str, *, waiting: bool = False
+) -> Count:
+    """What a vault holds of a token, and what is taken of that. waiting: what waits for it is counted too."""
+    row = await Q.one(conn, "held", chain_id=chain_id, vault=vault, token_id=token_id, waiting=waiting)
+    return Count(**{name: int(value or 0) for name, value in row.items()})
 
 
 async def standing(conn: Connection, chain_id: int, vault: Address, token_id: str, now: datetime) -> Standing:

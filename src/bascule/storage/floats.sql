@@ -44,8 +44,10 @@ UPDATE float_proposals SET done_at = %(at)s
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND done_at IS NULL
 
 -- name: held
--- Base units of a token booked in a vault. The journal knows the vaults of a chain as one: while there are several, none
--- is taken to hold more than at the final block it was seen at, less what batches of later blocks paid.
+-- Base units of a token at one moment: booked in a vault, in its unfinished batches, in those of them of which no signed
+-- bytes were kept yet and, if asked for, of approved payouts that wait. The journal knows the vaults of a chain as one:
+-- while there are several, none is taken to hold more than at the final block it was seen at, less what batches of later
+-- blocks paid.
 SELECT CASE WHEN (SELECT count(DISTINCT l.vault) > 1 FROM lanes AS l WHERE l.chain_id = %(chain_id)s)
             THEN least(j.booked, coalesce((
                 SELECT f.balance - (SELECT coalesce(sum(s.total), 0)
@@ -54,10 +56,19 @@ SELECT CASE WHEN (SELECT count(DISTINCT l.vault) > 1 FROM lanes AS l WHERE l.cha
                                        AND s.kind = 'pay' AND a.state = 'final' AND a.block_number > f.block_number)
                   FROM vault_floats AS f JOIN tokens AS t ON t.id = f.token_id
                  WHERE f.chain_id = %(chain_id)s AND f.vault = %(vault)s AND f.token_id = %(token_id)s), 0))
-            ELSE j.booked END AS held
+            ELSE j.booked END AS held, b.paying, b.unsigned,
+       CASE WHEN %(waiting)s::boolean
+            THEN (SELECT coalesce(sum(p.amount), 0) FROM payouts AS p
+                   WHERE p.chain_id = %(chain_id)s AND p.vault = %(vault)s AND p.token_id = %(token_id)s
+                     AND p.state = 'pending') END AS waiting
   FROM (SELECT coalesce(sum(b.posted), 0) AS booked
           FROM ledger.account AS a JOIN ledger.balance AS b ON b.account_id = a.id
-         WHERE a.code = 'custody:vault' AND a.token_id = %(token_id)s) AS j
+         WHERE a.code = 'custody:vault' AND a.token_id = %(token_id)s) AS j,
+       (SELECT coalesce(sum(s.total), 0) AS paying,
+               coalesce(sum(s.total) FILTER (WHERE s.state = 'reserved'), 0) AS unsigned
+          FROM slots AS s
+         WHERE s.chain_id = %(chain_id)s AND s.vault = %(vault)s AND s.kind = 'pay' AND s.state <> 'final'
+           AND s.token = (SELECT t.contract FROM tokens AS t WHERE t.id = %(token_id)s)) AS b
 
 -- name: demand
 -- Base units of a token: in unfinished batches of a vault, of approved payouts that wait, given to batches since a moment.

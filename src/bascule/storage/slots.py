@@ -109,13 +109,6 @@ async def insert_pay(
         max_priority_fee_per_gas=fees.max_priority_fee_per_gas,
         gas=fees.gas,
         total=total,
-    )
-    await Q.run(
-        conn,
-        "insert_items",
-        chain_id=lane.chain_id,
-        wallet=lane.wallet,
-        nonce=nonce,
         positions=arrays.numbers(items.keys()),
         payout_ids=arrays.texts(items.values()),
     )

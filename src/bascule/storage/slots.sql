@@ -1,23 +1,23 @@
 -- tables: slots, slot_items
 
 -- name: insert_pay
--- A batch owns a nonce from now on.
-INSERT INTO slots (chain_id, wallet, nonce, kind, state, epoch, vault, lane, token, word, expected_head, deadline,
-                   max_fee_per_gas, max_priority_fee_per_gas, gas, total)
-VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, 'pay', 'reserved', %(epoch)s, %(vault)s, %(lane)s, %(token)s, %(word)s,
-        %(expected_head)s, %(deadline)s, %(max_fee_per_gas)s, %(max_priority_fee_per_gas)s, %(gas)s, %(total)s)
+-- A batch owns a nonce from now on, and payouts stand in it, each at its bit.
+WITH slot AS (
+    INSERT INTO slots (chain_id, wallet, nonce, kind, state, epoch, vault, lane, token, word, expected_head, deadline,
+                       max_fee_per_gas, max_priority_fee_per_gas, gas, total)
+    VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, 'pay', 'reserved', %(epoch)s, %(vault)s, %(lane)s, %(token)s, %(word)s,
+            %(expected_head)s, %(deadline)s, %(max_fee_per_gas)s, %(max_priority_fee_per_gas)s, %(gas)s, %(total)s)
+    RETURNING chain_id, wallet, nonce
+)
+INSERT INTO slot_items (chain_id, wallet, nonce, position, payout_id)
+SELECT s.chain_id, s.wallet, s.nonce, n.position, n.payout_id
+  FROM slot AS s CROSS JOIN unnest(%(positions)s::integer[], %(payout_ids)s::text[]) AS n (position, payout_id)
 
 -- name: insert_service
 -- A call of a service wallet owns a nonce from now on.
 INSERT INTO slots (chain_id, wallet, nonce, kind, state, epoch, max_fee_per_gas, max_priority_fee_per_gas, gas)
 VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, 'service', 'reserved', %(epoch)s, %(max_fee_per_gas)s,
         %(max_priority_fee_per_gas)s, %(gas)s)
-
--- name: insert_items
--- Payouts stand in a slot, each at its bit.
-INSERT INTO slot_items (chain_id, wallet, nonce, position, payout_id)
-SELECT %(chain_id)s, %(wallet)s, %(nonce)s, n.position, n.payout_id
-  FROM unnest(%(positions)s::integer[], %(payout_ids)s::text[]) AS n (position, payout_id)
 
 -- name: unfinished
 -- The slots of a wallet whose nonce is not consumed for ever, lowest first.
