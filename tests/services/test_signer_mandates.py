@@ -95,7 +95,7 @@ async def test_payout_id_that_two_lanes_ask_about_at_once_is_one_payout(desk: De
     )
 
     async with desk.owner.transaction() as conn:  # another lane's question, just before its commit
-        await signer_items.bind(conn, little, now)
+        await signer_items.bind(conn, little, now, frozenset())
         second = asyncio.create_task(answer(desk, much))
         await somebody_waits(conn)
 

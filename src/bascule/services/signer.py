@@ -171,37 +171,44 @@ class Signer:
             raise SignerRefused("wallet_unknown", f"Wallet 0x{slot.wallet.hex()} may not sign this.")
         if intent.epoch < wallet.epoch:
             raise SignerRefused("epoch_stale", f"Epoch {intent.epoch} is over: {wallet.epoch} was seen.")
-        if intent.epoch > wallet.epoch:
-            await signer_wallets.raise_marks(
-                conn, slot.chain_id, slot.wallet, epoch=intent.epoch, nonce=wallet.highest_nonce
-            )
         bound = await signer_ledger.slot(conn, slot)
         if bound is not None and bound != tx.content():
             raise SignerRefused("slot_taken", f"Nonce {slot.nonce} is bound to other content for ever.")
         if bound is not None:
+            if intent.epoch > wallet.epoch:
+                await signer_wallets.raise_marks(
+                    conn, slot.chain_id, slot.wallet, epoch=intent.epoch, nonce=wallet.highest_nonce
+                )
             for signature in await signer_ledger.signatures(conn, slot):
                 if signature.fees == tx.fees:
                     return signature
+        stopped: frozenset[str] = frozenset()
         if not isinstance(intent, FillIntent):
-            await self._require_running(conn, intent, wallet)
-        if bound is None:
-            await self._bind(conn, intent, tx, slot, wallet)
-        await self._require_fees(conn, intent, tx.fees, wallet)
+            stopped = await self._require_running(conn, intent, wallet)
+        limits = None if bound is not None else await self._bind(conn, intent, tx, slot, wallet, stopped)
+        await self._require_fees(conn, intent, tx.fees, wallet, limits)
         return None
 
-    async def _require_running(self, conn: Connection, intent: Intent, wallet: SignerWallet) -> None:
-        """Raises: SignerRefused when the kill switch is on. A cancel moves no money: its wallet's counts."""
-        own = stops.wallet(signer_checks.wallet_of(intent))
-        stopped = await signer_stops.among(conn, (own, *signer_checks.money_of(intent)))
+    async def _require_running(
+        self, conn: Connection, intent: Intent, wallet: SignerWallet
+    ) -> frozenset[str]:  # fmt: skip
+        """Which of the addresses that are paid an operator denies, as scopes.
+
+        Raises: SignerRefused when the kill switch is on. A cancel moves no money: its wallet's counts.
+        """
+        own, money = stops.wallet(signer_checks.wallet_of(intent)), signer_checks.money_of(intent)
+        paid = signer_items.paid(intent) if isinstance(intent, PayIntent) else frozenset()
+        stopped = await signer_stops.among(conn, {own, *money, *paid})
         if wallet.frozen or own in stopped:
             raise SignerRefused("wallet_frozen", "The kill switch of this wallet is on.")
-        if stopped:
-            raise SignerRefused("frozen", f"An operator froze {', '.join(sorted(stopped))}.")
+        if all_stopped := stopped.intersection(money):
+            raise SignerRefused("frozen", f"An operator froze {', '.join(sorted(all_stopped))}.")
+        return stopped & paid
 
     async def _require_fees(
-        self, conn: Connection, intent: Intent, fees: Fees, wallet: SignerWallet
-    ) -> None:  # fmt: skip
-        """Fee caps, for every signature that does not exist yet."""
+        self, conn: Connection, intent: Intent, fees: Fees, wallet: SignerWallet, known: HardLimits | None
+    ) -> None:
+        """Fee caps, for every signature that does not exist yet. known: what was just read of them."""
         if isinstance(intent, FillIntent):
             highest = await self._highest_fee(conn, intent, wallet)
             signer_checks.require_fees(fees, max_fee_per_gas=highest or 0, max_gas=FILL_GAS_MAX)
@@ -214,7 +221,7 @@ class Signer:
         elif isinstance(intent, TopUpIntent):
             limits = await signer_routes.limits_of(conn, intent)
         else:
-            limits = await signer_checks.limits_of(conn, intent)
+            limits = known or await signer_checks.limits_of(conn, intent)
         signer_checks.require_fees(fees, max_fee_per_gas=limits.max_fee_per_gas, max_gas=limits.max_gas)
 
     async def _highest_fee(self, conn: Connection, intent: FillIntent, wallet: SignerWallet) -> int | None:
@@ -226,16 +233,21 @@ class Signer:
         return await signer_limits.highest_fee(conn, intent.chain_id)
 
     async def _bind(
-        self, conn: Connection, intent: Intent, tx: UnsignedTx, slot: SlotKey, wallet: SignerWallet
-    ) -> None:
-        """The nonce, and each payout in it, gets its content for ever."""
+        self, conn: Connection, intent: Intent, tx: UnsignedTx, slot: SlotKey, wallet: SignerWallet,
+        stopped: frozenset[str],
+    ) -> HardLimits | None:  # fmt: skip
+        """The nonce, and each payout in it, gets its content for ever; the limits payouts were held against.
+
+        stopped: scopes of the addresses that may not be paid.
+        """
+        limits = None
         if slot.nonce <= wallet.highest_nonce:
             raise SignerRefused(
                 "nonce_below_watermark", f"Nonce {slot.nonce} is not above {wallet.highest_nonce}."
             )
         if isinstance(intent, PayIntent):
             signer_checks.require_short(intent, self._clock.now())
-            await signer_items.bind(conn, intent, self._clock.now())
+            limits = await signer_items.bind(conn, intent, self._clock.now(), stopped)
         if isinstance(intent, FlushIntent):
             await signer_checks.require_flush(conn, intent)
         if isinstance(intent, TopUpIntent):
@@ -244,6 +256,7 @@ class Signer:
         await signer_wallets.raise_marks(
             conn, slot.chain_id, slot.wallet, epoch=intent.epoch, nonce=slot.nonce
         )  # fmt: skip
+        return limits
 
 
 def _build(intent: Intent, deposit_seed: bytes | None) -> UnsignedTx:

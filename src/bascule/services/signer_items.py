@@ -21,16 +21,24 @@ from bascule.services.signing_intents import (
     SignerRefused,
     address,
 )
-from bascule.storage import signer_ledger, signer_limits, signer_rosters, signer_stops
+from bascule.storage import signer_ledger, signer_limits, signer_rosters
 from bascule.storage.database import Connection
 from bascule.storage.signer_ledger import Item
+from bascule.storage.signer_limits import HardLimits
 
 DAY = timedelta(hours=24)
 
 
-async def bind(conn: Connection, intent: PayIntent, now: datetime) -> None:
+def paid(intent: PayIntent) -> frozenset[str]:
+    """The scopes under which an operator may have denied whom the question pays."""
+    return frozenset([stops.destination(Address(item.to)) for item in intent.items])
+
+
+async def bind(
+    conn: Connection, intent: PayIntent, now: datetime, denied: frozenset[str]
+) -> HardLimits | None:
     """The items of a well-formed question are these payouts, for ever, and counted: each is approved, within
-    limits and the same as ever before.
+    limits and the same as ever before. Returns those limits. denied: of `paid`, what is stopped now.
 
     Questions about different tokens, vaults or chains do not wait for each other's count; if two name one
     payout at once, the second meets the first one's row here.
@@ -40,11 +48,13 @@ async def bind(conn: Connection, intent: PayIntent, now: datetime) -> None:
         conn, intent.chain_id, Address(intent.vault), Address(intent.token)
     )  # fmt: skip
     items = [_item(intent, item) for item in intent.items]
-    faults = item_rules.faults(intent, await _facts(conn, intent, items, now), now)
+    facts = await _facts(conn, intent, items, now, denied)
+    faults = item_rules.faults(intent, facts, now)
     if faults:
         raise SignerRefused(
             "items_refused", f"{len(faults)} of {len(items)} items are refused.", tuple(faults)
         )
+    return facts.limits
 
 
 async def rules(conn: Connection, asked: RulesQuestion, now: datetime) -> Rules:
@@ -64,7 +74,9 @@ async def rules(conn: Connection, asked: RulesQuestion, now: datetime) -> Rules:
     )
 
 
-async def _facts(conn: Connection, intent: PayIntent, items: Sequence[Item], now: datetime) -> Facts:
+async def _facts(
+    conn: Connection, intent: PayIntent, items: Sequence[Item], now: datetime, denied: frozenset[str]
+) -> Facts:
     """As the signer's own rows say, which the items are among from now on.
 
     The caller holds the count of the token's spending.
@@ -86,9 +98,7 @@ async def _facts(conn: Connection, intent: PayIntent, items: Sequence[Item], now
         rosters=rosters,
         spent=spent,
         spent_in=spent_in,
-        denied=await signer_stops.among(
-            conn, {stops.destination(Address(item.to)) for item in intent.items}
-        ),
+        denied=denied,
         signed={item.payout_id for item in items if item.payout_id in known} - fresh,
         changed={item.payout_id for item in items if not _is_the_same(item, known)},
         mandates=signer_mandates.opened(intent, rosters, under, now),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+import msgspec
+from msgspec.structs import replace
 from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address, Hash
@@ -20,9 +22,8 @@ from bascule.storage.queries import Queries, Row
 Q = Queries("payouts")
 
 
-@dataclass(frozen=True, slots=True)
-class PayoutRow:
-    """One payout as stored.
+class PayoutRow(msgspec.Struct, frozen=True):
+    """One payout as stored. A struct, as a data class of so many fields takes twenty times as long to make.
 
     amount: base units of the token; vault_id: lane << 224 | sequence, once given; batch_position: the place
     of its leaf in the batch it was asked for in, from 0; mandate_id: under which it needs no approvals.

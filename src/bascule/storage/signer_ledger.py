@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address, Hash
@@ -32,8 +33,7 @@ class SlotKey:
         return {"chain_id": self.chain_id, "wallet": self.wallet, "nonce": self.nonce}
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """A payout as it may be signed, for ever.
 
     digest: of its whole content; amount: base units; batch_id: the batch it was approved in, if in one;

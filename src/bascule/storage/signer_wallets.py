@@ -37,8 +37,8 @@ async def get(conn: Connection, chain_id: int, address: Address) -> SignerWallet
 
 async def lock(conn: Connection, chain_id: int, address: Address) -> SignerWallet | None:
     """The wallet, with every other question about it waiting until the transaction ends."""
-    await Q.run(conn, "serialize", chain_id=chain_id, address=address)
-    return await get(conn, chain_id, address)
+    row = await Q.maybe(conn, "lock", chain_id=chain_id, address=address)
+    return None if row is None else SignerWallet(**row)
 
 
 async def exists(conn: Connection, address: Address) -> bool:

@@ -5,14 +5,16 @@
 INSERT INTO signer.wallets (chain_id, address, role) VALUES (%(chain_id)s, %(address)s, %(role)s)
 ON CONFLICT (chain_id, address) DO NOTHING
 
--- name: serialize
--- One question at a time per wallet, until the transaction ends.
-SELECT pg_advisory_xact_lock(hashtextextended('signer wallet ' || %(chain_id)s::text || %(address)s::bytea::text, 0))
-
 -- name: get
 -- One wallet with the highest epoch and nonce ever seen.
 SELECT role, epoch, highest_nonce, frozen FROM signer.wallets
  WHERE chain_id = %(chain_id)s AND address = %(address)s
+
+-- name: lock
+-- One wallet as it stands when every question about it before has ended; others wait until the transaction ends.
+SELECT role, epoch, highest_nonce, frozen FROM signer.wallets
+ WHERE chain_id = %(chain_id)s AND address = %(address)s
+   FOR NO KEY UPDATE
 
 -- name: exists
 -- Whether the signer has a wallet, on whatever chain.
