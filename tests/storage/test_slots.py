@@ -36,7 +36,7 @@ async def lane_of(stage: Treasury, conn: Connection) -> Lane:
 
 async def reserve(stage: Treasury, conn: Connection, *payout_ids: str) -> Slot:
     lane = await lane_of(stage, conn)
-    nonce = await lanes.take_nonce(conn, lane)
+    nonce = await lanes.take(conn, lane, lane.next_sequence)
     await slots.insert_pay(
         conn,
         lane,
@@ -61,18 +61,18 @@ async def save(conn: Connection, slot: Slot, number: int, fees: Fees = FEES) -> 
 async def test_nonce_is_taken_once(stage: Treasury) -> None:
     async with stage.submitters_db.transaction() as conn:
         lane = await lane_of(stage, conn)
-        assert await lanes.take_nonce(conn, lane) == 0
+        assert await lanes.take(conn, lane, lane.next_sequence) == 0
         with pytest.raises(Halted, match="nonce 0"):
-            await lanes.take_nonce(conn, lane)
+            await lanes.take(conn, lane, lane.next_sequence)
         assert (await lane_of(stage, conn)).next_nonce == 1
 
 
 async def test_sequences_and_heads_only_go_forward(stage: Treasury) -> None:
     async with stage.submitters_db.transaction() as conn:
         lane = await lane_of(stage, conn)
-        await lanes.take_sequences(conn, lane, 5)
+        await lanes.take(conn, lane, 5)
         with pytest.raises(Halted, match="went back"):
-            await lanes.take_sequences(conn, lane, 4)
+            await lanes.take(conn, await lane_of(stage, conn), 4)
         await lanes.move_head(conn, lane, old=lane.head, new=Hash(b"\x01" * 32))
         with pytest.raises(Halted, match="head"):
             await lanes.move_head(conn, lane, old=lane.head, new=Hash(b"\x02" * 32))

@@ -289,8 +289,7 @@ class Reservation:
         rounds: Mapping[str, Round],
     ) -> int:
         """The nonce the batch owns."""
-        nonce = await lanes.take_nonce(conn, lane)
-        await lanes.take_sequences(conn, lane, choice.next_sequence)
+        nonce = await lanes.take(conn, lane, choice.next_sequence)
         await slots.insert_pay(
             conn,
             lane,

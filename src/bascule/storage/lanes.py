@@ -105,29 +105,36 @@ async def retire(conn: Connection, lane: Lane) -> None:
     await Q.run(conn, "advance_to_retired", chain_id=lane.chain_id, vault=lane.vault, lane=lane.lane)
 
 
-async def take_nonce(conn: Connection, lane: Lane | Wallet) -> int:
-    """The next nonce of a locked lane or wallet, taken for ever once the transaction commits."""
-    address = lane.wallet if isinstance(lane, Lane) else lane.address
+async def take_nonce(conn: Connection, wallet: Wallet) -> int:
+    """The next nonce of a locked wallet, taken for ever once the transaction commits."""
     taken = await Q.run(
-        conn, "take_nonce", chain_id=lane.chain_id, address=address, nonce=lane.next_nonce
+        conn, "take_nonce", chain_id=wallet.chain_id, address=wallet.address, nonce=wallet.next_nonce
     )  # fmt: skip
-    if taken != 1:
-        raise Halted(f"nonce {lane.next_nonce} of lane {lane.name} was taken by somebody else under its lock")
-    return lane.next_nonce
+    _require_taken(wallet, taken)
+    return wallet.next_nonce
 
 
-async def take_sequences(conn: Connection, lane: Lane, next_sequence: int) -> None:
-    """Every sequence of the lane below `next_sequence` is given away for ever."""
-    taken = await Q.run(
+async def take(conn: Connection, lane: Lane, next_sequence: int) -> int:
+    """The next nonce of a locked lane and every sequence below `next_sequence`, taken for ever as above."""
+    row = await Q.one(
         conn,
-        "take_sequences",
+        "take",
         chain_id=lane.chain_id,
+        address=lane.wallet,
+        nonce=lane.next_nonce,
         vault=lane.vault,
         lane=lane.lane,
         next_sequence=next_sequence,
     )
-    if taken != 1:
+    _require_taken(lane, row["nonces"])
+    if row["sequences"] != 1:
         raise Halted(f"sequences of lane {lane.name} went back from {lane.next_sequence} to {next_sequence}")
+    return lane.next_nonce
+
+
+def _require_taken(lane: Lane | Wallet, nonces: int) -> None:
+    if nonces != 1:
+        raise Halted(f"nonce {lane.next_nonce} of lane {lane.name} was taken by somebody else under its lock")
 
 
 async def move_head(conn: Connection, lane: Lane, *, old: Hash, new: Hash) -> None:

@@ -66,10 +66,18 @@ SELECT l.*, w.next_nonce FROM lanes AS l JOIN wallets AS w ON w.chain_id = l.cha
 UPDATE wallets SET next_nonce = next_nonce + 1
  WHERE chain_id = %(chain_id)s AND address = %(address)s AND next_nonce = %(nonce)s
 
--- name: take_sequences
--- The lane's sequences below `next_sequence` are given away.
-UPDATE lanes SET next_sequence = %(next_sequence)s
- WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND lane = %(lane)s AND next_sequence <= %(next_sequence)s
+-- name: take
+-- The next nonce of a lane's wallet is taken, and the lane's sequences below `next_sequence` are given away.
+WITH nonce AS (
+    UPDATE wallets SET next_nonce = next_nonce + 1
+     WHERE chain_id = %(chain_id)s AND address = %(address)s AND next_nonce = %(nonce)s
+    RETURNING 1
+), sequences AS (
+    UPDATE lanes SET next_sequence = %(next_sequence)s
+     WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND lane = %(lane)s AND next_sequence <= %(next_sequence)s
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM nonce) AS nonces, (SELECT count(*) FROM sequences) AS sequences
 
 -- name: move_head
 -- A batch of the lane is final: the vault's head is a new one.

@@ -177,11 +177,6 @@ async def waiting(
     return [_payout(row) for row in rows]
 
 
-async def wanted(conn: Connection, chain_id: int, vault: Address, token_id: str) -> int:
-    """Base units of all pending payouts of a token."""
-    return int(await Q.scalar(conn, "wanted", chain_id=chain_id, vault=vault, token_id=token_id))
-
-
 async def advance(
     conn: Connection, payout: PayoutRow, event: PayoutEvent, *, failure_code: str | None = None
 ) -> PayoutRow:

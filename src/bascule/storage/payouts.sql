@@ -76,11 +76,6 @@ SELECT * FROM payouts
  ORDER BY created_at, id LIMIT %(limit)s
    FOR UPDATE SKIP LOCKED
 
--- name: wanted
--- Base units of all pending payouts of a token.
-SELECT coalesce(sum(amount), 0) AS amount FROM payouts
- WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
-
 -- name: advance
 -- Moves a payout from one state to another; failure_code goes with failed alone.
 UPDATE payouts
