@@ -89,11 +89,6 @@ _ALL = (
         Ends.EXPLAINED, freezes=True,
     ),
     BreakType(
-        "gas_drift", "Our wallets hold less native coin than the journal and the fees that wait for booking.",
-        Owner.TREASURY, "Find who spent from the wallet; if its key is used elsewhere, freeze it.",
-        Ends.EXPLAINED,
-    ),
-    BreakType(
         "balance_delta", "A token's balances moved otherwise than its Transfers say.",
         Owner.OPERATIONS,
         "Look at what the token does (a fee, a rebase); once its logs are true, bascule tokens resume.",

@@ -280,6 +280,7 @@ async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> No
 async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
     """Sequencer and dispatcher; expirer and reconciler when they are due."""
     from bascule.entrypoints.flushing import flush_settings
+    from bascule.entrypoints.reconciling import reconciling
     from bascule.entrypoints.refunding import refunder
     from bascule.services.dispatcher import Dispatcher
     from bascule.services.egress import EgressRules
@@ -288,7 +289,6 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
     from bascule.services.http_sender import HttpSender
     from bascule.services.intents import Intents
     from bascule.services.mandates import Mandates
-    from bascule.services.reconciler import Reconciler
     from bascule.services.sealer import Sealer
     from bascule.services.sequencer import Sequencer
     from bascule.services.unpaid_prover import UnpaidProver
@@ -320,10 +320,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
             meters.tells_money, meters.webhooks, meters.entered = True, dispatcher, sequencer.entered
         due = [
             Due(Expirer(db, seams.clock, intents, mandates, seams.failpoints), settings.expire_interval_s),
-            Due(
-                Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs, seams.failpoints),
-                settings.reconcile_interval_s,
-            ),
+            *reconciling(db, seams, rpcs, settings.reconcile_interval_s),
             Due(planner, settings.flush_interval_s),
             Due(UnpaidProver(db, seams.clock, rpcs), UNPAID_INTERVAL_S),
             Due(Sealer(db, seams.clock), settings.seal_interval_s),

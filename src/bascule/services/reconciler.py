@@ -60,9 +60,14 @@ class Reconciler:
         return 0
 
     async def reconcile(
-        self, chain_id: int | None = None, at_block: int | None = None
+        self,
+        chain_id: int | None = None,
+        at_block: int | None = None,
+        *,
+        livemode: bool | None = None,
+        run_id: str | None = None,
     ) -> list[tuple[Subject, Reconciliation]]:
-        """The comparisons made now, one per token; of one chain only, if it is named. Raises: Retryable.
+        """The comparisons made now, one per token; of one chain or mode only, if named. Raises: Retryable.
 
         at_block: an earlier final block instead of the newest; what is found there opens and resolves no
         break, which are about the present. Raises: Rejected when that block is not final or was not read.
@@ -71,11 +76,15 @@ class Reconciler:
             subjects = [
                 subject if at_block is None else await _at(conn, subject, at_block)
                 for subject in await reconciliations.subjects(conn)
-                if subject.chain_id in self._rpcs and chain_id in (None, subject.chain_id)
+                if subject.chain_id in self._rpcs
+                and chain_id in (None, subject.chain_id)
+                and livemode in (None, subject.livemode)
             ]
-        return [(subject, await self._compare(subject, judged=at_block is None)) for subject in subjects]
+        return [
+            (subject, await self._compare(subject, run_id, judged=at_block is None)) for subject in subjects
+        ]
 
-    async def _compare(self, subject: Subject, *, judged: bool) -> Reconciliation:
+    async def _compare(self, subject: Subject, run_id: str | None, *, judged: bool) -> Reconciliation:
         async with self._db.read() as conn:
             holders = await reconciliations.holders(conn, subject)
         on_chain = await self._held(subject, holders)
@@ -92,6 +101,7 @@ class Reconciler:
                 unbooked=books.unbooked,
                 residual=on_chain - books.journal - books.unbooked,
                 created_at=self._clock.now(),
+                run_id=run_id,
             )
             await reconciliations.insert(conn, found)
             if judged:

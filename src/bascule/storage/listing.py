@@ -102,6 +102,10 @@ BREAKS = Table(
     Column("opened_at", DateTime(timezone=True), key="created_at"),
 )  # fmt: skip
 
+RECONCILIATION_RUNS = Table(
+    "reconciliation_runs", METADATA, Column("id", Text), Column("livemode", Boolean), _when()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

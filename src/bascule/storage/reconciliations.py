@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,6 +49,7 @@ class Reconciliation:
     unbooked: int
     residual: int
     created_at: datetime
+    run_id: str | None = None
 
 
 async def subjects(conn: Connection) -> list[Subject]:
@@ -83,3 +85,14 @@ async def books(conn: Connection, subject: Subject) -> Books:
 async def insert(conn: Connection, new: Reconciliation) -> None:
     """Keeps the comparison."""
     await _Q.run(conn, "insert", **{name: getattr(new, name) for name in Reconciliation.__slots__})
+
+
+async def of_runs(conn: Connection, run_ids: Sequence[str]) -> list[tuple[str, Subject, Reconciliation]]:
+    """The comparisons of these runs: which run, what was compared, what came out."""
+    made = []
+    for row in await _Q.all(conn, "of_runs", run_ids=list(run_ids)):
+        subject = Subject(**{name: row[name] for name in Subject.__slots__})
+        numbers = {name: int(row[name]) for name in ("on_chain", "journal", "unbooked", "residual")}
+        found = Reconciliation(**{name: row[name] for name in Reconciliation.__slots__} | numbers)
+        made.append((row["run_id"], subject, found))
+    return made

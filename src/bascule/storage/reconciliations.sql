@@ -50,6 +50,12 @@ SELECT coalesce((
 
 -- name: insert
 -- One comparison of the books with the chain, for ever.
-INSERT INTO reconciliations (id, chain_id, token_id, block_number, block_hash, on_chain, journal, unbooked, residual, created_at)
+INSERT INTO reconciliations (id, chain_id, token_id, block_number, block_hash, on_chain, journal, unbooked, residual, created_at, run_id)
 VALUES (%(id)s, %(chain_id)s, %(token_id)s, %(block_number)s, %(block_hash)s, %(on_chain)s, %(journal)s, %(unbooked)s,
-        %(residual)s, %(created_at)s);
+        %(residual)s, %(created_at)s, %(run_id)s);
+
+-- name: of_runs
+-- The comparisons of runs, with what they are about.
+SELECT r.*, t.contract, t.currency, t.decimals, n.livemode
+  FROM reconciliations AS r JOIN tokens AS t ON t.id = r.token_id JOIN networks AS n ON n.chain_id = r.chain_id
+ WHERE r.run_id = ANY(%(run_ids)s) ORDER BY r.created_at, r.id;

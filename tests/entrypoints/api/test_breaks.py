@@ -1,8 +1,11 @@
-"""/v1/breaks: the operator's alone to see and to explain."""
+"""/v1/breaks, /v1/reconciliation/runs: the operator's alone to see and to use."""
 
 from typing import Any
 
+from bascule.services.break_search import BreakSearch
 from bascule.services.breaks import Breaks
+from bascule.services.reconciler import Reconciler
+from bascule.services.reconciliation_runs import Nightly, ReconciliationRuns
 from bascule.storage import audit
 from bascule.storage.breaks import Found
 from tests.support.api import LIVE, Shop
@@ -59,6 +62,30 @@ async def test_operator_reads_and_explains_a_break_once(shop: Shop) -> None:
         [line] = await audit.of_object(conn, residual)
     assert line["action"] == "break.resolve"
     assert line["actor"].startswith("key_")
+
+
+async def test_operator_asks_for_a_run_and_the_worker_does_it_once(shop: Shop) -> None:
+    outbox = shop.deps.outbox
+    reconciler = Reconciler(shop.worker, shop.clock, outbox.entropy, outbox, {})
+    search = BreakSearch(shop.worker, Breaks(outbox))
+    worker = ReconciliationRuns(shop.worker, outbox, reconciler, search)
+    key = (await shop.key(shop.operator)).secret
+    async with shop.client(key) as operator, shop.client() as merchant:
+        assert code(await merchant.post("/v1/reconciliation/runs", json={})) == "operator_only"
+        assert (
+            code(await operator.post("/v1/reconciliation/runs", json={"network": "base"}))
+            == "network_unknown"
+        )
+        asked = (await operator.post("/v1/reconciliation/runs", json={"network": "local"})).json()
+        assert (asked["status"], asked["compared"]) == ("requested", None)
+
+        await Nightly(shop.worker, outbox).run_once()
+        assert [await worker.run_once() for _ in range(3)] == [1, 1, 0]
+
+        done = (await operator.get(f"/v1/reconciliation/runs/{asked['id']}")).json()
+        assert (done["status"], done["compared"], done["breaks_opened"]) == ("completed", 0, 0)
+        page = (await operator.get("/v1/reconciliation/runs")).json()
+        assert {each["requested_by"] for each in page["data"]} == {"process:worker", asked["requested_by"]}
 
 
 async def test_merchants_and_keys_without_the_scope_see_no_breaks(shop: Shop) -> None:

@@ -1,0 +1,88 @@
+"""The search for what contradicts: chain against journal, intents, payouts, events and seals.
+
+What is found is opened or seen again; what is not found any more ends, by the posting that books it where its
+type asks for one. Any number of searches may run: each finds the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bascule.domain.breaks import TYPES, Ends
+from bascule.domain.seal import seal
+from bascule.services.breaks import Breaks
+from bascule.storage import breaks, contradictions, seals
+from bascule.storage.breaks import Break, Found
+from bascule.storage.contradictions import MOST, SEARCHES
+from bascule.storage.database import Connection, Database
+
+SEAL_BREAK = "seal_break"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How many breaks a search opened and ended."""
+
+    opened: int
+    ended: int
+
+
+@dataclass(frozen=True)
+class BreakSearch:
+    """Looks at everything once."""
+
+    db: Database
+    breaks: Breaks
+
+    async def look(self, run_id: str) -> Looked:
+        """One search, each type in transactions of its own. run_id: what resolutions name."""
+        opened = ended = 0
+        for search, types in SEARCHES.items():
+            found = await self._read(search)
+            more, less = await self._write(types, found, run_id, whole=len(found) < MOST)
+            opened, ended = opened + more, ended + less
+        more, less = await self._write((SEAL_BREAK,), await self._broken_seals(), run_id, whole=True)
+        return Looked(opened + more, ended + less)
+
+    async def _read(self, search: str) -> list[Found]:
+        async with self.db.transaction() as conn:
+            await contradictions.take_your_time(conn)
+            return await contradictions.find(conn, search)
+
+    async def _write(
+        self, types: Sequence[str], found: Sequence[Found], run_id: str, *, whole: bool
+    ) -> tuple[int, int]:
+        """How many were opened and ended. whole: what was not found is gone, as nothing was left out."""
+        async with self.db.transaction() as conn:
+            opened = sum([await self.breaks.open(conn, each) for each in found])
+            here = {(each.type, each.subject) for each in found}
+            gone = [
+                row
+                for row in await breaks.open_now(conn)
+                if whole and row.type in types and (row.type, row.subject) not in here
+            ]
+            return opened, sum([await self._end(conn, row, run_id) for row in gone])
+
+    async def _end(self, conn: Connection, row: Break, run_id: str) -> bool:
+        booked_by = await contradictions.posting(conn, row)
+        if booked_by is None and TYPES[row.type].ends is Ends.BOOKED:
+            return False
+        resolution = {"by": "reconciliation", "run": run_id, "transaction": booked_by}
+        return await self.breaks.resolve(conn, row, resolution) is not None
+
+    async def _broken_seals(self) -> list[Found]:
+        """The seals whose rows are not what was sealed, each with the first such row."""
+        found: list[Found] = []
+        previous, reach = None, seals.Reach()
+        async with self.db.read() as conn:
+            async for kept in seals.every(conn):
+                rows = await seals.rows_between(conn, reach, kept.reach, None)
+                made = seal(previous, rows, kept.seal.sealed_at) if rows else None
+                if made != kept.seal:
+                    wrong = set(kept.seal.rows) ^ set(made.rows if made else ())
+                    first = min(((stream, row_id) for stream, row_id, _ in wrong), default=None)
+                    evidence = {"seal": kept.seal.number, "first_wrong_row": first}
+                    found.append(Found(SEAL_BREAK, f"seal {kept.seal.number}", evidence))
+                previous, reach = kept.seal, kept.reach
+        return found
