@@ -1,10 +1,11 @@
-"""ERC-20 as bytes: Transfer events by slicing, and the two calls we make."""
+"""ERC-20 as bytes: Transfer events by slicing, and the three calls we make."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bascule.chain.caller import Call, Caller
+from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.hexes import data, number, quantity
 from bascule.chain.logs import Log
 from bascule.domain.chain import Address, Hash
@@ -100,6 +101,22 @@ async def balances(rpc: Caller, pairs: Sequence[tuple[Address, Address]], height
         0 if token in empty else _balance(token, answer)
         for (token, _), answer in zip(pairs, answers, strict=True)
     ]
+
+
+async def may_move(rpc: Caller, token: Address, owner: Address, height: int) -> bool:
+    """Whether the token lets the address move it after a block, by a transfer of nothing to itself.
+
+    Tokens that refuse to move nothing refuse this too. Raises as `Caller.call`.
+    """
+    name = "0x" + owner.hex()
+    call = {"from": name, "to": "0x" + token.hex(), "data": "0x" + transfer_calldata(owner, 0).hex()}
+    try:
+        await rpc.call_as(str, "eth_call", call, quantity(height))
+    except RpcError as error:
+        if error.says is not NodeSays.REVERTED and error.data is None:
+            raise
+        return False
+    return True
 
 
 def _balance_call(token: Address, owner: Address, height: int) -> Call:

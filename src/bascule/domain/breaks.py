@@ -108,7 +108,8 @@ _ALL = (
     ),
     BreakType(
         "address_listed", "The issuer's list names one of our deposit addresses; what lies there is held.",
-        Owner.TREASURY, "Ask the issuer. It ends when a final block takes the address off the list.",
+        Owner.TREASURY, "Ask the issuer. It ends when a final block takes the address off the list, or by "
+        "`bascule tokens unlist`.",
         Ends.GONE,
     ),
     BreakType(

@@ -11,7 +11,7 @@ import typer
 
 from bascule.entrypoints.cli.output import AsJson, line, rows, say
 from bascule.entrypoints.cli.place import loaded_settings
-from bascule.entrypoints.cli.registry import publish_chain, resume_token, shown_token
+from bascule.entrypoints.cli.registry import publish_chain, resume_token, shown_token, unlist
 from bascule.entrypoints.failures import CommandFailed
 
 Account = Annotated[str, typer.Option(help="The account, acct_….")]
@@ -31,7 +31,13 @@ def add_to(app: typer.Typer) -> None:
         (
             "tokens",
             "Tokens we know.",
-            {"accept": accept_token, "floors": set_floors, "list": list_tokens, "resume": resume_token},
+            {
+                "accept": accept_token,
+                "floors": set_floors,
+                "list": list_tokens,
+                "resume": resume_token,
+                "unlist": unlist,
+            },
         ),
     )
     for name, help_text, commands in groups:

@@ -1,4 +1,4 @@
-"""`chains publish`, `tokens resume`: what is served, and what a person takes back into service."""
+"""`chains publish`, `tokens resume|unlist`: what is served, and what a person takes back into service."""
 
 from __future__ import annotations
 
@@ -68,6 +68,38 @@ def resume_token(
         ]
 
     rows(asyncio.run(work()), as_json=as_json)
+
+
+def unlist(
+    token: Annotated[str, typer.Argument(help="The token, tok_….")],
+    address: Annotated[str, typer.Argument(help="The deposit address that its list names.")],
+    reason: Annotated[str, typer.Option(help="Why money there may be credited again; kept for ever.")],
+    accept_risk: Annotated[
+        bool, typer.Option("--accept-risk", help="Also where the chain does not show that it may move.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ends what a token's list holds at one address, once the chain lets it move the token."""
+    from bascule.domain.chain import parse_address
+    from bascule.domain.errors import Rejected
+    from bascule.entrypoints import wiring
+    from bascule.services import unlisting
+
+    async def work() -> unlisting.Looked:
+        settings = loaded_settings()
+        seams = wiring.Seams(settings)
+        async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
+            async with db.read() as conn:
+                chain_id = (await unlisting.token_of(conn, token)).chain_id
+            if chain_id not in rpcs:
+                raise Rejected("chain_unknown", f"no node of chain {chain_id} is configured")
+            looked = await unlisting.look(db, rpcs[chain_id], token, parse_address(address))
+            async with db.transaction() as conn:
+                await unlisting.end(conn, looked, reason=reason, accept_risk=accept_risk, clock=seams.clock)
+        return looked
+
+    done = asyncio.run(work())
+    rows([{"token": token, "address": address, "upto": done.upto, "shown": done.moves}], as_json=as_json)
 
 
 def shown_token(token: Token) -> dict[str, Any]:
