@@ -177,6 +177,29 @@ async def test_payout_beyond_the_signers_day_waits_for_it_and_needs_no_new_appro
     await stage.require_truth()
 
 
+async def test_payout_that_the_signers_day_left_no_room_for_after_its_reservation_keeps_its_approvals(
+    stage: Treasury,
+) -> None:
+    """Others were signed between the count and the signature: here the limit falls, which is the same."""
+    small, late = await stage.approved("4.00", payee(1)), await stage.approved("5.00", payee(2))
+    with pytest.raises(Crash):
+        await (await stage.submitter(failpoints=Crashing("submitter.after_reserve"))).run_once()
+    await limit_items(stage, LIMIT, day=7_000_000)
+    lane = await stage.submitter()
+    await stage.run(lane, rounds=3)
+
+    states = {each["id"]: await stage.read(each) for each in (small, late)}
+    waits = [each for each in states.values() if each["status"] == "pending"]
+    assert [each["waits_for"] for each in waits] == ["signer_refuses:day_limit_exceeded"]
+    assert [each["status"] for each in states.values()].count("paid") == 1
+    assert await stage.rows("SELECT kind FROM slots ORDER BY nonce") == [("fill",), ("pay",)]
+    assert await stage.rows("SELECT sum(held_debit) > 0 FROM ledger.balances") == [(True,)], "still held"
+    stage.clock.advance(timedelta(hours=25))
+    await stage.run(lane, rounds=2)
+    assert [await stage.status(each) for each in (small, late)] == ["paid", "paid"]
+    await stage.require_truth()
+
+
 async def test_stranger_and_double_signer_do_not_count_as_approvers(stage: Treasury) -> None:
     asked = await stage.request()
 

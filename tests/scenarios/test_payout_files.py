@@ -14,8 +14,8 @@ import pytest
 
 from bascule.chain.evidence_check import check
 from bascule.domain import payout_file
-from bascule.domain.chain import caip2
-from bascule.domain.errors import Rejected
+from bascule.domain.chain import caip2, parse_address
+from bascule.domain.errors import Conflict, Rejected
 from bascule.domain.policy import APPROVAL_LIFE, Tier
 from bascule.services.batch_view import describe_batch
 from bascule.services.payout_batches import BatchRequest, PayoutBatches
@@ -149,13 +149,41 @@ async def test_a_file_is_not_renewed_by_fewer_people_than_policy_asks_for_its_su
     lane = await stage.submitter()
     await lane.run_once()
 
-    assert (await read(stage, batch))["next_action"] is None, "two people may not renew it"
-    asked = await stage.rows("SELECT id, approvals_required FROM payouts ORDER BY amount")
-    assert [required for _, required in asked] == [3, 3]
-    for (payout_id, _), people in zip(asked, [(1, 2, 3), (1, 2)], strict=True):
-        await stage.approve({"id": payout_id}, *people)
+    asked = await read(stage, batch)
+    assert (asked["approvals_required"], asked["next_action"]["approvals_missing"]) == (3, 3)
+    assert asked["policy_decision"]["reasons"] == ["Policy changed: 3 people must approve, not 2 as before."]
+    assert (await approve(stage, batch, 1, 2))["progress"]["requires_action"] == 2
     await stage.run(lane)
-    assert await stage.transfers_out() == [(payee(1), 10**6)]
+    assert await stage.transfers_out() == [], "two people may not renew it"
+    await approve(stage, batch, 3)
+    await stage.run(lane)
+    assert (await read(stage, batch))["status"] == "completed"
+    assert sorted(await stage.transfers_out()) == [(payee(1), 10**6), (payee(2), 2 * 10**6)]
+    await stage.require_truth()
+
+
+async def test_a_stricter_policy_asks_more_people_for_a_file_that_still_waits(stage: Treasury) -> None:
+    """What one person signed is void, the batch says how many must sign now, and what is denied now ends."""
+    batch = await send(stage, ("1.00", payee(1)), ("2.00", payee(2)), ("3.00", payee(3)))
+    await approve(stage, batch, 1)
+    async with stage.owner.transaction() as conn:
+        denied = frozenset({parse_address(payee(3))})
+        limits = {"max_per_payout": LIMIT, "max_per_day": LIMIT, "denylist": denied}
+        await set_policy(conn, stage.operator, stage.token, approvals=(Tier(0, 3),), **limits)
+    with pytest.raises(Conflict) as early:
+        await approve(stage, batch, 2)
+    assert early.value.code == "batch_out_of_date"
+    lane = await stage.submitter()
+    await lane.run_once()
+
+    asked = await read(stage, batch)
+    assert (asked["status"], asked["approvals"], asked["approvals_required"]) == ("requires_action", [], 3)
+    assert asked["progress"]["canceled"] == 1
+    assert (await approve(stage, batch, 1, 2))["status"] == "requires_action"
+    assert (await approve(stage, batch, 3))["status"] == "processing"
+    await stage.run(lane)
+    assert (await read(stage, batch))["status"] == "completed_with_failures"
+    assert sorted(await stage.transfers_out()) == [(payee(1), 10**6), (payee(2), 2 * 10**6)]
     await stage.require_truth()
 
 

@@ -23,9 +23,10 @@ from bascule.services.batch_outcome import BatchOutcome
 from bascule.services.calling_off import CallingOff
 from bascule.services.failpoints import Failpoints
 from bascule.services.float_watch import FloatWatch
+from bascule.services.item_rules import WAIT
 from bascule.services.payout_events import tell
 from bascule.services.payout_rounds import PayoutRounds
-from bascule.services.reservation import ROLLING_LIMIT, Crowded, Outcome, Reservation
+from bascule.services.reservation import ROLLING_LIMIT, SIGNER_REFUSES, Crowded, Outcome, Reservation
 from bascule.services.seams import Clock
 from bascule.services.signer_alarms import SignerAlarms
 from bascule.services.signing_intents import (
@@ -197,16 +198,22 @@ class Paying:
         return await submitted_batch.question(conn, slot, epoch)
 
     async def refused(self, conn: Connection, slot: Slot, refusal: SignerRefused) -> None:
-        """Items the signer named are asked about anew, the others wait again; who was called off stays so."""
+        """Items the signer named are asked about anew, the others wait again; who was called off stays so.
+
+        What was named for what other payouts took meanwhile waits too, and says so: its approvals are good.
+        """
         named = {item.name: item.code for item in refusal.items}
         batch = await submitted_batch.load(conn, slot, lock=True)
         await slots.decide_items(conn, slot, [item.position for item in batch.items], "released")
         for _, payout in batch.pairs():
-            asked_anew = payout.id in named and payout.state is PayoutState.IN_TRANSIT
+            code = named.get(payout.id)
+            asked_anew = code is not None and code not in WAIT and payout.state is PayoutState.IN_TRANSIT
             if asked_anew and not await cancels.is_open(conn, payout.id):
                 await self._rounds.lapse(conn, payout)
-            else:
-                await self._calling_off.release(conn, payout)
+                continue
+            await self._calling_off.release(conn, payout)
+            if code in WAIT:
+                await payouts.mark_one_waiting(conn, payout.id, f"{SIGNER_REFUSES}{code}")
 
     async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
         """The payouts of the batch say that a person should look, or that it is over."""

@@ -140,8 +140,7 @@ class PayoutBatches:
         again = batch.state is BatchState.PROCESSING and bool(waiting)
         if not again:
             PAYOUT_BATCH.step(batch.state, BatchEvent.APPROVE)
-        self._require_whole_round(rows)
-        await self._require_current(conn, batch, waiting)
+        await self._require_current(conn, batch, rows, waiting)
         await _require_signatory(conn, batch, rows, who)
         if recover(digest, raw) != who:
             raise Rejected(
@@ -292,30 +291,23 @@ class PayoutBatches:
             "version": 0,
         }
 
-    def _require_whole_round(self, rows: Sequence[PayoutRow]) -> None:
-        """Raises: Conflict while payouts whose approvals are over were not all asked about anew."""
-        now = self.clock.now()
-        if any(row.state is PayoutState.PENDING and row.approval_expires_at <= now for row in rows):
-            raise Conflict(
-                "batch_out_of_date",
-                "The approvals of this batch are over, and it is being asked about anew.",
-                next_step=_SIGN_ANEW,
-            )
-
     async def _require_current(
-        self, conn: Connection, batch: BatchRow, waiting: Sequence[PayoutRow]
-    ) -> None:  # fmt: skip
-        if batch.approval_expires_at <= self.clock.now():
+        self, conn: Connection, batch: BatchRow, rows: Sequence[PayoutRow], waiting: Sequence[PayoutRow]
+    ) -> None:
+        """Raises: Conflict while payouts whose approvals are void or over were not all asked about anew."""
+        now, roster = self.clock.now(), await approvals.roster_version(conn, batch.account_id)
+        if batch.approval_expires_at <= now and batch.state is BatchState.REQUIRES_ACTION:
             raise Conflict("approval_expired", "The time to approve this batch is over.")
+        open_ = [row for row in rows if row.state in (PayoutState.REQUIRES_ACTION, PayoutState.PENDING)]
         if (
             not waiting
-            or await approvals.roster_version(conn, batch.account_id) != batch.roster_version
-            or await policy.voided(conn, waiting)
+            or any(row.approval_expires_at <= now or row.roster_version != roster for row in open_)
+            or await policy.voided(conn, open_)
         ):
             raise Conflict(
                 "batch_out_of_date",
-                "Approvers, policy or a denylist changed since this batch was asked for.",
-                next_step="Cancel it and send the file again under a new batch_key.",
+                "Its approvals are over, or approvers, policy or a denylist changed: it is asked about anew.",
+                next_step=_SIGN_ANEW,
             )
 
 

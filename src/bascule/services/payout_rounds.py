@@ -16,14 +16,15 @@ from bascule.domain.payout_batch import BatchState
 from bascule.domain.policy import APPROVAL_LIFE, Rule
 from bascule.domain.webhook import EventType
 from bascule.services import mandate_rounds, policy
-from bascule.services.approval_rounds import given_for, in_round_of
+from bascule.services.approval_rounds import given_for
 from bascule.services.outbox import Outbox
-from bascule.services.payout_events import tell
+from bascule.services.payout_events import tell, tell_all
 from bascule.services.payouts import round_end
 from bascule.services.policy import Verdict
 from bascule.services.seams import Clock
 from bascule.storage import approvals, ledger, payout_batches, payouts, policies
 from bascule.storage.database import Connection
+from bascule.storage.payout_batches import BatchRow
 from bascule.storage.payouts import PayoutRow
 
 
@@ -51,24 +52,23 @@ class PayoutRounds:
                 return True
             payout = await self._decided_anew(conn, payout, review)
         if payout.state is PayoutState.PENDING:
-            await self.lapse(conn, payout)
+            await self.lapse(conn, payout, anew=review is not None)
             return True
         if expired:
             over = await payouts.advance(conn, payout, PayoutEvent.EXPIRE)
             await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, over, before=payout)
             return True
-        renewed = await payouts.renew_round(
-            conn,
-            payout.id,
-            roster_version=await self._roster(conn, payout),
-            approval_expires_at=await self._next_end(conn, payout),
-        )
+        roster, end = await self._next_round(conn, payout, anew=review is not None)
+        renewed = await payouts.renew_round(conn, payout.id, roster_version=roster, approval_expires_at=end)
         await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, renewed)
         return True
 
-    async def lapse(self, conn: Connection, payout: PayoutRow) -> PayoutRow:
-        """A locked payout, pending or named by the signer, gives its hold back and is asked about anew."""
-        roster, end = await self._next_round(conn, payout)
+    async def lapse(self, conn: Connection, payout: PayoutRow, *, anew: bool = False) -> PayoutRow:
+        """A locked payout, pending or named by the signer, gives its hold back and is asked about anew.
+
+        anew: another policy decided on it.
+        """
+        roster, end = await self._next_round(conn, payout, anew=anew)
         lapsed = await payouts.advance_to_requires_action(
             conn,
             payout,
@@ -101,29 +101,50 @@ class PayoutRounds:
             ended = await payouts.advance(conn, payout, PayoutEvent.CANCEL)
             await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout)
 
-    async def _next_round(self, conn: Connection, payout: PayoutRow) -> tuple[int, datetime]:
+    async def _next_round(self, conn: Connection, payout: PayoutRow, *, anew: bool) -> tuple[int, datetime]:
         """Roster and end: those of its batch when that round is over, so that one signature renews them all.
 
         The first payout begins the batch's round, the others join while nobody has signed in it; so does one
-        that went out under a mandate until now.
+        that went out under a mandate until now. The batch needs as many people then as each of them does.
         """
         now, mandated = self.clock.now(), payout.mandate_id is not None
         roster, end = await self._roster(conn, payout), await self._next_end(conn, payout)
-        over = payout.approval_expires_at <= now or payout.roster_version != roster or mandated
+        over = payout.approval_expires_at <= now or payout.roster_version != roster or mandated or anew
         if payout.batch_id is None or not over:
             return roster, end
         batch = await payout_batches.lock_if_free(conn, payout.batch_id)
-        if batch is None or batch.state is not BatchState.PROCESSING:
+        if batch is None or batch.state not in (BatchState.PROCESSING, BatchState.REQUIRES_ACTION):
             return roster, end
-        if in_round_of(payout, batch):
-            await payout_batches.begin_round(conn, batch.id, roster_version=roster, approval_expires_at=end)
+        place = payout.roster_version, payout.approval_expires_at
+        if place == (batch.roster_version, batch.approval_expires_at):
+            await self._begin(conn, batch, payout, roster, end)
+            await self._follow(conn, batch, payout.token_id)
         elif (
             batch.roster_version == roster
             and batch.approval_expires_at > (now if mandated else max(now, payout.approval_expires_at))
             and not await given_for(conn, batch)
         ):
+            if payout.approvals_required > batch.approvals_required:
+                await self._begin(conn, batch, payout, roster, batch.approval_expires_at)
             return roster, batch.approval_expires_at
         return roster, end
+
+    async def _begin(
+        self, conn: Connection, batch: BatchRow, payout: PayoutRow, roster: int, end: datetime
+    ) -> None:
+        """The locked batch is asked about until then, by as many people as the payout needs at least."""
+        required = payout.approvals_required
+        needs = f"Policy changed: {required} people must approve, not {batch.approvals_required} as before."
+        await payout_batches.begin_round(
+            conn, batch.id, roster_version=roster, approval_expires_at=end, required=required,
+            decision={"rule": Rule.WITHIN_LIMITS.value, "reasons": [needs]},
+        )  # fmt: skip
+
+    async def _follow(self, conn: Connection, before: BatchRow, token_id: str) -> None:
+        """What waits beside this token for the batch's signatures goes on to wait for the new ones."""
+        ids = await payout_batches.follow_round(conn, before, beside=token_id)
+        rows = await payouts.of_ids(conn, ids) if ids else {}
+        await tell_all(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, [rows[id] for id in ids])
 
     async def _next_end(self, conn: Connection, payout: PayoutRow) -> datetime:
         """Never the end that was signed before: in a new round no old signature counts."""

@@ -19,6 +19,7 @@ from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
 Q = Queries("payout_batches")
+PAYOUTS = Queries("payouts")
 Mode = Literal["all_or_nothing", "best_effort"]
 
 
@@ -82,16 +83,34 @@ async def lock_if_free(conn: Connection, batch_id: str) -> BatchRow | None:
 
 
 async def begin_round(
-    conn: Connection, batch_id: str, *, roster_version: int, approval_expires_at: datetime
-) -> None:
-    """A new round of approvals of a locked batch; signatures of the one before count no more."""
+    conn: Connection, batch_id: str, *, roster_version: int, approval_expires_at: datetime, required: int,
+    decision: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """A new round of approvals of a locked batch; signatures of the one before count no more.
+
+    required: approvals it takes now, at least as many as before; decision: kept when they are more.
+    """
     await Q.run(
         conn,
         "begin_round",
         id=batch_id,
         roster_version=roster_version,
         approval_expires_at=approval_expires_at,
+        required=required,
+        decision=Jsonb(dict(decision)),
     )
+
+
+async def follow_round(conn: Connection, before: BatchRow, *, beside: str) -> list[str]:
+    """What waited in a locked batch's round before waits in its new one; the ids of those payouts.
+
+    beside: a token whose payouts are left, as each of them is decided anew.
+    """
+    rows = await PAYOUTS.all(
+        conn, "follow_round", id=before.id, token_id=beside, roster_version=before.roster_version,
+        approval_expires_at=before.approval_expires_at,
+    )  # fmt: skip
+    return [row["id"] for row in rows]
 
 
 async def advance(conn: Connection, batch: BatchRow, event: BatchEvent) -> BatchRow:

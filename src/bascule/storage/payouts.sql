@@ -131,6 +131,18 @@ UPDATE payouts
  WHERE id = %(id)s AND state IN ('requires_action', 'pending')
 RETURNING *
 
+-- name: follow_round
+-- Payouts of a batch, of other tokens, that waited in its round before wait in the new one too; what somebody has locked stays.
+UPDATE payouts AS p
+   SET roster_version = b.roster_version, approval_expires_at = b.approval_expires_at, version = p.version + 1
+  FROM payout_batches AS b
+ WHERE b.id = %(id)s AND p.id IN (
+       SELECT w.id FROM payouts AS w
+        WHERE w.batch_id = %(id)s AND w.state = 'requires_action' AND w.token_id <> %(token_id)s
+          AND (w.roster_version, w.approval_expires_at) = (%(roster_version)s::integer, %(approval_expires_at)s::timestamptz)
+        ORDER BY w.id FOR UPDATE SKIP LOCKED)
+RETURNING p.id
+
 -- name: mark_waiting
 -- Why pending payouts of a token are not taken yet; those that somebody has locked are just being taken.
 UPDATE payouts SET waits_for = %(reason)s

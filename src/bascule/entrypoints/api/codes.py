@@ -26,7 +26,7 @@ CODES: dict[str, str] = {
     "balance_insufficient": "The account has less than the amount available in this token on this network.",
     "batch_invalid": "A line is wrong and all or nothing was asked for; a dry run names every one.",
     "batch_network_mismatch": "A batch is of one network; the line names another.",
-    "batch_out_of_date": "Approvers, policy or a denylist changed since the batch was asked for.",
+    "batch_out_of_date": "Approvers, policy or a denylist changed: the batch is being asked about anew.",
     "break_ends_otherwise": "No explanation ends a break of this type; next_step says what does.",
     "break_unexpected_state": "The break has ended already.",
     "block_unknown": "The block is not final, or was not read.",
