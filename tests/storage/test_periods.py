@@ -13,7 +13,16 @@ from bascule.storage.database import Database
 from bascule.storage.invariants.check import Check
 from bascule.storage.ledger import PeriodClosed, _refusals
 from bascule.storage.verification import verify, wrong_rows
-from tests.support.books import FINAL_BLOCK, HEAD_BLOCK, MERCHANT, STRANGER, VAULT, Books, in_transaction
+from tests.support.books import (
+    CHAIN,
+    FINAL_BLOCK,
+    HEAD_BLOCK,
+    MERCHANT,
+    STRANGER,
+    VAULT,
+    Books,
+    in_transaction,
+)
 
 Open = Callable[[str], Awaitable[Database]]
 DAY = timedelta(days=1)
@@ -146,6 +155,28 @@ async def test_period_is_not_closed_too_early_or_twice(db: Database, days: Days)
         with pytest.raises(Conflict, match="already") as refused:
             await close(db, again)
         assert refused.value.code == "period_closed"
+
+
+async def test_period_is_not_closed_before_what_left_us_without_a_payout_is_booked(
+    db: Database, days: Days
+) -> None:
+    await days.now(3)
+    before = bytes([FINAL_BLOCK[0] - 1]) * 32
+    await days.books.run(
+        "INSERT INTO blocks (chain_id, hash, number, parent, block_time) VALUES (%s, %s, %s, %s, %s)",
+        *(CHAIN, before, before[0], bytes(32), days.midnight(0)),
+    )
+    opening = await days.books.opening(VAULT, 10, number=1)
+    await in_transaction(db, ledger.post_opening, opening)
+    index = await days.books.transfer(VAULT, STRANGER, 5, block=before)
+    with pytest.raises(Conflict, match=r"money left in transaction 0x[0-9a-f]{64} and is not") as refused:
+        await close(db, days.midnight(1))
+    assert refused.value.code == "period_not_over"
+    await close(db, days.midnight(0))  # it left later
+
+    async with db.transaction() as conn:
+        await ledger.post_outflow(conn, CHAIN, before, index)
+    await close(db, days.midnight(1))
 
 
 async def test_what_began_before_a_closing_does_not_become_effective_in_it(db: Database, days: Days) -> None:
