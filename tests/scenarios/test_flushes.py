@@ -14,8 +14,11 @@ from bascule.chain.families import ETHEREUM
 from bascule.chain.rpc import Rpc
 from bascule.domain.errors import Halted
 from bascule.services.arrivals import Arrivals
+from bascule.services.breaks import Breaks
+from bascule.services.outflows import Outflows
 from bascule.services.replaying import Replay
 from bascule.services.seams import SystemEntropy
+from bascule.services.suspending import Suspending
 from bascule.storage import signer_flush_limits, tokens
 from bascule.storage.signer_flush_limits import FlushLimits
 from tests.support.crashing import Crash, Crashing
@@ -248,10 +251,12 @@ async def test_flush_that_a_replay_finds_is_not_repeated(world: Sweep) -> None:
     await stage.follow(4)
     outbox, chain_id = stage.use_cases.outbox, stage.network.chain_id
     arrivals = Arrivals(chain_id, stage.clock, SystemEntropy(), outbox, Counter())
+    suspending = Suspending(stage.clock, outbox)
     guard = stage.owner.refuse_open_transaction
     rpc = Rpc(stage.node.url, session=stage.session, guard=guard, family=ETHEREUM)
     [(last,)] = await stage.rows("SELECT finalized_number FROM cursors")
-    replay = Replay(stage.owner, rpc, chain_id, arrivals)
+    outflows = Outflows(stage.owner, rpc, chain_id, Breaks(outbox), suspending, Counter())
+    replay = Replay(stage.owner, rpc, chain_id, arrivals, outflows)
     found = [each.kind async for _, findings in replay.between(1, last) for each in findings]
 
     assert found == ["missing"]

@@ -15,8 +15,11 @@ from bascule.chain.families import ETHEREUM
 from bascule.chain.pool import Pool, pool
 from bascule.domain.early import EarlyPolicy, Tier, read_level
 from bascule.services.arrivals import Arrivals
+from bascule.services.breaks import Breaks
+from bascule.services.outflows import Outflows
 from bascule.services.replaying import Replay
 from bascule.services.seams import SystemEntropy
+from bascule.services.suspending import Suspending
 from bascule.services.token_resuming import resume
 from bascule.storage import early_policies
 from tests.support.issuing import accept_quirk
@@ -33,8 +36,11 @@ async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
 async def replayed(b: Bridge, first: int = 0, node: Caller | None = None) -> Counter[str]:
     """What a replay from `first` to what is read finds."""
     [(last,)] = await b.rows("SELECT next_number - 1 FROM cursors")
-    arrivals = Arrivals(b.network.chain_id, b.clock, SystemEntropy(), b.outbox, Counter())
-    replay = Replay(b.db, node or b.rpc(), b.network.chain_id, arrivals)
+    rpc, chain_id = node or b.rpc(), b.network.chain_id
+    arrivals = Arrivals(chain_id, b.clock, SystemEntropy(), b.outbox, Counter())
+    suspending = Suspending(b.clock, b.outbox)
+    outflows = Outflows(b.db, rpc, chain_id, Breaks(b.outbox), suspending, Counter())
+    replay = Replay(b.db, rpc, chain_id, arrivals, outflows)
     found: Counter[str] = Counter()
     async for _, findings in replay.between(first, last):
         found.update(each.kind for each in findings)

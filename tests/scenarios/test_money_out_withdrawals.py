@@ -143,6 +143,33 @@ async def test_what_is_withdrawn_to_nobody_we_know_is_a_break_and_stops_payouts_
     assert await stood(stage) == {"available": -left, "custody": left, "expense": 0}, "the operator bears it"
 
 
+async def test_withdrawal_that_was_missed_is_booked_by_the_replay_that_finds_it(
+    stage: Treasury, db_as: OpenAs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BASCULE_DATABASE_URL_WATCHER", (await db_as("watcher")).url)
+    await withdraw(stage, 30 * MILLION)
+    await stage.rows_change("DELETE FROM transfers WHERE src = decode(%s, 'hex')", stage.vault[2:])
+    await stage.follow(3)
+    assert await booked(stage) == []
+
+    words = [
+        "watcher",
+        "replay",
+        "--chain",
+        str(stage.network.chain_id),
+        "--from",
+        "1",
+        "--reason",
+        "a drill",
+    ]
+    for differs in (1, 0):
+        assert await asyncio.to_thread(run, words) == differs
+
+    assert [code for code, _ in await booked(stage)] == ["expense", "custody"]
+    assert await stage.rows("SELECT type FROM breaks") == [("unexplained_outflow",)]
+    await require_even(stage, capsys, FLOAT - 30 * MILLION)
+
+
 async def test_node_that_invents_a_batch_hides_no_money_that_left(
     stage: Treasury, db_as: OpenAs, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -113,7 +113,7 @@ class Outflows:
         )
         if proving or not known:
             return dict(zip(wanted, await block_receipts.logs_of(self.rpc, known), strict=True))
-        agreed = await self.rpc.agreed(lambda node: _told(node, known), lambda told: told, settled=True)
+        agreed = await self.rpc.agreed(lambda node: _told(node, known), lambda told: told, settled=False)
         return dict(zip(wanted, agreed, strict=True))
 
 

@@ -17,6 +17,7 @@ from bascule.chain.heads import Header
 from bascule.domain.chain import ChainId, Hash, hex32
 from bascule.services import unlisted
 from bascule.services.arrivals import Arrivals
+from bascule.services.outflows import Outflows
 from bascule.services.reading import Reader
 from bascule.storage import blocks, deposits, ledger, transfers
 from bascule.storage.blocks import Read
@@ -47,6 +48,7 @@ class Replay:
     rpc: Caller
     chain_id: ChainId
     arrivals: Arrivals
+    outflows: Outflows
     compared: int = field(default=0, init=False)
 
     async def between(self, first: int, last: int) -> AsyncIterator[tuple[int, list[Finding]]]:
@@ -73,6 +75,7 @@ class Replay:
         async with self.db.transaction() as conn:
             final = await blocks.hold_cursor(conn, self.chain_id)
             found = await self._compare(conn, [ours for ours, _ in same], told.transfers, final)
+        await self._book_outflows(heights[0] - 1, min(heights[-1], final))
         digests = {block.ref.hash: block.digest for block in told.blocks}
         self.compared += len(same)
         named = {finding.number for finding in found}
@@ -112,6 +115,14 @@ class Replay:
             *(Finding("wrong", each.block_number, _says(each)) for each in wrong),
             *(Finding("missing", each.block_number, _says(each)) for each in missing),
         ]
+
+    async def _book_outflows(self, after: int, upto: int) -> None:
+        """What left us in these final blocks, and was found too late to be booked with them, is booked."""
+        left = await self.outflows.look(after, upto)
+        if left:
+            async with self.db.transaction() as conn:
+                await blocks.hold_cursor(conn, self.chain_id)
+                await self.outflows.book(conn, after, upto, left)
 
 
 def _place(transfer: Transfer) -> tuple[Hash, int]:

@@ -94,7 +94,10 @@ async def _replay(
     from bascule.domain.chain import caip2
     from bascule.entrypoints import wiring
     from bascule.services.arrivals import Arrivals
+    from bascule.services.breaks import Breaks
+    from bascule.services.outflows import Outflows
     from bascule.services.replaying import Replay
+    from bascule.services.suspending import Suspending
     from bascule.storage import audit, blocks
 
     settings = loaded_settings()
@@ -119,8 +122,11 @@ async def _replay(
                 f"blocks {first} to {upto} of chain {chain} are not all read",
                 f"read are those up to {newest}",
             )
-        arrivals = Arrivals(network.chain_id, seams.clock, seams.entropy, seams.outbox, Counter())
-        replayed = Replay(db, rpcs[network.chain_id], network.chain_id, arrivals)
+        rpc, counters = rpcs[network.chain_id], Counter[str]()
+        arrivals = Arrivals(network.chain_id, seams.clock, seams.entropy, seams.outbox, counters)
+        suspending = Suspending(seams.clock, seams.outbox)
+        outflows = Outflows(db, rpc, network.chain_id, Breaks(seams.outbox), suspending, counters)
+        replayed = Replay(db, rpc, network.chain_id, arrivals, outflows)
         findings: list[dict[str, Any]] = []
         with typer.progressbar(
             length=upto - first + 1, label="blocks", file=sys.stderr, hidden=not shown
