@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bascule.domain.chain import checksum
-from bascule.storage import addresses
+from bascule.domain.platform_fee import FeeTerms
+from bascule.storage import addresses, fees
 from tests.support.chain import calldata, deploy_dollar
 from tests.support.money_in import FUNDS, Bridge, OpenAs, address_of, bridge, deposit_address
 
@@ -68,6 +69,31 @@ async def test_a_short_payment_waits_for_its_top_up(b: Bridge) -> None:
     assert (full["status"], full["flags"]) == ("succeeded", [])
     assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
     assert "payment_intent.partially_funded" in await b.events()
+
+
+async def test_a_merchant_is_charged_for_what_is_credited_and_sees_gross_fee_and_net(b: Bridge) -> None:
+    watcher = await b.started()
+    async with b.owner.transaction() as conn:
+        await fees.set_version(conn, b.merchant, "usdt", FeeTerms(150, 10**17), None)
+    intent = await b.intent("10.00")
+
+    await b.pay(intent, "4.00")
+    await b.finalize(watcher)
+    await b.pay(intent, "6.50", payer=2)
+    await b.finalize(watcher)
+
+    assert (await b.shown(intent))["status"] == "succeeded"
+    first, second = await b.deposits()
+    assert (first["fee"], first["net"]) == ("0.160000", "3.840000")
+    assert (second["fee"], second["net"]) == ("0.090000", "5.910000"), "of what counts, and nothing fixed"
+    [line] = first["fee_details"]
+    assert (line["type"], line["bps"], line["share"], line["fixed"], line["version"]) == (
+        "platform_fee", 150, "0.060000", "0.100000", 1,
+    )  # fmt: skip
+    assert await b.booked() == {
+        "custody:forwarders": 10_500_000, "available:merchant": -9_750_000, "suspense:merchant": -500_000,
+        "income:fees": -250_000,
+    }  # fmt: skip
 
 
 async def test_what_exceeds_the_price_waits_in_suspense(b: Bridge) -> None:

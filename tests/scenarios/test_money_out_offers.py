@@ -322,7 +322,7 @@ async def test_later_slot_waits_unsigned_while_the_lowest_nonce_is_offered_at_ri
 
 
 async def test_rollups_charge_for_data_is_booked_with_the_gas_as_the_receipt_says(stage: Treasury) -> None:
-    await stage.approved()
+    payout = await stage.approved()
     async with lying_node(stage.node.url) as node:
         node.twist = lambda method, params, result: (
             {**result, "l1Fee": hex(10**15)} if method == "eth_getTransactionReceipt" and result else result
@@ -335,6 +335,8 @@ async def test_rollups_charge_for_data_is_booked_with_the_gas_as_the_receipt_say
     assert paid == gas + 10**15
     booked: LiteralString = "SELECT sum(posted) FROM ledger.balances WHERE code = 'expense:gas'"
     assert await stage.rows(booked) == [(paid,)]
+    [line] = (await stage.read(payout))["fee_details"]
+    assert (line["type"], line["amount_atomic"], line["transaction"]) == ("network_fee", str(paid), tx_hash)
 
 
 def rollup(method: str, params: Any, result: Any) -> Any:

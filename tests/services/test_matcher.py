@@ -90,7 +90,7 @@ async def test_a_deposit_shows_its_confirmations_and_a_missing_one_is_refused(b:
 
     await b.mine()
     await b.settle_down(watcher)
-    async with b.db.read() as conn:
+    async with b.api.read() as conn:
         assert (await deposit_service.describe(conn, deposit["id"]))["confirmations"] == 2
         with pytest.raises(NotFound):
             await deposit_service.describe(conn, "dep_none")

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from bascule.domain.errors import Halted
-from bascule.storage import ledger
+from bascule.domain.platform_fee import FeeTerms
+from bascule.storage import fees, ledger
 from bascule.storage.database import Connection, Database
 from bascule.storage.ledger import InsufficientFunds
 from bascule.storage.verification import verify
@@ -24,6 +25,7 @@ from tests.support.books import (
 )
 from tests.support.ledger_model import Asked, Model, Refusal
 
+INTENT = "pi_1"  # the one that payments of the books are for
 Post = Callable[[Connection, str], Awaitable[int]]
 PLACES = {FORWARDER: "custody:forwarders", COLLECTOR: "custody:collector", VAULT: "custody:vault"}
 
@@ -40,14 +42,18 @@ class Run:
     async def step(self) -> None:
         """One command, whichever; then both say the same."""
         choices = [self.capital, self.payments, self.accept, self.move, self.ask, self.hold, self.release]
-        command = self.random.choice([*choices, self.hold, self.pay, self.again])
+        command = self.random.choice([*choices, self.hold, self.pay, self.again, self.charge])
         await command()
         await self.require_same()
 
     async def chain_step(self) -> None:
         """One of those that the chain dates, or that move nothing."""
-        await self.random.choice([self.capital, self.payments, self.move, self.ask, self.hold, self.pay])()
+        await self.random.choice(self.chain_steps())()
         await self.require_same()
+
+    def chain_steps(self) -> list[Callable[[], Awaitable[None]]]:
+        """Commands that the chain dates, or that move nothing."""
+        return [self.capital, self.payments, self.move, self.ask, self.hold, self.pay, self.charge]
 
     async def capital(self) -> None:
         amount = self.random.randint(1, 500)
@@ -63,6 +69,7 @@ class Run:
             applied = self.random.choice([amount, self.random.randint(1, amount), None])
             deposit = await self.books.deposit("payment", FORWARDER, amount, applied=applied)
             self.model.arrives("custody:forwarders", MERCHANT, amount, applied or 0)
+            self.model.charges(MERCHANT, INTENT, applied or 0)
             if applied is None:
                 self.model.suspended[deposit] = amount
             booked.append(deposit)
@@ -78,8 +85,18 @@ class Run:
                 "UPDATE applications SET state = 'accepted', reason = NULL WHERE deposit_id = %s", [deposit]
             )
             await ledger.post_application(conn, deposit)
+        self.model.charges(MERCHANT, deposit, self.model.suspended[deposit])
         self.model.accepts(deposit, MERCHANT)
         self.deposits.remove(deposit)  # what it would book now is other content
+
+    async def charge(self) -> None:
+        """The merchant pays more or less from now on."""
+        bps, fixed = self.random.choice(
+            [(0, 0), (self.random.randint(0, 10_000), self.random.randint(0, 50))]
+        )
+        async with self.db.transaction() as conn:
+            await fees.set_version(conn, MERCHANT, "usdc", FeeTerms(bps, fixed * 10**12), None)
+        self.model.terms = bps, fixed
 
     async def move(self) -> None:
         """A flush or a top-up of what lies there."""

@@ -30,6 +30,8 @@ class Model:
     held: Counter[str] = field(default_factory=Counter)
     payouts: dict[str, Asked] = field(default_factory=dict)
     suspended: dict[str, int] = field(default_factory=dict)
+    terms: tuple[int, int] | None = None  # what the merchant pays: bps, and base units once for an intent
+    charged: set[str] = field(default_factory=set)
 
     def available(self, account: str) -> int:
         """What the account may still set aside."""
@@ -46,6 +48,18 @@ class Model:
         amount = self.suspended.pop(deposit)
         self.posted[f"suspense:{account}"] += amount
         self.posted[f"available:{account}"] -= amount
+
+    def charges(self, account: str, intent: str, gross: int) -> None:
+        """The platform keeps its part of what was credited, by the terms of now."""
+        if self.terms is None or not gross:
+            return
+        bps, fixed = self.terms
+        fee = gross * bps // 10_000
+        if intent not in self.charged:
+            fee += min(fixed, gross - fee)
+        self.charged.add(intent)
+        self.posted[f"available:{account}"] += fee
+        self.posted["income:fees"] -= fee
 
     def moves(self, source: str, target: str, amount: int) -> None:
         """Money changed its place among our own."""

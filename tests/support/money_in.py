@@ -170,7 +170,7 @@ class Bridge:
     async def deposits(self, state: str | None = None) -> list[dict[str, Any]]:
         """All deposits in the order in which they were seen, as the API shows them."""
         rows = await self.rows("SELECT id FROM deposits ORDER BY created_at, block_number, log_index")
-        async with self.db.read() as conn:
+        async with self.api.read() as conn:
             shown = await deposits.describe_many(conn, [row[0] for row in rows])
         return [deposit for deposit in shown if state in (None, deposit["status"])]
 

@@ -12,6 +12,7 @@ CUSTODY_WALLETS = "custody:wallets"
 EXPENSE_GAS = "expense:gas"
 EXPENSE_OUTFLOW = "expense:outflow"
 INCOME_NATIVE = "income:native"
+INCOME_FEES = "income:fees"
 
 CUSTODY = (CUSTODY_FORWARDERS, CUSTODY_COLLECTOR, CUSTODY_VAULT, CUSTODY_WALLETS)
 

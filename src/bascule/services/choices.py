@@ -156,4 +156,5 @@ async def _booked(conn: Connection, deposit: Waiting, state: ApplicationState) -
         raise Halted(f"deposit {deposit.id} was to be {state} and is not")
     if deposit.state is DepositState.FINALIZED:
         await ledger.post_application(conn, deposit.id)
+        return await deposit_service.describe(conn, deposit.id)  # with its fee
     return shown

@@ -12,9 +12,10 @@ from bascule.domain.money import SCALE, display_units
 from bascule.domain.webhook import EventType
 from bascule.services import evidence_view
 from bascule.services.outbox import Happening
-from bascule.storage import deposit_proofs, deposits
+from bascule.storage import deposit_proofs, deposits, fees
 from bascule.storage.database import Connection
 from bascule.storage.deposits import Shown
+from bascule.storage.fees import Charged
 
 
 async def describe(conn: Connection, deposit_id: str) -> dict[str, Any]:
@@ -39,7 +40,8 @@ async def evidence_of(conn: Connection, deposit_id: str) -> dict[str, Any]:
 
 async def describe_many(conn: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:
     """Those of `ids` that exist, in their order, as the API shows them."""
-    return [_described(row) for row in await deposits.shown(conn, ids)]
+    charged = await fees.of_deposits(conn, ids)
+    return [_described(row, charged.get(row.id)) for row in await deposits.shown(conn, ids)]
 
 
 async def happenings(conn: Connection, happened: Sequence[tuple[str, EventType]]) -> list[Happening]:
@@ -49,7 +51,7 @@ async def happenings(conn: Connection, happened: Sequence[tuple[str, EventType]]
 
 
 def told(rows: Mapping[str, Shown], happened: Sequence[tuple[str, EventType]]) -> list[Happening]:
-    """As `happenings`, of deposits that were read already, by id."""
+    """As `happenings`, of deposits that were read already, by id; fees are booked after that."""
     objects = {deposit_id: _described(rows[deposit_id]) for deposit_id in dict(happened)}
     return [
         Happening(
@@ -64,7 +66,7 @@ def told(rows: Mapping[str, Shown], happened: Sequence[tuple[str, EventType]]) -
     ]
 
 
-def _described(row: Shown) -> dict[str, Any]:
+def _described(row: Shown, charged: Charged | None = None) -> dict[str, Any]:
     coin = row.token == chain.ZERO_ADDRESS  # noticed by its balance: no log, no sender that we know
     return {
         "id": row.id,
@@ -89,6 +91,7 @@ def _described(row: Shown) -> dict[str, Any]:
         "confirmations_required": finality.confirmations_required(row.finality),
         "finalized_at": None if row.finalized_at is None else _seconds(row.finalized_at),
         "application": _application(row),
+        **_fee(row, charged),
         "unapplied_reason": row.reason,
         "next_steps": _next_steps(row),
         "evidence": _evidence(row),
@@ -113,6 +116,25 @@ def _application(row: Shown) -> dict[str, Any] | None:
         "amount_applied": _display(row, row.amount_applied),
         "amount_applied_atomic": str(row.amount_applied),
     }
+
+
+def _fee(row: Shown, charged: Charged | None) -> dict[str, Any]:
+    """What the platform kept of what was credited; null where it kept nothing, or not yet."""
+    if charged is None:
+        return {"fee": None, "net": None, "fee_details": []}
+    fee = charged.share + charged.fixed
+    line = {
+        "type": "platform_fee",
+        "amount": _display(row, fee),
+        "amount_atomic": str(fee),
+        "currency": row.currency,
+        "bps": charged.bps,
+        "share": _display(row, charged.share),
+        "fixed": _display(row, charged.fixed),
+        "version": charged.version,
+    }
+    net = _display(row, charged.gross - fee)
+    return {"fee": _display(row, fee), "net": net, "fee_details": [line]}
 
 
 def _next_steps(row: Shown) -> list[str]:

@@ -22,6 +22,7 @@ from bascule.storage.negatives import Negative
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.tokens import Token
 
+COIN_DECIMALS = 18  # of every chain that counts gas in wei
 _UNPAID = (PayoutState.FAILED, PayoutState.CANCELED)
 
 
@@ -114,6 +115,7 @@ def _shown(
         "vault_id": None if payout.vault_id is None else str(payout.vault_id),
         "cancellation": None if called_off is None else _cancellation(called_off),
         "transactions": [_transaction(attempt) for attempt in tried],
+        "fee_details": [_network_fee(attempt) for attempt in tried if attempt.fee_paid is not None],
         "client_reference_id": payout.client_reference_id,
         "description": payout.description,
         "metadata": dict(payout.metadata),
@@ -159,6 +161,17 @@ def _evidence(payout: PayoutRow, never: Negative | None) -> dict[str, Any] | Non
 
 def _cancellation(request: Request) -> dict[str, Any]:
     return {"status": request.outcome, "requested_at": int(request.requested_at.timestamp())}
+
+
+def _network_fee(attempt: Attempt) -> dict[str, Any]:
+    """What a transaction took of the chain's coin, for all payouts in it."""
+    return {
+        "type": "network_fee",
+        "amount_atomic": str(attempt.fee_paid),
+        "decimals": COIN_DECIMALS,
+        "transaction": hex32(Hash(attempt.tx_hash)),
+        "paid_by": "operator",
+    }
 
 
 def _transaction(attempt: Attempt) -> dict[str, Any]:

@@ -65,7 +65,7 @@ async def post_opening(conn: Connection, opening_id: str) -> int | None:
 
 
 async def post_deposit(conn: Connection, deposit_id: str) -> int:
-    """Books a finalised deposit: applied to available, the rest to suspense."""
+    """Books a finalised deposit: applied to available, the rest to suspense; then its merchant's fee."""
     with _posting("deposit"):
         return int(await Q.scalar(conn, "post_deposit", deposit_id=deposit_id))
 
@@ -79,7 +79,7 @@ async def post_deposits(conn: Connection, deposit_ids: Sequence[str]) -> None:
 
 
 async def post_application(conn: Connection, deposit_id: str) -> int | None:
-    """Moves a booked deposit's money from suspense to its merchant, as it is applied or accepted."""
+    """Moves a booked deposit's money from suspense to its merchant, as applied or accepted; then its fee."""
     with _posting("application"):
         return _optional_id(await Q.scalar(conn, "post_application", deposit_id=deposit_id))
 

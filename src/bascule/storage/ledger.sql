@@ -7,15 +7,17 @@ SELECT ledger.post_opening(%(opening_id)s::text) AS tx_id
 
 -- name: post_deposit
 -- Books a finalised deposit.
-SELECT ledger.post_deposit(%(deposit_id)s::text) AS tx_id
+SELECT p.tx_id, ledger.post_fees(ARRAY[%(deposit_id)s::text], p.tx_id) AS charged
+  FROM ledger.post_deposit(%(deposit_id)s::text) AS p (tx_id)
 
 -- name: post_deposits
--- Books finalised deposits together.
-SELECT ledger.post_deposits(%(deposit_ids)s::text[]) AS booked
+-- Books finalised deposits together, then what their merchants are charged for them.
+SELECT ledger.post_fees(%(deposit_ids)s::text[], ledger.post_deposits(%(deposit_ids)s::text[])) AS charged
 
 -- name: post_application
 -- Books what was decided about a booked deposit.
-SELECT ledger.post_application(%(deposit_id)s::text) AS tx_id
+SELECT p.tx_id, ledger.post_fees(ARRAY[%(deposit_id)s::text], p.tx_id) AS charged
+  FROM ledger.post_application(%(deposit_id)s::text) AS p (tx_id)
 
 -- name: post_refund
 -- Makes what was paid too much the merchant's, as far as a refund is of it.

@@ -9,13 +9,21 @@ from collections.abc import Sequence
 from typing import Final
 
 from bascule.storage.database import Connection, Database
-from bascule.storage.invariants import custody, facts, journal, paid, refunds, rows
+from bascule.storage.invariants import custody, facts, fees, journal, paid, refunds, rows
 from bascule.storage.invariants.check import MOST, Check, Wrong
 from bascule.storage.queries import Queries
 
 _Q = Queries("verification")
 SETTINGS = ("one_snapshot", "take_your_time")
-CHECKS: Final = (*journal.CHECKS, *custody.CHECKS, *paid.CHECKS, *rows.CHECKS, *facts.CHECKS, *refunds.CHECKS)
+CHECKS: Final = (
+    *journal.CHECKS,
+    *custody.CHECKS,
+    *paid.CHECKS,
+    *rows.CHECKS,
+    *facts.CHECKS,
+    *refunds.CHECKS,
+    *fees.CHECKS,
+)
 
 
 async def verify(db: Database) -> list[Wrong]:

@@ -94,6 +94,54 @@ def test_what_a_merchant_may_do_early_is_set_shown_and_taken_back(
     assert told(*early, "--most", "0.00") == [{"account": account, "most": "0.000000", "tiers": ""}]
 
 
+def test_what_a_merchant_pays_is_set_in_versions_and_audited(
+    told: Told, capsys: pytest.CaptureFixture[str], database_url: Url
+) -> None:
+    [merchant] = told("merchants", "create", "Coffee shop")
+    account = merchant["id"]
+    of_it = ["--account", account]
+    assert told("fees", "list", *of_it) == []
+    asyncio.run(known_token(database_url()))
+
+    [first] = told("fees", "set", *of_it, "--currency", "usdc", "--bps", "50", "--fixed", "0.10")
+    assert (first["version"], first["bps"], first["fixed"], first["of_100"]) == (
+        1, 50, "0.100000", "0.600000",
+    )  # fmt: skip
+    [second] = told("fees", "set", *of_it, "--currency", "usdc", "--from", "2099-01-01T00:00:00")
+    assert (second["version"], second["of_100"]) == (2, "0.000000")
+    assert second["effective_from"] == "2099-01-01T00:00:00+00:00"
+
+    for wrong, said in (
+        (["--currency", "usdc", "--bps", "10001"], "10000 basis points"),
+        (["--currency", "usdc", "--fixed", "1"], "decimal point"),
+        (["--currency", "usdx", "--bps", "1"], "no token has the currency usdx"),
+        (["--currency", "usdc", "--from", "2020-01-01T00:00:00"], "is over"),
+    ):
+        assert run(["fees", "set", *of_it, *wrong]) == 1
+        assert said in capsys.readouterr().err
+    assert run(["fees", "set", "--account", "acct_nobody", "--currency", "usdc"]) == 1
+    listed = told("fees", "list", *of_it)
+    assert [each["version"] for each in listed] == [1, 2]
+    assert asyncio.run(audited(database_url(), account)) == ["account.fee"] * 2
+
+
+async def known_token(url: str) -> None:
+    async with Database(url, name="test", pool_size=1) as db, db.transaction() as conn:
+        await networks.publish(
+            conn, Network(31337, "local", False, FinalityPolicy("finalized"), None, None, None, None)
+        )
+        await tokens.publish(conn, Token("tok_1", 31337, Address(b"\xc0" * 20), "usdc", "Dollar", 6, True))
+
+
+async def audited(url: str, object_id: str) -> list[str]:
+    async with Database(url, name="test", pool_size=1) as db, db.read() as conn:
+        rows = await conn.execute(
+            "SELECT action FROM audit_log WHERE object_id = %s AND action LIKE 'account.fee%%' ORDER BY id",
+            [object_id],
+        )
+        return [row[0] for row in await rows.fetchall()]
+
+
 def test_merchant_and_its_key_are_made_and_recognised(told: Told, database_url: Url) -> None:
     [merchant] = told("merchants", "create", "Shoe shop")
     [key] = told("keys", "create", "--account", merchant["id"], "--name", "till")

@@ -101,6 +101,19 @@ class EvidenceReference(Shape):
     url: str
 
 
+class PlatformFee(Shape):
+    """What the platform kept of a deposit: a share, and a fixed part with the first of an intent."""
+
+    type: Literal["platform_fee"]
+    amount: Decimal6
+    amount_atomic: Atomic
+    currency: str
+    bps: int
+    share: Decimal6
+    fixed: Decimal6
+    version: int
+
+
 class Deposit(Shape):
     """Money that arrived at an address of ours."""
 
@@ -128,6 +141,9 @@ class Deposit(Shape):
     confirmations_required: int | None
     finalized_at: Seconds | None
     application: DepositApplication | None
+    fee: Decimal6 | None = Field(description="What the platform kept; null where nothing, or not yet.")
+    net: Decimal6 | None = Field(description="What was credited, less the fee.")
+    fee_details: list[PlatformFee]
     unapplied_reason: UnappliedReason | None
     next_steps: list[Literal["apply", "accept"]] = Field(description="What you may decide about it now.")
     evidence: EvidenceReference | None = Field(description="Null before the deposit is final.")
@@ -221,6 +237,16 @@ class TransactionFees(Shape):
     paid: Atomic | None
 
 
+class NetworkFee(Shape):
+    """What one transaction took of the network's coin, for all payouts that it carried."""
+
+    type: Literal["network_fee"]
+    amount_atomic: Atomic
+    decimals: int
+    transaction: HashOut
+    paid_by: Literal["operator"]
+
+
 class PayoutTransaction(Shape):
     """One signed transaction that tried to pay."""
 
@@ -280,6 +306,7 @@ class Payout(Shape):
     vault_id: Atomic | None
     cancellation: PayoutCancellation | None
     transactions: list[PayoutTransaction]
+    fee_details: list[NetworkFee] = Field(description="What the network took; not part of the amount.")
     client_reference_id: str | None
     description: str | None
     metadata: dict[str, str]

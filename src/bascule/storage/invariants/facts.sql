@@ -107,6 +107,13 @@ WITH place AS (
       JOIN tokens AS k ON k.chain_id = a.chain_id AND k.contract = decode(repeat('00', 20), 'hex')
      CROSS JOIN LATERAL (VALUES ('expense:gas', a.fee_paid), ('custody:wallets', -a.fee_paid)) AS l (code, amount)
      WHERE x.source = 'gas'
+     UNION ALL
+    SELECT x.id, l.code, d.token_id, 0, l.amount
+      FROM ledger.tx AS x
+      JOIN fees AS f ON f.deposit_id = x.source_id AND f.tx_id = x.id
+      JOIN deposits AS d ON d.id = f.deposit_id
+     CROSS JOIN LATERAL (VALUES ('available:' || d.account_id, f.share + f.fixed), ('income:fees', -f.share - f.fixed)) AS l (code, amount)
+     WHERE x.source = 'fee'
 )
 SELECT subject, found FROM (
     SELECT w.id AS at, 'transaction ' || w.id AS subject,
