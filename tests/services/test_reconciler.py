@@ -7,6 +7,7 @@ import pytest
 
 from bascule.domain import stops
 from bascule.domain.errors import Rejected
+from bascule.services.balance_check import BalancesDisputed
 from bascule.services.outbox import Outbox
 from bascule.services.reconciler import Reconciler, describe
 from bascule.services.resolving import resolve
@@ -19,6 +20,7 @@ from bascule.storage.invariants import custody
 from bascule.storage.reconciliations import Reconciliation
 from bascule.storage.verification import wrong_rows
 from tests.support.money_in import Bridge, bridge
+from tests.support.nodes import lying_node
 
 OpenAs = Callable[[str], Awaitable[Database]]
 
@@ -29,10 +31,10 @@ async def world(db_as: OpenAs) -> AsyncIterator[Bridge]:
         yield made
 
 
-async def reconciler_of(world: Bridge, db_as: OpenAs) -> Reconciler:
+async def reconciler_of(world: Bridge, db_as: OpenAs, url: str | None = None) -> Reconciler:
     db = await db_as("worker")
     outbox = Outbox(world.clock, SystemEntropy())
-    return Reconciler(db, world.clock, SystemEntropy(), outbox, {world.network.chain_id: world.rpc()})
+    return Reconciler(db, world.clock, SystemEntropy(), outbox, {world.network.chain_id: world.rpc(url)})
 
 
 async def compared(reconciler: Reconciler) -> Reconciliation:
@@ -168,6 +170,23 @@ async def test_residual_freezes_its_token_until_a_person_explains_it_and_then_st
     await compared(reconciler)
     assert await world.rows("SELECT amount FROM breaks WHERE state = 'open'") == [(-101_000_000,)]
     assert len(await frozen(world)) == 1
+
+
+async def test_one_node_that_lies_about_a_balance_opens_no_break(world: Bridge, db_as: OpenAs) -> None:
+    watcher = await world.started()
+    await world.send(world.account(4).address, "500.00", payer=3)
+    await world.finalize(watcher)
+    truth = (await compared(await reconciler_of(world, db_as))).on_chain
+    lies = iter(["0x" + "00" * 32])
+    async with lying_node(world.node.url) as node:
+        node.twist = lambda method, params, result: (
+            next(lies, result) if method == "eth_call" and int(result, 16) == truth else result
+        )
+        reconciler = await reconciler_of(world, db_as, node.url)
+        with pytest.raises(BalancesDisputed):
+            await reconciler.reconcile()
+        assert await world.rows("SELECT id FROM breaks") == []
+        assert (await compared(reconciler)).residual == 0
 
 
 async def test_final_transfer_that_is_not_booked_is_its_own_term(world: Bridge, db_as: OpenAs) -> None:

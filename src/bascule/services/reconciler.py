@@ -2,7 +2,9 @@
 
 The comparison is exact at its block: money that is final but not booked yet is a term of its own, so any
 residual other than 0 is a break, which stops payouts of that token: opened and told once, ended by the next
-comparison that is even. A residual that a person has explained stays explained as long as it stays the same.
+comparison that is even. No node is believed alone: what is not even, and whatever a run compares, is asked of
+another one, and nothing is opened while two differ. A residual that a person has explained stays explained as
+long as it stays the same.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from bascule.chain.caller import Caller
 from bascule.domain.chain import Address, ChainId, caip2, checksum, hex32
 from bascule.domain.errors import Rejected
 from bascule.domain.ids import Prefix
+from bascule.services.balance_check import BalancesDisputed
 from bascule.services.breaks import Breaks
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.outbox import Outbox
@@ -85,11 +88,16 @@ class Reconciler:
         ]
 
     async def _compare(self, subject: Subject, run_id: str | None, *, judged: bool) -> Reconciliation:
+        rpc = self._rpcs[subject.chain_id]
         async with self._db.read() as conn:
             holders = await reconciliations.holders(conn, subject)
-        on_chain = await self._held(subject, holders)
-        async with self._db.transaction() as conn:
+        on_chain = await _held(rpc, subject, holders)
+        async with self._db.read() as conn:
             books = await reconciliations.books(conn, subject)
+        doubted = run_id is not None or on_chain != books.journal + books.unbooked
+        if doubted and await _held(rpc.other(), subject, holders) != on_chain:
+            raise BalancesDisputed(f"nodes differ about what we hold of {subject.token_id}")
+        async with self._db.transaction() as conn:
             found = Reconciliation(
                 id=new_id(Prefix.RECONCILIATION, self._clock, self._entropy),
                 chain_id=subject.chain_id,
@@ -110,14 +118,6 @@ class Reconciler:
         self._failpoints.hit("reconciler.after_compare")
         return found
 
-    async def _held(self, subject: Subject, holders: Sequence[Address]) -> int:
-        rpc = self._rpcs[subject.chain_id]
-        total = 0
-        for start in range(0, len(holders), BALANCES_PER_REQUEST):
-            pairs = [(subject.contract, holder) for holder in holders[start : start + BALANCES_PER_REQUEST]]
-            total += sum(await erc20.balances(rpc, pairs, subject.block_number))
-        return total
-
     async def _judge(self, conn: Connection, subject: Subject, found: Reconciliation) -> None:
         if found.residual == 0:
             resolution = {"by": "reconciliation", "reconciliation": found.id}
@@ -136,6 +136,15 @@ class Reconciler:
                 found.residual,
             ),
         )  # fmt: skip
+
+
+async def _held(rpc: Caller, subject: Subject, holders: Sequence[Address]) -> int:
+    """What the holders have together at the subject's final block; final, so its height names one block."""
+    total = 0
+    for start in range(0, len(holders), BALANCES_PER_REQUEST):
+        pairs = [(subject.contract, holder) for holder in holders[start : start + BALANCES_PER_REQUEST]]
+        total += sum(await erc20.balances(rpc, pairs, subject.block_number))
+    return total
 
 
 async def _at(conn: Connection, subject: Subject, number: int) -> Subject:
