@@ -108,6 +108,31 @@ async def test_payout_stands_in_one_live_slot(stage: Treasury) -> None:
         assert [each.nonce for each in await slots.of_payout(conn, payout["id"])] == [0, 1]
 
 
+async def test_what_items_name_exists_and_stays(stage: Treasury) -> None:
+    payout = await stage.approved()
+    with pytest.raises(errors.ForeignKeyViolation, match="no payout po_none"):
+        async with stage.submitters_db.transaction() as conn:
+            await reserve(stage, conn, payout["id"], "po_none")
+    with pytest.raises(errors.ForeignKeyViolation, match="no slot of nonce 7"):
+        await stage.rows_change(
+            "INSERT INTO slot_items (chain_id, wallet, nonce, position, payout_id)"
+            " SELECT l.chain_id, l.wallet, 7, 0, p.id FROM lanes AS l, payouts AS p"
+        )
+    async with stage.submitters_db.transaction() as conn:
+        await reserve(stage, conn, payout["id"])
+    for change in (
+        "DELETE FROM payouts",
+        "UPDATE payouts SET id = 'po_other'",
+        "TRUNCATE payouts CASCADE",
+        "DELETE FROM slots",
+        "UPDATE slots SET nonce = 9",
+        "TRUNCATE slots CASCADE",
+        "UPDATE slot_items SET payout_id = 'po_other'",
+    ):
+        with pytest.raises(errors.InsufficientPrivilege):
+            await stage.rows_change(change)
+
+
 async def test_refused_batch_becomes_a_fill_only_while_nothing_was_signed(stage: Treasury) -> None:
     async with stage.submitters_db.transaction() as conn:
         slot = await reserve(stage, conn)

@@ -1,0 +1,11 @@
+"""Looks up once a batch what its items name."""
+
+from bascule.storage.migrate import run_sql_beside
+
+revision = "0084"
+down_revision = "0083"
+
+
+def upgrade() -> None:
+    """Runs the statements beside this file."""
+    run_sql_beside(__file__)
