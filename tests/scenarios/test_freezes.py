@@ -81,6 +81,10 @@ async def test_break_freezes_its_token_and_releases_it_when_a_person_explains_it
         "-5",
         True,
     )
+    assert await bascule("breaks", "search", "--chain", "local") == 0
+    assert await bascule("breaks", "runs") == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(run["requested_by"], run["status"]) for run in said] == [("cli", "requested")] * 2
     words = ("breaks", "resolve", shown["id"], "--reason", "burned by its issuer")
     assert await bascule(*words, "--dry-run") == 0
     await stage.run()

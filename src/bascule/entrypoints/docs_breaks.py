@@ -15,12 +15,15 @@ opened once for its subject, seen again with what is found then, ended once, and
 
 ```bash
 bascule breaks list          # what is open, the oldest first; ends with 1 when something is
+bascule breaks search        # the worker looks for all of it now, as it does every night
+bascule breaks runs          # the newest looks, and what they found
 bascule explain brk_…        # its evidence and what to do
 bascule breaks resolve brk_… --reason "the issuer burned it, notice of 21 November" --dry-run
 ```
 
-The operator's keys do the same by `GET /v1/breaks` (scope `breaks:read`) and `POST /v1/breaks/{id}/resolve`
-(`breaks:write`); resolving leaves a line of audit. `--transaction` names the posting that mends it.
+The operator's keys do the same by `GET /v1/breaks` (scope `breaks:read`), `POST /v1/breaks/{id}/resolve`
+(`breaks:write`) and `GET`, `POST /v1/reconciliation/runs` (`reconciliation:read`, `:write`);
+resolving and asking leave a line of audit. `--transaction` names the posting that mends it.
 
 **Payouts.** While a break that freezes is open, payouts of its token wait (`waits_for` says
 `frozen:token:…`); every other token is paid, and deposits of this one are booked as ever. What has its nonce

@@ -64,6 +64,11 @@ async def finish(
     return None if row is None else Run(**row)
 
 
+async def newest(conn: Connection) -> list[Run]:
+    """The newest 20 runs, the last one first."""
+    return [Run(**row) for row in await _Q.all(conn, "newest")]
+
+
 async def several(conn: Connection, ids: Sequence[str]) -> list[Run]:
     """These runs, in the order of their ids as given; those that there are."""
     found = {row["id"]: Run(**row) for row in await _Q.all(conn, "several", ids=list(ids))}

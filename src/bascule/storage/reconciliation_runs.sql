@@ -16,6 +16,10 @@ UPDATE reconciliation_runs
  WHERE id = %(id)s AND finished_at IS NULL
 RETURNING *;
 
+-- name: newest
+-- The newest runs, the last one first.
+SELECT * FROM reconciliation_runs ORDER BY created_at DESC, id DESC LIMIT 20;
+
 -- name: several
 -- Runs by their ids.
 SELECT * FROM reconciliation_runs WHERE id = ANY(%(ids)s);

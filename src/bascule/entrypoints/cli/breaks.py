@@ -20,7 +20,8 @@ def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
     group = typer.Typer(help="What does not add up.", no_args_is_help=True, rich_markup_mode=None)
     group.command("list")(every)
-    group.command()(resolve)
+    for command in (resolve, search, runs):
+        group.command(command.__name__)(command)
     app.add_typer(group, name="breaks")
 
 
@@ -49,6 +50,22 @@ def resolve(
     rows([shown if as_json else {name: shown[name] for name in _BRIEF}], as_json=as_json)
 
 
+def search(
+    chain: Annotated[
+        str | None, typer.Option(help="Compare the tokens of this chain only, by id or name.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Asks for a run: each token against its chain, our rows against each other. The worker does it next."""
+    rows([_of_run(asyncio.run(_search(loaded_settings(), chain)))], as_json=as_json)
+
+
+def runs(as_json: AsJson = False) -> None:
+    """The newest runs and what they found."""
+    found = asyncio.run(_runs(loaded_settings()))
+    rows(found if as_json else [_of_run(each) for each in found], as_json=as_json, empty="none was asked for")
+
+
 async def _every(settings: Settings) -> list[dict[str, Any]]:
     from bascule.entrypoints import wiring
     from bascule.services.break_view import describe
@@ -71,3 +88,31 @@ async def _resolve(
         conn.transaction(force_rollback=dry_run),
     ):
         return await resolve(conn, outbox, break_id, reason=reason, transaction=transaction, actor="cli")
+
+
+async def _search(settings: Settings, chain: str | None) -> dict[str, Any]:
+    from bascule.entrypoints import wiring
+    from bascule.services.reconciliation_runs import describe_runs, request
+    from bascule.storage import audit
+
+    outbox = wiring.Seams(settings).outbox
+    async with wiring.owner(settings) as db:
+        chain_id = None if chain is None else (await wiring.network_of(db, chain)).chain_id
+        async with db.transaction() as conn:
+            run = await request(conn, outbox, requested_by="cli", chain_id=chain_id)
+            await audit.append(conn, actor="cli", action="reconciliation.request", object_id=run.id)
+            [shown] = await describe_runs(conn, [run])
+    return shown
+
+
+async def _runs(settings: Settings) -> list[dict[str, Any]]:
+    from bascule.entrypoints import wiring
+    from bascule.services.reconciliation_runs import describe_runs
+    from bascule.storage import reconciliation_runs
+
+    async with wiring.database(settings, "worker") as db, db.read() as conn:
+        return await describe_runs(conn, await reconciliation_runs.newest(conn))
+
+
+def _of_run(run: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in run.items() if name not in ("object", "comparisons")}
