@@ -63,7 +63,7 @@ def demo(folder: Path, *options: str, **more: str) -> tuple[int, list[dict[str, 
 def require_whole_story(lines: list[dict[str, Any]]) -> None:
     """Every act was played, and each of its steps was checked."""
     done = next(line for line in lines if line["event"] == "done")
-    assert done["steps"] >= 22
+    assert done["steps"] >= 25
     acts = {line["act"] for line in lines if line["event"] == "step"}
     assert acts == {
         "webhooks",
@@ -73,6 +73,7 @@ def require_whole_story(lines: list[dict[str, Any]]) -> None:
         "late",
         "reorg",
         "payouts",
+        "refund",
         "reconciliation",
     }
 
@@ -88,8 +89,8 @@ def test_demo_checks_every_step_and_ends_by_itself(tmp_path: Path) -> None:
     require_whole_story(lines)
     with dev(tmp_path / "demo") as (_, ready):
         found = require_sound(ready)
-    assert found.payouts_paid == 4
-    assert found.deposits_booked >= 6
+    assert found.payouts_paid == 5
+    assert found.deposits_booked >= 7
 
 
 # Five of the six processes die once in each run of the story. Every place alone: tests/slow/test_kills.py.
@@ -114,8 +115,8 @@ def test_processes_killed_in_the_middle_lose_and_repeat_nothing(tmp_path: Path, 
     assert set(ended["restarts"]) == {"api", "watcher", "worker", "submitter", "signer"}
     with dev(tmp_path / "demo") as (_, ready):
         found = require_sound(ready)
-    assert found.payouts_paid == 4
-    assert found.deposits_booked >= 6
+    assert found.payouts_paid == 5
+    assert found.deposits_booked >= 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -69,6 +69,15 @@ def test_treasury_page_runs_as_it_stands(walked: Tour) -> None:
     assert "the batch is completed" in said
 
 
+def test_refunds_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/refunds.md")
+
+    assert "5.000000 of it was too much" in said
+    assert "Is this address yours?" in said
+    assert re.search(r"^The refund has succeeded\n5\.000000$", said, re.MULTILINE)
+    assert '"code":"refund_exceeds_refundable"' in said
+
+
 def test_evidence_page_runs_as_it_stands(walked: Tour) -> None:
     said = walked("docs/api/evidence.md")
 

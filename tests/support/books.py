@@ -133,6 +133,15 @@ class Books:
         )
         return payout_id
 
+    async def refund(self, refund_id: str, amount: int) -> None:
+        """Money of the payment goes back to the payer, who signed. Raises: CheckViolation for too much."""
+        await self.run(
+            "INSERT INTO refunds (id, account_id, livemode, identity, payment_intent_id, token_id, amount,"
+            " requested_by, created_at, payer, destination, pays_at, state)"
+            " VALUES (%s, %s, false, %s, 'pi_1', %s, %s, 'key_1', now(), %s, %s, now(), 'pending')",
+            *(refund_id, MERCHANT, refund_id, USD, amount, STRANGER, STRANGER),
+        )
+
     async def move(self, payout_id: str, state: str) -> None:
         await self.run(
             "UPDATE payouts SET state = %s, failure_code = CASE WHEN %s = 'failed' THEN 'token_paused' END"

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from random import Random
 
+from psycopg import errors
+
 from bascule.domain.errors import Halted
 from bascule.domain.platform_fee import FeeTerms
 from bascule.storage import fees, ledger
@@ -42,6 +44,7 @@ class Run:
     async def step(self) -> None:
         """One command, whichever; then both say the same."""
         choices = [self.capital, self.payments, self.accept, self.move, self.ask, self.hold, self.release]
+        choices += [self.refund]
         command = self.random.choice([*choices, self.hold, self.pay, self.again, self.charge])
         await command()
         await self.require_same()
@@ -70,7 +73,9 @@ class Run:
             deposit = await self.books.deposit("payment", FORWARDER, amount, applied=applied)
             self.model.arrives("custody:forwarders", MERCHANT, amount, applied or 0)
             self.model.charges(MERCHANT, INTENT, applied or 0)
-            if applied is None:
+            if applied is not None:
+                self.model.pays_intent(amount, applied)
+            else:
                 self.model.suspended[deposit] = amount
             booked.append(deposit)
         await self._book(booked)
@@ -120,6 +125,29 @@ class Run:
             STRANGER,
         )
         self.model.payouts[payout] = Asked(account, amount)
+
+    async def refund(self) -> None:
+        """A part of what was paid goes back, which is booked, or called off before or after that."""
+        refund, amount = f"re_{len(self.model.refunds)}", self.random.randint(1, 2_000)
+        said: Refusal | None = None
+        try:
+            await self.books.refund(refund, amount)
+        except errors.CheckViolation:
+            said = "halted"
+        assert said == self.model.gives_back(refund, amount)
+        if said is not None:
+            self.done["over_refund"] += 1
+            return
+        booked, ended = self.random.random() < 0.7, self.random.random() < 0.5
+        for _ in range(2 if booked else 0):
+            async with self.db.transaction() as conn:
+                await ledger.post_refund(conn, refund)
+            self.model.books_refund(refund, MERCHANT)
+        if ended:
+            await self.books.run(
+                "UPDATE refunds SET state = 'canceled', ended_at = now() WHERE id = %s", refund
+            )
+            self.model.refunds[refund].counts = False
 
     async def hold(self) -> None:
         if payout := self._any():

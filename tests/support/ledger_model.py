@@ -22,6 +22,16 @@ class Asked:
 
 
 @dataclass
+class GivenBack:
+    """A refund as the model sees it: base units, of them what nobody had, and whether that was moved."""
+
+    amount: int
+    excess: int
+    counts: bool = True
+    moved: bool = False
+
+
+@dataclass
 class Model:
     """Sums by ledger account, debit positive: posted, and held on the debit and the credit side."""
 
@@ -32,6 +42,9 @@ class Model:
     suspended: dict[str, int] = field(default_factory=dict)
     terms: tuple[int, int] | None = None  # what the merchant pays: bps, and base units once for an intent
     charged: set[str] = field(default_factory=set)
+    applied: int = 0
+    credited: int = 0
+    refunds: dict[str, GivenBack] = field(default_factory=dict)
 
     def available(self, account: str) -> int:
         """What the account may still set aside."""
@@ -42,6 +55,28 @@ class Model:
         self.posted[custody] += amount
         self.posted[f"available:{account}"] -= credited
         self.posted[f"suspense:{account}"] -= amount - credited
+
+    def pays_intent(self, amount: int, credited: int) -> None:
+        """What arrived counts for the payment: so much of it was asked for, the rest is too much."""
+        self.applied += amount
+        self.credited += credited
+
+    def gives_back(self, refund: str, amount: int) -> Refusal | None:
+        """A refund, as far as the payment is final; what was paid too much goes first."""
+        if sum(each.amount for each in self.refunds.values() if each.counts) + amount > self.applied:
+            return "halted"
+        taken = sum(each.excess for each in self.refunds.values() if each.counts or each.moved)
+        left = max(0, self.applied - self.credited - taken)
+        self.refunds[refund] = GivenBack(amount, min(amount, left))
+        return None
+
+    def books_refund(self, refund: str, account: str) -> None:
+        """What was too much becomes the account's, once."""
+        given = self.refunds[refund]
+        if given.excess and not given.moved:
+            given.moved = True
+            self.posted[f"suspense:{account}"] += given.excess
+            self.posted[f"available:{account}"] -= given.excess
 
     def accepts(self, deposit: str, account: str) -> None:
         """What waited is the account's."""

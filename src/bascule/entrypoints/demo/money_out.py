@@ -10,7 +10,7 @@ from typing import Any
 from bascule.chain.abi import artifact
 from bascule.domain.chain import Address, checksum
 from bascule.entrypoints.cli.people import sign_typed_data
-from bascule.entrypoints.demo.stage import Stage, check
+from bascule.entrypoints.demo.stage import Api, Stage, check
 from bascule.entrypoints.dev.wallet import balance_of, hexed
 
 BATCH = (("110.00", 110_000_000), ("220.50", 220_500_000), ("330.25", 330_250_000))
@@ -29,36 +29,35 @@ async def play(stage: Stage) -> None:
         act, f"the treasury has {funded['available'][0]['amount']} USDC in the vault, booked as capital"
     )
     first = await _request(stage, "50.00", "advance")
-    await _approve(stage, first, 0)
+    await approve(stage, first, 0)
     half = await stage.treasury.get(f"/v1/payouts/{first['id']}")
     check(
         half["status"] == "requires_action" and len(half["approvals"]) == 1,
         "one approval is not enough",
         half,
     )
-    await _approve(stage, first, 1)
+    await approve(stage, first, 1)
     stage.timeline.say(act, f"{first['id']}: one approval was not enough, the second approver's was")
     await _until(stage, first, "in_transit")
     mistake = await _called_off(stage)
     batch = [await _request(stage, amount, f"salary-{number}") for number, (amount, _) in enumerate(BATCH, 1)]
     for approver in (1, 2):
-        await asyncio.gather(*(_approve(stage, payout, approver) for payout in batch))
+        await asyncio.gather(*(approve(stage, payout, approver) for payout in batch))
     stage.timeline.say(act, "three more payouts have two EIP-712 approvals each and wait for the lane")
     paid = [await _until(stage, payout, "paid") for payout in (first, *batch)]
     stage.timeline.say(act, f"{first['id']} is paid", tx_hash=_paid_by(paid[0]))
+    stage.paid_out.set()
     shared = {_paid_by(payout) for payout in paid[1:]}
     check(len(shared) == 1 and _paid_by(paid[0]) not in shared, "three payouts in one transaction", *paid)
     stage.timeline.say(act, f"three payouts were paid by one vault transaction {shared.pop()}")
     for payout, amount in zip(paid, (50_000_000, *(units for _, units in BATCH)), strict=True):
         to = Address(bytes.fromhex(payout["to"][2:]))
         check(await balance_of(stage.rpc, stage.token, to) == amount, "the payee has exactly that", payout)
-        check(await _transfers_to(stage, to) == 1, "one Transfer, ever", payout)
+        check(await transfers_to(stage, to) == 1, "one Transfer, ever", payout)
     for payout in paid:
         await stage.told("payout.paid", payout["id"])
     await stage.told("payout.canceled", mistake["id"])
-    check(
-        await _transfers_to(stage, Address(bytes.fromhex(mistake["to"][2:]))) == 0, "nothing of it", mistake
-    )
+    check(await transfers_to(stage, Address(bytes.fromhex(mistake["to"][2:]))) == 0, "nothing of it", mistake)
     stage.timeline.say(act, "every payee got its amount by exactly one Transfer; four signed webhooks verify")
 
 
@@ -66,7 +65,7 @@ async def _called_off(stage: Stage) -> dict[str, Any]:
     """A payout that two people approved too soon: it waits behind the first one, and that is early enough."""
     mistake = await _request(stage, "75.00", "mistake")
     for approver in (1, 2):
-        await _approve(stage, mistake, approver)
+        await approve(stage, mistake, approver)
     ended = await stage.treasury.post(f"/v1/payouts/{mistake['id']}/cancel")
     check(
         ended["status"] == "canceled" and not ended["transactions"],
@@ -88,10 +87,12 @@ async def _request(stage: Stage, amount: str, reference: str) -> dict[str, Any]:
     )
 
 
-async def _approve(stage: Stage, payout: dict[str, Any], approver: int) -> None:
+async def approve(stage: Stage, payout: dict[str, Any], approver: int, api: Api | None = None) -> None:
+    """One of the approvers signs a payout of the treasury, or of whose API it is."""
     key = stage.ready["treasury"]["approvers"][approver]["private_key"]
     address, signature = sign_typed_data(key, payout["next_action"]["typed_data"])
-    await stage.treasury.post(f"/v1/payouts/{payout['id']}/approve", approver=address, signature=signature)
+    api = api or stage.treasury
+    await api.post(f"/v1/payouts/{payout['id']}/approve", approver=address, signature=signature)
 
 
 async def _until(stage: Stage, payout: dict[str, Any], status: str) -> dict[str, Any]:
@@ -108,7 +109,8 @@ def _paid_by(payout: dict[str, Any]) -> str:
     return final[0]
 
 
-async def _transfers_to(stage: Stage, to: Address) -> int:
+async def transfers_to(stage: Stage, to: Address) -> int:
+    """How many Transfers of the dollar an address ever got."""
     wanted = {
         "fromBlock": "0x0",
         "toBlock": "latest",

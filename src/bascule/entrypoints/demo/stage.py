@@ -114,7 +114,8 @@ class Api:
 
 @dataclass
 class Stage:
-    """Everything an act needs. ready: the fields of the ready line; opened: the treasury is booked."""
+    """Everything an act needs. ready: the fields of the ready line; opened: the treasury is booked;
+    paid_out: its payouts are paid, and the lane is idle."""
 
     ready: Mapping[str, Any]
     timeline: Timeline
@@ -123,6 +124,7 @@ class Stage:
     rpc: Rpc
     mail: Mailbox
     opened: asyncio.Event = field(default_factory=asyncio.Event)
+    paid_out: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def chain_id(self) -> int:
@@ -141,6 +143,13 @@ class Stage:
     async def intent(self, amount: str, **more: Any) -> dict[str, Any]:
         """A new payment intent."""
         return await self.merchant.post("/v1/payment_intents", amount=amount, currency="usdc", **more)
+
+    async def form(self, url: str, **fields: str) -> str:
+        """What a customer's browser shows after it posted a form of one of our pages. Raises: StepFailed."""
+        async with self.merchant.session.post(url, data=fields) as answer:
+            if answer.status != 200:
+                raise StepFailed(f"{url} answers {answer.status}")
+            return await answer.text()
 
     async def intent_until(
         self, intent_id: str, met: Callable[[dict[str, Any]], bool], what: str
