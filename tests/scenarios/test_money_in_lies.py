@@ -13,8 +13,11 @@ from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.pool import pool
 from bascule.domain.errors import Retryable
 from bascule.services.arrivals import Arrivals
+from bascule.services.breaks import Breaks
+from bascule.services.outflows import Outflows
 from bascule.services.replaying import Replay
 from bascule.services.seams import SystemEntropy
+from bascule.services.suspending import Suspending
 from bascule.services.watcher import Watcher
 from tests.support.fault_proxy import fault_proxy
 from tests.support.late_roots import LATE, late_roots
@@ -225,8 +228,10 @@ async def read_on(b: Bridge, url: str) -> Counter[str]:
     watcher = b.watcher(rpcs[0])
     await b.finalize(watcher)
     [(last,)] = await b.rows("SELECT next_number - 1 FROM cursors")
-    arrivals = Arrivals(b.network.chain_id, b.clock, SystemEntropy(), b.outbox, Counter())
-    replay = Replay(b.db, rpcs[1], b.network.chain_id, arrivals)
+    chain_id, suspending = b.network.chain_id, Suspending(b.clock, b.outbox)
+    arrivals = Arrivals(chain_id, b.clock, SystemEntropy(), b.outbox, Counter())
+    outflows = Outflows(b.db, rpcs[1], chain_id, Breaks(b.outbox), suspending, Counter())
+    replay = Replay(b.db, rpcs[1], chain_id, arrivals, outflows)
     found = Counter({name: watcher.counters[name] for name in ("answers_refused", "headers_prove_nothing")})
     async for _, findings in replay.between(1, last):
         found.update(each.kind for each in findings)
