@@ -19,6 +19,7 @@ from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.families import ETHEREUM
 from bascule.chain.heads import Header
 from bascule.chain.receipts_root import ReceiptJson, covered, root_of
+from bascule.chain.worth import Worth
 from bascule.domain.chain import ChainId, Hash
 from bascule.domain.hashing import keccak
 from bascule.storage import networks
@@ -35,10 +36,10 @@ async def recall(conn: Connection, rpc: Caller, chain_id: ChainId) -> None:
         rpc.worth.less(unproven)
 
 
-async def keep(conn: Connection, rpc: Caller, chain_id: ChainId) -> None:
-    """What was learned is known to every process once the caller's transaction commits."""
-    if rpc.family is None and rpc.worth.unproven is not None:
-        await networks.learn(conn, chain_id, rpc.worth.unproven)
+async def keep(conn: Connection, chain_id: ChainId, worth: Worth | None) -> None:
+    """What was learned is known to every process once the caller commits; None: nothing can be."""
+    if worth is not None and worth.unproven is not None:
+        await networks.learn(conn, chain_id, worth.unproven)
 
 
 async def learn(rpc: Caller, number: int, head: int) -> bool:

@@ -338,11 +338,12 @@ class Watcher:
         return heads.linked(await heads.by_numbers(self._rpc, range(cursor.next_number, last + 1)))
 
     async def _commit(self, cursor: Cursor, reading: Reading, lease: Lease) -> None:
+        worth = self._rpc.worth if self._rpc.family is None else None
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             await blocks.move_cursor(conn, cursor, reading.blocks[-1].ref)
             await blocks.record(conn, cursor.chain_id, reading.blocks)
-            await unlisted.keep(conn, self._rpc, cursor.chain_id)
+            await unlisted.keep(conn, cursor.chain_id, worth)
             recorded = await transfers.record(
                 conn, cursor.chain_id, reading.transfers, seen_blocks=self._seen_blocks
             )
