@@ -45,7 +45,9 @@ async def look(db: Database, rpc: Caller, token_id: str, address: Address) -> Lo
         cursor = await blocks.cursor(conn, token.chain_id)
         if cursor is None or not await listings.is_listed(conn, token, address):
             raise Conflict(
-                "listing_unexpected_state", f"{checksum(address)} is on no list of {token_id} that is read."
+                "listing_unexpected_state",
+                f"{checksum(address)} is on no list of {token_id} that is read.",
+                next_step="the break `address_listed` names the token and the address",
             )
     moves = await erc20.may_move(rpc, token.contract, address, cursor.finalized_number)
     return Looked(token, address, cursor.finalized_number, moves)

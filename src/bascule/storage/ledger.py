@@ -131,7 +131,7 @@ async def post_found(conn: Connection, chain_id: int, block_hash: bytes, log_ind
 
 async def post_losses(conn: Connection, chain_id: int) -> int:
     """The operator bears what is missing in tokens that are not suspended, if it has it free; how often."""
-    with _posting("loss"):
+    with _refusals():  # asked at each final block, mostly for nothing: not timed
         return int(await Q.scalar(conn, "post_losses", chain_id=chain_id))
 
 
