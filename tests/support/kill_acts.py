@@ -52,6 +52,17 @@ def unpaid(d: Driver, died: Died) -> None:
     until(died, "", within=8, required=False)
 
 
+def reported(d: Driver, died: Died) -> None:
+    """A report is asked for; it is made in the end."""
+    interval = {"interval_start": 1_700_000_000, "interval_end": 2_000_000_000}
+    asked = {"report_type": "activity", "parameters": interval}
+    key = d.ready["secret_key"]
+    run = d.api(key, "/v1/reporting/report_runs", asked)
+    until(died, "", within=8, required=False)
+    path = f"/v1/reporting/report_runs/{run['id']}"
+    until(lambda: d.api(key, path)["status"] == "succeeded", "the report was not made", within=40)
+
+
 def fees_too_high(d: Driver, died: Died) -> None:
     """The signer's fee cap is below what gas costs for a while."""
     _while_limited(d, died, LIMITS.format("max_per_item", "1"))
@@ -200,4 +211,6 @@ ACTS: Mapping[str, Act] = {
     "refunder.step": refunded,
     "expirer.expire": unpaid,
     "expirer.close": unpaid,
+    "reporter.claim": reported,
+    "reporter.finish": reported,
 }

@@ -145,6 +145,25 @@ async def unpaid(w: World) -> None:
     assert (await w.call(f"/v1/payment_intents/{intent['id']}"))["status"] == "canceled"
 
 
+async def reported(w: World) -> None:
+    """Finance asks for a report of what was paid."""
+    intent = await w.intent()
+    await w.pay(intent)
+    await w.stage.node.dev.mine()
+    await w.work("watcher")
+    await w.rest()
+    interval = {"interval_start": 1_700_000_000, "interval_end": 2_000_000_000}
+    asked = {"report_type": "activity", "parameters": interval}
+    run = await w.call("/v1/reporting/report_runs", asked)
+    await w.work_at("reporter")
+    await w.rest()
+    made = await w.call(f"/v1/reporting/report_runs/{run['id']}")
+    found = made["status"], made["rows"], len(made["files"])
+    assert found == ("succeeded", 1, 1), made
+    told: LiteralString = "SELECT count(*) FROM events WHERE type = 'reporting.report_run.succeeded'"
+    assert await w.stage.rows(told) == [(1,)]
+
+
 async def flushed(w: World) -> None:
     """What customers paid goes to the collector."""
     intent = await w.intent()
@@ -295,6 +314,7 @@ SELDOM = (
     Killed(called_off, ("canceller.reserve",)),
     Killed(flushed, ("planner.request",)),
     Killed(refunded, ("claim.commit", "refunder.step")),
+    Killed(reported, ("reporter.claim", "reporter.finish")),
 )
 # The sweeper is a submitter too; here nobody else has anything to send.
 SWEEPING = tuple(

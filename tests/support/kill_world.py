@@ -35,6 +35,8 @@ from bascule.services.mandates import Mandates
 from bascule.services.reconciler import Reconciler
 from bascule.services.refund_steps import RefundSteps
 from bascule.services.refunder import Refunder
+from bascule.services.report_runs import ReportRuns
+from bascule.services.reporter import Reporter
 from bascule.services.seams import SystemEntropy
 from bascule.services.sequencer import Sequencer
 from bascule.services.signer import Signer
@@ -160,6 +162,7 @@ class World:
                 )
             ),
             "refunder": lambda: Refunder(worker, RefundSteps(clock, outbox, stage.use_cases), points),
+            "reporter": lambda: Reporter(worker, ReportRuns(clock, ENTROPY, outbox), {}, points),
             "planner": lambda: FlushPlanner(
                 worker, clock, ENTROPY, {stage.network.chain_id: self._rpc(worker)}, EAGER, points
             ),
@@ -209,6 +212,9 @@ class World:
         await self.stage.rows_change("UPDATE leases SET expires_at = clock_timestamp()")
         await self.stage.rows_change(
             "UPDATE deliveries SET lease_until = clock_timestamp() WHERE lease_until IS NOT NULL"
+        )
+        await self.stage.rows_change(
+            "UPDATE report_runs SET leased_until = clock_timestamp() WHERE state = 'running'"
         )
 
     async def _until_idle(self, name: str) -> None:

@@ -55,6 +55,7 @@ SELDOM = (
         "watcher.early", "watcher.opening", "watcher.reorg", "signer.refusal",
         "claim.commit", "refunder.step",
         "expirer.expire", "expirer.close", "schedule.claim", "schedule.finish", "reconciler.compare",
+        "reporter.claim", "reporter.finish",
     ),
     "chain.before_append=100", "chain.after_append=30",  # blocks after the set-up
 )  # fmt: skip

@@ -15,6 +15,7 @@ from bascule.domain.payment_intent import PAYMENT_INTENT
 from bascule.domain.payout import PAYOUT
 from bascule.domain.payout_batch import PAYOUT_BATCH
 from bascule.domain.refund import REFUND
+from bascule.domain.report_run import REPORT_RUN
 from bascule.domain.slot import SLOT
 
 ALL: tuple[Machine[Any, Any], ...] = (
@@ -29,6 +30,7 @@ ALL: tuple[Machine[Any, Any], ...] = (
     ATTEMPT,
     FLUSH,
     BREAK,
+    REPORT_RUN,
     DELIVERY,
 )
 

@@ -69,6 +69,8 @@ class EventType(StrEnum):
     DESTINATION_CREATED = "destination.created"
     DESTINATION_VERIFIED = "destination.verified"
     BALANCE_AVAILABLE = "balance.available"
+    REPORT_RUN_SUCCEEDED = "reporting.report_run.succeeded"
+    REPORT_RUN_FAILED = "reporting.report_run.failed"
     RECONCILIATION_COMPLETED = "reconciliation.completed"
     RECONCILIATION_BREAK_OPENED = "reconciliation.break_opened"
     RECONCILIATION_BREAK_RESOLVED = "reconciliation.break_resolved"

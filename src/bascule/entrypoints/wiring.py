@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from bascule.chain import families, heads
 from bascule.domain.errors import Halted, Rejected
-from bascule.entrypoints import laning, rating, schedule
+from bascule.entrypoints import laning, rating, reports, schedule
 from bascule.entrypoints.garbage import collect_rarely
 from bascule.entrypoints.nodes import measured, nodes, pardoning
 from bascule.entrypoints.ports import listen
@@ -330,6 +330,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
             Loop(sequencer, poll_s, channel="bascule_outbox"),
             Loop(dispatcher, poll_s, channel="bascule_deliveries", busy=lambda: dispatcher.in_flight > 0),
             Loop(refunder(db, seams), poll_s),
+            reports.loop(db, seams, poll_s),
             pardoning(db, rpcs),
         ]
         yield Work(db, {}, loops, due, meters)

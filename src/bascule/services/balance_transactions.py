@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from hashlib import sha256
+import re
 from typing import Any
 
-from bascule.domain import ids
 from bascule.domain.chain import caip2
 from bascule.domain.errors import NotFound
-from bascule.domain.ids import Prefix
 from bascule.domain.money import signed_units
 from bascule.storage import balance_transactions as rows
-from bascule.storage.balance_transactions import NEVER, BalanceTransaction, Scope
+from bascule.storage.balance_transactions import BalanceTransaction, Scope
 from bascule.storage.database import Connection
 
-MILLISECOND = timedelta(milliseconds=1)
-
-
-def id_of(row: BalanceTransaction) -> str:
-    """Its identity: when it was recorded, and what it is; the same for ever, also in a restored database."""
-    content = sha256(row.digest + row.token_id.encode()).digest()
-    at_ms = (row.recorded_at - NEVER) // MILLISECOND
-    return ids.new(Prefix.TRANSACTION, at_ms, content[: ids.ENTROPY_BYTES])
+_SPELLED = re.compile(r"txn_([0-9a-f]{12})[0-9a-f]{20}")
 
 
 async def page(
@@ -48,18 +38,18 @@ async def describe(conn: Connection, account_id: str, livemode: bool, id: str) -
 
 
 async def _find(conn: Connection, scope: Scope, id: str, param: str) -> BalanceTransaction:
-    at_ms = ids.created_ms(ids.check(Prefix.TRANSACTION, id, param=param))
-    near = await rows.recorded(conn, scope.account_id, scope.livemode, at_ms)
-    for row in await rows.of_txs(conn, scope.account_id, near):
-        if id_of(row) == id:
-            return row
+    if spelled := _SPELLED.fullmatch(id):  # it says when it was recorded
+        near = await rows.recorded(conn, scope.account_id, scope.livemode, int(spelled[1], 16))
+        for row in await rows.of_txs(conn, scope.account_id, near):
+            if row.id == id:
+                return row
     raise NotFound("resource_missing", f"No such balance transaction: {id!r:.70}.", param=param)
 
 
 def _shown(row: BalanceTransaction, livemode: bool) -> dict[str, Any]:
     amounts = {"amount": row.net + row.fee, "fee": row.fee, "net": row.net}
     return {
-        "id": id_of(row),
+        "id": row.id,
         "object": "balance_transaction",
         "type": row.type,
         "source": row.source,

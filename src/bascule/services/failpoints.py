@@ -109,6 +109,8 @@ BOUNDARIES: tuple[Boundary, ...] = (
         "nothing was written; the next turn does it",
         "the refund went on: its payout stands with its hold, or it ended as its payout did, once",
     ),
+    Boundary("reporter", "claim", AGAIN, "the report waits until the dead worker's lease is over"),
+    Boundary("reporter", "finish", "the report is made anew", "files, state and event are there, once"),
     Boundary("reconciler", "compare", AGAIN, "the comparison is kept, a break told"),
     Boundary("planner", "request", AGAIN, "the request is there, once; the sweeper takes it up"),
     Boundary("schedule", "claim", AGAIN, "this due run is lost; the next one does its work"),

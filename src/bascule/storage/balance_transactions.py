@@ -20,12 +20,12 @@ NEWEST = 2**63 - 1
 class BalanceTransaction:
     """What one booked transaction did to an account in one asset.
 
-    net, fee: base units, negative where money left; gross = net + fee. digest: of the transaction's content.
+    net, fee: base units, negative where money left; gross = net + fee. tx_id: the ledger's own.
     source: the deposit, payout or whatever was booked, by id.
     """
 
+    id: str
     tx_id: int
-    digest: bytes
     recorded_at: datetime
     effective_at: datetime
     type: str
@@ -75,12 +75,7 @@ async def recorded(conn: Connection, account_id: str, livemode: bool, at_ms: int
 async def of_txs(conn: Connection, account_id: str, tx_ids: Sequence[int]) -> list[BalanceTransaction]:
     """The account's part in some ledger transactions, the newest first."""
     rows = await Q.all(conn, "of_txs", account_id=account_id, tx_ids=list(tx_ids))
-    return [
-        BalanceTransaction(
-            **{**row, "digest": bytes(row["digest"]), "net": int(row["net"]), "fee": int(row["fee"])}
-        )
-        for row in rows
-    ]
+    return [BalanceTransaction(**{**row, "net": int(row["net"]), "fee": int(row["fee"])}) for row in rows]
 
 
 async def _page(conn: Connection, name: str, scope: Scope, bound: int, limit: int) -> list[int]:

@@ -44,7 +44,7 @@ SELECT x.id AS tx_id FROM ledger.tx AS x
 
 -- name: of_txs
 -- Balance transactions of an account, the newest first.
-SELECT b.tx_id, b.digest, b.recorded_at, b.effective_at, b.type, b.source, b.net, b.fee, b.token_id, k.currency, k.decimals,
+SELECT b.id, b.tx_id, b.recorded_at, b.effective_at, b.type, b.source, b.net, b.fee, b.token_id, k.currency, k.decimals,
        k.chain_id
   FROM ledger.balance_transaction AS b JOIN tokens AS k ON k.id = b.token_id
  WHERE b.account_id = %(account_id)s AND b.tx_id = ANY (%(tx_ids)s::bigint[])

@@ -91,6 +91,10 @@ WEBHOOK_ENDPOINTS = Table(
     "webhook_endpoints", METADATA, Column("id", Text), Column("account_id", Text),
     Column("livemode", Boolean), Column("state", Text), _when(),
 )  # fmt: skip
+REPORT_RUNS = Table(
+    "report_runs", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
+    Column("state", Text), Column("type", Text), _when(),
+)  # fmt: skip
 DELIVERIES = Table(
     "deliveries", METADATA, Column("id", Text), Column("event_id", Text), Column("endpoint_id", Text),
     Column("state", Text), _when(),

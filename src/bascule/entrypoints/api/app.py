@@ -33,6 +33,7 @@ from bascule.entrypoints.api import (
     reconciliation_runs,
     reference,
     refunds,
+    reporting,
     test_helpers,
     webhook_endpoints,
 )
@@ -53,6 +54,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *destinations.OPERATIONS,
     *catalog.OPERATIONS,
     *balance_transactions.OPERATIONS,
+    *reporting.OPERATIONS,
     *floats.OPERATIONS,
     *breaks.OPERATIONS,
     *reconciliation_runs.OPERATIONS,

@@ -74,7 +74,7 @@ async def list_all(call: Call[BalanceTransactionList], conn: Connection) -> dict
 async def retrieve(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
     """One balance transaction."""
     lists.expanding(call.params, frozenset())
-    return await balance_transactions.describe(conn, call.account_id, call.livemode, call.id("txn"))
+    return await balance_transactions.describe(conn, call.account_id, call.livemode, call.path["id"])
 
 
 def _range(params: BalanceTransactionList) -> tuple[datetime, datetime]:

@@ -23,6 +23,7 @@ from bascule.services.payouts import Payouts
 from bascule.services.policies import Policies
 from bascule.services.quotes import NO_RULES, Quotes
 from bascule.services.refunds import Refunds
+from bascule.services.report_runs import ReportRuns
 from bascule.services.sandbox import Sandbox
 from bascule.services.seams import Clock, Entropy
 from bascule.services.webhooks import Webhooks
@@ -70,6 +71,11 @@ class ApiDeps:
     def outbox(self) -> Outbox:
         """Where the use-cases tell what happened."""
         return Outbox(self.clock, self.entropy)
+
+    @cached_property
+    def report_runs(self) -> ReportRuns:
+        """Use-cases on report runs."""
+        return ReportRuns(self.clock, self.entropy, self.outbox)
 
     @cached_property
     def intents(self) -> Intents:

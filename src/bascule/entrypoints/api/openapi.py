@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from bascule.domain.webhook import API_VERSION
 from bascule.entrypoints.api.decode import CSV, FORM, JSON
-from bascule.entrypoints.api.operation import Operation, Outside
+from bascule.entrypoints.api.operation import Download, Operation, Outside
 from bascule.entrypoints.api.params import Params
 from bascule.entrypoints.api.problems import MEDIA_TYPE
 from bascule.entrypoints.api.shape import Problem
@@ -74,7 +74,8 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[Any, str], dict[str,
     shapes: dict[tuple[type[BaseModel], Any], None] = {(Problem, "serialization"): None}
     for operation in operations:
         shapes[(operation.params, "validation")] = None
-        shapes[(operation.returns, "serialization")] = None
+        if not isinstance(operation.effect, Download):
+            shapes[(operation.returns, "serialization")] = None
     refs, definitions = models_json_schema(list(shapes), ref_template=REF)
     schemas: dict[str, Any] = definitions["$defs"]
     names = {shape: str(ref["$ref"]).rsplit("/", 1)[1] for (shape, _), ref in refs.items()}
@@ -190,7 +191,7 @@ def _responses(operation: Operation, names: dict[Any, str]) -> dict[str, Any]:
         "200": {
             "description": operation.summary,
             "headers": {"Request-Id": {"schema": {"type": "string"}}},
-            "content": {JSON: {"schema": {"$ref": REF.format(model=names[operation.returns])}}},
+            "content": _returned(operation, names),
         }
     }
     possible = [400, 401, 403, 500, 503]
@@ -204,6 +205,12 @@ def _responses(operation: Operation, names: dict[Any, str]) -> dict[str, Any]:
     for status in sorted(possible):
         found[str(status)] = {"$ref": f"#/components/responses/{status}"}
     return found
+
+
+def _returned(operation: Operation, names: dict[Any, str]) -> dict[str, Any]:
+    if isinstance(operation.effect, Download):
+        return {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    return {JSON: {"schema": {"$ref": REF.format(model=names[operation.returns])}}}
 
 
 def _problem(description: str) -> dict[str, Any]:

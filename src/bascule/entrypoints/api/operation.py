@@ -6,7 +6,8 @@ transaction; then one answer.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Generic, Literal, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, Generic, Literal, TypeVar
 import orjson
 from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from bascule.domain import ids
 from bascule.domain.errors import NotFound, Rejected
@@ -72,6 +73,24 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes to be read. sha256: of all of them; pieces: in order, read as the client takes them."""
+
+    media_type: str
+    name: str
+    size: int
+    sha256: bytes
+    pieces: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An effect that finds bytes; the answer is those, not an object."""
+
+    find: Callable[[Call[Any], Connection], Awaitable[Content]]
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A method on a path. scope: what a key must carry; key: whether an Idempotency-Key is taken.
 
@@ -84,7 +103,7 @@ class Operation:
     name: str
     summary: str
     scope: str
-    effect: Effect | Outside
+    effect: Effect | Outside | Download
     params: type[Params]
     returns: Any
     key: Key = "none"
@@ -101,7 +120,11 @@ class Operation:
     @property
     def told(self) -> str:
         """What it does, in one sentence."""
-        does = self.effect.act if isinstance(self.effect, Outside) else self.effect
+        match self.effect:
+            case Outside(act=does) | Download(find=does):
+                pass
+            case does:
+                pass
         assert does.__doc__ is not None, f"{self.name} says what it does"
         return does.__doc__
 
@@ -140,6 +163,8 @@ async def _answer(operation: Operation, deps: ApiDeps, request: Request, request
     _refuse_nul_in(request.path_params)
     params = await _params(operation, request)
     call: Call[Any] = Call(deps, caller, params, request.path_params, request.url.path, request_id, key)
+    if isinstance(operation.effect, Download):
+        return await _sent(operation.effect, call)
     if operation.reads:
         return _json(await _shown(operation.effect, call), {})
     print_ = idempotency.fingerprint(request, caller, params.model_dump(mode="json", exclude_unset=True))
@@ -155,6 +180,17 @@ async def _answer(operation: Operation, deps: ApiDeps, request: Request, request
 
 async def _answered(deps: ApiDeps) -> None:
     deps.failpoints.hit("api.after_response")
+
+
+async def _sent(download: Download, call: Call[Any]) -> Response:
+    async with call.deps.db.read() as conn:
+        found = await download.find(call, conn)
+    headers = {
+        "content-length": str(found.size),
+        "content-disposition": f'attachment; filename="{found.name}"',
+        "repr-digest": f"sha-256=:{b64encode(found.sha256).decode()}:",  # RFC 9530
+    }
+    return StreamingResponse(found.pieces, 200, headers, found.media_type)
 
 
 async def _shown(effect: Effect | Outside, call: Call[Any]) -> bytes:

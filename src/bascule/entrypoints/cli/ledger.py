@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bascule.entrypoints.cli.moments import moment
 from bascule.entrypoints.cli.output import AsJson, rows
 from bascule.entrypoints.cli.place import loaded_settings
-from bascule.entrypoints.failures import USAGE, CommandFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ def balances(
 ) -> None:
     """What each ledger account stood at, posted, in base units; debit is positive."""
     now = datetime.now(UTC)
-    found = asyncio.run(_balances(_moment(at, "--at", now), _moment(known_at, "--known-at", now), account))
+    found = asyncio.run(_balances(moment(at, "--at", now), moment(known_at, "--known-at", now), account))
     shown = [{"account": each.code, "token": each.token_id, "posted": str(each.posted)} for each in found]
     rows(shown, as_json=as_json, empty="nothing was booked")
 
@@ -55,7 +55,7 @@ def close(
     as_json: AsJson = False,
 ) -> None:
     """Closes the books: nothing becomes effective before this moment any more. It cannot be undone."""
-    rows([_period(asyncio.run(_close(_moment(until, "UNTIL"))))], as_json=as_json)
+    rows([_period(asyncio.run(_close(moment(until, "UNTIL"))))], as_json=as_json)
 
 
 def periods(as_json: AsJson = False) -> None:
@@ -95,21 +95,6 @@ async def _closed() -> Sequence[Period]:
 
     async with wiring.database(loaded_settings(), "worker") as db, db.read() as conn:
         return await periods.closed(conn)
-
-
-def _moment(text: str, name: str, default: datetime | None = None) -> datetime:
-    """An instant; without a zone it would be another one on another machine."""
-    if not text and default is not None:
-        return default
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise CommandFailed(
-            f"{name}: {text!r} is no moment with a time zone", "write 2026-11-01T00:00Z", code=USAGE
-        )
-    return found
 
 
 def _shown(found: Sequence[Wrong]) -> list[dict[str, Any]]:

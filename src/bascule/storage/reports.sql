@@ -1,0 +1,143 @@
+-- tables:
+-- Each query is a report, its columns in the order of domain/report.py. Base units become exact decimals. `after` and `upto`
+-- bound the ledger transactions of a stretch; `upto` of the whole, too: what was booked later is not in it.
+
+-- name: balance
+-- Each asset of an account: opening, what each type of fact moved, closing.
+WITH k AS (SELECT t.*, ('1e-' || t.decimals)::numeric AS unit FROM tokens AS t JOIN networks AS n ON n.chain_id = t.chain_id
+            WHERE n.livemode = %(livemode)s),
+     b AS (SELECT b.token_id, b.tx_id, b.id, b.type, b.source, b.effective_at, b.net, b.fee, b.effective_at < %(since)s AS before
+             FROM ledger.balance_transaction AS b
+            WHERE b.account_id = %(account_id)s AND b.tx_id > %(after)s AND b.tx_id <= %(upto)s
+              AND b.effective_at >= coalesce(%(base)s::timestamptz, '-infinity') AND b.effective_at < %(until)s
+            UNION ALL
+           SELECT a.token_id, 0, NULL, NULL, NULL, NULL, -c.posted, 0, true
+             FROM ledger.closing AS c JOIN ledger.account AS a ON a.id = c.account_id
+            WHERE c.until = %(base)s AND a.code = 'available:' || %(account_id)s::text)
+SELECT 'eip155:' || k.chain_id AS network, k.currency, k.id AS token,
+       (k.unit * coalesce(sum(b.net) FILTER (WHERE b.before), 0))::text AS opening,
+       (k.unit * coalesce(sum(b.net) FILTER (WHERE NOT b.before AND b.type = 'payment'), 0))::text AS payments,
+       (k.unit * coalesce(sum(b.net) FILTER (WHERE NOT b.before AND b.type = 'payout'), 0))::text AS payouts,
+       (k.unit * coalesce(sum(b.net) FILTER (WHERE NOT b.before AND b.type = 'refund'), 0))::text AS refunds,
+       (k.unit * coalesce(sum(b.net) FILTER (WHERE NOT b.before AND b.type = 'fee'), 0))::text AS fees,
+       (k.unit * coalesce(sum(b.net) FILTER (WHERE NOT b.before AND b.type NOT IN ('payment', 'payout', 'refund', 'fee')), 0))::text
+         AS other,
+       (k.unit * coalesce(sum(b.net), 0))::text AS closing
+  FROM b JOIN k ON k.id = b.token_id
+ GROUP BY k.chain_id, k.currency, k.id, k.unit
+ ORDER BY k.chain_id, k.currency, k.id
+
+-- name: activity
+-- An account's balance transactions, as they were booked.
+WITH k AS MATERIALIZED (SELECT t.*, ('1e-' || t.decimals)::numeric AS unit, 'eip155:' || t.chain_id AS network
+                          FROM tokens AS t JOIN networks AS n ON n.chain_id = t.chain_id WHERE n.livemode = %(livemode)s)
+SELECT b.id, b.type, b.source, report_time(b.effective_at) AS effective_at, report_time(b.recorded_at) AS recorded_at,
+       k.network, k.currency, k.id AS token, ((b.net + b.fee) * k.unit)::text AS gross, (b.fee * k.unit)::text AS fee,
+       (b.net * k.unit)::text AS net, i.id AS payment_intent,
+       report_text(coalesce(i.client_reference_id, p.client_reference_id), %(guarded)s) AS client_reference_id,
+       '0x' || encode(coalesce(d.src, p.destination), 'hex') AS counterparty,
+       '0x' || encode(coalesce(d.tx_hash, f.tx_hash), 'hex') AS transaction_hash, b.block_number,
+       report_text(coalesce(i.description, p.description), %(guarded)s) AS description
+  FROM ledger.balance_transaction AS b
+  JOIN k ON k.id = b.token_id
+  LEFT JOIN deposits AS d ON d.id = b.source
+  LEFT JOIN applications AS a ON a.deposit_id = d.id
+  LEFT JOIN payment_intents AS i ON i.id = a.intent_id
+  LEFT JOIN payouts AS p ON p.id = b.source
+  LEFT JOIN transfers AS f ON f.chain_id = p.chain_id AND f.block_hash = p.paid_block_hash AND f.log_index = p.paid_log_index
+ WHERE b.account_id = %(account_id)s AND b.tx_id > %(after)s AND b.tx_id <= %(upto)s
+   AND b.effective_at >= %(since)s AND b.effective_at < %(until)s
+ ORDER BY b.tx_id, b.token_id
+
+-- name: payouts
+-- An account's payouts that were paid.
+SELECT p.id, report_time(b.effective_at) AS paid_at, 'eip155:' || k.chain_id AS network, k.currency, k.id AS token,
+       (p.amount * ('1e-' || k.decimals)::numeric)::text AS amount, '0x' || encode(p.destination, 'hex') AS destination,
+       '0x' || encode(p.vault, 'hex') AS vault, '0x' || encode(f.tx_hash, 'hex') AS transaction_hash, p.batch_id AS batch,
+       report_text(p.client_reference_id, %(guarded)s) AS client_reference_id, report_time(p.created_at) AS requested_at,
+       report_text(p.description, %(guarded)s) AS description
+  FROM ledger.balance_transaction AS b
+  JOIN payouts AS p ON p.id = b.source AND p.livemode = %(livemode)s
+  JOIN tokens AS k ON k.id = b.token_id
+  LEFT JOIN transfers AS f ON f.chain_id = p.chain_id AND f.block_hash = p.paid_block_hash AND f.log_index = p.paid_log_index
+ WHERE b.account_id = %(account_id)s AND b.type = 'payout' AND b.tx_id > %(after)s AND b.tx_id <= %(upto)s
+   AND b.effective_at >= %(since)s AND b.effective_at < %(until)s
+ ORDER BY b.tx_id, b.token_id
+
+-- name: fees
+-- What the platform kept of an account's facts; the operator sees what networks took besides.
+SELECT b.id, b.type, b.source, report_time(b.effective_at) AS effective_at, NULL::text AS transaction_hash,
+       'eip155:' || k.chain_id AS network, k.currency, k.id AS token, (b.fee * ('1e-' || k.decimals)::numeric)::text AS fee
+  FROM ledger.balance_transaction AS b
+  JOIN tokens AS k ON k.id = b.token_id
+  JOIN networks AS n ON n.chain_id = k.chain_id AND n.livemode = %(livemode)s
+ WHERE b.account_id = %(account_id)s AND b.fee <> 0 AND b.tx_id > %(after)s AND b.tx_id <= %(upto)s
+   AND b.effective_at >= %(since)s AND b.effective_at < %(until)s
+ UNION ALL
+SELECT ledger.public_id(x.recorded_at, x.digest, k.id), 'network', x.source_id, report_time(x.effective_at), x.source_id,
+       'eip155:' || k.chain_id, k.currency, k.id, (e.amount * ('1e-' || k.decimals)::numeric)::text
+  FROM ledger.account AS a
+  JOIN ledger.entry AS e ON e.account_id = a.id AND e.layer = 0 AND e.tx_id > %(after)s AND e.tx_id <= %(upto)s
+  JOIN ledger.tx AS x ON x.id = e.tx_id AND x.effective_at >= %(since)s AND x.effective_at < %(until)s
+  JOIN tokens AS k ON k.id = a.token_id
+  JOIN networks AS n ON n.chain_id = k.chain_id AND n.livemode = %(livemode)s
+ WHERE a.code = 'expense:gas' AND EXISTS (SELECT 1 FROM accounts AS o WHERE o.id = %(account_id)s AND o.kind = 'operator')
+ ORDER BY 1
+
+-- name: statement
+-- Each asset of an account: its opening, its balance transactions with the balance behind each, its closing.
+WITH k AS (SELECT t.*, ('1e-' || t.decimals)::numeric AS unit FROM tokens AS t JOIN networks AS n ON n.chain_id = t.chain_id
+            WHERE n.livemode = %(livemode)s),
+     b AS MATERIALIZED (SELECT b.token_id, b.tx_id, b.id, b.type, b.source, b.effective_at, b.net, b.fee, b.effective_at < %(since)s AS before
+             FROM ledger.balance_transaction AS b
+            WHERE b.account_id = %(account_id)s AND b.tx_id > %(after)s AND b.tx_id <= %(upto)s
+              AND b.effective_at >= coalesce(%(base)s::timestamptz, '-infinity') AND b.effective_at < %(until)s
+            UNION ALL
+           SELECT a.token_id, 0, NULL, NULL, NULL, NULL, -c.posted, 0, true
+             FROM ledger.closing AS c JOIN ledger.account AS a ON a.id = c.account_id
+            WHERE c.until = %(base)s AND a.code = 'available:' || %(account_id)s::text),
+     lines AS (
+       SELECT b.token_id, 0 AS place, 0::bigint AS tx_id, NULL::text AS id, 'opening_balance' AS type, NULL::text AS source,
+              %(since)s::timestamptz AS effective_at, NULL::numeric AS gross, NULL::numeric AS fee, NULL::numeric AS net,
+              coalesce(sum(b.net) FILTER (WHERE b.before), 0) AS balance
+         FROM b GROUP BY b.token_id
+        UNION ALL
+       SELECT b.token_id, 1, b.tx_id, b.id, b.type, b.source, b.effective_at, b.net + b.fee, b.fee, b.net,
+              sum(b.net) OVER (PARTITION BY b.token_id ORDER BY NOT b.before, b.tx_id)
+         FROM b
+        UNION ALL
+       SELECT b.token_id, 2, 0, NULL, 'closing_balance', NULL, %(until)s, NULL, NULL, NULL, sum(b.net) FROM b GROUP BY b.token_id)
+SELECT 'eip155:' || k.chain_id AS network, k.currency, k.id AS token, l.id, l.type, l.source,
+       report_time(l.effective_at) AS effective_at, (l.gross * k.unit)::text AS gross, (l.fee * k.unit)::text AS fee,
+       (l.net * k.unit)::text AS net, (l.balance * k.unit)::text AS balance
+  FROM lines AS l JOIN k ON k.id = l.token_id
+ WHERE l.place <> 1 OR l.effective_at >= %(since)s
+ ORDER BY k.chain_id, k.currency, k.id, l.place, l.tx_id
+
+-- name: journal
+-- Every posted entry, with its account in the general ledger: that of the longest code that begins its own.
+WITH a AS MATERIALIZED (
+       SELECT a.id, a.code, k.id AS token_id, k.currency, 'eip155:' || k.chain_id AS network, ('1e-' || k.decimals)::numeric AS unit,
+              g.number, report_text(g.name, %(guarded)s) AS name
+         FROM ledger.account AS a
+         JOIN tokens AS k ON k.id = a.token_id
+         JOIN networks AS n ON n.chain_id = k.chain_id AND n.livemode = %(livemode)s
+         LEFT JOIN LATERAL (
+              SELECT j.number, j.name FROM jsonb_to_recordset(%(gl)s::jsonb) AS j (code text, number text, name text)
+               WHERE a.code = j.code OR a.code LIKE j.code || ':%%' ORDER BY length(j.code) DESC LIMIT 1) AS g ON true)
+SELECT e.tx_id AS transaction, e.seq AS entry, report_time(x.effective_at) AS effective_at, report_time(x.recorded_at) AS recorded_at,
+       x.kind AS type, x.source_id AS source, a.code AS account, a.number AS gl_number, a.name AS gl_name, a.network, a.currency,
+       a.token_id AS token, CASE WHEN e.amount > 0 THEN (e.amount * a.unit)::text END AS debit,
+       CASE WHEN e.amount < 0 THEN (-e.amount * a.unit)::text END AS credit
+  FROM ledger.entry AS e
+  JOIN ledger.tx AS x ON x.id = e.tx_id AND x.effective_at >= %(since)s AND x.effective_at < %(until)s
+  JOIN a ON a.id = e.account_id
+ WHERE e.layer = 0 AND e.tx_id > %(after)s AND e.tx_id <= %(upto)s
+ ORDER BY e.tx_id, e.seq
+
+-- name: bounds
+-- Behind which ledger transaction the facts of an interval are, the closing before it, and whether anything may still join it.
+SELECT coalesce(p.first_tx - 1, 0) AS after, p.until AS base,
+       EXISTS (SELECT 1 FROM ledger.period AS c WHERE c.until >= %(until)s) AS closed
+  FROM (SELECT 1) AS one
+  LEFT JOIN (SELECT * FROM ledger.period AS p WHERE p.until <= %(since)s ORDER BY p.until DESC LIMIT 1) AS p ON true
