@@ -75,6 +75,7 @@ def test_payment_and_payout_by_hand_end_with_even_books(tmp_path: Path) -> None:
         assert twice["status"] == "pending"
         final = until(lambda: api(ready, treasury, f"/v1/payouts/{payout['id']}"), "paid")
         bascule(folder, "approve", payout["id"], "--approver", "2", code=1)
+        assert bascule(folder, "payouts", "reissue", payout["id"], code=1) == [], "it is paid"
         [sent] = final["transactions"]
         [told] = bascule(folder, "explain", sent["hash"])
         assert told["ours"]["payouts"] == {payout["id"]: "paid"}

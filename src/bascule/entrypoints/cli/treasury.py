@@ -1,4 +1,4 @@
-"""`payouts`: a file of payouts, reported line by line or handed in."""
+"""`payouts`: a file of payouts, reported line by line or handed in; one that can never be paid, paid anew."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from bascule.entrypoints.cli.people import call
 from bascule.entrypoints.cli.place import remembered
 from bascule.entrypoints.failures import USAGE, CommandFailed
 
+ApiUrl = Annotated[str | None, typer.Option(help="The API; else the development installation's.")]
+ApiKey = Annotated[str | None, typer.Option(envvar="BASCULE_API_KEY", help="A key of the account that pays.")]
 _CHUNK = 16 * 1024
 _SHOWN = 50
 
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
-    group = typer.Typer(help="Many payouts as one file.", no_args_is_help=True, rich_markup_mode=None)
+    group = typer.Typer(help="A file of payouts, or one anew.", no_args_is_help=True, rich_markup_mode=None)
     group.command("import")(import_file)
     group.command("template")(template)
+    group.command("reissue")(reissue)
     app.add_typer(group, name="payouts")
 
 
@@ -38,10 +41,8 @@ def import_file(
     key: Annotated[
         str | None, typer.Option(help="The batch's key, for ever; else the file's own hash.")
     ] = None,
-    api_url: Annotated[str | None, typer.Option(help="The API; else the development installation's.")] = None,
-    api_key: Annotated[
-        str | None, typer.Option(envvar="BASCULE_API_KEY", help="A key of the account that pays.")
-    ] = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> int:
     """Hands a file of payouts in, as one batch that approvers sign once; the same file pays only once."""
@@ -80,6 +81,34 @@ def template(
         say(payout_file.TEMPLATE.strip())
 
 
+def reissue(
+    payout: Annotated[str, typer.Argument(help="The payout that can never be paid, po_….")],
+    to: Annotated[str | None, typer.Option(help="Another payee; else the same.")] = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Asks again for a payout that a final block proves unpaid, for ever; as often as it is run, once.
+
+    The new one has its own approvals.
+    """
+    url = api_url or remembered("ready")["api_url"]
+    secret = api_key or remembered("ready")["treasury"]["secret_key"]
+    made = asyncio.run(_reissue(url, secret, payout, to))
+    if as_json:
+        line(made)
+    else:
+        say(f"{made['id']} for {payout}: {made['amount']} {made['currency']} to {made['to']}.")
+        say(f"Next: bascule approve {made['id']}")
+
+
+async def _reissue(url: str, key: str, payout: str, to: str | None) -> dict[str, Any]:
+    old = await call(url, key, "GET", f"/v1/payouts/{payout}")
+    same = {name: old[name] for name in ("amount", "currency", "network", "token")}
+    named = {"reissue_of": old["id"], "client_reference_id": f"reissue-{old['id']}", "to": to or old["to"]}
+    return await call(url, key, "POST", "/v1/payouts", same | named)
+
+
 async def _send(url: str, key: str, raw: bytes, query: dict[str, str], doing: str) -> dict[str, Any]:
     path = f"/v1/payout_batches?{urlencode(query)}"
     with typer.progressbar(
@@ -108,5 +137,8 @@ def _tell(report: dict[str, Any]) -> None:
         outcome = "cannot be handed in" if report["status"] == "invalid" else "could be handed in"
         say(f"{report['count']} payouts of {sums}{left}: {outcome}, {needs}.")
     else:
-        say(f"{report['id']}: {report['count']} payouts of {sums}{left}; {needs}.")
-        say(f"Next: bascule approve {report['id']}")
+        waits = report["status"] == "requires_action"
+        then = needs if waits else "on their way"
+        say(f"{report['id']}: {report['count']} payouts of {sums}{left}; {then}.")
+        if waits:
+            say(f"Next: bascule approve {report['id']}")
