@@ -6,17 +6,21 @@ lines may still spend counts the good lines before them alone. Writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 
 from bascule.domain import payout_file
 from bascule.domain import vault as layout
-from bascule.domain.chain import Address, hex32
+from bascule.domain.chain import Address, caip2, hex32
 from bascule.domain.errors import Rejected
+from bascule.domain.money import SCALE, display_units, parse_amount
+from bascule.domain.network_choice import AUTO, NetworkDecision
 from bascule.domain.payout_file import Line, Problem
 from bascule.domain.policy import DAY
-from bascule.services import mandate_rounds, policy
+from bascule.services import mandate_rounds, network_choice, policy
 from bascule.services.mandate_rounds import Allowances
 from bascule.services.payout_request import (
     IDENTITY_MAX,
@@ -31,6 +35,8 @@ from bascule.storage import destinations, payouts, recovered, spending
 from bascule.storage.database import Connection
 from bascule.storage.mandates import MandateRow
 from bascule.storage.networks import Network
+
+LEAST = 10**16  # a cent, in 10^-18 of a currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Asked:
 class Checked:
     """What is left of the lines. network: that of every good line; None when there is none.
 
+    chosen: why it is that network, where lines left it open;
     under: the mandate of each good line, by number, when mandates carry all of them; lacks: why they do not,
     when lines name some.
     """
@@ -63,6 +70,7 @@ class Checked:
     benches: dict[str, Bench] = field(default_factory=dict)
     under: dict[int, MandateRow] = field(default_factory=dict)
     lacks: list[str] = field(default_factory=list)
+    chosen: NetworkDecision | None = None
 
     @property
     def network(self) -> Network | None:
@@ -103,9 +111,13 @@ async def check(
     key: str,
     maker: Address | None,
     now: datetime,
+    coin_prices: Mapping[int, Decimal],
 ) -> Checked:
-    """The lines that could be paid, judged, and what is wrong with each of the others. key: the batch's."""
+    """The lines that could be paid, judged, and what is wrong with each of the others. key: the batch's;
+    coin_prices: of one coin, by chain, for lines that leave the network open.
+    """
     checked = Checked()
+    lines, checked.chosen = await _placed(conn, lines, account_id, livemode, coin_prices, now)
     known = await catalog(conn)
     book = await destinations.of_ids(conn, {str(line.cells.get("to")) for line in lines})
     entries = {
@@ -136,6 +148,49 @@ async def check(
             _carry(checked, left)
     checked.problems.sort(key=lambda problem: problem.line)
     return checked
+
+
+async def _placed(
+    conn: Connection, lines: Sequence[Line], account_id: str, livemode: bool,
+    coin_prices: Mapping[int, Decimal], now: datetime,
+) -> tuple[Sequence[Line], NetworkDecision | None]:  # fmt: skip
+    """The lines with the network of those that leave it open: the one other lines name, as a batch is of one;
+
+    where none does, the one that pays their sums best, and why.
+    """
+    open_ = [line for line in lines if line.cells.get("network") == AUTO]
+    named = [n for line in lines if (n := line.cells.get("network")) is not None and n != AUTO]
+    chosen: NetworkDecision | None = None
+    if not open_:
+        return lines, None
+    if named:
+        network = named[0]
+    else:
+        try:
+            chosen = await network_choice.decide_together(
+                conn, _sums(open_), account_id=account_id, livemode=livemode, coin_prices=coin_prices, now=now
+            )
+        except Rejected as error:
+            wrong = error.param, error.code, error.message
+            return [replace(line, problem=line.problem or _problem(line, *wrong)) for line in lines], None
+        network = caip2(chosen.chosen.chain_id)
+    placed = {line.number: replace(line, cells={**line.cells, "network": network}) for line in open_}
+    return [placed.get(line.number, line) for line in lines], chosen
+
+
+def _sums(lines: Sequence[Line]) -> list[PayoutRequest]:
+    """What lines ask for of each currency and named token; what cannot be read counts as a cent."""
+    total: Counter[tuple[str, str | None]] = Counter()
+    for line in lines:
+        currency, amount = str(line.cells.get("currency")), line.cells.get("amount")
+        try:
+            total[currency, line.cells.get("token")] += parse_amount(amount, currency).units
+        except Rejected:
+            total[currency, line.cells.get("token")] += LEAST
+    return [
+        PayoutRequest(display_units(units, SCALE), currency, AUTO, None, token)
+        for (currency, token), units in total.items()
+    ]
 
 
 def _read(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -38,13 +39,49 @@ async def decide(
             continue
         candidates.append(await _candidate(conn, network, token, units, coin_prices, now))
     if not candidates:
-        raise Rejected(
-            "network_unavailable",
-            f"No network can pay {request.currency} now: none has a vault at work and so much of it.",
-            param="network",
-            next_step="Name a network: the answer says what keeps it from paying.",
-        )
+        raise _unavailable(request.currency)
     return choose(candidates)
+
+
+async def decide_together(
+    conn: Connection, sums: Sequence[PayoutRequest], *, account_id: str, livemode: bool,
+    coin_prices: Mapping[int, Decimal], now: datetime,
+) -> NetworkDecision:  # fmt: skip
+    """One network for all of several sums, each of a currency: as `decide`, by the worst of any there.
+
+    Raises: Rejected `network_unavailable` when none can pay all of them.
+    """
+    each = [
+        await decide(
+            conn, one, account_id=account_id, livemode=livemode, coin_prices=coin_prices, now=now
+        )
+        for one in sums
+    ]  # fmt: skip
+    found = [{one.chain_id: one for one in decision.candidates} for decision in each]
+    common = set.intersection(*(set(of) for of in found))
+    if not common:
+        raise _unavailable(", ".join(one.currency for one in sums))
+    return choose([_worst([of[chain_id] for of in found]) for chain_id in common])
+
+
+def _worst(found: Sequence[Candidate]) -> Candidate:
+    """A network as it stands for all of its tokens."""
+    costs = [each.cost for each in found]
+    return replace(
+        found[0],
+        covered=all(each.covered for each in found),
+        cost=max((cost for cost in costs if cost is not None), default=None) if None not in costs else None,
+        seconds=max(each.seconds for each in found),
+    )
+
+
+def _unavailable(currency: str) -> Rejected:
+    return Rejected(
+        "network_unavailable",
+        f"No network can pay {currency} now: none has a vault at work and so much of it.",
+        param="network",
+        next_step="Name a network: the answer says what keeps it from paying.",
+    )
 
 
 async def _fitting(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from bascule.chain.signatures import recover
@@ -55,11 +56,12 @@ class BatchRequest:
 
 @dataclass(frozen=True)
 class PayoutBatches:
-    """Use-cases on payout batches."""
+    """Use-cases on payout batches. coin_prices: what one coin costs, by chain, for lines of no network."""
 
     clock: Clock
     entropy: Entropy
     outbox: Outbox
+    coin_prices: Mapping[int, Decimal] = field(default_factory=dict)
 
     async def request(
         self,
@@ -94,6 +96,7 @@ class PayoutBatches:
             key=request.key,
             maker=request.maker,
             now=self.clock.now(),
+            coin_prices=self.coin_prices,
         )
         invalid = not checked.good or (bool(checked.problems) and request.mode == "all_or_nothing")
         if dry_run:
@@ -350,6 +353,7 @@ def _payout(batch: BatchRow, id: str, place: int, each: Asked, checked: Checked)
         batch_position=place,
         destination_id=each.terms.destination_id,
         mandate_id=mandate.id if mandate else None,
+        network_decision=checked.chosen.shown() if checked.chosen else None,
     )
 
 

@@ -127,6 +127,7 @@ async def insert_many(conn: Connection, new: Sequence[NewPayout]) -> list[Payout
         **{name: getattr(new[0], name) for name in same},
         ends=[each.approval_expires_at for each in new],
         policy_decisions=[Jsonb(dict(each.policy_decision)) for each in new],
+        network_decisions=[Jsonb(each.network_decision) if each.network_decision else None for each in new],
     )
     return sorted(map(_payout, rows), key=lambda row: row.batch_position or 0)
 
@@ -182,9 +183,8 @@ async def advance(
 ) -> PayoutRow:
     """Moves a locked payout along its machine; TransitionRefused when the table does not know the move."""
     to = PAYOUT.step(payout.state, event)
-    return _payout(
-        await Q.one(conn, "advance", id=payout.id, from_=payout.state, to=to, failure_code=failure_code)
-    )
+    row = await Q.one(conn, "advance", id=payout.id, from_=payout.state, to=to, failure_code=failure_code)
+    return _payout(row)
 
 
 async def advance_to_pending(conn: Connection, payout: PayoutRow) -> PayoutRow:

@@ -19,17 +19,18 @@ RETURNING *
 INSERT INTO payouts (id, account_id, livemode, identity, token_id, chain_id, vault, destination, amount, state,
                      approvals_required, approval_expires_at, roster_version, policy_decision, policy_id,
                      client_reference_id, description, metadata, requested_by, maker, created_at, batch_id,
-                     batch_position, destination_id, mandate_id)
+                     batch_position, destination_id, mandate_id, network_decision)
 SELECT n.id, %(account_id)s, %(livemode)s, n.identity, n.token_id, %(chain_id)s, %(vault)s, n.destination, n.amount,
        'requires_action', %(approvals_required)s, n.approval_expires_at, %(roster_version)s, n.policy_decision, n.policy_id,
        n.client_reference_id, n.description, '{}', %(requested_by)s, %(maker)s, %(created_at)s, %(batch_id)s,
-       n.batch_position, n.destination_id, n.mandate_id
+       n.batch_position, n.destination_id, n.mandate_id, n.network_decision
   FROM unnest(%(ids)s::text[], %(identities)s::text[], %(token_ids)s::text[], %(destinations)s::bytea[],
               %(amounts)s::numeric[], %(policy_decisions)s::jsonb[], %(policy_ids)s::text[],
               %(client_reference_ids)s::text[], %(descriptions)s::text[], %(batch_positions)s::integer[],
-              %(destination_ids)s::text[], %(mandate_ids)s::text[], %(ends)s::timestamptz[])
+              %(destination_ids)s::text[], %(mandate_ids)s::text[], %(ends)s::timestamptz[],
+              %(network_decisions)s::jsonb[])
        AS n (id, identity, token_id, destination, amount, policy_decision, policy_id, client_reference_id, description,
-             batch_position, destination_id, mandate_id, approval_expires_at)
+             batch_position, destination_id, mandate_id, approval_expires_at, network_decision)
 ON CONFLICT ON CONSTRAINT one_payout_per_identity DO NOTHING
 RETURNING *
 

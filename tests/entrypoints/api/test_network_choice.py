@@ -6,6 +6,8 @@ import asyncio
 from contextvars import Context
 from typing import Any
 
+import httpx
+
 from bascule.entrypoints.explaining import explain
 from bascule.services.outbox import Outbox
 from bascule.services.payouts import PayoutRequest, Payouts
@@ -15,6 +17,7 @@ from bascule.storage.database import Connection
 from tests.entrypoints.api.conftest import FLOAT, LIMIT
 from tests.entrypoints.api.test_payouts import PAYEE, ask
 from tests.support.api import LOCAL, SECOND, VAULT, Shop
+from tests.support.money_out import payee
 from tests.support.money_out_setup import set_policy
 from tests.support.waiting import somebody_waits
 
@@ -116,6 +119,56 @@ async def test_network_left_open_and_asked_for_at_once_is_one_payout_whatever_ea
     async with shop.owner.transaction() as conn:
         await set_policy(conn, shop.operator, shop.tokens["second"], max_per_payout=1, max_per_day=1)
     assert await behind() == first, "nor is it judged again"
+
+
+async def test_lines_that_leave_the_network_open_go_together_where_their_sums_can_be_paid(
+    shop: Shop, treasury: str
+) -> None:
+    await open_lane(shop, LOCAL)
+    await fund_second(shop)
+    await open_lane(shop, SECOND)
+    open_ = {"amount": "400.00", "currency": "usdc", "network": "auto"}
+    items = [open_ | {"to": payee(1)}, open_ | {"to": payee(2)}]
+    named = open_ | {"to": payee(3), "network": "eip155:31338"}
+
+    async def dry(client: httpx.AsyncClient, *lines: dict[str, str]) -> dict[str, Any]:
+        body = {"items": list(lines), "dry_run": True}
+        answer = await client.post(
+            "/v1/payout_batches", json=body, headers={"Idempotency-Key": f"dry-{len(lines)}"}
+        )
+        return dict(answer.json())
+
+    async with shop.client(treasury) as client:
+        beside = await dry(client, items[0], named)
+        beyond = await dry(client, *items, open_ | {"to": payee(4)})
+        made = await client.post(
+            "/v1/payout_batches", json={"items": items}, headers={"Idempotency-Key": "file"}
+        )
+        listed = (await client.get(f"/v1/payout_batches/{made.json()['id']}/items")).json()["data"]
+
+    assert (beside["status"], beside["network"]) == ("requires_action", "eip155:31338")
+    assert [each["code"] for each in beyond["errors"]] == ["network_unavailable"] * 3
+    assert (made.status_code, made.json()["network"]) == (200, "eip155:31337")
+    assert [each["network_decision"]["by"] for each in listed] == ["speed", "speed"]
+
+
+async def test_a_day_is_counted_for_each_network_though_the_currency_is_one(
+    shop: Shop, treasury: str
+) -> None:
+    """An asset is a contract on a chain, and its limits are its own, also where the network is left open."""
+    await open_lane(shop, LOCAL)
+    await fund_second(shop)
+    limits = {"approvals": [{"required": 2}], "max_per_day": "100.00"}
+    async with shop.client(treasury) as client:
+        for token in ("local", "second"):
+            await client.post("/v1/policies", json=limits | {"token": shop.tokens[token].id})
+        first = await ask(client, "k1", network="auto")
+        over = await ask(client, "k2", network="auto", amount="0.01")
+        elsewhere = await ask(client, "k3", network="eip155:31338")
+        over_there = await ask(client, "k4", network="eip155:31338", amount="0.01")
+
+    assert [each.status_code for each in (first, elsewhere)] == [200, 200]
+    assert [each.json()["error"]["code"] for each in (over, over_there)] == ["limit_exceeded"] * 2
 
 
 async def test_nothing_is_asked_for_where_no_network_can_pay(shop: Shop, treasury: str) -> None:

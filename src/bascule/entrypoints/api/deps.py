@@ -100,7 +100,7 @@ class ApiDeps:
     @cached_property
     def payout_batches(self) -> PayoutBatches:
         """Use-cases on payout batches."""
-        return PayoutBatches(self.clock, self.entropy, self.outbox)
+        return PayoutBatches(self.clock, self.entropy, self.outbox, self.coin_prices)
 
     @cached_property
     def refunds(self) -> Refunds:
