@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from bascule.domain.chain import checksum, parse_address
 from bascule.domain.hashing import keccak
-from bascule.storage import tokens
+from bascule.services import matcher
+from bascule.storage import ledger, tokens
+from bascule.storage.database import Connection
 from tests.support.chain import calldata, deploy_dollar
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.one_transaction import Log, creation_address, in_one, transfers
@@ -83,6 +85,30 @@ async def test_one_transaction_that_pays_two_intents_pays_both(b: Bridge) -> Non
     assert {d["id"] for d in await b.deposits("finalized")} == ids
     assert [(await b.shown(intent))["status"] for intent in intents] == ["succeeded", "succeeded"]
     assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
+
+
+async def test_every_intent_is_held_before_the_first_deposit_is_booked(
+    b: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who books holds balances; would he wait for an intent then, its holder might wait for the balances."""
+    watcher = await b.started()
+    for _ in range(3):
+        await b.pay(await b.intent("4.00"), "4.00")
+    await b.settle_down(watcher)
+    monkeypatch.setattr(matcher, "AT_ONCE", 1)
+    book, free = ledger.post_deposits, []
+
+    async def look_first(conn: Connection, deposit_ids: Sequence[str]) -> None:
+        async with b.owner.read() as other:
+            found = await other.execute("SELECT id FROM payment_intents FOR UPDATE SKIP LOCKED")
+            free.append((len(deposit_ids), await found.fetchall()))
+        await book(conn, deposit_ids)
+
+    monkeypatch.setattr(ledger, "post_deposits", look_first)
+    await b.finalize(watcher)
+
+    assert free == [(1, [])] * 3
+    assert await b.booked() == {"custody:forwarders": 12_000_000, "available:merchant": -12_000_000}
 
 
 async def test_transfers_of_other_forms_are_counted_and_never_misread(b: Bridge) -> None:

@@ -25,7 +25,7 @@ from bascule.storage.interleave import in_turns, interleaved
 from bascule.storage.payment_intents import IntentRow
 
 # Intents in one statement: enough to share its price, few enough for memory and statement timeouts.
-AT_ONCE = 250
+AT_ONCE = 500
 # As few as this stay together: two statements would cost more than what overlaps.
 SHARING = 50
 # What the caller did to deposits, by deposit id.
@@ -64,7 +64,7 @@ async def recompute(
         await payment_intents.hold_many(conn, sorted(happened))
 
     async def begin(ids: Sequence[str]) -> list[Match]:
-        return await decide(conn, ids, known, asked)
+        return await decide(conn, ids, known, asked, held=bool(booked))
 
     async def change(found: Sequence[Match]) -> _Written:
         after = await write(conn, found, happened, clock)
@@ -91,10 +91,16 @@ def parts(happened: Mapping[str, Happened]) -> list[list[str]]:
 
 
 async def decide(
-    conn: Connection, intent_ids: Sequence[str], known: Catalog, asked: Collection[str] = ()
+    conn: Connection,
+    intent_ids: Sequence[str],
+    known: Catalog,
+    asked: Collection[str] = (),
+    *,
+    held: bool = False,
 ) -> list[Match]:
-    """Holds the intents and decides each anew; in the order of ids."""
-    rows = await payment_intents.lock_many(conn, intent_ids)
+    """Holds the intents, unless they are `held`, and decides each anew; in the order of ids, as given."""
+    read = payment_intents.get_many if held else payment_intents.lock_many
+    rows = await read(conn, intent_ids)
     missing = set(intent_ids).difference(row.id for row in rows)
     if missing:
         raise Halted(f"there is no payment intent {min(missing)}, but money came to its address")
