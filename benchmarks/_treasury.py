@@ -26,6 +26,7 @@ from coincurve import PrivateKey
 from bascule.chain import broadcast
 from bascule.chain.abi import artifact
 from bascule.chain.caller import Call, Caller
+from bascule.chain.worth import Worth
 from bascule.domain.approval import BatchApproval, BatchItem, PayoutApproval
 from bascule.domain.chain import Address
 from bascule.domain.finality import FinalityPolicy
@@ -94,6 +95,7 @@ class NoChain:
     family, quorum, names = None, 1, ["none"]
 
     def __init__(self) -> None:
+        self.worth = Worth()
         self.open = asyncio.Event()
         self.offered: asyncio.Queue[float] = asyncio.Queue()
 
@@ -131,6 +133,10 @@ class NoChain:
         return await ask(self)
 
     async def rising(self, name: str, ask: Any, height: Any) -> Any:
+        """The same."""
+        return await ask(self)
+
+    async def agreed(self, ask: Any, said: Any, *, settled: bool) -> Any:
         """The same."""
         return await ask(self)
 

@@ -72,6 +72,17 @@ def test_small_ledger_benchmark_verifies_what_it_booked(capsys: pytest.CaptureFi
 
 
 @pytest.mark.slow
+def test_small_payout_benchmark_finds_every_payout_signed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "payouts", "--scale", "0.05", "--runs", "1", "--json"]) == 0
+
+    figures = json.loads(capsys.readouterr().out)["figures"]
+    bounds = {figure["name"]: figure["bound"] for figure in figures}
+    assert bounds["payout, in batches of 100 with one approval of two signatures"] == 250
+    assert bounds["idle: from the last approval's commit until the bytes are sent"] == 250
+    assert all(figure["median"] > 0 for figure in figures if "processor" not in figure["name"])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["watcher", "tip"])
 def test_small_benchmarks_of_the_watcher_run_and_find_every_transfer(
     name: str, capsys: pytest.CaptureFixture[str]
