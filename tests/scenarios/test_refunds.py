@@ -13,6 +13,7 @@ from psycopg import errors
 
 from bascule.domain.chain import Address, checksum, parse_address
 from bascule.domain.refund import LOOK_AGAIN, RefundDestination
+from bascule.entrypoints.explaining import explain
 from tests.support.flushing import CUSTOMER
 from tests.support.money_in import deposit_address
 from tests.support.money_out import OpenAs, payee, sign_typed
@@ -98,6 +99,10 @@ async def test_refund_without_money_waits_says_so_and_goes_on_by_itself(b: Refun
     assert await b.turn() == {"paid": 1, "pending": 1}
     waiting = await b.read(refund)
     assert (waiting["status"], waiting["waits_for"]) == ("pending", "insufficient_funds")
+    async with b.stage.owner.read() as conn:
+        told = await explain(conn, refund["id"])
+    assert told is not None
+    assert "5.000000 USDT available" in told["next"]
     assert waiting["next_action"]["type"] == "add_funds"
     assert "5.000000 USDT" in waiting["next_action"]["next_step"]
     assert await b.turn() == {"paid": 1, "pending": 1}

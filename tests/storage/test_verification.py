@@ -25,7 +25,7 @@ BLOCK = "transfer 31337/" + "0a" * 32
 
 
 async def installation(db: Database) -> Books:
-    """Capital, an applied payment and a flush of it, a paid payout and one that waits, each approved."""
+    """Capital, a payment of which some goes back, its flush; a paid payout and a waiting one, approved."""
     books = Books(db)
     await books.set_up()
     for address in (VAULT, COLLECTOR):
@@ -33,6 +33,7 @@ async def installation(db: Database) -> Books:
     payment = await books.deposit("payment", FORWARDER, 50, applied=30)
     for deposit in (payment, await books.deposit("capital", VAULT, 5)):
         await in_transaction(db, ledger.post_deposit, deposit)
+    await books.refund("re_1", 10)
     flush = await books.transfer(FORWARDER, COLLECTOR, 50)
     async with db.transaction() as conn:
         await ledger.post_internal(conn, CHAIN, FINAL_BLOCK, flush)
@@ -113,6 +114,10 @@ TAMPERED: Sequence[tuple[list[LiteralString], dict[str, str]]] = [
     (["UPDATE payouts SET state = 'pending', paid_at = NULL WHERE amount = 20"], {"G6": "po_6"}),
     (["DELETE FROM payout_approvals"], {"G7": "po_6"}),
     (["UPDATE applications SET amount_applied = 31"], {"G12": "transaction 3"}),
+    (["UPDATE refunds SET amount = 51"], {"G13": "pi_1"}),
+    (["UPDATE refunds SET excess = 21, amount = 21"], {"G13": "pi_1"}),
+    (["UPDATE refunds SET state = 'succeeded', ended_at = now()"], {"G13": "pi_1"}),
+    (["UPDATE payment_intents SET refunded = 1"], {"G13": "pi_1"}),
     (["UPDATE accounts SET kind = 'merchant' WHERE kind = 'operator'"], {"G12": "transaction 1"}),
     (["UPDATE deposits SET state = 'detected', finalized_at = NULL WHERE kind = 'capital'"],
      {"G10": "dep_4"}),

@@ -14,6 +14,7 @@ from bascule.domain.flush import FLUSH, FlushState
 from bascule.domain.ids import Prefix
 from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
 from bascule.entrypoints import explaining_money_out as money_out
+from bascule.entrypoints import explaining_refunds
 from bascule.entrypoints import explaining_upkeep as upkeep
 from bascule.services import deposits, intents
 from bascule.storage import contract_events, flushes, overview, payment_intents
@@ -185,6 +186,7 @@ _KINDS: Mapping[str, Callable[[Connection, str], Awaitable[dict[str, Any]]]] = {
     Prefix.PAYOUT: money_out.payout,
     Prefix.PAYOUT_BATCH: money_out.batch,
     Prefix.MANDATE: money_out.mandate,
+    Prefix.REFUND: explaining_refunds.refund,
     Prefix.POLICY: money_out.policy,
     Prefix.DESTINATION: money_out.destination,
     Prefix.BREAK: upkeep.difference,

@@ -80,10 +80,6 @@ def _next_action(
         if payout.state is not PayoutState.REQUIRES_ACTION:
             return None
         return _action("approve_payout", f"Approvers sign {payout.id}.", until=payout.approval_expires_at)
-    if row.pays_at is not None and row.pays_at > now:
-        return _action(
-            "cool_off", "Cancel the refund if the address is not the customer's.", until=row.pays_at
-        )
     if row.waits_for == FUNDS:
         needed = f"{amount.display()} {amount.asset.currency.upper()}"
         return _action(
@@ -92,6 +88,10 @@ def _next_action(
     if row.waits_for is not None:
         return _action(
             "review_policy", f"The policy says {row.waits_for}; the refund goes on once it allows it."
+        )
+    if row.pays_at is not None and row.pays_at > now:
+        return _action(
+            "cool_off", "Cancel the refund if the address is not the customer's.", until=row.pays_at
         )
     return None
 
