@@ -1,16 +1,21 @@
 """The API over a real database, one per test."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from bascule.domain.chain import parse_address
+from bascule.domain.rates import ONE, Pair, Rules
+from bascule.services.rate_reader import RateReader
+from bascule.services.rate_sources import FixedRates
 from bascule.storage import addresses, approvals, ledger
 from tests.support.api import LOCAL, VAULT, OpenAs, Shop, open_shop
 from tests.support.money_out_setup import approver, set_policy
 
 FLOAT, LIMIT = 1_000 * 10**6, 500 * 10**6
+PRICES = {Pair("usdc", "usd"): ONE, Pair("usdc", "eur"): 92 * ONE // 100, Pair("eurc", "eur"): ONE}
 
 
 @pytest.fixture
@@ -52,3 +57,13 @@ async def treasury(shop: Shop) -> str:
             await approvals.add_approver(conn, shop.operator, who, roster_version=1)
         await set_policy(conn, shop.operator, token, max_per_payout=LIMIT, max_per_day=2 * LIMIT)
     return (await shop.key(shop.operator)).secret
+
+
+@pytest.fixture
+async def market(shop: Shop) -> Shop:
+    """A shop whose tokens have fixed prices, read just now."""
+    shop.deps = replace(
+        shop.deps, rates=Rules(dict.fromkeys(PRICES, ("fixed",)), pegs={"usdc": "usd", "eurc": "eur"})
+    )
+    await RateReader(shop.worker, shop.clock, [FixedRates("fixed", PRICES)]).run_once()
+    return shop

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from bascule.domain.rates import ONE, Pair, Rules
-from bascule.services.rate_reader import RateReader
-from bascule.services.rate_sources import FixedRates
 from tests.support.api import Shop
 
-PRICES = {Pair("usdc", "usd"): ONE, Pair("usdc", "eur"): 92 * ONE // 100, Pair("eurc", "eur"): ONE}
 EUROS = {"amount": "25.00", "currency": "eur", "to_currency": "usdc"}
-
-
-@pytest.fixture
-async def market(shop: Shop) -> Shop:
-    """A shop whose tokens have fixed prices, read just now."""
-    shop.deps = replace(
-        shop.deps, rates=Rules(dict.fromkeys(PRICES, ("fixed",)), pegs={"usdc": "usd", "eurc": "eur"})
-    )
-    await RateReader(shop.worker, shop.clock, [FixedRates("fixed", PRICES)]).run_once()
-    return shop
 
 
 async def posted(client: Any, path: str, **body: Any) -> tuple[int, dict[str, Any]]:

@@ -77,6 +77,7 @@ CODES: dict[str, str] = {
     "limit_exceeded": "The payout is above a limit of the account's policy.",
     "limits_invalid": "A limit is more than any block could hold.",
     "line_width": "The line has more or fewer cells than the header.",
+    "listing_unexpected_state": "The address is on no list, or the chain does not let it move yet.",
     "mandate_expired": "The mandate ended before enough people signed it.",
     "mandate_invalid": "A mandate has a known kind, an item of at most a day's cap, and an end.",
     "mandate_unexpected_state": "The mandate's state does not allow this.",

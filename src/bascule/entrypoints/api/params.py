@@ -153,7 +153,11 @@ class PolicyParams(Params):
 class PaymentIntentCreate(Params):
     """A new payment intent."""
 
-    amount: Amount | None = None
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["amount", "currency"]}, {"required": ["quote"]}]}
+    )
+
+    amount: Amount = None
     currency: Currency | None = None
     quote: Annotated[
         Id | None, Field(description="Where amount and currency come from, instead of being named.")
