@@ -203,6 +203,7 @@ async def test_claim_page_refuses_addresses_that_lose_money_and_links_that_are_o
     intent = await b.paid("20.00")
     refund = await b.refund(intent, amount="5.00")
     paid_at = deposit_address(intent)
+    await b.deny(payee(8))
     wrong = CUSTOMER_HOME[:-1] + ("A" if CUSTOMER_HOME[-1] != "A" else "B")
     for address, said in (
         ("0x" + "00" * 20, "Enter an address of the network"),
@@ -212,6 +213,8 @@ async def test_claim_page_refuses_addresses_that_lose_money_and_links_that_are_o
         (b.stage.vault, "an address of your own"),
         (b.world.factory, "an address of your own"),
         (wrong, "has a mistake in it"),
+        (payee(8), "No money can be sent to this address"),
+        ("0x" + "a" * 5_000, "Enter an address of the network"),
     ):
         for confirm in (False, True):
             answer = await b.enter(refund, address, confirm=confirm)
@@ -251,8 +254,14 @@ async def test_merchant_stops_a_claim_in_its_cool_off_and_what_is_rejected_can_b
     await b.turn()
     ended = await b.read(rejected)
     assert (ended["status"], ended["failure_code"]) == ("failed", "payout_canceled")
-    assert (await b.refund(intent))["amount"] == "20.000000"
+    assert (await b.refund(intent, amount="19.00"))["amount"] == "19.000000"
     assert await b.books() == {"available": 20_000_000, "held": 0}
+
+    denied = await b.claimed(await b.refund(intent, amount="1.00"), payee(8))
+    await b.deny(payee(8))
+    await b.turn()
+    ended = await b.read(denied)
+    assert (ended["status"], ended["failure_code"]) == ("failed", "destination_denylisted")
     again = await b.client.post(f"/v1/refunds/{rejected['id']}/cancel")
     assert (again.status_code, again.json()["error"]["code"]) == (409, "refund_unexpected_state")
 

@@ -81,6 +81,11 @@ class Refunding:
         self.stage.clock.advance(LOOK_AGAIN * (COOL_OFF_S // 10 + 1))
         return await self.read(refund)
 
+    async def deny(self, address: str) -> None:
+        """The merchant's policy denies an address from now on."""
+        rules = {"approvals": [{"required": 2}], "max_per_payout": "5000.00", "max_per_day": "20000.00"}
+        await self.post("/v1/policies", **rules, denylist=[address], token=self.stage.token.id)
+
     async def turn(self) -> dict[str, int]:
         """The refunder works until nothing is due; how many payouts there are by state."""
         while await self.refunder.run_once():

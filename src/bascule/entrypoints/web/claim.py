@@ -48,7 +48,7 @@ def mount(app: FastAPI, deps: ApiDeps) -> None:
             return page("checkout_stale.html", status=503, private=True)
 
     async def take(request: Request) -> Response:
-        token = request.path_params["token"]
+        token, given = request.path_params["token"], Given("", confirmed=False)
         try:
             given = await _read(request)
             if given.confirmed:
