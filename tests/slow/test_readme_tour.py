@@ -78,6 +78,19 @@ def test_refunds_page_runs_as_it_stands(walked: Tour) -> None:
     assert '"code":"refund_exceeds_refundable"' in said
 
 
+def test_reports_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/reports.md")
+
+    assert "paid: succeeded" in said
+    assert re.search(r'"net": "42.500000"', said)
+    assert re.search(
+        r"^txn_\w+,payment,dep_\w+,.*,42.500000,0.000000,42.500000,pi_\w+,.*,'=1\+1$", said, re.M
+    )
+    assert re.search(r"^repr-digest: sha-256=:.*:", said, re.MULTILINE)
+    assert re.search(r"^october/balance.csv +\d+ +\d+ +[0-9a-f]{64}", said, re.MULTILINE)
+    assert re.search(r"^journal/month=[-0-9]+/journal.parquet", said, re.MULTILINE)
+
+
 def test_evidence_page_runs_as_it_stands(walked: Tour) -> None:
     said = walked("docs/api/evidence.md")
 
