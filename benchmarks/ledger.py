@@ -1,6 +1,8 @@
 """One hot account: posted with every rule and fsync on, then the books verified and read as of a moment."""
 
 import asyncio
+import json
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -8,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bascule.domain.report import Format
 from bascule.storage import ledger, periods, verification
 from bascule.storage.database import Connection, Database, Timeouts
 from bascule.storage.embedded import EmbeddedPostgres
@@ -74,6 +77,7 @@ async def run(runs: int, scale: float) -> list[Figure]:
             checked = [await posted(db, take(batches * BATCH), take(one), CHECKED) for _ in range(runs)]
             verified = [await verify(db) for _ in range(runs)]
             read = await read_as_of(db, runs)
+            reports = {format: [await reported(db.url, format) for _ in range(runs)] for format in Format}
             await arrive(db, booked, runs * a_run)
             bare = [await posted(db, take(batches * BATCH), take(one), UNCHECKED) for _ in range(runs)]
     entries = f"{2 * booked:,} entries"
@@ -85,6 +89,28 @@ async def run(runs: int, scale: float) -> list[Figure]:
         Figure(f"G1 to G3 over {entries}", "s", of(verified, 0), 3),
         Figure(f"every invariant over {entries}", "s", of(verified, 1)),
         Figure("balances a day after the newest closing", "ms", tuple(read), 10),
+        *(figure for format, made in reports.items() for figure in of_reports(format, made)),
+    ]
+
+
+async def reported(url: str, format: Format) -> dict[str, float]:
+    """A report of everything, by a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks._reporting", url, format, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the report ended with {process.returncode}")
+    found: dict[str, float] = json.loads(said)
+    return found
+
+
+def of_reports(format: Format, made: Sequence[dict[str, float]]) -> list[Figure]:
+    """What a row took, and the memory of the process that made them."""
+    name = f"report of {made[0]['rows']:,} balance transactions as {format}"
+    return [
+        Figure(name, "µs a row", tuple(each["s"] / each["rows"] * 1e6 for each in made), 10),
+        Figure(f"{name}: memory", "MB", tuple(each["mb"] for each in made), 200),
     ]
 
 

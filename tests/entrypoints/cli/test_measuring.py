@@ -68,6 +68,8 @@ def test_small_ledger_benchmark_verifies_what_it_booked(capsys: pytest.CaptureFi
     assert bounds["booked, 1,000 in a commit, one connection"] == 100
     assert bounds["booked, one in a commit, 8 connections"] == 1_000
     assert bounds["balances a day after the newest closing"] == 10
+    [report] = [name for name in bounds if name.endswith(" balance transactions as csv")]
+    assert (bounds[report], bounds[f"{report}: memory"]) == (10, 200)
     assert all(figure["median"] > 0 for figure in result["figures"])
 
 
