@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,7 @@ from tests.support.books import MERCHANT, OPERATOR, Books, fund, in_transaction
 Open = Callable[[str], Awaitable[Database]]
 NOW = datetime.now(UTC).replace(microsecond=0)
 ALL = Interval(NOW - timedelta(days=1), NOW + timedelta(days=1))
+PARTS = ("opening", "payments", "payouts", "refunds", "fees", "other")
 FORMULA = '=HYPERLINK("http://evil","a,b")\nnext'
 
 
@@ -75,8 +77,22 @@ async def test_activity_sums_to_what_the_balance_report_says(report: Any) -> Non
     assert [row["net"] for row in rows] == ["2.500000", "1.000001"]
     assert {row["payment_intent"] for row in rows} == {"pi_1"}
     assert sum(Decimal(row["net"]) for row in rows) == Decimal(asset["closing"])
-    parts = ("opening", "payments", "payouts", "refunds", "fees", "other")
-    assert sum(Decimal(asset[part]) for part in parts) == Decimal(asset["closing"]) == Decimal("3.500001")
+    assert sum(Decimal(asset[part]) for part in PARTS) == Decimal(asset["closing"]) == Decimal("3.500001")
+
+
+async def test_what_went_back_to_customers_stands_apart_from_payouts(report: Any, books: Books) -> None:
+    await books.refund("re_1", 400_000)
+    for units in (400_000, 30_000):
+        payout = await books.payout(units, account=MERCHANT)
+        await in_transaction(books.db, ledger.post_hold, payout)
+        await books.pay(payout, units)
+        await in_transaction(books.db, ledger.post_payout, payout)
+        await books.run("UPDATE refunds SET payout_id = coalesce(payout_id, %s)", payout)
+    _, folder = await report("balance")
+
+    [asset] = read(folder, "balance")
+    assert (asset["payments"], asset["refunds"], asset["payouts"]) == ("3.500001", "-0.400000", "-0.030000")
+    assert sum(Decimal(asset[part]) for part in PARTS) == Decimal(asset["closing"])
 
 
 async def test_words_of_people_are_no_formulas_in_a_spreadsheet(report: Any) -> None:
@@ -151,6 +167,45 @@ async def test_a_report_made_again_is_the_same_to_the_byte_whatever_was_booked_s
         assert [each.rows for each in again.files] == [each.rows for each in first.files]
         for each in first.files:
             assert sha256((folder / each.path).read_bytes()).digest() == each.sha256
+
+
+async def test_a_period_closed_since_changes_no_report_of_what_was_booked_before(
+    report: Any, books: Books
+) -> None:
+    """What is booked behind the reach is in the closing: a report that ends before it begins earlier."""
+    until = NOW - timedelta(days=2)
+    interval = Interval(until, ALL.until)
+    first, folder = await report("statement", interval=interval)
+    deposit = await books.deposit("payment", b"\x04" * 20, 77, applied=77)
+    await in_transaction(books.db, ledger.post_deposit, deposit)
+    async with books.db.transaction() as conn:
+        await conn.execute("SET LOCAL session_replication_role = replica")
+        await conn.execute(
+            "UPDATE ledger.tx SET effective_at = %s WHERE id = (SELECT max(id) FROM ledger.tx)",
+            [until - timedelta(days=1)],
+        )
+        await conn.execute("UPDATE blocks SET block_time = now()")
+        await conn.execute("SELECT ledger.close_period(%s)", [until])
+
+    _, other = await report("statement", interval=interval, reach=first.reach)
+    assert read(other, "statement") == read(folder, "statement")
+    old = Interval(until - timedelta(days=9), until)
+    assert (await report("statement", interval=old, reach=first.reach))[0].closed is False
+    made, closed = await report("statement", interval=old)
+    assert (made.closed, read(closed, "statement")[-1]["balance"]) == (True, "0.000077")
+    _, now = await report("statement", interval=interval)
+    assert read(now, "statement")[0]["balance"] == "0.000077"
+
+
+async def test_a_report_waits_for_who_posts_at_length(report: Any, books: Books) -> None:
+    deposit = await books.deposit("payment", b"\x04" * 20, 77, applied=77)
+    async with books.db.transaction() as conn:
+        await ledger.post_deposit(conn, deposit)
+        making = asyncio.create_task(report("activity"))
+        done, _ = await asyncio.wait([making], timeout=0.6)  # longer than a word of the history waits
+        assert not done
+    _, folder = await making
+    assert [row["net"] for row in read(folder, "activity")] == ["2.500000", "1.000001", "0.000077"]
 
 
 async def test_a_report_of_nothing_names_its_columns(report: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bascule.domain.errors import Retryable
 from bascule.domain.report import Format, Interval, ReportType
 from bascule.services.report_files import MadeFile, writer
 from bascule.storage import reports, seals
@@ -15,6 +18,7 @@ from bascule.storage.reports import Source
 
 STRETCH = 20_000  # ledger transactions in one statement
 BLOCK = 1 << 20
+PATIENCE = 60  # looks for a moment at which nobody posts, a second apart
 
 Progress = Callable[[int], None]
 
@@ -53,11 +57,10 @@ async def make(
     reach: as an earlier run had it; by default all that is booked.
     """
     if reach is None:
-        async with db.transaction() as conn:
-            reach = await seals.settled(conn, "ledger")
+        reach = await _booked(db)
     since, until = wanted.interval.since, wanted.interval.until
     async with db.read() as conn:
-        bounds = await reports.bounds(conn, since, until)
+        bounds = await reports.bounds(conn, since, until, reach=reach)
     gl = json.dumps([{"code": c, "number": n, "name": name} for c, (n, name) in wanted.accounts.items()])
     files = writer(wanted.type, wanted.format, folder)
     step = max(reach - bounds.after, 1) if wanted.type.whole else STRETCH
@@ -67,6 +70,17 @@ async def make(
         await _stretch(db, wanted, source, files.write)
         progress(100 * (upto - bounds.after) // max(reach - bounds.after, 1))
     return Made(reach, bounds.closed, files.finish())
+
+
+async def _booked(db: Database) -> int:
+    """Up to where nothing is under way; who posts for long is waited for. Raises: Retryable at last."""
+    for _ in range(PATIENCE - 1):
+        with suppress(Retryable):
+            async with db.transaction() as conn:
+                return await seals.settled(conn, "ledger")
+        await asyncio.sleep(1)
+    async with db.transaction() as conn:
+        return await seals.settled(conn, "ledger")
 
 
 async def _stretch(db: Database, wanted: Wanted, source: Source, write: Callable[[bytes, int], None]) -> None:

@@ -47,9 +47,9 @@ class Bounds:
     closed: bool
 
 
-async def bounds(conn: Connection, since: datetime, until: datetime) -> Bounds:
-    """Where the facts of an interval are in the journal."""
-    return Bounds(**await Q.one(conn, "bounds", since=since, until=until))
+async def bounds(conn: Connection, since: datetime, until: datetime, *, reach: int) -> Bounds:
+    """Where the facts of an interval are in the journal, for a report of what is booked up to `reach`."""
+    return Bounds(**await Q.one(conn, "bounds", since=since, until=until, reach=reach))
 
 
 async def lines(

@@ -3,15 +3,16 @@
 -- bound the ledger transactions of a stretch; `upto` of the whole, too: what was booked later is not in it.
 
 -- name: balance
--- Each asset of an account: opening, what each type of fact moved, closing.
+-- Each asset of an account: opening, what each type of fact moved, closing; payouts that gave a payment's money back are refunds.
 WITH k AS (SELECT t.*, ('1e-' || t.decimals)::numeric AS unit FROM tokens AS t JOIN networks AS n ON n.chain_id = t.chain_id
             WHERE n.livemode = %(livemode)s),
-     b AS (SELECT b.token_id, b.tx_id, b.id, b.type, b.source, b.effective_at, b.net, b.fee, b.effective_at < %(since)s AS before
+     b AS (SELECT b.token_id, CASE WHEN r.id IS NULL THEN b.type ELSE 'refund' END AS type, b.net, b.effective_at < %(since)s AS before
              FROM ledger.balance_transaction AS b
+             LEFT JOIN refunds AS r ON r.payout_id = b.source AND b.type = 'payout'
             WHERE b.account_id = %(account_id)s AND b.tx_id > %(after)s AND b.tx_id <= %(upto)s
               AND b.effective_at >= coalesce(%(base)s::timestamptz, '-infinity') AND b.effective_at < %(until)s
             UNION ALL
-           SELECT a.token_id, 0, NULL, NULL, NULL, NULL, -c.posted, 0, true
+           SELECT a.token_id, NULL, -c.posted, true
              FROM ledger.closing AS c JOIN ledger.account AS a ON a.id = c.account_id
             WHERE c.until = %(base)s AND a.code = 'available:' || %(account_id)s::text)
 SELECT 'eip155:' || k.chain_id AS network, k.currency, k.id AS token,
@@ -137,7 +138,12 @@ SELECT e.tx_id AS transaction, e.seq AS entry, report_time(x.effective_at) AS ef
 
 -- name: bounds
 -- Behind which ledger transaction the facts of an interval are, the closing before it, and whether anything may still join it.
+-- A closing in which something is that was booked behind the reach is none for this report.
 SELECT coalesce(p.first_tx - 1, 0) AS after, p.until AS base,
-       EXISTS (SELECT 1 FROM ledger.period AS c WHERE c.until >= %(until)s) AS closed
+       EXISTS (SELECT 1 FROM ledger.period AS c WHERE c.until >= %(until)s)
+         AND NOT EXISTS (SELECT 1 FROM ledger.tx AS x WHERE x.id > %(reach)s AND x.effective_at < %(until)s) AS closed
   FROM (SELECT 1) AS one
-  LEFT JOIN (SELECT * FROM ledger.period AS p WHERE p.until <= %(since)s ORDER BY p.until DESC LIMIT 1) AS p ON true
+  LEFT JOIN (SELECT * FROM ledger.period AS p
+              WHERE p.until <= %(since)s
+                AND NOT EXISTS (SELECT 1 FROM ledger.tx AS x WHERE x.id > %(reach)s AND x.effective_at < p.until)
+              ORDER BY p.until DESC LIMIT 1) AS p ON true
