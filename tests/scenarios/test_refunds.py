@@ -267,6 +267,38 @@ async def test_merchant_stops_a_claim_in_its_cool_off_and_what_is_rejected_can_b
 
 
 @pytest.mark.slow
+async def test_refund_that_failed_is_refunded_anew_and_its_payout_is_not_asked_for_again(
+    b: Refunding,
+) -> None:
+    """Both at once would give more back than became final."""
+    intent = await b.paid("5.00")
+    failed = await b.claimed(await b.refund(intent))
+    await b.turn()
+    await b.approve(failed)
+    await b.stage.issuer("blacklist(address)", CUSTOMER_HOME)
+    await b.pay()
+    ended = await b.read(failed)
+    assert ended["status"] == "failed"
+
+    again = await b.claimed(await b.refund(intent), payee(3))
+    answer = await b.client.post(
+        "/v1/payouts",
+        json={"amount": "5.00", "currency": "usdt", "network": "eip155:31337", "to": payee(4),
+              "reissue_of": ended["payout"]},
+        headers={"idempotency-key": "twice"},
+    )  # fmt: skip
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "payout_of_refund")
+    async with b.stage.owner.read() as conn:
+        told = await explain(conn, ended["payout"])
+    assert told is not None
+    assert "can be refunded anew" in told["next"]
+    await b.turn()
+    await b.approve(again)
+    await b.pay()
+    assert await b.stage.transfers_out() == [(payee(3), 5_000_000)]
+
+
+@pytest.mark.slow
 async def test_worker_pays_only_what_a_refund_asks_for_and_ends_none_that_may_pay(b: Refunding) -> None:
     refund = await b.claimed(await b.refund(await b.paid("20.00"), amount="5.00"))
     await b.turn()

@@ -27,6 +27,7 @@ from bascule.storage import (
     offers,
     overview,
     payout_batches,
+    refunds,
     slots,
 )
 from bascule.storage import payouts as payout_rows
@@ -38,6 +39,7 @@ async def payout(conn: Connection, payout_id: str) -> dict[str, Any]:
     """A payout: who let it through, every transaction that tried, what proves its end."""
     shown = await payouts.describe(conn, payout_id)
     shown["reissued_as"] = await negatives.reissued_as(conn, payout_id)
+    shown["refund"] = await refunds.paid_by(conn, payout_id)
     state = PayoutState(shown["status"])
     waits = {
         PayoutState.REQUIRES_ACTION: _who_signs(shown["next_action"]),
@@ -143,6 +145,8 @@ async def _remedy(conn: Connection, payout_id: str, state: PayoutState) -> str |
 def _end(shown: dict[str, Any]) -> str:
     """What is left to do about a payout that has ended."""
     evidence = shown["evidence"]
+    if shown["refund"] is not None and shown["status"] != PayoutState.PAID:
+        return f"nothing: {shown['refund']} failed with it; its payment can be refunded anew"
     if evidence is None:
         return "nothing: it had no vault id" if shown["vault_id"] is None else (
             "nothing by hand: it may be asked for again (reissue_of) once a final block proves it unpaid; if"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bascule.domain.errors import Conflict, NotFound, Rejected
 from bascule.services.payout_request import PayoutTerms
-from bascule.storage import negatives, payouts
+from bascule.storage import negatives, payouts, refunds
 from bascule.storage.database import Connection
 
 _PARAM = "reissue_of"
@@ -15,11 +15,20 @@ async def require_reissue(
 ) -> None:
     """Returns when the named payout of the account may be asked for again on these terms; it stays locked.
 
-    Raises: NotFound; Conflict `payout_not_proven_unpaid`, `payout_reissued`; Rejected `reissue_terms_differ`.
+    Raises: NotFound; Conflict `payout_of_refund`, `payout_not_proven_unpaid`, `payout_reissued`; Rejected
+    `reissue_terms_differ`.
     """
     old = await payouts.get(conn, named)
     if old is None or (old.account_id, old.livemode) != (account_id, livemode):
         raise NotFound("resource_missing", f"No such payout: {named!r:.70}.", param=_PARAM)
+    refund_id = await refunds.paid_by(conn, old.id)
+    if refund_id is not None:  # its amount can be refunded anew: both would give the same money back
+        raise Conflict(
+            "payout_of_refund",
+            f"{old.id} was to pay {refund_id}, whose payment can be refunded anew.",
+            param=_PARAM,
+            next_step="Ask for a new refund of that payment.",
+        )
     if await negatives.of_payout(conn, old.id) is None:
         raise Conflict(
             "payout_not_proven_unpaid",

@@ -103,6 +103,12 @@ async def get(conn: Connection, refund_id: str) -> RefundRow | None:
     return (await of_ids(conn, [refund_id])).get(refund_id)
 
 
+async def paid_by(conn: Connection, payout_id: str) -> str | None:
+    """The id of the refund that a payout pays; None for every other payout."""
+    found: str | None = await Q.scalar(conn, "paid_by", payout_id=payout_id)
+    return found
+
+
 async def lock(conn: Connection, refund_id: str) -> RefundRow | None:
     """One refund, locked until the transaction ends."""
     row = await Q.maybe(conn, "lock", id=refund_id)

@@ -15,6 +15,10 @@ RETURNING *
 -- Several refunds.
 SELECT * FROM refunds WHERE id = ANY (%(ids)s::text[]) ORDER BY id
 
+-- name: paid_by
+-- The refund that a payout pays.
+SELECT id FROM refunds WHERE payout_id = %(payout_id)s
+
 -- name: lock
 -- One refund, locked until the transaction ends.
 SELECT * FROM refunds WHERE id = %(id)s FOR UPDATE

@@ -101,6 +101,7 @@ CODES: dict[str, str] = {
     "payout_batch_identity_used": "This batch_key belongs to another batch, for ever.",
     "payout_batch_unexpected_state": "The batch's state does not allow this.",
     "payout_not_proven_unpaid": "Nothing proves that the payout can never be paid; it may still be.",
+    "payout_of_refund": "A refund's payout is not asked for again; the refund is.",
     "payout_reissued": "Another payout stands in the place of this one; a second one would pay twice.",
     "payout_recovered": "The vault had this payout before the database was restored; it is not sent again.",
     "payout_identity_used": "This client_reference_id belongs to another payout, for ever.",
