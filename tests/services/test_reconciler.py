@@ -189,6 +189,22 @@ async def test_one_node_that_lies_about_a_balance_opens_no_break(world: Bridge, 
         assert (await compared(reconciler)).residual == 0
 
 
+async def test_one_node_that_lies_about_a_balance_ends_no_break(world: Bridge, db_as: OpenAs) -> None:
+    """What is missing stops payouts of its token; one node that says it is there again lifts nothing."""
+    await taken_unseen(world, await reconciler_of(world, db_as), "100.00")
+    assert (await compared(await reconciler_of(world, db_as))).on_chain == 400_000_000
+    lies = iter([f"0x{500_000_000:064x}"])
+    async with lying_node(world.node.url) as node:
+        node.twist = lambda method, params, result: (
+            next(lies, result) if method == "eth_call" and int(result, 16) == 400_000_000 else result
+        )
+        with pytest.raises(BalancesDisputed):
+            await (await reconciler_of(world, db_as, node.url)).reconcile()
+
+    assert await world.rows("SELECT state FROM breaks") == [("open",)]
+    assert len(await frozen(world)) == 1
+
+
 async def test_final_transfer_that_is_not_booked_is_its_own_term(world: Bridge, db_as: OpenAs) -> None:
     """What leaves the vault while its token is suspended is booked when a person has looked at it."""
     watcher = await world.started()

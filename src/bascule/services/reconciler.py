@@ -2,8 +2,8 @@
 
 The comparison is exact at its block: money that is final but not booked yet is a term of its own, so any
 residual other than 0 is a break, which stops payouts of that token: opened and told once, ended by the next
-comparison that is even. No node is believed alone: what is not even, and whatever a run compares, is asked of
-another one, and nothing is opened while two differ. A residual that a person has explained stays explained as
+comparison that is even. No node is believed alone: what is not even, what a break is open for, and whatever a run
+compares, is asked of another one, and nothing is opened or ended while two differ. A residual that a person has explained stays explained as
 long as it stays the same.
 """
 
@@ -94,7 +94,9 @@ class Reconciler:
         on_chain = await _held(rpc, subject, holders)
         async with self._db.read() as conn:
             books = await reconciliations.books(conn, subject)
-        doubted = run_id is not None or on_chain != books.journal + books.unbooked
+            stopped = await breaks.open_of(conn, BREAK_TYPE, subject.token_id)
+        uneven = on_chain != books.journal + books.unbooked
+        doubted = uneven or stopped is not None or run_id is not None
         if doubted and await _held(rpc.other(), subject, holders) != on_chain:
             raise BalancesDisputed(f"nodes differ about what we hold of {subject.token_id}")
         async with self._db.transaction() as conn:
