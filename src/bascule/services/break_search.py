@@ -1,7 +1,8 @@
 """The search for what contradicts: chain against journal, intents, payouts, events and seals.
 
 What is found is opened or seen again; what is not found any more ends, by the posting that books it where its
-type asks for one. Any number of searches may run: each finds the same.
+type asks for one. What a person has explained stays explained as long as it stands as it did. Any number of
+searches may run: each finds the same.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bascule.domain.breaks import TYPES, Ends
+from bascule.domain.breaks import TYPES, Ends, may_explain
 from bascule.domain.seal import seal
 from bascule.services.breaks import Breaks
 from bascule.storage import breaks, contradictions, seals
@@ -55,6 +56,7 @@ class BreakSearch:
     ) -> tuple[int, int]:
         """How many were opened and ended. whole: what was not found is gone, as nothing was left out."""
         async with self.db.transaction() as conn:
+            found = await _to_open(conn, found)
             opened = sum([await self.breaks.open(conn, each) for each in found])
             here = {(each.type, each.subject) for each in found}
             gone = [
@@ -86,3 +88,12 @@ class BreakSearch:
                     found.append(Found(SEAL_BREAK, f"seal {kept.seal.number}", evidence))
                 previous, reach = kept.seal, kept.reach
         return found
+
+
+async def _to_open(conn: Connection, found: Sequence[Found]) -> list[Found]:
+    """Without those that a person has explained as they stand."""
+    explicable = [each for each in found if may_explain(each.type)]
+    return [
+        *(each for each in found if not may_explain(each.type)),
+        *await breaks.unexplained(conn, explicable),
+    ]

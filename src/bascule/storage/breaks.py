@@ -101,6 +101,20 @@ async def explained(conn: Connection, type: str, subject: str, amount: int) -> b
     return bool(await _Q.scalar(conn, "explained", type=type, subject=subject, amount=amount))
 
 
+async def unexplained(conn: Connection, found: Sequence[Found]) -> list[Found]:
+    """Those that no person has explained just as they are found: of this amount, with this evidence."""
+    rows = await _Q.all(
+        conn,
+        "explained_as_found",
+        types=[each.type for each in found],
+        subjects=[each.subject for each in found],
+        amounts=[each.amount for each in found],
+        evidence=[Jsonb(dict(each.evidence)) for each in found],
+    )
+    known = {row["place"] for row in rows}
+    return [each for place, each in enumerate(found, 1) if place not in known]
+
+
 def _break(row: Row) -> Break:
     amount = row["amount"]
     return Break(

@@ -43,3 +43,12 @@ SELECT EXISTS (
        AND b.resolution ? 'reason'
        AND NOT EXISTS (SELECT FROM reconciliations AS r
                         WHERE r.token_id = b.token_id AND r.residual = 0 AND r.created_at > b.resolved_at)) AS known;
+
+-- name: explained_as_found
+-- Which of these, by their places, a person has explained just as they are found now.
+SELECT n.place
+  FROM unnest(%(types)s::text[], %(subjects)s::text[], %(amounts)s::numeric[], %(evidence)s::jsonb[])
+       WITH ORDINALITY AS n (type, subject, amount, evidence, place)
+ WHERE EXISTS (SELECT FROM breaks AS b
+                WHERE (b.type, b.subject, b.evidence) = (n.type, n.subject, n.evidence) AND b.state = 'resolved'
+                  AND b.amount IS NOT DISTINCT FROM n.amount AND b.resolution ? 'reason');

@@ -145,6 +145,8 @@ SELECT tx_id FROM ledger.booked
  WHERE chain_id = %(chain_id)s AND block_hash = %(block_hash)s AND log_index = %(log_index)s;
 
 -- name: transaction_of_object
--- The newest transaction about a deposit or a payout since a moment.
+-- The newest transaction about a deposit since a moment; or the one that ended a payout, whenever that was.
 SELECT max(x.id) AS tx_id FROM ledger.tx AS x
- WHERE x.source IN ('deposit', 'application', 'payout') AND x.source_id = %(subject)s AND x.recorded_at >= %(since)s;
+ WHERE x.source IN ('deposit', 'application') AND x.source_id = %(subject)s AND x.recorded_at >= %(since)s
+    OR x.source = 'payout' AND x.source_id = %(subject)s
+    OR x.source = 'release' AND x.source_id = (SELECT p.id || '#' || p.holds FROM payouts AS p WHERE p.id = %(subject)s);
