@@ -12,6 +12,7 @@ import pytest
 from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.pool import pool
 from bascule.domain.errors import Retryable
+from bascule.services import unlisted
 from bascule.services.arrivals import Arrivals
 from bascule.services.breaks import Breaks
 from bascule.services.outflows import Outflows
@@ -256,6 +257,33 @@ async def test_an_unlisted_chain_whose_receipts_are_spelled_otherwise_is_final_b
         await b.finalize(watcher)
     assert (await b.shown(intent))["status"] == "succeeded"
     assert {d["evidence"]["verified"] for d in await b.deposits("finalized")} == {"quorum"}
+
+
+async def test_one_node_that_bends_headers_of_an_unlisted_chain_teaches_nothing(b: Bridge) -> None:
+    """What is learned is for ever, and nothing need seal a header there: a quorum must show the same ones."""
+    roots: dict[str, str] = {}
+
+    def late(method: str, params: list[Any], result: Any) -> Any:
+        if method != "eth_getBlockByNumber" or not result:
+            return result
+        roots[result["number"]] = result["receiptsRoot"]
+        before = roots.get(hex(int(result["number"], 16) - 1), "0x" + "00" * 32)
+        return {**result, "receiptsRoot": before}
+
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(lying_node(b.node.url)) for _ in range(3)]
+        nodes[0].twist = late
+        rpcs = [b.rpc(node.url) for node in nodes]
+        for rpc in rpcs:
+            rpc.family = None
+        await dense(b)
+        both = pool([(rpc, at) for at, rpc in enumerate(rpcs, 1)], chain_id=b.network.chain_id, quorum=2)
+        head = int(await b.node.rpc("eth_blockNumber"), 16)
+
+        assert not await unlisted.learn(both, head - 1, head)
+
+    assert both.worth.unproven is None
+    await b.settle_down(await b.started())
 
 
 async def test_what_a_node_leaves_out_on_an_unlisted_chain_is_waited_for(b: Bridge) -> None:

@@ -5,8 +5,8 @@ from typing import LiteralString
 from bascule.services.break_search import BreakSearch, Looked
 from bascule.services.breaks import Breaks
 from bascule.services.outbox import Outbox
-from bascule.services.sealer import Sealer
 from bascule.services.resolving import resolve
+from bascule.services.sealer import Sealer
 from bascule.services.seams import SystemClock, SystemEntropy
 from bascule.storage import breaks, ledger
 from bascule.storage.database import Database
@@ -83,9 +83,7 @@ async def test_payout_that_failed_ends_the_break_that_it_was_not_booked(db: Data
     assert await search.look("rec_3") == Looked(0, 1)
     async with db.read() as conn:
         rows = await conn.execute("SELECT resolution FROM breaks WHERE type = 'payout_mined_not_posted'")
-        assert await rows.fetchall() == [
-            ({"by": "reconciliation", "run": "rec_3", "transaction": tx_id},)
-        ]
+        assert await rows.fetchall() == [({"by": "reconciliation", "run": "rec_3", "transaction": tx_id},)]
 
 
 async def test_sealed_row_that_was_changed_is_a_break(db: Database) -> None:

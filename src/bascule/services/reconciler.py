@@ -2,9 +2,9 @@
 
 The comparison is exact at its block: money that is final but not booked yet is a term of its own, so any
 residual other than 0 is a break, which stops payouts of that token: opened and told once, ended by the next
-comparison that is even. No node is believed alone: what is not even, what a break is open for, and whatever a run
-compares, is asked of another one, and nothing is opened or ended while two differ. A residual that a person has explained stays explained as
-long as it stays the same.
+comparison that is even. No node is believed alone: what is not even, what a break is open for, and whatever a
+run compares, is asked of another one, and nothing is opened or ended while two differ. A residual that a
+person has explained stays explained as long as it stays the same.
 """
 
 from __future__ import annotations

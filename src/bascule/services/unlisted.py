@@ -45,15 +45,16 @@ async def keep(conn: Connection, chain_id: ChainId, worth: Worth | None) -> None
 async def learn(rpc: Caller, number: int, head: int) -> bool:
     """Looks at the blocks around one whose answers contradict its header; True: they proved worth less.
 
-    Each node must tell the same by its logs and by its receipts, and a quorum the same as one another. Then
-    headers speak of other blocks where one has the root of an earlier block's receipts instead of its own;
-    and receipts are spelled otherwise where no block's root comes out though every bloom does. Raises as the
-    chain's reads do.
+    A quorum must have the same headers, as nothing need seal them; each node must tell the same by its
+    logs and by its receipts, and a quorum the same as one another. Then headers speak of other blocks
+    where one has the root of an earlier block's receipts instead of its own; and receipts are spelled
+    otherwise where no block's root comes out though every bloom does. Raises as the chain's reads do.
     """
     heights = range(max(0, number - _BEFORE), min(head, number + _AFTER) + 1)
-    headers = heads.linked(await heads.by_numbers(rpc, heights))
-    if rpc.family is not None or not headers or not rpc.worth.root:
+    if rpc.family is not None or not rpc.worth.root:
         return False
+    shown = await rpc.agreed(lambda node: heads.by_numbers(node, heights), _names, settled=False)
+    headers = heads.linked(shown)
     told = await rpc.agreed(lambda node: _told(node, headers), _digests, settled=False)
     own = [root_of(ETHEREUM, receipts) for receipts in told]
     wrong = [at for at, header in enumerate(headers) if header.receipts_root != own[at]]
@@ -66,6 +67,14 @@ async def learn(rpc: Caller, number: int, head: int) -> bool:
     why = "its headers speak of other blocks" if earlier else "its receipts are spelled otherwise"
     _log.warning("an unlisted chain proves nothing by its headers: nodes must agree", why=why)
     return True
+
+
+def _names(headers: Sequence[Header | None]) -> list[Hash | None]:
+    """What nodes must agree on, header by header: its block, and what it says of logs and receipts."""
+    return [
+        None if each is None else Hash(keccak(each.hash + (each.bloom or b"") + (each.receipts_root or b"")))
+        for each in headers
+    ]
 
 
 async def _told(node: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
