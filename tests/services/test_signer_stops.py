@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextvars import Context
+
 import pytest
 
 from bascule.domain import stops
@@ -9,9 +12,10 @@ from bascule.domain.chain import Address
 from bascule.services.signer import Signer
 from bascule.services.signing_intents import CancelIntent, FeeOffer, Intent, SignerRefused
 from bascule.signing.keystore import LocalKey
-from bascule.storage import signer_stops, signer_wallets
+from bascule.storage import signer_ledger, signer_stops, signer_wallets
 from tests.support.money_out import OpenAs
 from tests.support.signing import CHAIN, FEES, KEY, TOKEN, VAULT, Desk
+from tests.support.waiting import somebody_waits
 
 CANCELLER = LocalKey(b"\x09" * 32)
 PAYEE = Address(b"\x50" * 20)
@@ -62,6 +66,20 @@ async def test_every_scope_stops_payments_until_it_is_released(desk: Desk) -> No
         assert await answer(desk, asked) == code, scope
         await turn(desk, scope, stopped=False)
         assert await answer(desk, asked) == "signed", scope
+
+
+@pytest.mark.parametrize("scope", [stops.ALL, stops.destination(PAYEE)])
+async def test_question_that_waited_for_another_lanes_meets_what_was_stopped_meanwhile(
+    desk: Desk, scope: str
+) -> None:
+    async with desk.owner.transaction() as conn:  # another lane's question of the same token
+        await signer_ledger.serialize_spending(conn, CHAIN, VAULT, TOKEN)
+        waiting = asyncio.create_task(answer(desk, desk.pay()), context=Context())
+        await somebody_waits(conn)
+        await signer_stops.set(conn, scope, stopped=True, reason="a drill")
+
+    assert await waiting == SCOPES[scope]
+    assert await desk.count("items") == 0
 
 
 async def test_what_is_stopped_elsewhere_stops_nothing_here(desk: Desk) -> None:

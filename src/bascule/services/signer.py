@@ -182,6 +182,8 @@ class Signer:
             for signature in await signer_ledger.signatures(conn, slot):
                 if signature.fees == tx.fees:
                     return signature
+        if bound is None and isinstance(intent, PayIntent):
+            await signer_items.serialize(conn, intent)  # stops are read once it is this question's turn
         stopped: frozenset[str] = frozenset()
         if not isinstance(intent, FillIntent):
             stopped = await self._require_running(conn, intent, wallet)

@@ -34,19 +34,23 @@ def paid(intent: PayIntent) -> frozenset[str]:
     return frozenset([stops.destination(Address(item.to)) for item in intent.items])
 
 
+async def serialize(conn: Connection, intent: PayIntent) -> None:
+    """Other questions about this token in this vault wait until the transaction ends."""
+    await signer_ledger.serialize_spending(
+        conn, intent.chain_id, Address(intent.vault), Address(intent.token)
+    )  # fmt: skip
+
+
 async def bind(
     conn: Connection, intent: PayIntent, now: datetime, denied: frozenset[str]
 ) -> HardLimits | None:
     """The items of a well-formed question are these payouts, for ever, and counted: each is approved, within
     limits and the same as ever before. Returns those limits. denied: of `paid`, what is stopped now.
 
-    Questions about different tokens, vaults or chains do not wait for each other's count; if two name one
-    payout at once, the second meets the first one's row here.
+    The caller holds the count (`serialize`). Questions about different tokens, vaults or chains do not wait
+    for each other's; if two name one payout at once, the second meets the first one's row here.
     Raises: SignerRefused naming every item at fault; the caller's transaction must be rolled back then.
     """
-    await signer_ledger.serialize_spending(
-        conn, intent.chain_id, Address(intent.vault), Address(intent.token)
-    )  # fmt: skip
     items = [_item(intent, item) for item in intent.items]
     facts = await _facts(conn, intent, items, now, denied)
     faults = item_rules.faults(intent, facts, now)
