@@ -7,7 +7,8 @@ lines may still spend counts the good lines before them alone. Writes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -36,6 +37,7 @@ from bascule.storage.database import Connection
 from bascule.storage.mandates import MandateRow
 from bascule.storage.networks import Network
 
+Payment = tuple[str, Address, int]  # token, address, base units
 LEAST = 10**16  # a cent, in 10^-18 of a currency
 
 
@@ -51,8 +53,7 @@ class Asked:
     mandate: str | None
 
     @property
-    def payment(self) -> tuple[str, Address, int]:
-        """What it pays: token, address, base units."""
+    def payment(self) -> Payment:
         return self.terms.token.id, self.terms.destination, self.terms.amount.units
 
 
@@ -117,6 +118,7 @@ async def check(
     coin_prices: of one coin, by chain, for lines that leave the network open.
     """
     checked = Checked()
+    open_ = {line.number for line in lines if line.cells.get("network") == AUTO}
     lines, checked.chosen = await _placed(conn, lines, account_id, livemode, coin_prices, now)
     known = await catalog(conn)
     book = await destinations.of_ids(conn, {str(line.cells.get("to")) for line in lines})
@@ -134,12 +136,13 @@ async def check(
     checked.keep(_elsewhere(checked.good))
     checked.keep(_twice(checked.good))
     if checked.good:
-        for token_id in sorted(
-            {each.terms.token.id for each in checked.good}
-        ):  # in one order, as locks are taken
+        alike = _alike(checked.good, known, open_)
+        paid_in = {each.terms.token.id for each in checked.good}
+        looked_at = {token_id for payments in alike.values() for token_id, _, _ in payments}
+        for token_id in sorted(paid_in | looked_at):  # in one order, as locks are taken
             await spending.serialize_spending(conn, account_id, token_id)
         checked.keep(await _not_payable(conn, checked.good))
-        checked.keep(await _paid_before(conn, checked.good, account_id, livemode, now))
+        checked.keep(await _paid_before(conn, checked.good, alike, account_id, livemode, now))
         named = {each.mandate for each in checked.good if each.mandate is not None}
         left = await mandate_rounds.allowances(conn, named, now)
         checked.keep(_not_in_mandate(checked.good, left, account_id, livemode))
@@ -236,7 +239,7 @@ def _elsewhere(lines: Sequence[Asked]) -> dict[int, Problem]:
 def _twice(lines: Sequence[Asked]) -> dict[int, Problem]:
     wrong: dict[int, Problem] = {}
     by_reference: dict[str, int] = {}
-    alike: dict[tuple[str, Address, int], int] = {}
+    alike: dict[Payment, int] = {}
     for each in lines:
         number = each.line.number
         if each.reference is not None:
@@ -266,13 +269,37 @@ async def _not_payable(conn: Connection, lines: Sequence[Asked]) -> dict[int, Pr
     }
 
 
+def _alike(lines: Sequence[Asked], known: Catalog, open_: Collection[int]) -> dict[int, list[Payment]]:
+    """What would have paid the same as each line without a reference, by number.
+
+    Where the network was left open that is the currency on every network: which one is chosen may change.
+    """
+    found: dict[int, list[Payment]] = {}
+    for each in lines:
+        if each.reference is None:
+            found[each.line.number] = [each.payment]
+            if each.line.number in open_:
+                found[each.line.number] += _elsewhere_alike(each, known)
+    return found
+
+
+def _elsewhere_alike(each: Asked, known: Catalog) -> Iterator[Payment]:
+    """The same in the currency's other tokens that can hold such an amount."""
+    amount = each.terms.amount.to_money()
+    for token in known.tokens:
+        if token.currency == each.terms.token.currency and token.id != each.terms.token.id:
+            with suppress(Rejected):
+                yield token.id, each.terms.destination, amount.to_token(token.asset).units
+
+
 async def _paid_before(
-    conn: Connection, lines: Sequence[Asked], account_id: str, livemode: bool, now: datetime
-) -> dict[int, Problem]:
+    conn: Connection, lines: Sequence[Asked], same: Mapping[int, Sequence[Payment]], account_id: str,
+    livemode: bool, now: datetime,
+) -> dict[int, Problem]:  # fmt: skip
     taken = await spending.identities_taken(conn, account_id, livemode, [each.identity for each in lines])
     tags = {each.identity: layout.tag(everlasting(account_id, livemode, each.identity)) for each in lines}
     gone = await recovered.of_tags(conn, list(tags.values()))
-    unnamed = {each.payment for each in lines if each.reference is None}
+    unnamed = {payment for each in lines for payment in same.get(each.line.number, ())}
     alike = await spending.alike_since(conn, account_id, unnamed, now - DAY)
     wrong: dict[int, Problem] = {}
     for each in lines:
@@ -283,7 +310,7 @@ async def _paid_before(
         elif found := gone.get(tags[each.identity]):
             message = f"It was {found.outcome} in transaction {hex32(found.tx_hash)}, before a restore."
             wrong[each.line.number] = _problem(each.line, None, "payout_recovered", message)
-        elif each.reference is None and (before := alike.get(each.payment)):
+        elif before := next((alike[one] for one in same.get(each.line.number, ()) if one in alike), None):
             message = f"{before} paid the same in the last 24 hours; give a reference if both are meant."
             wrong[each.line.number] = _problem(each.line, None, "duplicate_payout", message)
     return wrong

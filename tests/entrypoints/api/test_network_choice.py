@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
+from itertools import count
 from typing import Any
 
 import httpx
@@ -150,6 +151,32 @@ async def test_lines_that_leave_the_network_open_go_together_where_their_sums_ca
     assert [each["code"] for each in beyond["errors"]] == ["network_unavailable"] * 3
     assert (made.status_code, made.json()["network"]) == (200, "eip155:31337")
     assert [each["network_decision"]["by"] for each in listed] == ["speed", "speed"]
+
+
+async def test_line_that_leaves_the_network_open_is_a_duplicate_of_what_another_network_paid(
+    shop: Shop, treasury: str
+) -> None:
+    await open_lane(shop, LOCAL)
+    await fund_second(shop)
+    rent = {"amount": "200.00", "currency": "usdc", "network": "auto", "to": payee(1)}
+    async with shop.client(treasury) as client:
+
+        async def hand_in(*lines: dict[str, str]) -> list[str]:
+            body = {"items": list(lines), "mode": "best_effort"}
+            key = {"Idempotency-Key": f"file-{next(numbers)}"}
+            answer = (await client.post("/v1/payout_batches", json=body, headers=key)).json()
+            return [each["code"] for each in answer["errors"]] + [str(answer["network"])]
+
+        numbers = count()
+        first = await hand_in(rent)
+        await open_lane(shop, SECOND)
+        await shop.run("UPDATE lanes SET state = 'retired' WHERE chain_id = %s", LOCAL)
+        corrected = await hand_in(rent, rent | {"to": payee(2)})
+        meant = await hand_in(rent | {"client_reference_id": "rent-again"})
+
+    assert first == ["eip155:31337"]
+    assert corrected == ["duplicate_payout", "eip155:31338"], "only the line that is new is paid there"
+    assert meant == ["eip155:31338"], "a reference says that both are meant"
 
 
 async def test_a_day_is_counted_for_each_network_though_the_currency_is_one(
