@@ -79,6 +79,9 @@ flush           finalize   in_transit                     done
 flush           revert     in_transit                     reverted
 flush           refuse     in_transit                     refused
 break           resolve    open                           resolved
+report_run      begin      pending,running                running
+report_run      finish     running                        succeeded
+report_run      fail       running                        failed
 delivery        deliver    scheduled                      delivered
 delivery        exhaust    scheduled                      exhausted
 """
@@ -94,6 +97,7 @@ FINALS = {
     "attempt": {"final", "superseded"},
     "flush": {"done", "reverted", "refused", "done_elsewhere", "withdrawn"},
     "break": {"resolved"},
+    "report_run": {"succeeded", "failed"},
     "delivery": {"delivered", "exhausted"},
 }
 

@@ -37,6 +37,6 @@ REPORT_RUN = Machine(
         S.PENDING: "A worker will make it.",
         S.RUNNING: "A worker makes it; if that one dies, the next begins anew.",
         S.SUCCEEDED: "Its files are there.",
-        S.FAILED: "It could not be made; its failure says why. Ask for it again.",
+        S.FAILED: "It could not be made; its failure says why, and it may be asked for again.",
     },
 )
