@@ -24,7 +24,7 @@ from bascule.services.payout_evidence import evidence_of
 from bascule.services.payouts import own
 from bascule.services.submitter import Submitter
 from bascule.services.unpaid_prover import AT_ONCE, UnpaidProver
-from bascule.storage import payouts
+from bascule.storage import blocks, payouts
 from bascule.storage.database import Database
 from tests.support.money_out import OpenAs, Treasury, approver, payee, treasury
 from tests.support.nodes import no_guard
@@ -147,10 +147,19 @@ async def test_refused_payout_is_proven_unpaid_and_paid_elsewhere_once(stage: Tr
 
     with pytest.raises(Rejected) as other_terms:
         await stage.request("5.01", payee(3), reissue_of=refused["id"])
+    async with stage.owner.transaction() as conn:
+        await blocks.halt(conn, stage.network.chain_id, "our final block is not there", None)
+    with pytest.raises(Conflict) as in_doubt:
+        await stage.request("5.00", payee(3), reissue_of=refused["id"])
+    async with stage.owner.transaction() as conn:
+        halted = await blocks.cursor(conn, stage.network.chain_id)
+        assert halted is not None
+        assert await blocks.resume(conn, halted)
     again = await stage.request("5.00", payee(3), reissue_of=refused["id"])
     with pytest.raises(Conflict) as twice:
         await stage.request("5.00", payee(3), reissue_of=refused["id"])
     assert (other_terms.value.code, twice.value.code) == ("reissue_terms_differ", "payout_reissued")
+    assert in_doubt.value.code == "payout_not_proven_unpaid", "a block in doubt proves nothing"
     assert again["reissue_of"] == refused["id"]
     await stage.approve(again)
     await stage.run()

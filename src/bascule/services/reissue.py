@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bascule.domain.errors import Conflict, NotFound, Rejected
 from bascule.services.payout_request import PayoutTerms
-from bascule.storage import negatives, payouts, refunds
+from bascule.storage import blocks, negatives, payouts, refunds
 from bascule.storage.database import Connection
 
 _PARAM = "reissue_of"
@@ -36,6 +36,14 @@ async def require_reissue(
             param=_PARAM,
             next_step=f"Call it off, and wait until GET /v1/payouts/{old.id}/evidence says never_paid. One "
             "that never had a vault_id needs none: ask for an ordinary payout instead.",
+        )
+    cursor = await blocks.cursor(conn, old.chain_id)
+    if cursor is None or cursor.halted_reason is not None:
+        raise Conflict(
+            "payout_not_proven_unpaid",
+            f"The chain of {old.id} is halted: its final blocks are in doubt, and so is the proof.",
+            param=_PARAM,
+            next_step="Wait until the chain goes on; docs/operating/halts.md says how a halt ends.",
         )
     if (old.token_id, old.amount) != (terms.token.id, terms.amount.units):
         raise Rejected(
