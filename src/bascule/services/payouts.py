@@ -265,7 +265,7 @@ class Payouts:
         now: datetime,
     ) -> NewPayout:  # fmt: skip
         requested_by, maker = asked_by
-        await _require_unknown_to_the_vault(conn, account_id, livemode, identity)
+        await require_unknown_to_the_vault(conn, account_id, livemode, identity)
         await require_foreign(conn, terms.network.chain_id, terms.destination)
         verdict = await policy.judge(
             conn,
@@ -344,13 +344,16 @@ async def _require_signatory(conn: Connection, payout: PayoutRow, who: Address) 
         raise Forbidden("approver_not_named", f"The policy leaves {checksum(who)} out for this token.")
 
 
-async def _require_unknown_to_the_vault(
-    conn: Connection, account_id: str, livemode: bool, identity: str
+async def require_unknown_to_the_vault(
+    conn: Connection, account_id: str, livemode: bool, identity: str, *, unless_refused: bool = False
 ) -> None:
-    """Raises: Conflict, naming the transaction in which an older life of this database had the payout."""
+    """Raises: Conflict, naming the transaction in which an older life of this database had the payout.
+
+    unless_refused: it is as unknown where the token refused it there.
+    """
     tag = layout.tag(everlasting(account_id, livemode, identity))
     found = (await recovered.of_tags(conn, [tag])).get(tag)
-    if found is not None:
+    if found is not None and not (unless_refused and found.outcome == "refused"):
         where = f"transaction {hex32(found.tx_hash)} of {caip2(found.chain_id)}"
         raise Conflict(
             "payout_recovered",

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bascule.domain.chain import Address
-from bascule.domain.errors import Rejected, Retryable
+from bascule.domain.errors import Conflict, Rejected, Retryable
 from bascule.domain.money import SCALE, TokenAmount
 from bascule.domain.payout import PayoutState
 from bascule.domain.refund import LOOK_AGAIN, RefundEvent, RefundState
 from bascule.domain.webhook import EventType
 from bascule.services.outbox import Outbox
 from bascule.services.payout_request import PayoutRequest, PayoutTerms
-from bascule.services.payouts import Payouts
+from bascule.services.payouts import Payouts, require_unknown_to_the_vault
 from bascule.services.refund_events import tell
 from bascule.services.refund_request import require_payable
 from bascule.services.refund_view import FUNDS
@@ -63,6 +63,12 @@ class RefundSteps:
     async def _expire(self, conn: Connection, refund: RefundRow) -> bool:
         now = self.clock.now()
         if refund.claim_expires_at is None or refund.claim_expires_at > now:
+            return False
+        try:
+            await require_unknown_to_the_vault(
+                conn, refund.account_id, refund.livemode, refund.id, unless_refused=True
+            )
+        except Conflict:  # paid before a restore: the amount stays counted
             return False
         ended = await refunds.advance(conn, refund, RefundEvent.EXPIRE, now)
         await tell(conn, self.outbox, EventType.REFUND_CANCELED, ended, now, before=refund)

@@ -17,6 +17,7 @@ from bascule.storage.refunds import RefundRow
 from bascule.storage.tokens import Token
 
 FUNDS = "insufficient_funds"
+RECOVERED = "payout_recovered"  # the vault had its payout before the database was restored
 
 
 async def describe(conn: Connection, ids: Sequence[str], now: datetime) -> list[dict[str, Any]]:
@@ -85,6 +86,8 @@ def _next_action(
         return _action(
             "add_funds", f"The account needs {needed} available; the refund goes on by itself then."
         )
+    if row.waits_for == RECOVERED:
+        return None
     if row.waits_for is not None:
         return _action(
             "review_policy", f"The policy says {row.waits_for}; the refund goes on once it allows it."

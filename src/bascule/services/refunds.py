@@ -19,7 +19,7 @@ from bascule.domain.refund import REFUND, RefundEvent, RefundState, claim_hash, 
 from bascule.domain.webhook import EventType
 from bascule.services.outbox import Outbox
 from bascule.services.payout_request import IDENTITY_MAX
-from bascule.services.payouts import Payouts
+from bascule.services.payouts import Payouts, require_unknown_to_the_vault
 from bascule.services.refund_events import tell
 from bascule.services.refund_request import (
     RefundRequest,
@@ -103,10 +103,15 @@ class Refunds:
         requested_by: str,
         context: RequestContext = None,
     ) -> dict[str, Any]:
-        """Calls a refund off, with its payout while that is in no signed batch. Raises: Conflict by state."""
+        """Calls a refund off, with its payout while that is in no signed batch.
+
+        Raises: Conflict by state, or `payout_recovered`: the vault paid it before the database was restored.
+        """
         row = await own(conn, refund_id, account_id, livemode, lock=True)
         REFUND.step(row.state, RefundEvent.CANCEL)
-        if row.payout_id is not None:
+        if row.payout_id is None:  # what was paid before a restore stays counted
+            await require_unknown_to_the_vault(conn, account_id, livemode, row.id, unless_refused=True)
+        else:
             await self._cancel_payout(conn, row, row.payout_id, requested_by, context)
         ended = await refunds.advance(conn, row, RefundEvent.CANCEL, self.clock.now())
         await self._note(conn, ended, requested_by, EventType.REFUND_CANCELED, context)
