@@ -1,12 +1,12 @@
 """The books against the chain: exact at every final block, and loud when they differ."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, LiteralString
 
 import pytest
 
 from bascule.domain import stops
-from bascule.domain.errors import Rejected
+from bascule.domain.errors import Rejected, Retryable
 from bascule.services.balance_check import BalancesDisputed
 from bascule.services.outbox import Outbox
 from bascule.services.reconciler import Reconciler, describe
@@ -14,14 +14,28 @@ from bascule.services.resolving import resolve
 from bascule.services.seams import SystemEntropy
 from bascule.services.suspending import Suspending
 from bascule.services.watcher import Watcher
-from bascule.storage import freezes
+from bascule.storage import freezes, reconciliation_runs
 from bascule.storage.database import Database
 from bascule.storage.invariants import custody
+from bascule.storage.reconciliation_runs import Run
 from bascule.storage.reconciliations import Reconciliation
 from bascule.storage.verification import wrong_rows
 from tests.support.money_in import Bridge, bridge
 from tests.support.nodes import lying_node
 
+# A chain of number 7, in all else like the one there is.
+ANOTHER: Sequence[LiteralString] = (
+    """INSERT INTO networks SELECT (jsonb_populate_record(n, '{"chain_id": 7, "name": "seven"}')).*
+         FROM networks AS n""",
+    """INSERT INTO tokens SELECT (jsonb_populate_record(k, '{"chain_id": 7, "id": "tok_7"}')).*
+         FROM tokens AS k""",
+    """INSERT INTO cursors SELECT (jsonb_populate_record(c, '{"chain_id": 7}')).* FROM cursors AS c""",
+    """INSERT INTO own_addresses SELECT (jsonb_populate_record(a, '{"chain_id": 7}')).*
+         FROM own_addresses AS a""",
+    """INSERT INTO openings
+       SELECT (jsonb_populate_record(o, jsonb_build_object('chain_id', 7, 'id', o.id || 7))).*
+         FROM openings AS o""",
+)
 OpenAs = Callable[[str], Awaitable[Database]]
 
 
@@ -203,6 +217,27 @@ async def test_one_node_that_lies_about_a_balance_ends_no_break(world: Bridge, d
 
     assert await world.rows("SELECT state FROM breaks") == [("open",)]
     assert len(await frozen(world)) == 1
+
+
+async def test_a_chain_whose_nodes_are_silent_holds_up_no_other_chain(world: Bridge, db_as: OpenAs) -> None:
+    """Money that is gone stops payouts there; a run compares each token once, however often it is begun."""
+    watcher = await taken_unseen(world, await reconciler_of(world, db_as), "100.00")
+    async with world.owner.transaction() as conn:
+        for another in ANOTHER:
+            await conn.execute(another)
+        await reconciliation_runs.insert(conn, Run("rec_1", None, None, "cli", world.clock.now()))
+    outbox = Outbox(world.clock, SystemEntropy())
+    rpcs = {7: world.rpc("http://127.0.0.1:9"), world.network.chain_id: watcher._rpc}
+    reconciler = Reconciler(await db_as("worker"), world.clock, SystemEntropy(), outbox, rpcs)
+
+    for _ in range(2):
+        with pytest.raises(Retryable):
+            await reconciler.reconcile(run_id="rec_1")
+
+    assert await world.rows("SELECT token_id, state FROM breaks") == [(world.token.id, "open")]
+    assert await world.rows("SELECT token_id FROM reconciliations WHERE run_id = 'rec_1'") == [
+        (world.token.id,)
+    ]
 
 
 async def test_final_transfer_that_is_not_booked_is_its_own_term(world: Bridge, db_as: OpenAs) -> None:

@@ -18,7 +18,7 @@ import structlog
 from bascule.chain import erc20
 from bascule.chain.caller import Caller
 from bascule.domain.chain import Address, ChainId, caip2, checksum, hex32
-from bascule.domain.errors import Rejected
+from bascule.domain.errors import Rejected, Retryable
 from bascule.domain.ids import Prefix
 from bascule.services.balance_check import BalancesDisputed
 from bascule.services.breaks import Breaks
@@ -70,8 +70,10 @@ class Reconciler:
         livemode: bool | None = None,
         run_id: str | None = None,
     ) -> list[tuple[Subject, Reconciliation]]:
-        """The comparisons made now, one per token; of one chain or mode only, if named. Raises: Retryable.
+        """The comparisons, one per token; of one chain or mode only, if named.
 
+        run_id: of a run that asks, which takes two nodes; what it has compared is not compared again. Raises:
+        Retryable when nodes of a chain do not answer or differ, after all that others answer for is compared.
         at_block: an earlier final block instead of the newest; what is found there opens and resolves no
         break, which are about the present. Raises: Rejected when that block is not final or was not read.
         """
@@ -83,9 +85,19 @@ class Reconciler:
                 and chain_id in (None, subject.chain_id)
                 and livemode in (None, subject.livemode)
             ]
-        return [
-            (subject, await self._compare(subject, run_id, judged=at_block is None)) for subject in subjects
-        ]
+            kept = [] if run_id is None else await reconciliations.of_runs(conn, [run_id])
+        made = [(subject, found) for _, subject, found in kept]
+        done, failures = {subject.token_id for subject, _ in made}, []
+        for subject in subjects:
+            if subject.token_id in done:
+                continue
+            try:
+                made.append((subject, await self._compare(subject, run_id, judged=at_block is None)))
+            except Retryable as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+        return made
 
     async def _compare(self, subject: Subject, run_id: str | None, *, judged: bool) -> Reconciliation:
         rpc = self._rpcs[subject.chain_id]
