@@ -34,7 +34,7 @@ class Exchange:
     async def answer(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name == "slow":
-            await asyncio.sleep(30)
+            await asyncio.sleep(5 * TIMEOUT_S)
         if name == "moved":
             raise web.HTTPFound("/good")
         body, status = self.answers[name]
