@@ -241,3 +241,23 @@ async def test_notification_between_two_waits_is_not_lost(db: Database) -> None:
 
 async def test_wait_without_a_notification_ends_after_its_timeout(db: Database) -> None:
     assert await db.wait_for("outbox", 0.01) is False
+
+
+async def test_a_listener_that_ends_while_it_connects_leaves_no_half_made_session(
+    database_url: Callable[..., str],
+) -> None:
+    """The server would keep it until the login times out, and no database could be dropped meanwhile."""
+    left = (
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        " AND coalesce(datname, current_database()) = current_database() AND pid <> pg_backend_pid()"
+    )
+    for attempt in range(20):
+        async with Database(database_url(), name="leaving") as db:
+            await db.wait_for("outbox", attempt * 0.0005)
+    async with await psycopg.AsyncConnection.connect(database_url(), autocommit=True) as conn:
+        for _ in range(100):
+            [count] = await (await conn.execute(left)).fetchone() or [0]
+            if not count:
+                break
+            await asyncio.sleep(0.02)
+    assert count == 0

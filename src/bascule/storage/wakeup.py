@@ -7,6 +7,7 @@ costs one polling interval, never work.
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -60,10 +61,7 @@ class Wakeups:
     async def _listen(self, channel: str, state: _Channel) -> None:
         while True:
             with suppress(psycopg.Error):
-                connection = await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, application_name=f"{self._name} listen"
-                )
-                async with connection:
+                async with await self._connected() as connection:
                     await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                     state.listening.set()
                     async for _ in connection.notifies():
@@ -72,3 +70,20 @@ class Wakeups:
                         came.set()
             state.listening.clear()
             await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _connected(self) -> psycopg.AsyncConnection[Any]:
+        """A connection. Who is cancelled meanwhile closes it first: half made it stays at the server."""
+        connecting = asyncio.create_task(
+            psycopg.AsyncConnection.connect(
+                self._url,
+                autocommit=True,
+                application_name=f"{self._name} listen",
+                connect_timeout=5,
+            )
+        )
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            with suppress(psycopg.Error):
+                await (await connecting).close()
+            raise
