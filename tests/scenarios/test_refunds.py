@@ -16,7 +16,7 @@ from bascule.domain.refund import LOOK_AGAIN, RefundDestination
 from bascule.domain.vault import tag
 from bascule.entrypoints.explaining import explain
 from bascule.services.payout_request import everlasting
-from bascule.storage import recovered
+from bascule.storage import recovered, spending
 from bascule.storage.recovered import Item
 from tests.support.flushing import CUSTOMER
 from tests.support.money_in import deposit_address
@@ -321,6 +321,31 @@ async def test_refund_that_was_paid_before_a_restore_is_neither_paid_nor_freed_a
     assert (waiting["status"], waiting["waits_for"]) == ("pending", "payout_recovered")
     assert waiting["next_action"] is None, "nobody can do anything"
     assert (await b.ask(intent)).json()["error"]["code"] == "refund_exceeds_refundable"
+
+
+@pytest.mark.slow
+async def test_refund_holds_no_balance_while_it_waits_to_be_counted(b: Refunding) -> None:
+    """Whoever is counted first takes the balance next; the other order would be a deadlock."""
+    refund = await b.claimed(await b.refund(await b.paid("10.00", "12.50"), overpayment_only=True))
+    counted = asyncio.Event()
+
+    async def take_turn() -> dict[str, int]:
+        await counted.wait()
+        return await b.turn()
+
+    turn = asyncio.create_task(take_turn())
+    async with b.stage.owner.transaction() as conn:
+        await spending.serialize_spending(conn, b.world.merchant, b.stage.token.id)
+        counted.set()
+        for _ in range(200):
+            waits = await conn.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            if waits.rowcount:
+                break
+            await asyncio.sleep(0.05)
+        assert waits.rowcount == 1
+        await conn.execute("SELECT FROM ledger.balance FOR UPDATE NOWAIT")
+    assert await turn == {"requires_action": 1}
+    assert (await b.read(refund))["payout"] is not None
 
 
 @pytest.mark.slow

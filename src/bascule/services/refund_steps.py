@@ -21,7 +21,7 @@ from bascule.services.refund_events import tell
 from bascule.services.refund_request import require_payable
 from bascule.services.refund_view import FUNDS
 from bascule.services.seams import Clock
-from bascule.storage import ledger, networks, payment_intents, payouts, refunds, tokens
+from bascule.storage import ledger, networks, payment_intents, payouts, refunds, spending, tokens
 from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.refunds import RefundRow
@@ -98,6 +98,8 @@ class RefundSteps:
             conn, refund.account_id, refund.livemode, token.chain_id, refund.destination, param="to"
         )
         terms = await _terms(conn, refund, token, refund.destination)
+        # counted first, as every payout is: who holds a balance waits for nobody's count
+        await spending.serialize_spending(conn, refund.account_id, refund.token_id)
         await ledger.post_refund(conn, refund.id)
         request = PayoutRequest(
             amount=terms.amount.display(),
