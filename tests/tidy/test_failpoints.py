@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from bascule.entrypoints.dev.tree import PROCESSES
 from bascule.entrypoints.docs_failpoints import TARGET, render
-from bascule.services.failpoints import BOUNDARIES, FAILPOINTS
+from bascule.services.failpoints import BOUNDARIES, FAILPOINTS, process_of
 from tests.support.source import ROOT, SRC, functions, python_files
 from tests.tidy.test_transactions import opens_transaction
 
@@ -86,6 +87,10 @@ def unfenced() -> set[str]:
             if any(not is_fenced(function, opens, ends) for _, opens, ends in sites(function)):
                 found.add(f"{path.relative_to(SRC)}::{function.name}")
     return found
+
+
+def test_every_failpoint_stands_in_a_process_that_can_be_killed_there() -> None:
+    assert {process_of(name) for name in FAILPOINTS} <= {*PROCESSES, "chain", "set-up"}
 
 
 def test_every_commit_and_send_is_fenced_or_exempt_with_a_reason() -> None:

@@ -126,7 +126,7 @@ _KNOWN = frozenset(FAILPOINTS)
 _PROCESS_OF = {
     "sequencer": "worker", "dispatcher": "worker", "expirer": "worker", "reconciler": "worker",
     "refunder": "worker", "claim": "api", "planner": "worker", "canceller": "services",
-    "schedule": "worker", "setup": "set-up",
+    "reporter": "worker", "schedule": "worker", "setup": "set-up",
 }  # fmt: skip
 
 
