@@ -9,10 +9,12 @@ from typing import LiteralString
 import psycopg
 import pytest
 
+from bascule.domain.breaks import TYPES, may_explain
 from bascule.storage import audit, ledger
 from bascule.storage.database import Database
 from bascule.storage.roles import PROCESSES
 from tests.support.books import VAULT, Books, fund, in_transaction
+from tests.support.cases import case
 
 Open = Callable[[str], Awaitable[Database]]
 FORBIDDEN = psycopg.errors.InsufficientPrivilege
@@ -99,3 +101,22 @@ async def test_identity_of_a_payout_is_used_once(db: Database, books: Books) -> 
             " SELECT 'po_other', account_id, livemode, identity, token_id, chain_id, vault, destination,"
             " 1, 'requires_action', 1, now(), 1, '{}', 'key_1', now() FROM payouts"
         )
+
+
+async def test_api_ends_only_breaks_that_a_person_may_explain(db_as: Open, db: Database) -> None:
+    async with db.transaction() as conn:
+        await conn.cursor().executemany(
+            "INSERT INTO breaks (id, type, subject, evidence) VALUES (%s, %s, 'x', '{}')",
+            [(f"brk_{name}", name) for name in TYPES],
+        )
+    ended = "UPDATE breaks SET state = 'resolved', resolved_at = now(), resolution = '{}' WHERE type = %s"
+
+    api, worker = await db_as("api"), await db_as("worker")
+    for name in TYPES:
+        with case(name):
+            if not may_explain(name):
+                async with api.read() as conn:
+                    with pytest.raises(FORBIDDEN, match="no explanation ends it"):
+                        await conn.execute(ended, [name])
+            async with (api if may_explain(name) else worker).transaction() as conn:
+                assert (await conn.execute(ended, [name])).rowcount == 1
