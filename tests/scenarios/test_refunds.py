@@ -349,7 +349,9 @@ async def test_refund_holds_no_balance_while_it_waits_to_be_counted(b: Refunding
 
 
 @pytest.mark.slow
-async def test_worker_pays_only_what_a_refund_asks_for_and_ends_none_that_may_pay(b: Refunding) -> None:
+async def test_logins_pay_only_what_a_refund_asks_for_and_undo_and_end_none_that_may_pay(
+    b: Refunding,
+) -> None:
     refund = await b.claimed(await b.refund(await b.paid("20.00"), amount="5.00"))
     await b.turn()
     forged: tuple[LiteralString, ...] = (
@@ -365,6 +367,15 @@ async def test_worker_pays_only_what_a_refund_asks_for_and_ends_none_that_may_pa
     for statement in forged:
         with pytest.raises(errors.InsufficientPrivilege):
             async with b.world.workers_db.transaction() as conn:
+                await conn.execute(statement)
+    undone: tuple[LiteralString, ...] = (
+        "UPDATE refunds SET state = 'requires_action', claimed_at = NULL",
+        "UPDATE refunds SET pays_at = created_at",
+        "UPDATE refunds SET destination = decode(repeat('07', 20), 'hex')",
+    )
+    for statement in undone:
+        with pytest.raises(errors.InsufficientPrivilege):
+            async with b.stage.api.transaction() as conn:
                 await conn.execute(statement)
     async with b.stage.owner.transaction() as conn:
         with pytest.raises(errors.CheckViolation, match="of 20000000 that is final"):
