@@ -45,6 +45,7 @@ class Disconnecting(Failpoints):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["before", "after"])
 async def test_a_connection_lost_at_any_commit_loses_and_repeats_nothing(
     b: Bridge, database_url: Callable[..., str], side: str
