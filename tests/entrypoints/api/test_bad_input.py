@@ -346,6 +346,7 @@ NASTY: list[Any] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", WRITES, ids=named)
 async def test_no_value_of_any_parameter_of_a_write_is_our_own_fault(
     shop: Shop, operation: Operation
@@ -365,6 +366,7 @@ async def secret_for(operation: Operation, shop: Shop) -> str:
     return (await shop.key(shop.operator)).secret if operation.name in OPERATORS else shop.secret
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", READS, ids=named)
 async def test_no_value_of_any_parameter_of_a_read_is_our_own_fault(shop: Shop, operation: Operation) -> None:
     path = path_of(operation, shop)
