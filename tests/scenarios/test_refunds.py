@@ -44,6 +44,7 @@ async def test_customer_claims_by_link_and_is_paid_once_after_the_cool_off(b: Re
     assert "Shop returns 5.00 USDT to you" in words(page)
     review = await b.enter(refund, CUSTOMER_HOME, confirm=False)
     assert "Is this address yours?" in words(review)
+    assert "Test mode: no real money" in words(review)
     assert await b.told(refund) == ["created", "requires_action"], "looking changes nothing"
     assert (await b.enter(refund, CUSTOMER_HOME, confirm=True)).status_code == 303
     assert await b.turn() == {}, "it cools off"
