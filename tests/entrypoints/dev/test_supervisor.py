@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bascule.domain.errors import Rejected
+from bascule.domain.errors import Rejected, Retryable
 from bascule.entrypoints.dev.supervisor import ChildFailed, Ready, Supervisor
 
 
@@ -84,6 +84,27 @@ def test_reason_a_child_gives_reaches_whoever_waits(tmp_path: Path) -> None:
             tree.wait_ready(["signer"], within=10)
 
     assert caught.value.next_step == "set the right one"
+
+
+def test_child_whose_neighbour_starts_again_beside_it_is_started_again(tmp_path: Path) -> None:
+    def needs_another(ready: Ready) -> int:
+        if tree.lives()["services"] == 2:
+            raise Retryable("no answer from the node")
+        return sleeper(ready)
+
+    said: list[str] = []
+    with Supervisor(tmp_path, say=said.append) as tree:
+        child = tree.start("services", needs_another)
+        tree.wait_ready(["services"], within=10)
+        os.kill(child.pid, signal.SIGKILL)
+        wait_until(lambda: not alive(child.pid))
+        tree.wait_ready(["services"], within=10)
+        tree.watch(until=lambda: child.lives == 3 and child.ready)
+
+    assert said == [
+        "services ended by signal 9; starting it again",
+        "services ended with exit code 3; starting it again",
+    ]
 
 
 def test_child_that_ends_well_is_waited_for(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bascule.domain.errors import BasculeError
-from bascule.entrypoints.failures import exit_code_of, next_step_of
+from bascule.entrypoints.failures import UNREACHABLE, exit_code_of, next_step_of
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
@@ -156,7 +156,7 @@ class Supervisor:
         while not done():
             self._tick(TICK_SECONDS)
             for child in [self._children[name] for name in names]:
-                if (child.status not in (None, 0) and not child.restart) or child.error:
+                if (child.status not in (None, 0) and not child.restart) or _final(child):
                     raise self._failure(child)
             if time.monotonic() > deadline:
                 slow = ", ".join(n for n in names if not self._children[n].ready)
@@ -196,8 +196,9 @@ class Supervisor:
                     self._revive(child)
 
     def _revive(self, child: Child) -> None:
-        if child.error:
+        if _final(child):
             raise self._failure(child)
+        child.error = {}
         now = time.monotonic()
         child.deaths = [t for t in child.deaths if t > now - RESTART_WINDOW_SECONDS] + [now]
         how = _ending(child.status or 0)
@@ -237,6 +238,11 @@ class Supervisor:
         child.pid, child.pipe = pid, reading
 
 
+def _final(child: Child) -> bool:
+    """What is missing in a first life is missing for good; later another child starts again beside it."""
+    return bool(child.error) and (child.lives == 1 or child.error.get("code") != UNREACHABLE)
+
+
 def _ending(status: int) -> str:
     return f"by signal {-status}" if status < 0 else f"with exit code {status}"
 
@@ -255,8 +261,8 @@ def _live(child: Child, parent: int, writing: int, log: Path) -> None:
             _redirect(log)
         code = child.main(lambda facts: _tell(writing, facts)) or 0
     except BasculeError as error:
-        said = {"error": str(error), "next_step": next_step_of(error), "code": exit_code_of(error)}
-        _tell(writing, said)
+        code = exit_code_of(error)
+        _tell(writing, {"error": str(error), "next_step": next_step_of(error), "code": code})
         traceback.print_exc()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
