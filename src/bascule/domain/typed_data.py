@@ -58,9 +58,12 @@ def list_hash(hashes: bytes) -> Hash:
     return Hash(keccak(hashes))
 
 
-def digest(struct_hash: Hash, chain_id: ChainId, vault: Address) -> Hash:
-    """The 32 bytes a key signs for a message with this hash."""
-    return Hash(keccak(b"\x19\x01" + _separator(chain_id, vault) + struct_hash))
+def digest(
+    struct_hash: Hash, chain_id: ChainId, contract: Address, name: str = NAME, version: str = VERSION
+) -> Hash:
+    """The 32 bytes a key signs for a message with this hash; of one of ours, unless the domain is named."""
+    separator = _DOMAIN.hash(name, version, chain_id, contract)
+    return Hash(keccak(b"\x19\x01" + separator + struct_hash))
 
 
 def typed_data(
@@ -81,10 +84,6 @@ def typed_data(
         },
         "message": dict(message),
     }
-
-
-def _separator(chain_id: ChainId, vault: Address) -> bytes:
-    return _DOMAIN.hash(NAME, VERSION, chain_id, vault)
 
 
 def _word(value: Value) -> bytes:
