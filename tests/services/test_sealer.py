@@ -30,11 +30,14 @@ class Noon:
 
 @pytest.fixture
 async def books(db: Database) -> Books:
-    """Three postings, one of them for a payout, and two lines of audit."""
+    """Three postings, one of them for a payout, another payout that nothing is posted for, and two lines of
+    audit.
+    """
     books = Books(db)
     await books.set_up()
     await fund(books)
     await in_transaction(db, ledger.post_hold, await books.payout(60))
+    await books.payout(9, state="requires_action", holds=0)
     await in_transaction(db, ledger.post_deposit, await books.deposit("capital", VAULT, 5))
     async with db.transaction() as conn:
         for action in ("one", "two"):
@@ -50,14 +53,14 @@ async def proven(conn: Connection, head: str | None = None) -> Checked:
 async def test_each_row_is_sealed_once_and_proves_itself(db_as: Open, books: Books) -> None:
     worker = await db_as("worker")
     sealer = Sealer(worker, Noon())
-    assert [await sealer.run_once(), await sealer.run_once()] == [5, 0]
+    assert [await sealer.run_once(), await sealer.run_once()] == [7, 0]
     await in_transaction(books.db, ledger.post_deposit, await books.deposit("capital", VAULT, 7))
     assert [await sealer.run_once(), await sealer.run_once()] == [1, 0]
 
     async with worker.read() as conn:
         found, newest = await proven(conn), await seals.newest(conn)
 
-    assert (found.seals, found.rows, found.wrong) == (2, 6, None)
+    assert (found.seals, found.rows, found.wrong) == (2, 8, None)
     assert newest is not None
     assert newest.seal.hash == found.head
 
@@ -66,7 +69,10 @@ TAMPERED: list[tuple[LiteralString, str]] = [
     ("UPDATE ledger.entry SET amount = 61 WHERE amount = 60", "ledger row 2 was changed"),
     ("UPDATE ledger.tx SET recorded_at = now() WHERE id = 1", "ledger row 1 was changed"),
     ("DELETE FROM ledger.tx WHERE id = 3", "ledger row 3 was removed"),
-    ("UPDATE payouts SET destination = vault", "ledger row 2 was changed"),
+    ("UPDATE payouts SET destination = vault WHERE amount = 60", "ledger row 2 was changed"),
+    ("UPDATE payouts SET destination = vault WHERE amount = 9", "payouts row 2 was changed"),
+    ("DELETE FROM payouts WHERE amount = 9", "payouts row 2 was changed"),
+    ("DELETE FROM payout_log WHERE id = 2", "payouts row 2 was removed"),
     ("DELETE FROM audit_log WHERE action = 'one'", "audit row 1 was removed"),
     ("UPDATE audit_log SET details = '{}' WHERE id = 2", "audit row 2 was changed"),
     (

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from bascule.domain import anchor
+from bascule.domain.anchor import Sent
+
 LEAF, NODE = b"\x00", b"\x01"  # a row is never taken for an inner node (RFC 6962 §2.1)
-STREAMS = ("ledger", "audit")
+STREAMS = ("ledger", "audit", "payouts")
 _DIGEST = re.compile("[0-9a-f]{64}")
 Line = Mapping[str, Any]
 
@@ -40,7 +43,7 @@ class Checked:
     """What an export proves. wrong: the first row or seal that is not as it was sealed, if there is one.
 
     head: the newest seal's hash. kept: the seal whose hash was kept elsewhere, 0 for none: up to it history
-    is as it was then.
+    is as it was then. sent: what anchors' wallets are said to have sent; only the chain can tell.
     """
 
     seals: int
@@ -48,6 +51,7 @@ class Checked:
     head: str
     kept: int
     wrong: str | None
+    sent: tuple[Sent, ...] = ()
 
 
 class Damaged(ValueError):
@@ -96,7 +100,8 @@ def exported(one: Seal, rows: Sequence[tuple[str, int, Line]]) -> Iterator[dict[
 def check(lines: Iterable[Line], head: str | None = None) -> Checked:
     """Every seal and row of an export against each other, and one of the seals against a head kept elsewhere.
 
-    lines: those of `exported`, seal by seal, and {"end": how many seals} last. Raises: Damaged.
+    lines: what anchors' wallets sent, those of `exported`, seal by seal, and {"end": how many seals} last.
+    Raises: Damaged.
     """
     previous: Seal | None = None
     stretch: list[tuple[str, int, str]] = []
@@ -104,9 +109,13 @@ def check(lines: Iterable[Line], head: str | None = None) -> Checked:
     wanted = None if head is None else head.removeprefix("0x").lower()
     wrong: str | None = None
     end: int | None = None
+    sent: list[Sent] = []
     for line in lines:
         if end is not None:
             raise Damaged("something stands behind the export's end")
+        if "anchor" in line:
+            sent.append(_sent(line, previous))
+            continue
         if "row" in line:
             if previous is None:
                 raise Damaged("a row stands before the first seal")
@@ -118,14 +127,15 @@ def check(lines: Iterable[Line], head: str | None = None) -> Checked:
             end = line["end"]
             continue
         one = _read(line)
-        wrong = wrong or _wrong_seal(previous, one)
+        wrong = wrong or _wrong_seal(previous, one) or _wrong_head(sent, one)
         previous, stretch, seals = one, [], seals + 1
         kept = seals if one.hash == wanted else kept
     if end is None or end != seals:
         raise Damaged("the export has no end: it was cut off")
     if wrong is None and wanted is not None and not kept:
         wrong = "no seal has the head that was kept: history was written anew, or its end is missing"
-    return Checked(seals, rows, previous.hash if previous else "", kept, wrong)
+    wrong = wrong or _missing_seal(sent, seals)
+    return Checked(seals, rows, previous.hash if previous else "", kept, wrong, tuple(sent))
 
 
 def _wrong_row(one: Seal, stretch: Sequence[tuple[str, int, str]]) -> str | None:
@@ -148,6 +158,31 @@ def _wrong_seal(previous: Seal | None, one: Seal) -> str | None:
     if one.root != root([each[2] for each in one.rows]):
         return f"seal {one.number} has another root than its rows"
     return None
+
+
+def _wrong_head(sent: Sequence[Sent], one: Seal) -> str | None:
+    for each in sent:
+        if each.says is not None and each.says.seal == one.number and each.says.head != one.hash:
+            before = max((s.says.seal for s in sent if s.says and s.says.seal < one.number), default=0)
+            found = f"seal {one.number} is not what 0x{each.tx_hash.hex()} anchored"
+            return f"{found}: history was rewritten after seal {before}"
+    return None
+
+
+def _missing_seal(sent: Sequence[Sent], seals: int) -> str | None:
+    for each in sent:
+        if each.says is not None and each.says.seal > seals:
+            return f"seal {each.says.seal}, which 0x{each.tx_hash.hex()} anchored, is missing"
+    return None
+
+
+def _sent(line: Line, previous: Seal | None) -> Sent:
+    if previous is not None:
+        raise Damaged("an anchor stands behind a seal")
+    try:
+        return anchor.of_line(line)
+    except ValueError as error:
+        raise Damaged(str(error)) from None
 
 
 def _read(line: Line) -> Seal:

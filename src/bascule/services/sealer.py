@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from bascule.domain.seal import exported, seal
+from bascule.domain.seal import STREAMS, exported, seal
 from bascule.services.seams import Clock
-from bascule.storage import seals
+from bascule.storage import anchors, seals
 from bascule.storage.database import Connection, Database
 from bascule.storage.seals import Kept, Reach
 
@@ -23,7 +23,7 @@ class Sealer:
 
     async def run_once(self) -> int:
         """How many rows were sealed; 0 when all are, or another sealer was faster."""
-        settled = Reach(await self._settled("ledger"), await self._settled("audit"))
+        settled = Reach(*[await self._settled(stream) for stream in STREAMS])
         async with self.db.read() as conn:
             before = await seals.newest(conn)
             after = before.reach if before else Reach()
@@ -31,7 +31,7 @@ class Sealer:
         if not rows:
             return 0
         last = {stream: row_id for stream, row_id, _ in rows}
-        reach = Reach(last.get("ledger", after.ledger), last.get("audit", after.audit))
+        reach = Reach(*[last.get(stream, getattr(after, stream)) for stream in STREAMS])
         made = seal(before.seal if before else None, rows, self.clock.now().isoformat())
         async with self.db.transaction() as conn:
             return len(rows) if await seals.insert(conn, Kept(made, reach)) else 0
@@ -42,7 +42,9 @@ class Sealer:
 
 
 async def export(conn: Connection) -> AsyncIterator[dict[str, Any]]:
-    """All that was sealed, as it is now, with its seals: what `domain.seal.check` takes."""
+    """All that was sealed, as it is now, with its seals and anchors: what `domain.seal.check` takes."""
+    for sent in await anchors.sent(conn):
+        yield sent.line()
     before, count = Reach(), 0
     async for kept in seals.every(conn):
         for line in exported(kept.seal, await seals.rows_between(conn, before, kept.reach, None)):
