@@ -12,12 +12,12 @@ import pytest
 
 from bascule.chain.rpc import Rpc
 from bascule.chain.vault import BATCH_PAID
-from bascule.domain.chain import checksum
+from bascule.domain.chain import Address, checksum, parse_address
 from bascule.entrypoints import explaining_upkeep
 from bascule.entrypoints.cli.app import run
 from bascule.services.reconciler import Reconciler
 from bascule.services.seams import SystemEntropy
-from bascule.storage import verification
+from bascule.storage import payment_intents, verification
 from tests.scenarios.test_money_out_batches import MILLION
 from tests.support.chain import calldata
 from tests.support.money_out import FLOAT, OpenAs, Treasury, treasury
@@ -148,7 +148,10 @@ async def test_withdrawal_that_was_missed_is_booked_by_the_replay_that_finds_it(
 ) -> None:
     monkeypatch.setenv("BASCULE_DATABASE_URL_WATCHER", (await db_as("watcher")).url)
     await withdraw(stage, 30 * MILLION)
-    await stage.rows_change("DELETE FROM transfers WHERE src = decode(%s, 'hex')", stage.vault[2:])
+    await stage.rows_change(
+        "SET LOCAL session_replication_role = replica;"
+        " DELETE FROM transfers WHERE src IN (SELECT address FROM own_addresses WHERE kind = 'vault')"
+    )
     await stage.follow(3)
     assert await booked(stage) == []
 
@@ -173,7 +176,7 @@ async def test_withdrawal_that_was_missed_is_booked_by_the_replay_that_finds_it(
 async def test_node_that_invents_a_batch_hides_no_money_that_left(
     stage: Treasury, db_as: OpenAs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A batch that the rows do not know would be left for `bascule restore lanes`, and tell nobody."""
+    """A batch that the rows do not know would be left for `bascule restore check`, and tell nobody."""
     topics = ["0x" + BATCH_PAID.hex(), *("0x" + "00" * 32 for _ in range(3))]
     batch = {"address": stage.vault.lower(), "topics": topics, "data": "0x" + "00" * 96, "logIndex": "0x1"}
 
@@ -191,6 +194,31 @@ async def test_node_that_invents_a_batch_hides_no_money_that_left(
 
         assert [code for code, _ in await booked(stage)] == ["expense", "custody"]
         await require_even(stage, capsys, FLOAT - 30 * MILLION)
+
+
+@pytest.mark.slow
+async def test_what_the_issuer_takes_out_of_a_deposit_address_is_booked_as_missing(
+    stage: Treasury, db_as: OpenAs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Transfer that no key of ours made: here the address has a key, which the issuer is given."""
+    customer, address = stage.node.accounts[2], stage.node.accounts[8]
+    chain_id, at = stage.network.chain_id, parse_address(address.address)
+    async with stage.owner.transaction() as conn:
+        await payment_intents.insert_lost(conn, chain_id, [(at, 0)], factory=Address(b"\7" * 20), epoch=0)
+    await stage.watcher.release()
+    stage.restart_watcher(await db_as("watcher"))
+    token = checksum(stage.token.contract)
+    await stage.issuer("mint(address,uint256)", address.address, 20 * MILLION)
+    taken = calldata("transfer(address,uint256)", [customer.address, 20 * MILLION])
+    assert (await stage.node.transact(address, to=token, data=taken))["status"] == "0x1"
+    await stage.follow(4)
+
+    assert await booked(stage) == [("expense", 20 * MILLION), ("custody", -20 * MILLION)]
+    [(why, source)] = await stage.rows(
+        "SELECT evidence->>'why', evidence->>'from' FROM breaks WHERE type = 'unexplained_outflow'"
+    )
+    assert (why, source) == ("to_nobody_we_know", address.address)
+    await require_even(stage, capsys, FLOAT)
 
 
 async def test_more_than_the_operator_has_free_is_missing_though_it_went_to_a_source(

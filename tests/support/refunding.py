@@ -33,11 +33,12 @@ CUSTOMER_HOME = payee(900)  # where a customer wants money back
 
 @dataclass
 class Refunding:
-    """The world of flushes, with a merchant that may pay out. approvals: how many its policy asks for."""
+    """The world of flushes, with a merchant that may pay out. secret: of its API key."""
 
     world: Sweep
     client: httpx.AsyncClient
     refunder: Refunder
+    secret: str
     keys: count[int] = field(default_factory=lambda: count(1))
 
     @property
@@ -150,18 +151,25 @@ async def refunding(
                 conn, account_id=world.merchant, pepper=PEPPER, clock=stage.clock, entropy=SystemEntropy(),
                 livemode=False, kind="sk",
             )  # fmt: skip
-        deps = ApiDeps(
-            stage.api, stage.clock, SystemEntropy(), PEPPER, SEED, public_url="http://b.test",
-            refund_cool_off_s=COOL_OFF_S, failpoints=failpoints,
-        )  # fmt: skip
-        steps = RefundSteps(stage.clock, stage.use_cases.outbox, stage.use_cases)
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=create_app(deps)),
-            base_url="http://b.test",
-            headers={"authorization": f"Bearer {issued.secret}"},
-            event_hooks={"response": [conforms]},
-        ) as client:
-            yield Refunding(world, client, Refunder(world.workers_db, steps, failpoints))
+        async with (built := serving(world, issued.secret, failpoints)).client:
+            yield built
+
+
+def serving(world: Sweep, secret: str, failpoints: Failpoints = NO_FAILPOINTS) -> Refunding:
+    """The API, asked with this key, and the refunder, over the databases that the world has open."""
+    stage = world.stage
+    deps = ApiDeps(
+        stage.api, stage.clock, SystemEntropy(), PEPPER, SEED, public_url="http://b.test",
+        refund_cool_off_s=COOL_OFF_S, settlement_cool_off_s=COOL_OFF_S, failpoints=failpoints,
+    )  # fmt: skip
+    steps = RefundSteps(stage.clock, stage.use_cases.outbox, stage.use_cases)
+    client = httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=create_app(deps)),
+        base_url="http://b.test",
+        headers={"authorization": f"Bearer {secret}"},
+        event_hooks={"response": [conforms]},
+    )
+    return Refunding(world, client, Refunder(world.workers_db, steps, failpoints), secret)
 
 
 def words(page: httpx.Response) -> str:

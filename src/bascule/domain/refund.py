@@ -61,6 +61,14 @@ REFUND = Machine(
 )
 
 
+def payout_identity(of: str, place: int) -> str:
+    """What names the payout of the first, second, … refund of a payment or a deposit.
+
+    The database gives it to a new refund; one that lost the refund knows it.
+    """
+    return f"refund:{of}:{place}"
+
+
 def claim_token(pepper: bytes, refund_id: str) -> str:
     """The secret in a claim link, always the same for a refund; only who has the pepper can tell it."""
     digest = hmac.digest(pepper, b"refund claim " + refund_id.encode(), "sha256")
@@ -76,7 +84,7 @@ def claim_hash(token: str) -> bytes:
 class RefundDestination(Update):
     """What a payer signs, in the domain of the vault that pays, to be refunded to an address.
 
-    amount: base units of the token.
+    payment_intent: what it is of, by its id, also where that is a deposit; amount: base units of the token.
     """
 
     STRUCT = Struct(

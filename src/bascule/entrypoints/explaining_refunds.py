@@ -26,7 +26,7 @@ async def refund(conn: Connection, refund_id: str) -> dict[str, Any]:
     return {
         "object": f"refund {refund_id}",
         "state": f"{row.state}: {REFUND.sentences[row.state]}",
-        "of": row.payment_intent_id,
+        "of": row.of,
         "amount": f"{shown['amount']} {shown['currency']} on {shown['network']}",
         "destination": shown["destination"],
         "waits_for": row.waits_for,

@@ -15,8 +15,9 @@ from bascule.domain.payment_intent import IntentState
 from bascule.domain.refund import CLAIM_LIFE, CLAIM_LONGEST, CLAIM_SHORTEST, RefundDestination
 from bascule.services import intents, policy
 from bascule.services.payout_request import read_signature, require_foreign
-from bascule.storage import networks, refunds, tokens
+from bascule.storage import deposits, networks, refunds, tokens
 from bascule.storage.database import Connection
+from bascule.storage.deposits import Waiting
 from bascule.storage.networks import Network
 from bascule.storage.payment_intents import IntentRow
 from bascule.storage.refunds import Refundable
@@ -27,11 +28,13 @@ from bascule.storage.tokens import Token
 class RefundRequest:
     """The parameters as they came, of the right types.
 
+    payment_intent or deposit: what it is of; a deposit goes back whole.
     amount: all that is left when missing; token: tok_…, where paid in several; to, payer_signature: whereto,
     and the payer's word for it; without them the customer says by a link until claim_expires_at (seconds).
     """
 
-    payment_intent: str
+    payment_intent: str | None
+    deposit: str | None = None
     amount: object = None
     overpayment_only: bool = False
     token: str | None = None
@@ -48,7 +51,8 @@ class RefundRequest:
 class RefundTerms:
     """The request, read: what goes back, and to whom if that is proven."""
 
-    intent: IntentRow
+    payment_intent_id: str | None
+    deposit_id: str | None
     token: Token
     amount: TokenAmount
     payer: Address | None
@@ -59,6 +63,7 @@ async def read_terms(
     conn: Connection, request: RefundRequest, *, account_id: str, livemode: bool
 ) -> RefundTerms:
     """Raises: Rejected, Conflict or Forbidden, each with its own code."""
+    assert request.payment_intent is not None, "who asks of a deposit reads deposit_terms"
     intent = await _intent(conn, request.payment_intent, account_id, livemode)
     held = await refunds.refundable(conn, intent.id)
     if not held:
@@ -67,16 +72,51 @@ async def read_terms(
     part = _part(held, request.token)
     token = known[part.token_id]
     amount = _amount(request, intent, token, part, _refunded(held, known))
+    paid_from = await refunds.paid_from(conn, intent.id, token.id)
+    payer, to = await _proven(conn, request, intent.id, amount, token, paid_from, account_id, livemode)
+    return RefundTerms(intent.id, None, token, amount, payer, to)
+
+
+async def deposit_terms(
+    conn: Connection, request: RefundRequest, deposit: Waiting, *, account_id: str, livemode: bool
+) -> RefundTerms:
+    """Of a deposit that goes back, whole. deposit: given back by `choices`. Raises: as `read_terms`."""
+    if (await refunds.counted(conn, deposit.id)).units:
+        raise Conflict(
+            "refund_deposit_goes_back",
+            "A refund gives this deposit back already, all of it.",
+            next_step=f"GET /v1/refunds?deposit={deposit.id} lists its refunds; cancel that one for another.",
+        )
+    [shown] = await deposits.shown(conn, [deposit.id])
+    token = None if shown.token_id is None else await tokens.get(conn, shown.token_id)
+    assert token is not None, "what is in the books is of a token we know"
+    amount = TokenAmount(deposit.amount, token.asset)
+    layout.require_payable(amount.units)
+    paid_from = frozenset({shown.src})
+    payer, to = await _proven(conn, request, deposit.id, amount, token, paid_from, account_id, livemode)
+    return RefundTerms(None, deposit.id, token, amount, payer, to)
+
+
+async def _proven(
+    conn: Connection,
+    request: RefundRequest,
+    of: str,
+    amount: TokenAmount,
+    token: Token,
+    paid_from: frozenset[Address],
+    account_id: str,
+    livemode: bool,
+) -> tuple[Address, Address] | tuple[None, None]:
+    """Who paid and signed, and whereto; nothing where a link is to say it."""
     network = await networks.get(conn, token.chain_id)
     if network is None or network.vault is None:
         raise Rejected("network_unsupported", "No payouts are made on the network of this payment.")
-    payer = to = None
-    if request.to is not None or request.payer_signature is not None:
-        to = parse_address(request.to, param="to")
-        await require_payable(conn, account_id, livemode, token.chain_id, to, param="to")
-        text = RefundDestination(intent.id, Address(token.contract), to, amount.units)
-        payer = await _payer(conn, request, part, text, network)
-    return RefundTerms(intent, token, amount, payer, to)
+    if request.to is None and request.payer_signature is None:
+        return None, None
+    to = parse_address(request.to, param="to")
+    await require_payable(conn, account_id, livemode, token.chain_id, to, param="to")
+    text = RefundDestination(of, Address(token.contract), to, amount.units)
+    return _payer(request, paid_from, text, network), to
 
 
 async def _intent(conn: Connection, named: str, account_id: str, livemode: bool) -> IntentRow:
@@ -184,11 +224,10 @@ def _refunded(held: Sequence[Refundable], known: Mapping[str, Token]) -> int:
     return sum(each.refunded * 10 ** (SCALE - known[each.token_id].decimals) for each in held)
 
 
-async def _payer(
-    conn: Connection, request: RefundRequest, part: Refundable, text: RefundDestination, network: Network
+def _payer(
+    request: RefundRequest, paid_from: frozenset[Address], text: RefundDestination, network: Network
 ) -> Address:
     """Who signed, which must be somebody who paid. Raises: Forbidden `refund_payer_unverified`."""
-    paid_from = await refunds.paid_from(conn, text.payment_intent, part.token_id)
     assert network.vault is not None, "a network that pays has one"
     if request.payer_signature is not None:
         raw = read_signature(request.payer_signature)

@@ -1,6 +1,6 @@
 """What becomes of refunds by themselves: a link nobody used ends, a claim becomes a payout, a payout an end.
 
-Runs in the caller's transaction, on one refund at a time. The payout's identity is the refund's id, so that
+Runs in the caller's transaction, on one refund at a time. The payout's identity is the refund's own, so that
 whatever dies in between, there is one payout or none.
 """
 
@@ -11,17 +11,30 @@ from dataclasses import dataclass
 from bascule.domain.chain import Address
 from bascule.domain.errors import Conflict, Rejected, Retryable
 from bascule.domain.money import SCALE, TokenAmount
-from bascule.domain.payout import PayoutState
+from bascule.domain.payout import FailureCode, PayoutState
 from bascule.domain.refund import LOOK_AGAIN, RefundEvent, RefundState
+from bascule.domain.screening import ScreeningState
 from bascule.domain.webhook import EventType
+from bascule.services import lost_refunds
 from bascule.services.outbox import Outbox
 from bascule.services.payout_request import PayoutRequest, PayoutTerms
 from bascule.services.payouts import Payouts, require_unknown_to_the_vault
 from bascule.services.refund_events import tell
 from bascule.services.refund_request import require_payable
-from bascule.services.refund_view import FUNDS
+from bascule.services.refund_view import FUNDS, SCREENED
 from bascule.services.seams import Clock
-from bascule.storage import ledger, networks, payment_intents, payouts, refunds, spending, tokens
+from bascule.storage import (
+    deposits,
+    ledger,
+    networks,
+    payment_intents,
+    payouts,
+    refunds,
+    screening_lists,
+    screenings,
+    spending,
+    tokens,
+)
 from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.refunds import RefundRow
@@ -66,7 +79,7 @@ class RefundSteps:
             return False
         try:
             await require_unknown_to_the_vault(
-                conn, refund.account_id, refund.livemode, refund.id, unless_refused=True
+                conn, refund.account_id, refund.livemode, refund.payout_identity, unless_refused=True
             )
         except Conflict:  # paid before a restore: the amount stays counted
             return False
@@ -76,6 +89,12 @@ class RefundSteps:
 
     async def _pay(self, conn: Connection, refund: RefundRow) -> bool:
         """The payout, with what was paid too much and the hold; or why not yet, or why never."""
+        held = await _screening(conn, refund)
+        if held is ScreeningState.REJECTED:
+            await self._fail(conn, refund, FailureCode.SCREENING_REJECTED)
+            return True
+        if held is ScreeningState.OPEN:
+            return await self._put_off(conn, refund, SCREENED)
         try:
             async with conn.transaction():
                 payout_id = await self._place(conn, refund)
@@ -97,6 +116,7 @@ class RefundSteps:
         await require_payable(
             conn, refund.account_id, refund.livemode, token.chain_id, refund.destination, param="to"
         )
+        await lost_refunds.require_none(conn, refund)
         terms = await _terms(conn, refund, token, refund.destination)
         # counted first, as every payout is: who holds a balance waits for nobody's count
         await spending.serialize_spending(conn, refund.account_id, refund.token_id)
@@ -106,13 +126,16 @@ class RefundSteps:
             currency=token.currency,
             network=token.chain_id,
             destination=refund.destination,
-            description=f"Refund {refund.id} of {refund.payment_intent_id}",
+            description=f"Refund {refund.id} of {refund.of}",
             kind="refund",
-            metadata={"refund": refund.id, "payment_intent": refund.payment_intent_id},
+            metadata={
+                "refund": refund.id,
+                "payment_intent" if refund.deposit_id is None else "deposit": refund.of,
+            },
         )
         return await self.payouts.place(
-            conn, account_id=refund.account_id, livemode=refund.livemode, identity=refund.id, request=request,
-            terms=terms, requested_by=ACTOR,
+            conn, account_id=refund.account_id, livemode=refund.livemode, identity=refund.payout_identity,
+            request=request, terms=terms, requested_by=ACTOR,
         )  # fmt: skip
 
     async def _put_off(self, conn: Connection, refund: RefundRow, reason: str) -> bool:
@@ -140,12 +163,28 @@ class RefundSteps:
         assert token is not None, "a refund's token is for ever"
         ended = await refunds.advance(conn, refund, RefundEvent.SUCCEED, self.clock.now())
         units = refund.amount * 10 ** (SCALE - token.decimals)
-        await payment_intents.record_refund(conn, refund.payment_intent_id, units)
+        if refund.payment_intent_id is not None:
+            await payment_intents.record_refund(conn, refund.payment_intent_id, units)
         await tell(conn, self.outbox, EventType.REFUND_SUCCEEDED, ended, self.clock.now(), before=refund)
 
     async def _fail(self, conn: Connection, refund: RefundRow, code: str) -> None:
         ended = await refunds.advance_to_failed(conn, refund, code, self.clock.now())
         await tell(conn, self.outbox, EventType.REFUND_FAILED, ended, self.clock.now(), before=refund)
+
+
+async def _screening(conn: Connection, refund: RefundRow) -> ScreeningState | None:
+    """How screening holds the deposit that goes back, until the transaction ends; None where it does not.
+
+    Open is also what a list names by now and nobody has looked at yet.
+    """
+    if refund.deposit_id is None:
+        return None
+    await screening_lists.look(conn)
+    deposit = await deposits.hold(conn, refund.deposit_id)
+    assert deposit is not None, "a refund's deposit is for ever"
+    if await screenings.rejected(conn, deposit.id):
+        return ScreeningState.REJECTED
+    return ScreeningState.OPEN if deposit.screened else None
 
 
 async def _terms(conn: Connection, refund: RefundRow, token: Token, to: Address) -> PayoutTerms:

@@ -17,6 +17,7 @@ from bascule.storage.refunds import RefundRow
 from bascule.storage.tokens import Token
 
 FUNDS = "insufficient_funds"
+SCREENED = "screening"  # who sent the deposit that goes back stands on a list
 RECOVERED = "payout_recovered"  # the vault had its payout before the database was restored
 
 
@@ -39,6 +40,7 @@ def _shown(row: RefundRow, token: Token, payout: PayoutRow | None, now: datetime
         "id": row.id,
         "object": "refund",
         "payment_intent": row.payment_intent_id,
+        "deposit": row.deposit_id,
         "amount": amount.display(),
         "amount_atomic": str(row.amount),
         "currency": token.currency,
@@ -86,7 +88,7 @@ def _next_action(
         return _action(
             "add_funds", f"The account needs {needed} available; the refund goes on by itself then."
         )
-    if row.waits_for == RECOVERED:
+    if row.waits_for in (RECOVERED, SCREENED):
         return None
     if row.waits_for is not None:
         return _action(

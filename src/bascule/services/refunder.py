@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bascule.services import turns
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.refund_steps import RefundSteps
 from bascule.storage import refunds
@@ -23,10 +24,10 @@ class Refunder:
         self._failpoints = failpoints
 
     async def run_once(self) -> int:
-        """How many refunds went on; 0 when nothing is due."""
+        """How many refunds went on; 0 when nothing is due. Raises: as `turns.each`."""
         async with self._db.read() as conn:
             found = await refunds.due(conn, self._steps.clock.now(), limit=BATCH)
-        return sum([await self._proceed(refund_id) for refund_id in found])
+        return await turns.each("refund", found, self._proceed)
 
     async def _proceed(self, refund_id: str) -> bool:
         async with self._db.transaction() as conn:

@@ -17,6 +17,8 @@ from bascule.domain.money import parse_amount
 from bascule.domain.payout import PayoutState
 from bascule.domain.refund import REFUND, RefundEvent, RefundState, claim_hash, claim_token
 from bascule.domain.webhook import EventType
+from bascule.services import lost_refunds
+from bascule.services.choices import Choices
 from bascule.services.outbox import Outbox
 from bascule.services.payout_request import IDENTITY_MAX
 from bascule.services.payouts import Payouts, require_unknown_to_the_vault
@@ -25,6 +27,7 @@ from bascule.services.refund_request import (
     RefundRequest,
     RefundTerms,
     claim_ends,
+    deposit_terms,
     read_terms,
     require_payable,
 )
@@ -63,7 +66,8 @@ class Refunds:
         """A new refund, waiting for its claim or going to a payer who signed; or the one of this identity.
 
         Identity, for ever: client_reference_id, else the idempotency key. Raises: Rejected, NotFound,
-        Conflict or Forbidden, each with its own code; `refund_identity_used` when it is another one's.
+        Conflict or Forbidden, each with its own code; `refund_identity_used` when it is another one's,
+        `payout_recovered` when a refund of this payment was lost with an older database.
         """
         identity = request.client_reference_id or idempotency_key
         if not 1 <= len(identity) <= IDENTITY_MAX:
@@ -71,7 +75,7 @@ class Refunds:
         known = await refunds.by_identity(conn, account_id, livemode, identity)
         if known is not None:
             return await self._same_again(conn, known, request)
-        terms = await read_terms(conn, request, account_id=account_id, livemode=livemode)
+        terms = await self._terms(conn, request, account_id, livemode, context)
         new = self._new(account_id, livemode, identity, request, terms, requested_by)
         try:
             row = await refunds.insert(conn, new)
@@ -86,6 +90,7 @@ class Refunds:
             known = await refunds.by_identity(conn, account_id, livemode, identity)
             assert known is not None, "the identity was taken a moment ago"
             return await self._same_again(conn, known, request)
+        await lost_refunds.require_none(conn, row)
         await self._note(conn, row, requested_by, EventType.REFUND_CREATED, context)
         now = self.clock.now()
         shown = await tell(conn, self.outbox, EventType.REFUND_CREATED, row, now, request=context)
@@ -110,7 +115,9 @@ class Refunds:
         row = await own(conn, refund_id, account_id, livemode, lock=True)
         REFUND.step(row.state, RefundEvent.CANCEL)
         if row.payout_id is None:  # what was paid before a restore stays counted
-            await require_unknown_to_the_vault(conn, account_id, livemode, row.id, unless_refused=True)
+            await require_unknown_to_the_vault(
+                conn, account_id, livemode, row.payout_identity, unless_refused=True
+            )
         else:
             await self._cancel_payout(conn, row, row.payout_id, requested_by, context)
         ended = await refunds.advance(conn, row, RefundEvent.CANCEL, self.clock.now())
@@ -197,6 +204,21 @@ class Refunds:
         [shown] = await describe_rows(conn, [known], self.clock.now())
         return shown
 
+    async def _terms(
+        self,
+        conn: Connection,
+        request: RefundRequest,
+        account_id: str,
+        livemode: bool,
+        context: RequestContext,
+    ) -> RefundTerms:
+        if request.deposit is None:
+            return await read_terms(conn, request, account_id=account_id, livemode=livemode)
+        deposit = await Choices(self.clock, self.outbox).give_back(
+            conn, request.deposit, account_id=account_id, livemode=livemode, context=context
+        )
+        return await deposit_terms(conn, request, deposit, account_id=account_id, livemode=livemode)
+
     def _new(
         self,
         account_id: str,
@@ -214,7 +236,8 @@ class Refunds:
             account_id=account_id,
             livemode=livemode,
             identity=identity,
-            payment_intent_id=terms.intent.id,
+            payment_intent_id=terms.payment_intent_id,
+            deposit_id=terms.deposit_id,
             token_id=terms.token.id,
             amount=terms.amount.units,
             reason=request.reason,
@@ -262,10 +285,9 @@ async def _is_same(conn: Connection, known: RefundRow, request: RefundRequest) -
     units = known.amount
     if request.amount is not None:
         units = parse_amount(request.amount, token.currency).to_token(token.asset).units
-    asked = (request.payment_intent, request.token or known.token_id, units)
-    return asked == (known.payment_intent_id, known.token_id, known.amount) and to == (
-        known.destination if known.payer is not None else None
-    )
+    asked = (request.payment_intent, request.deposit, request.token or known.token_id, units)
+    stands = (known.payment_intent_id, known.deposit_id, known.token_id, known.amount)
+    return asked == stands and to == (known.destination if known.payer is not None else None)
 
 
 def _unknown() -> NotFound:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,7 +31,8 @@ class NewRefund:
     account_id: str
     livemode: bool
     identity: str
-    payment_intent_id: str
+    payment_intent_id: str | None
+    deposit_id: str | None
     token_id: str
     amount: int
     reason: str | None
@@ -47,12 +48,23 @@ class NewRefund:
     pays_at: datetime | None
     state: RefundState
 
+    @property
+    def of(self) -> str:
+        """The payment intent or the deposit that it is of."""
+        of = self.payment_intent_id or self.deposit_id
+        assert of is not None, "a refund is of one of them"
+        return of
+
 
 @dataclass(frozen=True, slots=True)
 class RefundRow(NewRefund):
-    """One refund as stored. excess: base units of it that were paid too much."""
+    """One refund as stored.
+
+    excess: base units of it that were paid too much; payout_identity: see `domain.refund`.
+    """
 
     excess: int
+    payout_identity: str
     claimed_at: datetime | None
     waits_for: str | None
     look_at: datetime | None
@@ -60,6 +72,14 @@ class RefundRow(NewRefund):
     payout_id: str | None
     ended_at: datetime | None
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """A deposit's refunds. gives: one gives it back, or did; moved: its money is its merchant's for one."""
+
+    gives: bool
+    moved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +94,16 @@ class Refundable:
     def left(self) -> int:
         """What can still go back."""
         return self.final - self.refunded
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Refunds of an intent or a deposit. made: all; units: (chain, contract, base units) of what counts, by
+    identity.
+    """
+
+    made: int
+    units: Mapping[str, tuple[int, Address, int]]
 
 
 class ExceedsFinal(Exception):
@@ -113,6 +143,11 @@ async def lock(conn: Connection, refund_id: str) -> RefundRow | None:
     """One refund, locked until the transaction ends."""
     row = await Q.maybe(conn, "lock", id=refund_id)
     return _refund(row) if row else None
+
+
+async def of_payouts(conn: Connection, payout_ids: Sequence[str]) -> list[RefundRow]:
+    """The refunds that some payouts pay."""
+    return [_refund(row) for row in await Q.all(conn, "of_payouts", payout_ids=list(payout_ids))]
 
 
 async def by_identity(conn: Connection, account_id: str, livemode: bool, identity: str) -> RefundRow | None:
@@ -163,6 +198,29 @@ async def put_off(conn: Connection, refund_id: str, reason: str, look_at: dateti
 async def due(conn: Connection, now: datetime, *, limit: int) -> list[str]:
     """Ids of refunds that can go on now."""
     return [row["id"] for row in await Q.all(conn, "due", now=now, limit=limit)]
+
+
+async def counted(conn: Connection, of: str) -> Counted:
+    """The refunds of an intent or a deposit, and those that neither failed nor were called off."""
+    rows = await Q.all(conn, "counted", of=of)
+    units = {
+        row["payout_identity"]: (row["chain_id"], Address(bytes(row["contract"])), int(row["amount"]))
+        for row in rows
+        if row["state"] not in ("failed", "canceled")
+    }
+    return Counted(len(rows), units)
+
+
+async def gives_back(conn: Connection, deposit_id: str) -> bool:
+    """Whether a deposit goes back, went, or lies with its merchant since it was to go."""
+    found: bool = await Q.scalar(conn, "gives_back", deposit_id=deposit_id)
+    return found
+
+
+async def ways_back(conn: Connection, deposit_ids: Sequence[str]) -> dict[str, WayBack]:
+    """How it stands with the refunds of some deposits, of those that have any."""
+    rows = await Q.all(conn, "ways_back", deposit_ids=arrays.texts(deposit_ids))
+    return {row["deposit_id"]: WayBack(row["gives"], row["moved"]) for row in rows}
 
 
 async def refundable(conn: Connection, intent_id: str) -> list[Refundable]:

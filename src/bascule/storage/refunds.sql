@@ -2,10 +2,10 @@
 
 -- name: insert
 -- A new refund; no row comes back when its identity is taken.
-INSERT INTO refunds (id, account_id, livemode, identity, payment_intent_id, token_id, amount, reason, client_reference_id,
+INSERT INTO refunds (id, account_id, livemode, identity, payment_intent_id, deposit_id, token_id, amount, reason, client_reference_id,
                      description, metadata, requested_by, created_at, claim_hash, claim_expires_at, payer, destination,
                      pays_at, state)
-VALUES (%(id)s, %(account_id)s, %(livemode)s, %(identity)s, %(payment_intent_id)s, %(token_id)s, %(amount)s, %(reason)s,
+VALUES (%(id)s, %(account_id)s, %(livemode)s, %(identity)s, %(payment_intent_id)s, %(deposit_id)s, %(token_id)s, %(amount)s, %(reason)s,
         %(client_reference_id)s, %(description)s, %(metadata)s, %(requested_by)s, %(created_at)s, %(claim_hash)s,
         %(claim_expires_at)s, %(payer)s, %(destination)s, %(pays_at)s, %(state)s)
 ON CONFLICT ON CONSTRAINT one_refund_per_identity DO NOTHING
@@ -22,6 +22,10 @@ SELECT id FROM refunds WHERE payout_id = %(payout_id)s
 -- name: lock
 -- One refund, locked until the transaction ends.
 SELECT * FROM refunds WHERE id = %(id)s FOR UPDATE
+
+-- name: of_payouts
+-- The refunds that some payouts pay.
+SELECT * FROM refunds WHERE payout_id = ANY (%(payout_ids)s::text[]) ORDER BY id
 
 -- name: by_identity
 -- The refund that owns an identity, for ever.
@@ -82,6 +86,24 @@ SELECT id FROM (
     (SELECT r.id FROM refunds AS r JOIN payouts AS p ON p.id = r.payout_id
       WHERE r.state = 'pending' AND p.state IN ('paid', 'failed', 'canceled') ORDER BY r.id LIMIT %(limit)s)
 ) AS found
+
+-- name: counted
+-- The refunds of a payment intent or of a deposit, with what names their payouts.
+SELECT r.payout_identity, r.state, r.amount, t.chain_id, t.contract
+  FROM refunds AS r JOIN tokens AS t ON t.id = r.token_id
+ WHERE r.payment_intent_id = %(of)s OR r.deposit_id = %(of)s
+
+-- name: gives_back
+-- Whether a deposit goes back, went, or became its merchant's to go: its money does not lie where it came to.
+SELECT EXISTS (SELECT FROM refunds AS r WHERE r.deposit_id = %(deposit_id)s
+                  AND (r.state NOT IN ('failed', 'canceled') OR EXISTS (
+                       SELECT FROM ledger.tx AS t WHERE t.source = 'refund' AND t.source_id = r.id))) AS found
+
+-- name: ways_back
+-- Of deposits that are to go back: whether a refund gives it back or did, and whether its money became the merchant's for one.
+SELECT r.deposit_id, bool_or(r.state NOT IN ('failed', 'canceled')) AS gives,
+       bool_or(EXISTS (SELECT FROM ledger.tx AS t WHERE t.source = 'refund' AND t.source_id = r.id)) AS moved
+  FROM refunds AS r WHERE r.deposit_id = ANY(%(deposit_ids)s::text[]) GROUP BY r.deposit_id
 
 -- name: refundable
 -- By token what is final of an intent, and what was refunded of it or is on its way.

@@ -33,13 +33,9 @@ RefundStatus = Literal["requires_action", "pending", "succeeded", "failed", "can
 RefundReason = Literal["duplicate", "fraudulent", "requested_by_customer"]
 
 
-class RefundCreate(Params):
-    """What goes back of a payment: all that is left, or `amount`, or only what was too much."""
+class DepositRefund(Params):
+    """A deposit that counts for nothing goes back, all of it."""
 
-    payment_intent: Id
-    amount: Annotated[Amount | None, Field(description="All that is left when missing.")] = None
-    overpayment_only: bool = False
-    token: Annotated[Id | None, Field(description="Where the payment came in several tokens.")] = None
     to: AddressText = Field(default=None, description="Only with `payer_signature`; else a claim link asks.")
     payer_signature: Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{130}$")] | None = None
     claim_expires_at: UnixSeconds | None = None
@@ -49,11 +45,21 @@ class RefundCreate(Params):
     metadata: Metadata = {}
 
 
+class RefundCreate(DepositRefund):
+    """What goes back of a payment: all that is left, or `amount`, or only what was too much."""
+
+    payment_intent: Id
+    amount: Annotated[Amount | None, Field(description="All that is left when missing.")] = None
+    overpayment_only: bool = False
+    token: Annotated[Id | None, Field(description="Where the payment came in several tokens.")] = None
+
+
 class RefundList(Listed):
     """Filters of refunds."""
 
     status: RefundStatus | None = None
     payment_intent: Id | None = None
+    deposit: Id | None = None
     client_reference_id: Text200 | None = None
 
 
@@ -78,11 +84,12 @@ class RefundAction(Shape):
 
 
 class Refund(Shape):
-    """Money of a payment that goes back. waits_for: why a pending one has no payout yet."""
+    """Money of a payment or a deposit that goes back. waits_for: why a pending one has no payout yet."""
 
     id: str
     object: Literal["refund"]
-    payment_intent: str
+    payment_intent: str | None
+    deposit: str | None
     amount: Decimal6
     amount_atomic: Atomic
     currency: str
@@ -107,13 +114,22 @@ class Refund(Shape):
 
 async def create(call: Call[RefundCreate], conn: Connection) -> dict[str, Any]:
     """A new refund. Its claim link is in this answer alone, and in its replay by the same Idempotency-Key."""
+    return await _request(call, conn, RefundRequest(**call.params.model_dump()))
+
+
+async def create_of_deposit(call: Call[DepositRefund], conn: Connection) -> dict[str, Any]:
+    """A new refund of an unapplied deposit, all of it; its claim link is told as by `create`."""
+    of = RefundRequest(payment_intent=None, deposit=call.id("dep"), **call.params.model_dump())
+    return await _request(call, conn, of)
+
+
+async def _request(call: Call[Any], conn: Connection, request: RefundRequest) -> dict[str, Any]:
     assert call.idempotency_key is not None, "the operation requires a key"
-    asked = call.params.model_dump()
     return await call.deps.refunds.request(
         conn,
         account_id=call.account_id,
         livemode=call.livemode,
-        request=RefundRequest(**asked),
+        request=request,
         idempotency_key=call.idempotency_key,
         requested_by=call.caller.key_id,
         context=call.context,
@@ -158,6 +174,7 @@ async def list_all(call: Call[RefundList], conn: Connection) -> dict[str, Any]:
         REFUNDS,
         state=params.status,
         payment_intent_id=params.payment_intent,
+        deposit_id=params.deposit,
         client_reference_id=params.client_reference_id,
     )
 
@@ -179,6 +196,11 @@ OPERATIONS = (
     Operation(
         "POST", _PATH, "create_refund", "Give money back", _WRITE, create, RefundCreate, Refund, "required",
         conflicts=True, example=_CREATE, told_once=with_link,
+    ),
+    Operation(
+        "POST", "/v1/deposits/{id}/refund", "refund_deposit", "Give a deposit back", _WRITE,
+        create_of_deposit, DepositRefund, Refund, "required", conflicts=True, example={"reason": "duplicate"},
+        told_once=with_link,
     ),
     Operation("GET", _PATH, "list_refunds", "List refunds", _READ, list_all, RefundList, ListOf[Refund]),
     Operation("GET", f"{_PATH}/{{id}}", "get_refund", "Read a refund", _READ, retrieve, Expandable, Refund),

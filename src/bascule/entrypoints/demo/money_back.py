@@ -35,6 +35,7 @@ async def play(stage: Stage) -> None:
         await approve(stage, payout, approver, stage.merchant)
     stage.timeline.say(act, "the customer said where; after the cool-off two approvers signed its payout")
     await _until(stage, refund, lambda r: r["status"] == "succeeded", "the refund to be paid")
+    stage.given_back.set()
     check(await balance_of(stage.rpc, stage.token, home) == 12 * UNIT, "the customer has exactly that", home)
     check(await transfers_to(stage, home) == 1, "one Transfer, ever", home)
     paid = await stage.merchant.get(f"/v1/payment_intents/{intent['id']}")

@@ -111,9 +111,8 @@ async def _read(request: Request) -> Given:
 
 async def _claim(conn: Connection, row: RefundRow) -> Claim:
     token = await tokens.get(conn, row.token_id)
-    intent = await payment_intents.get(conn, row.payment_intent_id)
+    intent = None if row.payment_intent_id is None else await payment_intents.get(conn, row.payment_intent_id)
     assert token is not None, "a refund's token is for ever"
-    assert intent is not None, "a refund's payment is for ever"
     account, network = await accounts.get(conn, row.account_id), await networks.get(conn, token.chain_id)
     payout = None if row.payout_id is None else await payouts.get(conn, row.payout_id)
     tried = {} if payout is None else await attempts.of_payouts(conn, [payout.id])
@@ -124,7 +123,7 @@ async def _claim(conn: Connection, row: RefundRow) -> Claim:
         currency=token.currency.upper(),
         network=f"eip155:{token.chain_id}" if network is None else network.name,
         merchant="The merchant" if account is None else account.name,
-        description=intent.description,
+        description=None if intent is None else intent.description,
         to=None if row.destination is None else checksum(row.destination),
         tx_hash=hex32(Hash(final[-1].tx_hash)) if final else None,
     )
