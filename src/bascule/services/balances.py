@@ -10,11 +10,11 @@ from bascule.storage import balances
 from bascule.storage.balances import Balance
 from bascule.storage.database import Connection
 
-KINDS = ("available", "pending", "held", "unapplied")
+KINDS = ("available", "pending", "held", "reserved", "unapplied")
 
 
 async def describe(conn: Connection, account_id: str, livemode: bool) -> dict[str, Any]:
-    """The balance: booked and free, seen but not final, on hold for payouts, and not applied."""
+    """The balance: booked and free, not final yet, on hold, of the free what is kept, and not applied."""
     rows = await balances.of_account(conn, account_id, livemode)
     parts = {kind: [_part(row, getattr(row, kind)) for row in rows] for kind in KINDS}
     return {"object": "balance", **parts, "livemode": livemode}

@@ -11,7 +11,8 @@ _Q = Queries("balances")
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """One token's amounts in base units. pending: not final; held: for payouts; unapplied: in suspense."""
+    """One token's amounts in base units. pending: not final; held: for payouts; unapplied: in suspense;
+    reserved: of what is available, what settlements leave."""
 
     token_id: str
     chain_id: int
@@ -20,6 +21,7 @@ class Balance:
     decimals: int
     available: int
     held: int
+    reserved: int
     unapplied: int
     pending: int
 
@@ -27,5 +29,5 @@ class Balance:
 async def of_account(conn: Connection, account_id: str, livemode: bool) -> list[Balance]:
     """One row for every accepted token of the mode, also when it is empty."""
     rows = await _Q.all(conn, "of_account", account_id=account_id, livemode=livemode)
-    amounts = ("available", "held", "unapplied", "pending")
+    amounts = ("available", "held", "reserved", "unapplied", "pending")
     return [Balance(**row | {name: int(row[name]) for name in amounts}) for row in rows]

@@ -1,10 +1,13 @@
 -- tables:
 
 -- name: of_account
--- What an account has in every token of its mode: booked and free, on hold, not yet final, and not applied.
+-- What an account has in every token of its mode: booked and free, of it in reserve, on hold, not yet final, not applied.
 SELECT t.id AS token_id, t.chain_id, t.contract, t.currency, t.decimals,
     coalesce(-(free.posted + free.held_debit), 0) AS available,
     coalesce(free.held_debit, 0) AS held,
+    CASE WHEN kept.token_id IS NULL THEN 0  -- nothing is asked for; what is not known would be passed over by `least`
+         ELSE greatest(0, least(greatest(kept.reserve::numeric, div(-(free.posted + free.held_debit) * kept.reserve_bps + 9999, 10000)),
+                                coalesce(-(free.posted + free.held_debit), 0))) END AS reserved,
     coalesce(-(aside.posted + aside.held_debit), 0) AS unapplied,
     coalesce(coming.amount, 0) AS pending
 FROM tokens t
@@ -13,6 +16,8 @@ LEFT JOIN ledger.account fa ON fa.code = 'available:' || %(account_id)s::text AN
 LEFT JOIN ledger.balance free ON free.account_id = fa.id
 LEFT JOIN ledger.account sa ON sa.code = 'suspense:' || %(account_id)s::text AND sa.token_id = t.id
 LEFT JOIN ledger.balance aside ON aside.account_id = sa.id
+LEFT JOIN balance_settings kept
+    ON kept.account_id = %(account_id)s AND kept.livemode = %(livemode)s AND kept.token_id = t.id
 LEFT JOIN LATERAL (
     SELECT sum(d.amount) AS amount FROM deposits d
     JOIN applications a ON a.deposit_id = d.id AND a.state IN ('applied', 'accepted')
