@@ -14,20 +14,23 @@ from tempfile import mkdtemp
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 
-from bascule.domain.report import TYPES, Format, Interval, of_name
+from bascule.domain.report import TYPES, Format, Interval, Threshold, of_name
 from bascule.general_ledger import accounts
 from bascule.services import report_making
 from bascule.services.report_making import Made, Wanted, make
 from bascule.storage import ledger
 from bascule.storage.database import Database
+from bascule.thresholds import thresholds
 from tests.support.books import MERCHANT, OPERATOR, Books, fund, in_transaction
 
 Open = Callable[[str], Awaitable[Database]]
 NOW = datetime.now(UTC).replace(microsecond=0)
 ALL = Interval(NOW - timedelta(days=1), NOW + timedelta(days=1))
 PARTS = ("opening", "payments", "payouts", "refunds", "fees", "other")
+OURS = thresholds()
 FORMULA = '=HYPERLINK("http://evil","a,b")\nnext'
 
 
@@ -54,10 +57,10 @@ def report(books: Books, db_as: Open, tmp_path: Path) -> Callable[..., Awaitable
 
     async def run(
         name: str, format: Format = Format.CSV, *, account: str = MERCHANT, interval: Interval = ALL,
-        reach: int | None = None,
+        reach: int | None = None, rules: tuple[Threshold, ...] = OURS,
     ) -> tuple[Made, Path]:  # fmt: skip
         folder = Path(mkdtemp(dir=tmp_path))
-        wanted = Wanted(of_name(name), format, account, False, interval, accounts())
+        wanted = Wanted(of_name(name), format, account, False, interval, accounts(), rules)
         return await make(await db_as("worker"), wanted, folder, reach=reach), folder
 
     return run
@@ -142,6 +145,72 @@ async def test_the_journal_is_the_operators_and_balances_in_the_general_ledgers_
     }
 
 
+async def test_a_transfer_is_reported_where_it_reaches_a_threshold_alone_or_with_its_days_others(
+    report: Any, tmp_path: Path
+) -> None:
+    """2.50 and 1.000001 came from one sender; what counts single transfers finds neither of them."""
+    day = {"jurisdiction": "CA", "amount": "5.20", "currency": "CAD", "period": "day", "direction": "in",
+           "exceeds": False, "asks": "a report", "source": "a test"}  # fmt: skip
+    file = tmp_path / "thresholds.toml"
+    single = day | {"period": "single"}
+    rules = {
+        "CA": day,
+        "CA-MORE": day | {"amount": "5.250002", "exceeds": True},
+        "CA-ONE": single,
+        "OUT": single | {"amount": "1.50", "direction": "both"},
+    }
+    lines = [
+        f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in rule.items())
+        for name, rule in rules.items()
+    ]
+    file.write_text("".join(lines) + '[worth]\nusdc = { CAD = "1.5" }\nusdt = { CAD = "1.5" }\n')
+
+    _, folder = await report("thresholds", account=OPERATOR, rules=thresholds(file))
+
+    found = read(folder, "thresholds")
+    assert {(row["rate"], row["asks"], row["rule_source"]) for row in found} == {
+        ("1.5", "a report", "a test")
+    }
+    rows = [
+        (row["rule"], row["direction"], row["id"][:3], row["amount"], row["value"], row["value_in_period"])
+        for row in found
+    ]
+    assert rows == [
+        ("CA", "in", "dep", "2.500000", "3.750000", "5.250002"),
+        ("CA", "in", "dep", "1.000001", "1.500002", "5.250002"),
+        ("OUT", "in", "dep", "2.500000", "3.750000", "3.750000"),
+        ("OUT", "in", "dep", "1.000001", "1.500002", "1.500002"),
+        ("OUT", "out", "po_", "1.000000", "1.500000", "1.500000"),
+    ]
+    _, none = await report("thresholds", account=OPERATOR)
+    assert read(none, "thresholds") == [], "what is ours begins at a thousand"
+
+
+async def test_who_pays_whom_stands_beside_each_transfer_as_it_was_said_last(
+    report: Any, books: Books
+) -> None:
+    async with books.db.read() as conn:
+        [payout] = await (await conn.execute("SELECT id FROM payouts")).fetchone() or []
+    for version, name in ((1, "Adda"), (2, "=Ada")):
+        await books.run(
+            "INSERT INTO travel_rules (object_id, version, account_id, livemode, beneficiary, recorded_by,"
+            " created_at) VALUES (%s, %s, %s, false, %s, 'key_1', now())",
+            *(payout, version, OPERATOR, json.dumps({"name": name, "vasp": "Bank"})),
+        )
+
+    _, folder = await report("travel_rule", account=OPERATOR)
+
+    rows = [
+        (row["direction"], row["of"], row["amount"], row["beneficiary_name"], row["beneficiary_vasp"])
+        for row in read(folder, "travel_rule")
+    ]
+    assert rows == [
+        ("in", "pi_1", "2.500000", "", ""),
+        ("in", "pi_1", "1.000001", "", ""),
+        ("out", payout, "1.000000", "'=Ada", "Bank"),
+    ]
+
+
 async def test_duckdb_reads_the_parquet_files_by_month_with_exact_amounts(report: Any) -> None:
     made, folder = await report("activity", Format.PARQUET)
 
@@ -167,6 +236,19 @@ async def test_a_report_made_again_is_the_same_to_the_byte_whatever_was_booked_s
         assert [each.rows for each in again.files] == [each.rows for each in first.files]
         for each in first.files:
             assert sha256((folder / each.path).read_bytes()).digest() == each.sha256
+
+
+async def test_a_stretch_that_cannot_be_read_ends_the_report_though_others_are_being_read(
+    report: Any, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_making, "STRETCH", 1)
+    await books.run("REVOKE EXECUTE ON FUNCTION report_time FROM bascule_worker")
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="report_time"):
+        await report("journal", account=OPERATOR)
+    await books.run("GRANT EXECUTE ON FUNCTION report_time TO bascule_worker")
+    made, _ = await report("journal", account=OPERATOR)
+    assert sum(each.rows for each in made.files) > 0
 
 
 async def test_a_period_closed_since_changes_no_report_of_what_was_booked_before(

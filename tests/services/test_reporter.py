@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from bascule.domain.report_run import ATTEMPTS_MAX
 from bascule.general_ledger import accounts
 from bascule.services.outbox import Outbox
+from bascule.services.report_retention import ReportRetention
 from bascule.services.report_runs import ReportRuns
 from bascule.services.reporter import Reporter
 from bascule.storage import report_runs
@@ -143,5 +146,31 @@ async def test_anothers_report_and_file_do_not_exist(
     for path in (f"{RUNS}/{run['id']}", f"/v1/files/{file['id']}", file["url"]):
         assert (await client.get(path)).status_code == 404
     assert [each["id"] for each in (await client.get("/v1/reporting/report_types")).json()["data"]] == [
-        "balance", "activity", "payouts", "fees", "statement", "journal",
+        "balance", "activity", "payouts", "fees", "statement", "journal", "travel_rule", "thresholds",
     ]  # fmt: skip
+
+
+async def test_files_end_after_their_time_and_what_they_were_stays_known(shop: Shop, treasury: str) -> None:
+    """Nobody deletes one before that, and it ends once."""
+    async with shop.client(treasury) as client:
+        run = await ask(client, "journal", format="jsonl")
+        assert await reporter(shop).run_once() == 1
+        [file] = (await client.get(f"{RUNS}/{run['id']}")).json()["files"]
+        keeper = ReportRetention(shop.worker, shop.clock, timedelta(days=400))
+        shop.clock.advance(399 * 86_400)
+        assert await keeper.run_once() == 0
+        for statement in ("DELETE FROM file_parts", "DELETE FROM files", "UPDATE files SET size = 0"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                async with shop.owner.transaction() as conn:
+                    await conn.execute(statement.encode())
+
+        shop.clock.advance(2 * 86_400)
+        assert [await keeper.run_once(), await keeper.run_once()] == [1, 0]
+
+        gone = await client.get(f"/v1/files/{file['id']}/content")
+        assert (gone.status_code, gone.json()["error"]["code"]) == (404, "file_deleted")
+        known = (await client.get(f"/v1/files/{file['id']}")).json()
+        assert known == file | {"deleted_at": int(shop.clock.now().timestamp())}
+    async with shop.owner.read() as conn:
+        left = await conn.execute("SELECT count(*) FROM file_parts")
+        assert await left.fetchone() == (0,)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from bascule.domain.errors import Rejected
+from bascule.domain.travel_rule import LONGEST
 
 DAYS_MAX = 3_660
 
@@ -26,6 +28,41 @@ class Format(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
     PARQUET = "parquet"
+
+
+class Period(StrEnum):
+    """What a threshold counts together: nothing, or what one counterparty moved within 24 hours."""
+
+    SINGLE = "single"
+    DAY = "day"
+
+
+class Direction(StrEnum):
+    """Deposits, payouts, or both."""
+
+    IN = "in"
+    OUT = "out"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """From which amount a jurisdiction asks for something. exceeds: only above it.
+
+    worth: of one unit of a token's currency in the threshold's; decimal texts, as the threshold is. asks: for
+    what; source: where that stands.
+    """
+
+    rule: str
+    jurisdiction: str
+    threshold: str
+    threshold_currency: str
+    period: Period
+    direction: Direction
+    exceeds: bool
+    worth: Mapping[str, str]
+    asks: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +162,48 @@ TYPES = (
             *_amounts("debit", "credit"),
         ),
         operator_only=True,
+    ),
+    ReportType(
+        "travel_rule",
+        "a deposit that was applied or a payout that was paid, and what is recorded of who pays whom in it",
+        (
+            Column("direction"),
+            Column("id"),
+            Column("of"),
+            Column("account"),
+            Column("effective_at", Kind.TIME),
+            *ASSET,
+            *_amounts("amount"),
+            Column("from_address"),
+            Column("to_address"),
+            Column("transaction_hash"),
+            *(Column(f"originator_{field}") for field in LONGEST),
+            *(Column(f"beneficiary_{field}") for field in LONGEST),
+        ),
+        operator_only=True,
+    ),
+    ReportType(
+        "thresholds",
+        "a transfer that reaches a threshold, alone or with its counterparty's others of 24 hours",
+        (
+            Column("jurisdiction"),
+            Column("rule"),
+            *_amounts("threshold"),
+            Column("threshold_currency"),
+            Column("period"),
+            Column("direction"),
+            Column("id"),
+            Column("account"),
+            Column("effective_at", Kind.TIME),
+            *ASSET,
+            *_amounts("amount", "rate", "value", "value_in_period"),
+            Column("counterparty"),
+            Column("transaction_hash"),
+            Column("asks"),
+            Column("rule_source"),
+        ),
+        operator_only=True,
+        whole=True,
     ),
 )
 BY_NAME = {each.name: each for each in TYPES}

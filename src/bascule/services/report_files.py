@@ -38,6 +38,8 @@ class Writer(Protocol):
 
     def finish(self) -> list[MadeFile]: ...
 
+    def close(self) -> None: ...
+
 
 def writer(type: ReportType, format: Format, folder: Path) -> Writer:
     """What writes such a report into a folder."""
@@ -69,8 +71,12 @@ class Lines:
 
     def finish(self) -> list[MadeFile]:
         """The file, closed."""
-        self._opened.close()
+        self.close()
         return [MadeFile(self.path.name, self._size, self._rows, self._digest.digest())]
+
+    def close(self) -> None:
+        """Also where it was not finished."""
+        self._opened.close()
 
     def _put(self, block: bytes) -> None:
         self._opened.write(block)
@@ -115,9 +121,13 @@ class Months:
         """The files, closed; without any row one that only names the columns."""
         if not self._open:
             self._writer("none")
+        self.close()
+        return [self._made(month) for month in sorted(self._open)]
+
+    def close(self) -> None:
+        """Also where they were not finished."""
         for each in self._open.values():
             each.close()
-        return [self._made(month) for month in sorted(self._open)]
 
     def _writer(self, month: str) -> Any:
         from pyarrow import parquet

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bascule.domain.errors import Retryable
-from bascule.domain.report import Format, Interval, ReportType
-from bascule.services.report_files import MadeFile, writer
+from bascule.domain.report import Format, Interval, ReportType, Threshold
+from bascule.services.report_files import MadeFile, Writer, writer
 from bascule.storage import reports, seals
 from bascule.storage.database import Database
 from bascule.storage.reports import Source
 
 STRETCH = 20_000  # ledger transactions in one statement
+AT_ONCE = 2  # stretches being read, each by a connection
 BLOCK = 1 << 20
+BLOCKS_AHEAD = 16  # of each stretch; one of 20,000 activity rows has 7 to 11
 PATIENCE = 60  # looks for a moment at which nobody posts, a second apart
 
 Progress = Callable[[int], None]
@@ -25,7 +29,10 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A report to be made. accounts: the general ledger's (number, name) by code of ours or its beginning."""
+    """A report to be made. accounts: the general ledger's (number, name) by code of ours or its beginning.
+
+    thresholds: of jurisdictions, for the report of that name.
+    """
 
     type: ReportType
     format: Format
@@ -33,6 +40,7 @@ class Wanted:
     livemode: bool
     interval: Interval
     accounts: Mapping[str, tuple[str, str]]
+    thresholds: Sequence[Threshold] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +70,73 @@ async def make(
     async with db.read() as conn:
         bounds = await reports.bounds(conn, since, until, reach=reach)
     gl = json.dumps([{"code": c, "number": n, "name": name} for c, (n, name) in wanted.accounts.items()])
-    files = writer(wanted.type, wanted.format, folder)
+    rules = json.dumps([asdict(each) for each in wanted.thresholds])
     step = max(reach - bounds.after, 1) if wanted.type.whole else STRETCH
-    for after in range(bounds.after, max(reach, bounds.after + 1), step):
-        upto = min(after + step, reach)
-        source = Source(wanted.account_id, wanted.livemode, since, until, after, upto, bounds.base, gl)
-        await _stretch(db, wanted, source, files.write)
-        progress(100 * (upto - bounds.after) // max(reach - bounds.after, 1))
-    return Made(reach, bounds.closed, files.finish())
+    reading: deque[_Ahead] = deque()
+    with closing(writer(wanted.type, wanted.format, folder)) as files, ThreadPoolExecutor(1) as thread:
+        behind = _Behind(files, thread)
+        try:
+            for after in range(bounds.after, max(reach, bounds.after + 1), step):
+                upto = min(after + step, reach)
+                source = Source(
+                    wanted.account_id, wanted.livemode, since, until, after, upto, bounds.base, gl, rules
+                )
+                reading.append(_Ahead(db, wanted, source))
+                while reading and (len(reading) == AT_ONCE or upto == reach):
+                    await reading[0].write_to(behind)
+                    done = reading.popleft().upto
+                    progress(100 * (done - bounds.after) // max(reach - bounds.after, 1))
+            await behind.done()
+        finally:
+            for each in reading:
+                await each.stop()
+        return Made(reach, bounds.closed, files.finish())
+
+
+class _Ahead:
+    """A stretch that is read while the one before it is written: a few blocks of it are in memory."""
+
+    def __init__(self, db: Database, wanted: Wanted, source: Source) -> None:
+        self.upto = source.upto
+        self._blocks: asyncio.Queue[tuple[bytes, int] | None] = asyncio.Queue(BLOCKS_AHEAD)
+        self._task = asyncio.create_task(self._read(db, wanted, source))
+
+    async def write_to(self, behind: _Behind) -> None:
+        """All of it, in order. Raises: what reading it did."""
+        while (block := await self._blocks.get()) is not None:
+            await behind.write(*block)
+        await self._task
+
+    async def stop(self) -> None:
+        """Nobody wants the rest."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _read(self, db: Database, wanted: Wanted, source: Source) -> None:
+        try:
+            await _stretch(db, wanted, source, self._blocks)
+        except Exception:
+            await self._blocks.put(None)
+            raise
+        await self._blocks.put(None)
+
+
+class _Behind:
+    """Writes a block in a thread while the next one is read: two are in memory, in order."""
+
+    def __init__(self, files: Writer, thread: ThreadPoolExecutor) -> None:
+        self._files = files
+        self._thread = thread
+        self._writing: asyncio.Future[None] | None = None
+
+    async def write(self, block: bytes, rows: int) -> None:
+        await self.done()
+        loop = asyncio.get_running_loop()
+        self._writing = loop.run_in_executor(self._thread, self._files.write, block, rows)
+
+    async def done(self) -> None:
+        if self._writing is not None:
+            await self._writing
 
 
 async def _booked(db: Database) -> int:
@@ -83,8 +150,10 @@ async def _booked(db: Database) -> int:
         return await seals.settled(conn, "ledger")
 
 
-async def _stretch(db: Database, wanted: Wanted, source: Source, write: Callable[[bytes, int], None]) -> None:
-    """The lines of one stretch, written when a mebibyte of them is there."""
+async def _stretch(
+    db: Database, wanted: Wanted, source: Source, blocks: asyncio.Queue[tuple[bytes, int] | None]
+) -> None:
+    """The lines of one stretch, in blocks of a mebibyte, each with how many they are."""
     lines = Format.JSONL if wanted.format is Format.JSONL else Format.CSV
     pending, rows = bytearray(), 0
     async with db.transaction() as conn:
@@ -93,7 +162,7 @@ async def _stretch(db: Database, wanted: Wanted, source: Source, write: Callable
             pending += line
             rows += 1
             if len(pending) >= BLOCK:
-                write(bytes(pending), rows)
+                await blocks.put((bytes(pending), rows))
                 pending, rows = bytearray(), 0
     if rows:
-        write(bytes(pending), rows)
+        await blocks.put((bytes(pending), rows))

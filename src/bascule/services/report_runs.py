@@ -83,6 +83,17 @@ async def own_file(conn: Connection, id: str, account_id: str, livemode: bool) -
     return found
 
 
+def require_kept(file: FileRow) -> None:
+    """Raises: NotFound `file_deleted` once its time is over."""
+    if file.deleted_at is not None:
+        raise NotFound(
+            "file_deleted",
+            f"What the file held was deleted on {file.deleted_at:%Y-%m-%d}; its digest is still known.",
+            param="id",
+            next_step="Ask for the report anew: over a closed period it has the same bytes.",
+        )
+
+
 async def content(db: Database, file: FileRow) -> AsyncIterator[bytes]:
     """A file's bytes, piece by piece; no connection is held while somebody reads slowly."""
     for n in range(-(-file.size // PART)):
@@ -144,6 +155,7 @@ def describe_file(file: FileRow) -> Mapping[str, Any]:
         "url": f"/v1/files/{file.id}/content",
         "livemode": file.livemode,
         "created": int(file.created_at.timestamp()),
+        "deleted_at": None if file.deleted_at is None else int(file.deleted_at.timestamp()),
     }
 
 

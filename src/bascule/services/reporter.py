@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bascule.domain.errors import Halted, Rejected
 from bascule.domain.ids import Prefix
-from bascule.domain.report import Interval, of_name
+from bascule.domain.report import Interval, Threshold, of_name
 from bascule.domain.report_run import ATTEMPTS_MAX
 from bascule.domain.webhook import EventType
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
@@ -34,13 +34,14 @@ class Taken(Halted):
 class Reporter:
     """Takes the run that waits longest; any number of reporters may run.
 
-    accounts: the general ledger's (number, name) by code of ours.
+    accounts: the general ledger's (number, name) by code of ours; thresholds: of jurisdictions.
     """
 
     db: Database
     runs: ReportRuns
     accounts: Mapping[str, tuple[str, str]]
     failpoints: Failpoints = NO_FAILPOINTS
+    thresholds: Sequence[Threshold] = ()
     name: str = field(default="reporter")
 
     async def run_once(self) -> int:
@@ -68,7 +69,7 @@ class Reporter:
     async def _made(self, run: RunRow, folder: Path) -> Made:
         wanted = Wanted(
             of_name(run.type), run.format, run.account_id, run.livemode, Interval(run.since, run.until),
-            self.accounts,
+            self.accounts, self.thresholds,
         )  # fmt: skip
         done = 0
 

@@ -53,7 +53,7 @@ class RunRow(NewRun):
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A finished file. path: below its run's folder; size: bytes; sha256: of them."""
+    """A finished file. path: below its run's folder; size: bytes; sha256: of them, which go at deleted_at."""
 
     id: str
     account_id: str
@@ -65,6 +65,7 @@ class FileRow:
     rows: int
     sha256: bytes
     created_at: datetime
+    deleted_at: datetime | None = None
 
 
 async def insert(conn: Connection, new: NewRun) -> RunRow:
@@ -116,7 +117,7 @@ async def _advance(
 
 async def insert_file(conn: Connection, file: FileRow) -> None:
     """Keeps what is known of a file."""
-    names = (name for name in FileRow.__slots__ if name != "created_at")
+    names = (name for name in FileRow.__slots__ if name not in ("created_at", "deleted_at"))
     await Q.run(conn, "insert_file", at=file.created_at, **{name: getattr(file, name) for name in names})
 
 
@@ -138,6 +139,11 @@ async def file(conn: Connection, id: str, account_id: str, livemode: bool) -> Fi
     """One file of an account."""
     row = await Q.maybe(conn, "file", id=id, account_id=account_id, livemode=livemode)
     return None if row is None else _file(row)
+
+
+async def end_files(conn: Connection, *, before: datetime, at: datetime, limit: int) -> int:
+    """Deletes what the oldest files hold that were made before a moment; how many they were."""
+    return int(await Q.scalar(conn, "end_files", before=before, at=at, limit=limit))
 
 
 async def part(conn: Connection, file_id: str, n: int) -> bytes:

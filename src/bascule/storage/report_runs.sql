@@ -46,6 +46,10 @@ SELECT * FROM files WHERE run_id = ANY (%(run_ids)s::text[]) ORDER BY run_id, pa
 -- One file of an account.
 SELECT * FROM files WHERE id = %(id)s AND account_id = %(account_id)s AND livemode = %(livemode)s
 
+-- name: end_files
+-- Files that were made before a moment and are kept still; from now on there is only what is known of them.
+SELECT end_files(%(before)s, %(at)s, %(limit)s) AS ended
+
 -- name: part
 -- A piece of a file.
 SELECT content FROM file_parts WHERE file_id = %(file_id)s AND n = %(n)s

@@ -23,7 +23,8 @@ SORTED_IN = "32MB"  # a stretch of rows
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is reported. gl: JSON of the general ledger's accounts: code, number, name.
+    """What is reported. gl: JSON of the general ledger's accounts: code, number, name; thresholds:
+    JSON of those of jurisdictions.
 
     after, upto: ledger transactions, exclusive and inclusive; base: the closing before, if there is one.
     """
@@ -36,6 +37,7 @@ class Source:
     upto: int
     base: datetime | None
     gl: str
+    thresholds: str
 
 
 @dataclass(frozen=True, slots=True)

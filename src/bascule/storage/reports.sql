@@ -1,6 +1,7 @@
 -- tables:
 -- Each query is a report, its columns in the order of domain/report.py. Base units become exact decimals. `after` and `upto`
--- bound the ledger transactions of a stretch; `upto` of the whole, too: what was booked later is not in it.
+-- bound the ledger transactions of a stretch, by the key of each table; `upto` of the whole, too: what was booked later is not
+-- in it.
 
 -- name: balance
 -- Each asset of an account: opening, what each type of fact moved, closing; payouts that gave a payment's money back are refunds.
@@ -10,6 +11,7 @@ WITH k AS (SELECT t.*, ('1e-' || t.decimals)::numeric AS unit FROM tokens AS t J
              FROM ledger.balance_transaction AS b
              LEFT JOIN refunds AS r ON r.payout_id = b.source AND b.type = 'payout'
             WHERE b.account_id = %(account_id)s AND b.tx_id > %(after)s AND b.tx_id <= %(upto)s
+              AND b.tx_key > %(after)s AND b.tx_key <= %(upto)s
               AND b.effective_at >= coalesce(%(base)s::timestamptz, '-infinity') AND b.effective_at < %(until)s
             UNION ALL
            SELECT a.token_id, NULL, -c.posted, true
@@ -47,6 +49,7 @@ SELECT b.id, b.type, b.source, report_time(b.effective_at) AS effective_at, repo
   LEFT JOIN payouts AS p ON p.id = b.source
   LEFT JOIN transfers AS f ON f.chain_id = p.chain_id AND f.block_hash = p.paid_block_hash AND f.log_index = p.paid_log_index
  WHERE b.account_id = %(account_id)s AND b.tx_id > %(after)s AND b.tx_id <= %(upto)s
+   AND b.tx_key > %(after)s AND b.tx_key <= %(upto)s
    AND b.effective_at >= %(since)s AND b.effective_at < %(until)s
  ORDER BY b.tx_id, b.token_id
 
@@ -62,6 +65,7 @@ SELECT p.id, report_time(b.effective_at) AS paid_at, 'eip155:' || k.chain_id AS 
   JOIN tokens AS k ON k.id = b.token_id
   LEFT JOIN transfers AS f ON f.chain_id = p.chain_id AND f.block_hash = p.paid_block_hash AND f.log_index = p.paid_log_index
  WHERE b.account_id = %(account_id)s AND b.type = 'payout' AND b.tx_id > %(after)s AND b.tx_id <= %(upto)s
+   AND b.tx_key > %(after)s AND b.tx_key <= %(upto)s
    AND b.effective_at >= %(since)s AND b.effective_at < %(until)s
  ORDER BY b.tx_id, b.token_id
 
@@ -73,13 +77,15 @@ SELECT b.id, b.type, b.source, report_time(b.effective_at) AS effective_at, NULL
   JOIN tokens AS k ON k.id = b.token_id
   JOIN networks AS n ON n.chain_id = k.chain_id AND n.livemode = %(livemode)s
  WHERE b.account_id = %(account_id)s AND b.fee <> 0 AND b.tx_id > %(after)s AND b.tx_id <= %(upto)s
+   AND b.tx_key > %(after)s AND b.tx_key <= %(upto)s
    AND b.effective_at >= %(since)s AND b.effective_at < %(until)s
  UNION ALL
 SELECT ledger.public_id(x.recorded_at, x.digest, k.id), 'network', x.source_id, report_time(x.effective_at), x.source_id,
        'eip155:' || k.chain_id, k.currency, k.id, (e.amount * ('1e-' || k.decimals)::numeric)::text
   FROM ledger.account AS a
   JOIN ledger.entry AS e ON e.account_id = a.id AND e.layer = 0 AND e.tx_id > %(after)s AND e.tx_id <= %(upto)s
-  JOIN ledger.tx AS x ON x.id = e.tx_id AND x.effective_at >= %(since)s AND x.effective_at < %(until)s
+  JOIN ledger.tx AS x ON x.id = e.tx_id AND x.id > %(after)s AND x.id <= %(upto)s
+      AND x.effective_at >= %(since)s AND x.effective_at < %(until)s
   JOIN tokens AS k ON k.id = a.token_id
   JOIN networks AS n ON n.chain_id = k.chain_id AND n.livemode = %(livemode)s
  WHERE a.code = 'expense:gas' AND EXISTS (SELECT 1 FROM accounts AS o WHERE o.id = %(account_id)s AND o.kind = 'operator')
@@ -92,6 +98,7 @@ WITH k AS (SELECT t.*, ('1e-' || t.decimals)::numeric AS unit FROM tokens AS t J
      b AS MATERIALIZED (SELECT b.token_id, b.tx_id, b.id, b.type, b.source, b.effective_at, b.net, b.fee, b.effective_at < %(since)s AS before
              FROM ledger.balance_transaction AS b
             WHERE b.account_id = %(account_id)s AND b.tx_id > %(after)s AND b.tx_id <= %(upto)s
+              AND b.tx_key > %(after)s AND b.tx_key <= %(upto)s
               AND b.effective_at >= coalesce(%(base)s::timestamptz, '-infinity') AND b.effective_at < %(until)s
             UNION ALL
            SELECT a.token_id, 0, NULL, NULL, NULL, NULL, -c.posted, 0, true
@@ -131,10 +138,96 @@ SELECT e.tx_id AS transaction, e.seq AS entry, report_time(x.effective_at) AS ef
        a.token_id AS token, CASE WHEN e.amount > 0 THEN (e.amount * a.unit)::text END AS debit,
        CASE WHEN e.amount < 0 THEN (-e.amount * a.unit)::text END AS credit
   FROM ledger.entry AS e
-  JOIN ledger.tx AS x ON x.id = e.tx_id AND x.effective_at >= %(since)s AND x.effective_at < %(until)s
+  JOIN ledger.tx AS x ON x.id = e.tx_id AND x.id > %(after)s AND x.id <= %(upto)s
+      AND x.effective_at >= %(since)s AND x.effective_at < %(until)s
   JOIN a ON a.id = e.account_id
  WHERE e.layer = 0 AND e.tx_id > %(after)s AND e.tx_id <= %(upto)s
  ORDER BY e.tx_id, e.seq
+
+-- name: thresholds
+-- Transfers that reach what a jurisdiction asks from, alone or with what their counterparty moved within 24 hours, of all
+-- accounts. A day on both sides of the interval is counted with, and shown by the report whose it is.
+WITH r AS MATERIALIZED (
+       SELECT j.*, j.direction AS wanted FROM jsonb_to_recordset(%(thresholds)s::jsonb)
+         AS j (rule text, jurisdiction text, threshold numeric, threshold_currency text, period text, direction text, exceeds boolean,
+               worth jsonb, asks text, source text)),
+     k AS MATERIALIZED (SELECT t.*, ('1e-' || t.decimals)::numeric AS unit, 'eip155:' || t.chain_id AS network
+                          FROM tokens AS t JOIN networks AS n ON n.chain_id = t.chain_id WHERE n.livemode = %(livemode)s),
+     x AS (SELECT x.source, split_part(x.source_id, '#', 1) AS source_id, x.effective_at FROM ledger.tx AS x
+            WHERE x.source IN ('deposit', 'payout') AND x.id <= %(upto)s AND x.recorded_at >= %(since)s::timestamptz - interval '1 day'
+              AND x.effective_at >= %(since)s::timestamptz - interval '1 day'
+              AND x.effective_at < %(until)s::timestamptz + interval '1 day'),
+     moved AS (
+       SELECT 'in' AS way, d.id, d.account_id, x.effective_at, d.token_id, d.amount, d.src AS counterparty, d.tx_hash
+         FROM x JOIN deposits AS d ON d.id = x.source_id AND d.kind = 'payment' WHERE x.source = 'deposit'
+        UNION ALL
+       SELECT 'out', p.id, p.account_id, x.effective_at, p.token_id, p.amount, p.destination, f.tx_hash
+         FROM x JOIN payouts AS p ON p.id = x.source_id
+         LEFT JOIN transfers AS f ON f.chain_id = p.chain_id AND f.block_hash = p.paid_block_hash AND f.log_index = p.paid_log_index
+        WHERE x.source = 'payout'),
+     valued AS (
+       SELECT r.rule, r.jurisdiction, r.threshold, r.threshold_currency, r.period, r.exceeds, r.asks, r.source AS rule_source,
+              (r.worth ->> k.currency)::numeric AS rate, m.*, k.network, k.currency, k.unit, round(m.amount * k.unit * (r.worth ->> k.currency)::numeric, 6) AS value
+         FROM moved AS m JOIN k ON k.id = m.token_id JOIN r ON r.wanted IN (m.way, 'both')),
+     summed AS (
+       SELECT v.*, CASE v.period WHEN 'day' THEN sum(v.value) OVER (
+                        PARTITION BY v.rule, v.way, v.counterparty ORDER BY v.effective_at
+                        RANGE BETWEEN interval '24 hours' PRECEDING AND CURRENT ROW) ELSE v.value END AS together
+         FROM valued AS v),
+     highest AS (
+       SELECT s.*, CASE s.period WHEN 'day' THEN max(s.together) OVER (
+                        PARTITION BY s.rule, s.way, s.counterparty ORDER BY s.effective_at
+                        RANGE BETWEEN CURRENT ROW AND interval '24 hours' FOLLOWING) ELSE s.together END AS most
+         FROM summed AS s)
+SELECT jurisdiction, rule, threshold::text AS threshold, threshold_currency, period, way AS direction, id, account_id AS account,
+       report_time(effective_at) AS effective_at, network, currency, token_id AS token, (amount * unit)::text AS amount,
+       rate::text AS rate, value::text AS value, most::text AS value_in_period, '0x' || encode(counterparty, 'hex') AS counterparty,
+       '0x' || encode(tx_hash, 'hex') AS transaction_hash, report_text(asks, %(guarded)s) AS asks,
+       report_text(rule_source, %(guarded)s) AS rule_source
+  FROM highest
+ WHERE effective_at >= %(since)s AND effective_at < %(until)s
+   AND (value IS NULL OR most > threshold OR (most = threshold AND NOT exceeds))
+ ORDER BY jurisdiction, rule, effective_at, id
+
+-- name: travel_rule
+-- What moved between customers or payees and us, of all accounts, with what was said last of its two sides: of a deposit by the
+-- payment intent that it counts for, of a refund's payout by the refund, or by the payout itself.
+WITH moved AS (
+       SELECT x.id AS tx_id, 'in' AS direction, d.id, p.intent_id AS of, d.account_id, x.effective_at, d.token_id, d.amount, d.src, d.dst,
+              d.tx_hash
+         FROM ledger.tx AS x
+         JOIN deposits AS d ON d.id = x.source_id AND d.kind = 'payment' AND d.livemode = %(livemode)s
+         JOIN applications AS p ON p.deposit_id = d.id AND p.state = 'applied'
+        WHERE x.source = 'deposit' AND x.id > %(after)s AND x.id <= %(upto)s
+        UNION ALL
+       SELECT x.id, 'out', p.id,
+              CASE WHEN EXISTS (SELECT FROM travel_rules AS o WHERE o.object_id = p.id) THEN p.id ELSE coalesce(r.id, p.id) END,
+              p.account_id, x.effective_at, p.token_id, p.amount, p.vault, p.destination, f.tx_hash
+         FROM ledger.tx AS x
+         JOIN payouts AS p ON p.id = split_part(x.source_id, '#', 1) AND p.livemode = %(livemode)s
+         LEFT JOIN refunds AS r ON r.payout_id = p.id
+         LEFT JOIN transfers AS f ON f.chain_id = p.chain_id AND f.block_hash = p.paid_block_hash AND f.log_index = p.paid_log_index
+        WHERE x.source = 'payout' AND x.id > %(after)s AND x.id <= %(upto)s)
+SELECT m.direction, m.id, m.of, m.account_id AS account, report_time(m.effective_at) AS effective_at,
+       'eip155:' || k.chain_id AS network, k.currency, k.id AS token, (m.amount * ('1e-' || k.decimals)::numeric)::text AS amount,
+       '0x' || encode(m.src, 'hex') AS from_address, '0x' || encode(m.dst, 'hex') AS to_address,
+       '0x' || encode(m.tx_hash, 'hex') AS transaction_hash,
+       report_text(t.originator ->> 'name', %(guarded)s) AS originator_name,
+       report_text(t.originator ->> 'account_reference', %(guarded)s) AS originator_account_reference,
+       report_text(t.originator ->> 'address', %(guarded)s) AS originator_address,
+       report_text(t.originator ->> 'country', %(guarded)s) AS originator_country,
+       report_text(t.originator ->> 'vasp', %(guarded)s) AS originator_vasp,
+       report_text(t.beneficiary ->> 'name', %(guarded)s) AS beneficiary_name,
+       report_text(t.beneficiary ->> 'account_reference', %(guarded)s) AS beneficiary_account_reference,
+       report_text(t.beneficiary ->> 'address', %(guarded)s) AS beneficiary_address,
+       report_text(t.beneficiary ->> 'country', %(guarded)s) AS beneficiary_country,
+       report_text(t.beneficiary ->> 'vasp', %(guarded)s) AS beneficiary_vasp
+  FROM moved AS m
+  JOIN tokens AS k ON k.id = m.token_id
+  LEFT JOIN LATERAL (SELECT v.originator, v.beneficiary FROM travel_rules AS v WHERE v.object_id = m.of
+                      ORDER BY v.version DESC LIMIT 1) AS t ON true
+ WHERE m.effective_at >= %(since)s AND m.effective_at < %(until)s
+ ORDER BY m.tx_id
 
 -- name: bounds
 -- Behind which ledger transaction the facts of an interval are, the closing before it, and whether anything may still join it.

@@ -74,6 +74,7 @@ class File(Shape):
     url: str
     livemode: bool
     created: Seconds
+    deleted_at: Seconds | None = Field(description="When its time was over; its bytes are gone then.")
 
 
 class ReportRun(Shape):
@@ -140,6 +141,7 @@ async def retrieve_file(call: Call[Expandable], conn: Connection) -> dict[str, A
 async def read_file(call: Call[Nothing], conn: Connection) -> Content:
     """A file's bytes, whose SHA-256 is in `Repr-Digest`."""
     file = await report_runs.own_file(conn, call.id("file"), call.account_id, call.livemode)
+    report_runs.require_kept(file)
     pieces = report_runs.content(call.deps.db, file)
     return Content(file.media_type, file.path.rsplit("/", 1)[-1], file.size, file.sha256, pieces)
 

@@ -28,7 +28,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 def report(
-    type: Annotated[str, typer.Argument(help="balance, activity, payouts, fees, statement or journal.")],
+    type: Annotated[
+        str,
+        typer.Argument(
+            help="balance, activity, payouts, fees, statement, journal, travel_rule or thresholds."
+        ),
+    ],
     since: Annotated[str, typer.Option("--from", help="Moment, such as 2026-11-01T00:00Z.")],
     until: Annotated[str, typer.Option("--to", help="Moment at which the interval is over.")],
     format: Annotated[Format, typer.Option(help="How the files are written.")] = Format.CSV,
@@ -36,6 +41,7 @@ def report(
     live: Annotated[bool, typer.Option(help="Of live networks instead of test networks.")] = False,
     output: Annotated[Path, typer.Option(help="An empty or new folder.")] = Path("report"),
     accounts: Annotated[Path | None, typer.Option(help="The general ledger's accounts, as TOML.")] = None,
+    thresholds: Annotated[Path | None, typer.Option(help="Jurisdictions' thresholds, as TOML.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Writes a report of what became effective in an interval; each file with the digest of its bytes."""
@@ -43,7 +49,9 @@ def report(
     folder = _empty(output)
     with _bar(shown=not as_json) as progress:
         try:
-            made = asyncio.run(_make(type, format, account, live, begin, end, folder, accounts, progress))
+            made = asyncio.run(
+                _make(type, format, account, live, begin, end, folder, (accounts, thresholds), progress)
+            )
         except Rejected as error:
             raise CommandFailed(str(error), "see `bascule report --help`", code=USAGE) from None
     shown = [
@@ -56,16 +64,17 @@ def report(
 
 async def _make(
     type: str, format: Format, account: str | None, livemode: bool, since: datetime, until: datetime,
-    folder: Path, file: Path | None, progress: Progress,
+    folder: Path, data: tuple[Path | None, Path | None], progress: Progress,
 ) -> Made:  # fmt: skip
     from bascule.domain.report import Interval, of_name
     from bascule.entrypoints import wiring
     from bascule.general_ledger import accounts as mapping_of
     from bascule.services.report_making import Wanted, make
     from bascule.storage import accounts
+    from bascule.thresholds import thresholds as rules_of
 
     wanted, interval = of_name(type), Interval(since, until)
-    mapping = mapping_of(file)
+    mapping, rules = mapping_of(data[0]), rules_of(data[1])
     async with wiring.database(loaded_settings(), "worker") as db:
         async with db.read() as conn:
             operator = await accounts.operator(conn)
@@ -74,9 +83,8 @@ async def _make(
             raise Rejected("resource_missing", f"No such account: {account or 'an operator'}.")
         if wanted.operator_only and owner != operator:
             raise Rejected("operator_only", f"The {wanted.name} is the operator's.")
-        return await make(
-            db, Wanted(wanted, format, owner.id, livemode, interval, mapping), folder, progress=progress
-        )
+        asked = Wanted(wanted, format, owner.id, livemode, interval, mapping, rules)
+        return await make(db, asked, folder, progress=progress)
 
 
 def _empty(folder: Path) -> Path:
