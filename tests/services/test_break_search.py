@@ -2,13 +2,15 @@
 
 from typing import LiteralString
 
+import pytest
+
 from bascule.services.break_search import BreakSearch, Looked
 from bascule.services.breaks import Breaks
 from bascule.services.outbox import Outbox
 from bascule.services.resolving import resolve
 from bascule.services.sealer import Sealer
 from bascule.services.seams import SystemClock, SystemEntropy
-from bascule.storage import breaks, ledger
+from bascule.storage import breaks, contradictions, ledger
 from bascule.storage.database import Database
 from tests.storage.test_contradictions import COUNTED, IN_A_SLOT, LATER, MINED, ON_ITS_WAY
 from tests.storage.test_verification import installation
@@ -38,6 +40,22 @@ async def test_unbooked_transfer_is_a_break_until_the_posting_that_books_it_is_n
         ).fetchall()
     resolution = {"by": "reconciliation", "run": "rec_4", "transaction": tx_id}
     assert rows == [("amount_over", "open", None), ("unbooked_transfer", "resolved", resolution)]
+
+
+async def test_more_than_is_read_at_once_is_found_and_ended(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contradictions, "MOST", 2)
+    books = await installation(db)
+    search = BreakSearch(db, Breaks(Outbox(SystemClock(), SystemEntropy())))
+    await search.look("rec_1")
+    places = [await books.transfer(COLLECTOR, VAULT, 7) for _ in range(4)]
+
+    assert await search.look("rec_2") == Looked(4, 0)
+    async with db.transaction() as conn:
+        for place in places[1:]:
+            await ledger.post_internal(conn, CHAIN, FINAL_BLOCK, place)
+    assert await search.look("rec_3") == Looked(0, 3)
 
 
 async def test_break_of_a_posting_stays_open_when_what_it_is_about_is_gone_unbooked(db: Database) -> None:

@@ -5,11 +5,16 @@ from typing import Any, LiteralString
 
 import pytest
 
+from bascule.chain import erc20
 from bascule.domain import stops
 from bascule.domain.errors import Rejected, Retryable
 from bascule.services.balance_check import BalancesDisputed
+from bascule.services.break_search import BreakSearch
+from bascule.services.breaks import Breaks
+from bascule.services.gas_check import GasCheck
 from bascule.services.outbox import Outbox
 from bascule.services.reconciler import Reconciler, describe
+from bascule.services.reconciliation_runs import PATIENCE, ReconciliationRuns, request
 from bascule.services.resolving import resolve
 from bascule.services.seams import SystemEntropy
 from bascule.services.suspending import Suspending
@@ -35,6 +40,16 @@ ANOTHER: Sequence[LiteralString] = (
     """INSERT INTO openings
        SELECT (jsonb_populate_record(o, jsonb_build_object('chain_id', 7, 'id', o.id || 7))).*
          FROM openings AS o""",
+)
+# An address that money had come to before it was stored, as the watcher finds it.
+STORED_SINCE: Sequence[LiteralString] = (
+    """INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n)
+       SELECT chain_id, decode(repeat('77', 20), 'hex'), intent_id, account_id, factory, epoch, n + 1000
+         FROM deposit_addresses LIMIT 1 ON CONFLICT DO NOTHING""",
+    """INSERT INTO transfers
+       SELECT (jsonb_populate_record(t,
+              jsonb_build_object('log_index', 99, 'dst', '\\x' || repeat('77', 20)))).*
+         FROM transfers AS t LIMIT 1 ON CONFLICT DO NOTHING""",
 )
 OpenAs = Callable[[str], Awaitable[Database]]
 
@@ -238,6 +253,59 @@ async def test_a_chain_whose_nodes_are_silent_holds_up_no_other_chain(world: Bri
     assert await world.rows("SELECT token_id FROM reconciliations WHERE run_id = 'rec_1'") == [
         (world.token.id,)
     ]
+
+
+async def test_a_run_ends_without_a_chain_that_is_silent_for_long_and_says_so(
+    world: Bridge, db_as: OpenAs
+) -> None:
+    """Until then it waits, and those of other chains are done before it."""
+    watcher = await world.started()
+    await world.finalize(watcher)
+    async with world.owner.transaction() as conn:
+        for another in ANOTHER:
+            await conn.execute(another)
+    outbox, db = Outbox(world.clock, SystemEntropy()), await db_as("worker")
+    rpcs = {7: world.rpc("http://127.0.0.1:9"), world.network.chain_id: watcher._rpc}
+    reconciler = Reconciler(db, world.clock, SystemEntropy(), outbox, rpcs)
+    coins = GasCheck(db, Breaks(outbox), rpcs)
+    runs = ReconciliationRuns(db, outbox, reconciler, BreakSearch(db, Breaks(outbox)), coins)
+    async with world.owner.transaction() as conn:
+        everything = await request(conn, outbox, requested_by="cli")
+        one = await request(conn, outbox, requested_by="cli", chain_id=world.network.chain_id)
+
+    assert await runs.run_once() == 1
+    with pytest.raises(Retryable):
+        await runs.run_once()
+    world.clock.advance(PATIENCE.total_seconds())
+    assert [await runs.run_once() for _ in range(2)] == [1, 0]
+
+    async with db.read() as conn:
+        first, second = await reconciliation_runs.several(conn, [one.id, everything.id])
+    assert (first.compared, first.unanswered) == (1, [])
+    assert (second.compared, second.unanswered) == (1, ["tok_7"])
+    assert first.finished_at is not None
+    assert second.finished_at is not None
+    assert first.finished_at < second.finished_at
+
+
+async def test_address_that_is_stored_while_its_token_is_compared_makes_no_residual(
+    world: Bridge, db_as: OpenAs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had come to it before is of the next comparison, which asks the chain for it too."""
+    watcher = await world.started()
+    await world.pay(await world.intent("10.50"), "10.50")
+    await world.finalize(watcher)
+    reconciler, asked = await reconciler_of(world, db_as), erc20.balances
+
+    async def meanwhile(*question: Any) -> list[int]:
+        async with world.owner.transaction() as conn:
+            for stored in STORED_SINCE:
+                await conn.execute(stored)
+        return await asked(*question)
+
+    monkeypatch.setattr(erc20, "balances", meanwhile)
+
+    assert (await compared(reconciler)).residual == 0
 
 
 async def test_final_transfer_that_is_not_booked_is_its_own_term(world: Bridge, db_as: OpenAs) -> None:

@@ -36,6 +36,9 @@ ENTRY = (
     " (VALUES {values}) AS u (seq, code, layer, amount)"
     " JOIN ledger.account AS a ON a.code = u.code AND a.token_id = 'tok_usd'"
 )
+BOOKED = (
+    f"WITH t AS ({NEW_TX} RETURNING id) {ENTRY.replace('(SELECT max(id) AS id FROM ledger.tx) AS t', 't')}"
+)
 V, A = "custody:vault", f"available:{OPERATOR}"
 
 
@@ -57,12 +60,14 @@ async def test_entries_that_break_a_rule_are_refused_even_for_the_owner(
 
     async def write(values: str) -> None:
         async with db.transaction() as conn:
-            await conn.execute(NEW_TX.encode())
-            await conn.execute(ENTRY.format(table=table, values=values).encode())
+            await conn.execute(BOOKED.format(table=table, values=values).encode())
 
+    before = await posted(db)
     for values, complaint in BROKEN:
-        with case(values), pytest.raises(psycopg.errors.CheckViolation, match=complaint):
-            await write(values)
+        with case(values):
+            with pytest.raises(psycopg.errors.CheckViolation, match=complaint):
+                await write(values)
+            assert await posted(db) == before
 
 
 async def test_what_left_the_vault_on_chain_is_booked_though_payouts_wait_for_it(
@@ -94,7 +99,7 @@ async def test_balanced_entries_cannot_join_an_older_transaction(
         await books.run(ENTRY.format(table=table, values=f"(3, '{V}', 0, 5), (4, '{A}', 0, -5)"))
 
 
-async def test_transaction_without_entries_does_not_commit(db: Database, books: Books) -> None:
+async def test_transaction_without_entries_is_refused_at_once(db: Database, books: Books) -> None:
     with pytest.raises(psycopg.errors.CheckViolation, match="has no entries"):
         await books.run(NEW_TX)
 

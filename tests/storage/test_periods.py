@@ -74,7 +74,7 @@ async def close(db: Database, until: datetime) -> None:
         await periods.close(conn, until)
 
 
-async def vault_at(db: Database, at: datetime, known_at: datetime = FAR) -> int:
+async def vault_at(db: Database, at: datetime, known_at: datetime | None = FAR) -> int:
     async with db.read() as conn:
         found = await periods.balances_at(conn, at, known_at=known_at)
     assert sum(each.posted for each in found) == 0
@@ -100,6 +100,41 @@ async def test_balance_at_a_time_is_the_same_before_and_after_closing(
         assert first.until == second.since == days.midnight(1)
         assert (first.accounts, second.accounts) == (2, 2)
         assert await periods.balances_at(conn, moments[-1], known_at=FAR, account_id=MERCHANT) == []
+
+
+SUMMED = """
+SELECT coalesce(sum(e.amount), 0)::bigint FROM ledger.entry AS e JOIN ledger.tx AS t ON t.id = e.tx_id
+ WHERE e.account_id = 1 AND e.layer = 0 AND t.effective_at <= %s AND t.recorded_at <= %s
+"""
+AROUND_AN_HOUR = [timedelta(hours=h, microseconds=us) for h in (0, 1, 2, 26) for us in (-1, 0, 1)]
+
+
+async def test_balance_at_a_time_is_the_sum_of_entries_until_then(db: Database, days: Days) -> None:
+    """Around each full hour, before and after books that are closed at one or within one."""
+    await days.now(0)
+    await days.deposit(1)
+    noon = days.midnight(0) + DAY / 2
+    learned = []
+    for number, apart in enumerate(AROUND_AN_HOUR + AROUND_AN_HOUR[::2]):
+        units = 3**number
+        await days.books.run(
+            "SELECT ledger.post('hold', %s, 'hold', NULL, NULL, %s, ARRAY[1, 2, 2, 1]::bigint[],"
+            " ARRAY[0, 0, 1, 2]::smallint[], %s::numeric[])",
+            *(str(number), noon + apart, [units, -units, 1, -1]),
+        )
+        learned.append(datetime.now(UTC))
+
+    moments = [noon + apart for apart in (*AROUND_AN_HOUR, timedelta(hours=1.5), DAY)]
+    for closed in (None, noon + timedelta(hours=1), noon + timedelta(hours=1.25)):
+        if closed is not None:
+            await days.now(3)
+            await close(db, closed)
+        for known_at in (FAR, learned[3], learned[-5]):
+            async with db.read() as conn:
+                summed = [await (await conn.execute(SUMMED, [at, known_at])).fetchone() for at in moments]
+            assert [(await vault_at(db, at, known_at),) for at in moments] == summed, (closed, known_at)
+            if known_at == FAR:
+                assert [(await vault_at(db, at, None),) for at in moments] == summed, closed
 
 
 async def test_what_is_learned_of_a_closed_period_is_effective_in_the_open_one(
@@ -155,6 +190,8 @@ async def test_period_is_not_closed_too_early_or_twice(db: Database, days: Days)
         with pytest.raises(Conflict, match="already") as refused:
             await close(db, again)
         assert refused.value.code == "period_closed"
+    async with db.read() as conn:
+        assert [each.until for each in await periods.closed(conn)] == [days.midnight(2)]
 
 
 async def test_period_is_not_closed_before_what_left_us_without_a_payout_is_booked(
@@ -263,6 +300,23 @@ async def test_closed_period_stays_as_it_is_even_for_the_owner(db: Database, day
         for table in ("period", "closing"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="for ever"):
                 await days.books.run(words.format(table))
+
+
+async def test_what_moments_and_hours_are_tallied_with_follows_entries_alone(
+    db: Database, days: Days
+) -> None:
+    await days.now(3)
+    await days.deposit(1)
+
+    for words in (
+        "INSERT INTO ledger.tally VALUES (1, true, now(), 1)",
+        "UPDATE ledger.tally SET posted = posted + 1",
+        "DELETE FROM ledger.tally",
+        "TRUNCATE ledger.tally",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="tallies follow entries"):
+            await days.books.run(words)
+        assert await vault_at(db, FAR) == 1, words
 
 
 async def test_closing_that_is_not_what_its_entries_say_is_named(db: Database, days: Days) -> None:

@@ -44,6 +44,10 @@ async def test_sum_of_a_day_is_that_of_its_items_whenever_it_is_asked_for(desk: 
             item = Item(f"po_{n}", ACCOUNT, *place[:2], n, TOKEN, 10**n, Hash(bytes(32)))
             assert await signer_ledger.insert_items(conn, [item], at) == {item.payout_id}
             assert await signer_ledger.insert_items(conn, [item], at) == frozenset()
+            if n in (2, 3, 10):  # signed again: at once, in the same minute, and a day later
+                at += timedelta(seconds=n - 2, days=n // 10)
+                await signer_ledger.count_again(conn, [item], at)
+                signed[-1] = (at, 10**n)
 
     async with desk.db.read() as conn:
         for since in {at + timedelta(microseconds=by) for at, _ in signed for by in (-1, 0, 1)}:
@@ -65,8 +69,27 @@ async def test_signer_does_not_start_over_sums_that_are_not_those_of_its_items(d
         await desk.signer().require_counted()
 
 
+MOVED = {
+    "counts earlier": "signed_at = signed_at - interval '1 microsecond'",
+    "pays more": "amount = amount + 1",
+    "is of another batch": "batch_id = 'pb_1'",
+    "is another account's": "account_id = 'acct_1'",
+}
+
+
+async def test_item_that_was_signed_for_stays_what_it_is_and_counts_no_earlier(desk: Desk) -> None:
+    await desk.signer().sign(desk.pay())
+
+    for db in (desk.owner, desk.db):
+        async with db.read() as conn:
+            for name, change in MOVED.items():
+                with case(name), pytest.raises(errors.InsufficientPrivilege):
+                    await conn.execute(f"UPDATE signer.items SET {change}".encode())
+
+
 @pytest.mark.parametrize("change", ["epoch = 0", "highest_nonce = -1"])
 async def test_marks_of_a_wallet_never_fall(desk: Desk, change: str) -> None:
+    await desk.begins_at(5)
     await desk.signer().sign(desk.pay(nonce=5, epoch=3))
 
     async with desk.owner.read() as conn:

@@ -48,6 +48,9 @@ class Books:
     """Writes rows as their owners would; each method is one statement by the database's owner."""
 
     db: Database
+    block: bytes = (
+        FINAL_BLOCK  # what happens on chain is in it, unless said otherwise; its first byte is its number
+    )
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
 
     async def set_up(self) -> None:
@@ -65,10 +68,11 @@ class Books:
         amount: int,
         *,
         token: bytes = CONTRACT,
-        block: bytes = FINAL_BLOCK,
+        block: bytes | None = None,
         canonical: bool = True,
     ) -> int:
-        """A log in block 10 or 11; answers its index."""
+        """A log in a block; answers its index."""
+        block = block or self.block
         index = next(self._numbers)
         await self.run(
             "INSERT INTO transfers (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst,"
@@ -87,9 +91,10 @@ class Books:
         state: str = "finalized",
         token: bytes = CONTRACT,
         token_id: str | None = USD,
-        block: bytes = FINAL_BLOCK,
+        block: bytes | None = None,
     ) -> str:
         """A deposit with its transfer; of kind payment with an application of `applied` (None: unapplied)."""
+        block = block or self.block
         index = await self.transfer(STRANGER, dst, amount, token=token, block=block)
         deposit_id = f"dep_{index}"
         account = MERCHANT if kind == "payment" else OPERATOR
@@ -142,6 +147,19 @@ class Books:
             *(refund_id, MERCHANT, refund_id, USD, amount, STRANGER, STRANGER),
         )
 
+    async def settlement(self, settlement_id: str, amount: int) -> None:
+        """The first period of the merchant, which waits for its payout."""
+        await self.run(
+            "INSERT INTO balance_settings (account_id, livemode, token_id, schedule, updated_by, updated_at)"
+            " VALUES (%s, false, %s, 'manual', 'key_1', now())",
+            *(MERCHANT, USD),
+        )
+        await self.run(
+            "INSERT INTO settlements (id, account_id, livemode, token_id, period, requested_by, created_at,"
+            " amount) VALUES (%s, %s, false, %s, 1, 'key_1', now(), %s)",
+            *(settlement_id, MERCHANT, USD, amount),
+        )
+
     async def move(self, payout_id: str, state: str) -> None:
         await self.run(
             "UPDATE payouts SET state = %s, failure_code = CASE WHEN %s = 'failed' THEN 'token_paused' END"
@@ -150,9 +168,10 @@ class Books:
         )
 
     async def pay(
-        self, payout_id: str, amount: int, *, dst: bytes = STRANGER, block: bytes = FINAL_BLOCK
+        self, payout_id: str, amount: int, *, dst: bytes = STRANGER, block: bytes | None = None
     ) -> int:
         """The vault's transfer for a payout, and the payout paid by it."""
+        block = block or self.block
         index = await self.transfer(VAULT, dst, amount, block=block)
         await self.run(
             "UPDATE payouts SET state = 'paid', paid_at = now(), paid_block_hash = %s, paid_log_index = %s,"

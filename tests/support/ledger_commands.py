@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from random import Random
 
 from psycopg import errors
@@ -17,8 +18,8 @@ from bascule.storage.verification import verify
 from tests.support.books import (
     CHAIN,
     COLLECTOR,
-    FINAL_BLOCK,
     FORWARDER,
+    HEAD_BLOCK,
     MERCHANT,
     OPERATOR,
     STRANGER,
@@ -53,6 +54,20 @@ class Run:
         """One of those that the chain dates, or that move nothing."""
         await self.random.choice(self.chain_steps())()
         await self.require_same()
+
+    async def next_block(self, at: datetime) -> None:
+        """What happens on chain from now on is in a final block of its own, of that time."""
+        block = bytes([max(self.books.block[0], HEAD_BLOCK[0]) + 1]) * 32
+        await self.books.run(
+            "INSERT INTO blocks (chain_id, hash, number, parent, block_time) VALUES (%s, %s, %s, %s, %s)",
+            *(CHAIN, block, block[0], self.books.block, at),
+        )
+        await self.books.run(
+            "UPDATE cursors SET next_number = %s + 1, last_hash = %s, finalized_number = %s,"
+            " finalized_hash = %s",
+            *(block[0], block, block[0], block),
+        )
+        self.books.block = block
 
     def chain_steps(self) -> list[Callable[[], Awaitable[None]]]:
         """Commands that the chain dates, or that move nothing."""
@@ -112,7 +127,7 @@ class Run:
         amount = self.random.randint(1, there)
         index = await self.books.transfer(source, target, amount)
         async with self.db.transaction() as conn:
-            await ledger.post_internal(conn, CHAIN, FINAL_BLOCK, index)
+            await ledger.post_internal(conn, CHAIN, self.books.block, index)
         self.model.moves(PLACES[source], PLACES[target], amount)
 
     async def ask(self) -> None:
@@ -243,6 +258,9 @@ async def begun(db: Database, seed: int) -> Run:
     await books.set_up()
     for address in (VAULT, COLLECTOR):
         await books.opening(address, 0, number=9)
+    await books.run(
+        "INSERT INTO treasury_sources (chain_id, address, label) VALUES (%s, %s, 'bank')", CHAIN, STRANGER
+    )
     return Run(books, seed)
 
 

@@ -89,6 +89,12 @@ _ALL = (
         Ends.EXPLAINED, freezes=True,
     ),
     BreakType(
+        "gas_drift", "A wallet's native coin is not what its first balance, top-ups and booked gas say.",
+        Owner.TREASURY,
+        "More: coin that somebody sent by hand is explained. Less: ask who else has the wallet's key.",
+        Ends.EXPLAINED,
+    ),
+    BreakType(
         "balance_delta", "A token's balances moved otherwise than its Transfers say.",
         Owner.OPERATIONS,
         "Look at what the token does (a fee, a rebase); once its logs are true, bascule tokens resume.",
@@ -113,7 +119,8 @@ _ALL = (
         Ends.GONE,
     ),
     BreakType(
-        "unbooked_transfer", "A final transfer of an accepted token came to us and no transaction books it.",
+        "unbooked_transfer", "A final transfer of an accepted token came to us, or left a "
+        "deposit address, and no transaction books it.",
         Owner.OPERATIONS, _POST, Ends.BOOKED,
     ),
     BreakType(

@@ -35,6 +35,7 @@ class Kind(StrEnum):
 _KINDS = {
     "available": Kind.LIABILITY,
     "suspense": Kind.LIABILITY,
+    "screened": Kind.LIABILITY,
     "custody": Kind.ASSET,
     "expense": Kind.EXPENSE,
     "income": Kind.INCOME,
@@ -49,6 +50,11 @@ def available(account_id: str) -> str:
 def suspense(account_id: str) -> str:
     """Money that came to the account and counts for nothing yet."""
     return f"suspense:{account_id}"
+
+
+def screened(account_id: str) -> str:
+    """Money that came to the account and that screening holds."""
+    return f"screened:{account_id}"
 
 
 def custody_of(address_kind: str) -> str:

@@ -30,8 +30,14 @@ resolving and asking leave a line of audit. `--transaction` names the posting th
 already is followed to its end. It ends with the break and with nothing else: `bascule unfreeze` releases
 only what an operator froze.
 
+A look waits 15 minutes for nodes that are silent or differ about balances, while looks at other networks are
+done; then it ends without their tokens and names them (`unanswered`).
+
 **An explained residual** stays explained while it stays the same, to the base unit; another one opens
 another break.
+
+**Coin for gas** is compared wallet by wallet with each look at balances, at the newest final
+block. Coin sent by hand is in no row: say that it was you; from then on it counts as booked.
 
 | it ends | when |
 |---|---|

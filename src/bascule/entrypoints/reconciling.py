@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bascule.entrypoints.schedule import Due
 from bascule.services.break_search import BreakSearch
 from bascule.services.breaks import Breaks
+from bascule.services.gas_check import GasCheck
 from bascule.services.reconciler import Reconciler
 from bascule.services.reconciliation_runs import Nightly, ReconciliationRuns
 
@@ -21,11 +22,13 @@ NIGHT_S = 86_400  # due at midnight UTC
 
 
 def reconciling(db: Database, seams: Seams, rpcs: Mapping[int, Caller], every_s: int) -> list[Due]:
-    """Tokens against their chains every `every_s` seconds; runs of everything at night and when asked for."""
+    """Tokens and wallets' coin against chains every `every_s` seconds; runs at night and when asked for."""
     reconciler = Reconciler(db, seams.clock, seams.entropy, seams.outbox, rpcs, seams.failpoints)
     search = BreakSearch(db, Breaks(seams.outbox))
+    coins = GasCheck(db, Breaks(seams.outbox), rpcs)
     return [
         Due(reconciler, every_s),
+        Due(coins, every_s),
         Due(Nightly(db, seams.outbox), NIGHT_S),
-        Due(ReconciliationRuns(db, seams.outbox, reconciler, search), RUNS_INTERVAL_S),
+        Due(ReconciliationRuns(db, seams.outbox, reconciler, search, coins), RUNS_INTERVAL_S),
     ]

@@ -7,7 +7,7 @@ searches may run: each finds the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bascule.domain.breaks import TYPES, Ends, may_explain
@@ -15,10 +15,11 @@ from bascule.domain.seal import seal
 from bascule.services.breaks import Breaks
 from bascule.storage import breaks, contradictions, seals
 from bascule.storage.breaks import Break, Found
-from bascule.storage.contradictions import MOST, SEARCHES
+from bascule.storage.contradictions import SEARCHES
 from bascule.storage.database import Connection, Database
 
 SEAL_BREAK = "seal_break"
+Key = tuple[str, str]  # type and subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +41,40 @@ class BreakSearch:
         """One search, each type in transactions of its own. run_id: what resolutions name."""
         opened = ended = 0
         for search, types in SEARCHES.items():
-            found = await self._read(search)
-            more, less = await self._write(types, found, run_id, whole=len(found) < MOST)
-            opened, ended = opened + more, ended + less
-        more, less = await self._write((SEAL_BREAK,), await self._broken_seals(), run_id, whole=True)
-        return Looked(opened + more, ended + less)
+            more, here = await self._look(search)
+            opened, ended = opened + more, ended + await self._end_gone(types, here, run_id)
+        more, here = await self._open(await self._broken_seals())
+        return Looked(opened + more, ended + await self._end_gone((SEAL_BREAK,), here, run_id))
 
-    async def _read(self, search: str) -> list[Found]:
-        async with self.db.transaction() as conn:
-            await contradictions.take_your_time(conn)
-            return await contradictions.find(conn, search)
+    async def _look(self, search: str) -> tuple[int, set[Key]]:
+        """How many were opened, and what there is now; in parts, each in transactions of its own."""
+        opened, here, after = 0, set[Key](), ""
+        while True:
+            async with self.db.transaction() as conn:
+                await contradictions.take_your_time(conn)
+                found = await contradictions.find(conn, search, after)
+            more, keys = await self._open(found)
+            opened, here = opened + more, here | keys
+            if len(found) < contradictions.MOST:
+                return opened, here
+            after = found[-1].subject
 
-    async def _write(
-        self, types: Sequence[str], found: Sequence[Found], run_id: str, *, whole: bool
-    ) -> tuple[int, int]:
-        """How many were opened and ended. whole: what was not found is gone, as nothing was left out."""
+    async def _open(self, found: Sequence[Found]) -> tuple[int, set[Key]]:
+        """How many are new; and all of them but what a person has explained."""
         async with self.db.transaction() as conn:
             found = await _to_open(conn, found)
             opened = sum([await self.breaks.open(conn, each) for each in found])
-            here = {(each.type, each.subject) for each in found}
+        return opened, {(each.type, each.subject) for each in found}
+
+    async def _end_gone(self, types: Sequence[str], here: Collection[Key], run_id: str) -> int:
+        """How many ended of those that are not here any more."""
+        async with self.db.transaction() as conn:
             gone = [
                 row
                 for row in await breaks.open_now(conn)
-                if whole and row.type in types and (row.type, row.subject) not in here
+                if row.type in types and (row.type, row.subject) not in here
             ]
-            return opened, sum([await self._end(conn, row, run_id) for row in gone])
+            return sum([await self._end(conn, row, run_id) for row in gone])
 
     async def _end(self, conn: Connection, row: Break, run_id: str) -> bool:
         booked_by = await contradictions.posting(conn, row)

@@ -28,7 +28,7 @@ from bascule.services.seams import Clock, Entropy, new_id
 from bascule.storage import blocks, breaks, reconciliations
 from bascule.storage.breaks import Found
 from bascule.storage.database import Connection, Database
-from bascule.storage.reconciliations import Reconciliation, Subject
+from bascule.storage.reconciliations import Books, Reconciliation, Subject
 
 log = structlog.get_logger()
 
@@ -77,14 +77,10 @@ class Reconciler:
         at_block: an earlier final block instead of the newest; what is found there opens and resolves no
         break, which are about the present. Raises: Rejected when that block is not final or was not read.
         """
+        subjects = await self.subjects(chain_id, livemode)
         async with self._db.read() as conn:
-            subjects = [
-                subject if at_block is None else await _at(conn, subject, at_block)
-                for subject in await reconciliations.subjects(conn)
-                if subject.chain_id in self._rpcs
-                and chain_id in (None, subject.chain_id)
-                and livemode in (None, subject.livemode)
-            ]
+            if at_block is not None:
+                subjects = [await _at(conn, subject, at_block) for subject in subjects]
             kept = [] if run_id is None else await reconciliations.of_runs(conn, [run_id])
         made = [(subject, found) for _, subject, found in kept]
         done, failures = {subject.token_id for subject, _ in made}, []
@@ -99,13 +95,22 @@ class Reconciler:
             raise failures[0]
         return made
 
+    async def subjects(self, chain_id: int | None = None, livemode: bool | None = None) -> list[Subject]:
+        """What is to be compared now: every accepted token of the chains that there is a node for."""
+        async with self._db.read() as conn:
+            return [
+                subject
+                for subject in await reconciliations.subjects(conn)
+                if subject.chain_id in self._rpcs
+                and chain_id in (None, subject.chain_id)
+                and livemode in (None, subject.livemode)
+            ]
+
     async def _compare(self, subject: Subject, run_id: str | None, *, judged: bool) -> Reconciliation:
         rpc = self._rpcs[subject.chain_id]
-        async with self._db.read() as conn:
-            holders = await reconciliations.holders(conn, subject)
+        holders, books = await self._one_moment(subject)
         on_chain = await _held(rpc, subject, holders)
         async with self._db.read() as conn:
-            books = await reconciliations.books(conn, subject)
             stopped = await breaks.open_of(conn, BREAK_TYPE, subject.token_id)
         uneven = on_chain != books.journal + books.unbooked
         doubted = uneven or stopped is not None or run_id is not None
@@ -131,6 +136,12 @@ class Reconciler:
             self._failpoints.hit("reconciler.before_compare")
         self._failpoints.hit("reconciler.after_compare")
         return found
+
+    async def _one_moment(self, subject: Subject) -> tuple[list[Address], Books]:
+        """Who holds and what is booked: an address stored between the two would be in the books alone."""
+        async with self._db.transaction() as conn:
+            await reconciliations.one_snapshot(conn)
+            return await reconciliations.holders(conn, subject), await reconciliations.books(conn, subject)
 
     async def _judge(self, conn: Connection, subject: Subject, found: Reconciliation) -> None:
         if found.residual == 0:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from bascule.domain.chain import caip2
+from bascule.domain.errors import Retryable
 from bascule.domain.ids import Prefix
 from bascule.domain.webhook import EventType
-from bascule.services.break_search import BreakSearch
+from bascule.services.break_search import BreakSearch, Looked
+from bascule.services.gas_check import GasCheck
 from bascule.services.outbox import Outbox
 from bascule.services.reconciler import Reconciler, describe
 from bascule.services.seams import new_id
@@ -18,6 +21,8 @@ from bascule.storage.database import Connection, Database
 from bascule.storage.reconciliation_runs import Run
 
 NIGHT = "process:worker"
+# How long a run waits for nodes that are silent or differ, before it ends without their tokens and says so.
+PATIENCE = timedelta(minutes=15)
 
 
 async def request(
@@ -58,30 +63,47 @@ class ReconciliationRuns:
     outbox: Outbox
     reconciler: Reconciler
     search: BreakSearch
+    coins: GasCheck
     name: str = "reconciliation_runs"
 
     async def run_once(self) -> int:
-        """1 when a run was done. Raises: Retryable when a node does not answer; the run is done later."""
+        """1 when a run was done. Raises: Retryable while all that wait are of chains that do not answer."""
         async with self.db.read() as conn:
-            run = await reconciliation_runs.next(conn)
-        if run is None:
-            return 0
-        made = await self.reconciler.reconcile(run.chain_id, livemode=run.livemode, run_id=run.id)
+            waiting = await reconciliation_runs.waiting(conn)
+        silent: Retryable | None = None
+        for run in waiting:
+            coins = Looked(0, 0)
+            try:
+                await self.reconciler.reconcile(run.chain_id, livemode=run.livemode, run_id=run.id)
+                coins = await self.coins.look(run.chain_id, run.livemode)
+            except Retryable as failure:
+                if self.outbox.clock.now() - run.created_at < PATIENCE:
+                    silent = silent or failure
+                    continue
+            await self._finish(run, coins)
+            return 1
+        if silent is not None:
+            raise silent
+        return 0
+
+    async def _finish(self, run: Run, coins: Looked) -> None:
+        """With what was compared, and the names of what was not. coins: what the look at wallets changed."""
         looked = await self.search.look(run.id)
-        uneven = sum(found.residual != 0 for _, found in made)
+        wanted = {subject.token_id for subject in await self.reconciler.subjects(run.chain_id, run.livemode)}
         async with self.db.transaction() as conn:
+            made = await reconciliations.of_runs(conn, [run.id])
             done = await reconciliation_runs.finish(
                 conn,
                 run,
                 compared=len(made),
-                uneven=uneven,
-                opened=looked.opened,
-                ended=looked.ended,
+                uneven=sum(found.residual != 0 for _, _, found in made),
+                opened=looked.opened + coins.opened,
+                ended=looked.ended + coins.ended,
+                unanswered=sorted(wanted.difference(subject.token_id for _, subject, _ in made)),
                 at=self.outbox.clock.now(),
             )
             if done is not None:
                 await self._tell(conn, done)
-        return 1
 
     async def _tell(self, conn: Connection, run: Run) -> None:
         operator = await accounts.operator(conn)
@@ -115,6 +137,7 @@ async def describe_runs(conn: Connection, runs: Sequence[Run]) -> list[dict[str,
             "uneven": run.uneven,
             "breaks_opened": run.opened,
             "breaks_ended": run.ended,
+            "unanswered": list(run.unanswered),
             "comparisons": made[run.id],
             "livemode": run.livemode,
             "created": int(run.created_at.timestamp()),

@@ -101,6 +101,16 @@ async def explained(conn: Connection, type: str, subject: str, amount: int) -> b
     return bool(await _Q.scalar(conn, "explained", type=type, subject=subject, amount=amount))
 
 
+async def explained_amount(conn: Connection, type: str, subject: str) -> int:
+    """How much of a subject's differences people have explained, all of them together."""
+    return int(await _Q.scalar(conn, "explained_amount", type=type, subject=subject))
+
+
+async def lost_request_resolved(conn: Connection, tag: bytes) -> bool:
+    """Whether a person has dealt with a payment that a restored database had no request of."""
+    return bool(await _Q.scalar(conn, "lost_request_resolved", tag="0x" + tag.hex()))
+
+
 async def unexplained(conn: Connection, found: Sequence[Found]) -> list[Found]:
     """Those that no person has explained just as they are found: of this amount, with this evidence."""
     rows = await _Q.all(

@@ -44,6 +44,12 @@ SELECT EXISTS (
        AND NOT EXISTS (SELECT FROM reconciliations AS r
                         WHERE r.token_id = b.token_id AND r.residual = 0 AND r.created_at > b.resolved_at)) AS known;
 
+-- name: lost_request_resolved
+-- Whether a person has dealt with a payment that a restored database had no request of, by its tag.
+SELECT EXISTS (
+    SELECT FROM breaks AS b
+     WHERE b.type = 'payout_of_lost_request' AND b.evidence ->> 'tag' = %(tag)s AND b.state = 'resolved') AS known;
+
 -- name: explained_as_found
 -- Which of these, by their places, a person has explained just as they are found now.
 SELECT n.place
@@ -52,3 +58,9 @@ SELECT n.place
  WHERE EXISTS (SELECT FROM breaks AS b
                 WHERE (b.type, b.subject, b.evidence) = (n.type, n.subject, n.evidence) AND b.state = 'resolved'
                   AND b.amount IS NOT DISTINCT FROM n.amount AND b.resolution ? 'reason');
+
+-- name: explained_amount
+-- How much of a subject's differences people have explained.
+SELECT coalesce(sum(b.amount), 0) AS amount
+  FROM breaks AS b
+ WHERE b.type = %(type)s AND b.subject = %(subject)s AND b.state = 'resolved' AND b.resolution ? 'reason';

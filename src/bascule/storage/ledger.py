@@ -84,6 +84,12 @@ async def post_application(conn: Connection, deposit_id: str) -> int | None:
         return _optional_id(await Q.scalar(conn, "post_application", deposit_id=deposit_id))
 
 
+async def post_screening(conn: Connection, screening_id: str) -> int | None:
+    """Moves what a screening holds out of suspense, or back once it is released; None for nothing booked."""
+    with _posting("screening"):
+        return _optional_id(await Q.scalar(conn, "post_screening", screening_id=screening_id))
+
+
 async def post_refund(conn: Connection, refund_id: str) -> int | None:
     """Moves what a pending refund gives back of too much from suspense to its merchant; None for nothing."""
     with _refusals():

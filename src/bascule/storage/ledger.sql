@@ -19,6 +19,10 @@ SELECT ledger.post_fees(%(deposit_ids)s::text[], ledger.post_deposits(%(deposit_
 SELECT p.tx_id, ledger.post_fees(ARRAY[%(deposit_id)s::text], p.tx_id) AS charged
   FROM ledger.post_application(%(deposit_id)s::text) AS p (tx_id)
 
+-- name: post_screening
+-- Moves booked money that screening holds out of suspense, or back.
+SELECT ledger.post_screening(%(screening_id)s::text) AS tx_id
+
 -- name: post_refund
 -- Makes what was paid too much the merchant's, as far as a refund is of it.
 SELECT ledger.post_refund(%(refund_id)s::text) AS tx_id

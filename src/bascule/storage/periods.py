@@ -57,11 +57,12 @@ async def closed(conn: Connection) -> list[Period]:
 
 
 async def balances_at(
-    conn: Connection, at: datetime, *, known_at: datetime, account_id: str | None = None
+    conn: Connection, at: datetime, *, known_at: datetime | None = None, account_id: str | None = None
 ) -> list[Stand]:
     """What accounts stood at when everything effective up to `at` had happened, zeros left out.
 
-    known_at: by what was recorded until then. account_id: only what is owed to this account.
+    known_at: by what was recorded until then; by default all, which takes no look at what came later.
+    account_id: only what is owed to this account.
     """
     found = await _Q.all(conn, "balances_at", at=at, known_at=known_at, account_id=account_id)
     return [Stand(row["code"], row["token_id"], int(row["posted"])) for row in found]

@@ -1,4 +1,4 @@
--- tables: ledger.period, ledger.closing
+-- tables: ledger.period, ledger.closing, ledger.tally
 -- Written by the function of the migration alone; here it is only called.
 
 -- name: close
@@ -12,20 +12,24 @@ SELECT p.since, p.until, p.closed_at, p.closed_by,
   FROM ledger.period AS p ORDER BY p.until
 
 -- name: balances_at
--- What accounts stood at, posted, at a moment, by what was recorded until another: from the newest period that was closed
--- by both, and whatever became effective since.
+-- What accounts stood at, posted, at a moment, by what was recorded until another, or by all: from the newest period that was
+-- closed by both, and whatever became effective since, less what was recorded later.
 WITH base AS (
-    SELECT p.until, p.first_tx FROM ledger.period AS p
-     WHERE p.until <= %(at)s AND p.closed_at <= %(known_at)s ORDER BY p.until DESC LIMIT 1
+    SELECT p.until FROM ledger.period AS p
+     WHERE p.until <= %(at)s AND p.closed_at <= coalesce(%(known_at)s::timestamptz, 'infinity') ORDER BY p.until DESC LIMIT 1
+), behind AS (
+    SELECT coalesce((SELECT b.until FROM base AS b), '-infinity') AS since
 )
 SELECT a.code, a.token_id, sum(s.posted) AS posted
   FROM (SELECT c.account_id, c.posted FROM ledger.closing AS c JOIN base AS b ON b.until = c.until
          UNION ALL
-        SELECT e.account_id, e.amount
-          FROM ledger.entry AS e JOIN ledger.tx AS t ON t.id = e.tx_id
-         WHERE e.layer = 0 AND t.effective_at <= %(at)s AND t.recorded_at <= %(known_at)s
-           AND t.id >= coalesce((SELECT b.first_tx FROM base AS b), 0)
-           AND t.effective_at >= coalesce((SELECT b.until FROM base AS b), '-infinity')) AS s
+        SELECT m.account_id, m.posted
+          FROM behind AS b CROSS JOIN LATERAL ledger.moved(b.since, %(at)s::timestamptz + interval '1 microsecond') AS m
+         UNION ALL
+        SELECT e.account_id, -e.amount
+          FROM behind AS b CROSS JOIN ledger.tx AS t JOIN ledger.entry AS e ON e.tx_id = t.id AND e.layer = 0
+         WHERE %(known_at)s::timestamptz IS NOT NULL AND t.recorded_at > %(known_at)s
+           AND t.effective_at >= b.since AND t.effective_at <= %(at)s) AS s
   JOIN ledger.account AS a ON a.id = s.account_id
  WHERE %(account_id)s::text IS NULL OR a.owner_account = %(account_id)s
  GROUP BY a.code, a.token_id HAVING sum(s.posted) <> 0

@@ -14,7 +14,10 @@ _Q = Queries("reconciliation_runs")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. livemode, chain_id: None for all. The counts are None until it is finished."""
+    """One run. livemode, chain_id: None for all. The counts are None until it is finished.
+
+    unanswered: ids of the tokens that it does not compare, as nodes were silent or differed for too long.
+    """
 
     id: str
     livemode: bool | None
@@ -26,6 +29,7 @@ class Run:
     uneven: int | None = None
     opened: int | None = None
     ended: int | None = None
+    unanswered: Sequence[str] = ()
 
 
 async def insert(conn: Connection, run: Run) -> None:
@@ -41,14 +45,21 @@ async def insert(conn: Connection, run: Run) -> None:
     )
 
 
-async def next(conn: Connection) -> Run | None:
-    """The oldest run that nobody has finished."""
-    row = await _Q.maybe(conn, "next")
-    return None if row is None else Run(**row)
+async def waiting(conn: Connection) -> list[Run]:
+    """The runs that nobody has finished, the oldest first; at most 100."""
+    return [Run(**row) for row in await _Q.all(conn, "waiting")]
 
 
 async def finish(
-    conn: Connection, run: Run, *, compared: int, uneven: int, opened: int, ended: int, at: datetime
+    conn: Connection,
+    run: Run,
+    *,
+    compared: int,
+    uneven: int,
+    opened: int,
+    ended: int,
+    unanswered: Sequence[str],
+    at: datetime,
 ) -> Run | None:
     """The run with what it found; None when somebody else was faster."""
     row = await _Q.maybe(
@@ -59,6 +70,7 @@ async def finish(
         uneven=uneven,
         opened=opened,
         ended=ended,
+        unanswered=list(unanswered),
         finished_at=at,
     )
     return None if row is None else Run(**row)

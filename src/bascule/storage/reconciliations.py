@@ -57,6 +57,11 @@ async def subjects(conn: Connection) -> list[Subject]:
     return [Subject(token_id=row.pop("id"), **row) for row in await _Q.all(conn, "subjects")]
 
 
+async def one_snapshot(conn: Connection) -> None:
+    """All that the caller's transaction reads from here on is of one moment."""
+    await _Q.run(conn, "one_snapshot")
+
+
 async def holders(conn: Connection, subject: Subject) -> list[Address]:
     """The addresses that hold the token for us."""
     rows = await _Q.all(

@@ -7,6 +7,10 @@ SELECT t.id, t.chain_id, t.contract, t.currency, t.decimals, n.livemode,
 FROM tokens AS t JOIN cursors AS c ON c.chain_id = t.chain_id JOIN networks AS n ON n.chain_id = t.chain_id
 WHERE t.accepted ORDER BY t.chain_id, t.currency, t.id;
 
+-- name: one_snapshot
+-- Holders and books of one moment.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
 -- name: holders
 -- The addresses whose balance of a token is ours to explain at a block.
 SELECT o.address FROM openings AS o

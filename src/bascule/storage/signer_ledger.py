@@ -53,6 +53,16 @@ class Item(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """An item as it was signed before. signed_at, mandate_id: at the last time, as a day counts it."""
+
+    payout_id: str
+    digest: Hash
+    signed_at: datetime
+    mandate_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Signature:
     """Bytes that may leave."""
 
@@ -77,8 +87,8 @@ async def insert_slot(conn: Connection, key: SlotKey, *, kind: str, content: Has
     await Q.run(conn, "insert_slot", **key.parameters, kind=kind, content=content)
 
 
-async def known_items(conn: Connection, items: Sequence[Item]) -> dict[str | int, tuple[str, Hash]]:
-    """What is known under the payout ids and vault ids of `items`: (payout id, digest) by either."""
+async def known_items(conn: Connection, items: Sequence[Item]) -> dict[str | int, Known]:
+    """What is known under the payout ids and vault ids of `items`, by either."""
     rows = await Q.all(
         conn,
         "known_items",
@@ -87,9 +97,10 @@ async def known_items(conn: Connection, items: Sequence[Item]) -> dict[str | int
         vault=items[0].vault,
         vault_ids=arrays.numbers(item.vault_id for item in items),
     )
-    found: dict[str | int, tuple[str, Hash]] = {}
+    found: dict[str | int, Known] = {}
     for row in rows:
-        found[row["payout_id"]] = found[int(row["vault_id"])] = (row["payout_id"], Hash(row["digest"]))
+        known = Known(row["payout_id"], Hash(row["digest"]), row["signed_at"], row["mandate_id"])
+        found[known.payout_id] = found[int(row["vault_id"])] = known
     return found
 
 
@@ -117,6 +128,21 @@ async def insert_items(conn: Connection, items: Sequence[Item], signed_at: datet
     return frozenset(row["payout_id"] for row in rows)
 
 
+async def count_again(conn: Connection, items: Sequence[Item], signed_at: datetime) -> None:
+    """Those of the items that were signed before count from now on in the 24 hours after `signed_at`.
+
+    An item whose content is another one than before stays as it is. The caller holds the count.
+    """
+    await Q.run(
+        conn,
+        "count_again",
+        payout_ids=arrays.texts(item.payout_id for item in items),
+        digests=arrays.bytes_(item.digest for item in items),
+        mandate_ids=arrays.texts(item.mandate_id for item in items),
+        signed_at=signed_at,
+    )
+
+
 async def spent_in_batches(
     conn: Connection, chain_id: int, vault: Address, token: Address, batch_ids: Sequence[str]
 ) -> dict[str, int]:
@@ -135,7 +161,7 @@ async def spent_under(
     mandate_ids: Sequence[str],
     since: datetime,
 ) -> dict[str, int]:
-    """Base units of the token signed for under each mandate after `since`; those without any are missing."""
+    """Base units of the token last signed for under each mandate after `since`; those without are missing."""
     rows = await Q.all(
         conn,
         "spent_under",
@@ -151,7 +177,7 @@ async def spent_under(
 async def spent_since(
     conn: Connection, chain_id: int, vault: Address, token: Address, since: datetime
 ) -> int:  # fmt: skip
-    """Base units of the token signed for after `since`."""
+    """Base units of the token last signed for after `since`."""
     found = await Q.scalar(conn, "spent_since", chain_id=chain_id, vault=vault, token=token, since=since)
     return int(found)
 

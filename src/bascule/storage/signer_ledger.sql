@@ -17,10 +17,10 @@ VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, %(kind)s, %(content)s)
 
 -- name: known_items
 -- What is known of some payouts or some vault ids. Two look-ups, as one with OR may read the whole table.
-SELECT i.payout_id, i.vault_id, i.digest
+SELECT i.payout_id, i.vault_id, i.digest, i.signed_at, i.mandate_id
   FROM unnest(%(payout_ids)s::text[]) AS n (id) JOIN signer.items AS i ON i.payout_id = n.id
  UNION
-SELECT i.payout_id, i.vault_id, i.digest
+SELECT i.payout_id, i.vault_id, i.digest, i.signed_at, i.mandate_id
   FROM unnest(%(vault_ids)s::numeric[]) AS n (id)
   JOIN signer.items AS i ON i.chain_id = %(chain_id)s AND i.vault = %(vault)s AND i.vault_id = n.id
 
@@ -37,6 +37,12 @@ SELECT n.payout_id, n.account_id, %(chain_id)s, %(vault)s, n.vault_id, %(token)s
 ON CONFLICT DO NOTHING
 RETURNING payout_id
 
+-- name: count_again
+-- Items that are signed again count from now on in the day of this signature, under the mandate it is given for.
+UPDATE signer.items AS i SET signed_at = greatest(i.signed_at, %(signed_at)s), mandate_id = n.mandate_id
+  FROM unnest(%(payout_ids)s::text[], %(digests)s::bytea[], %(mandate_ids)s::text[]) AS n (payout_id, digest, mandate_id)
+ WHERE i.payout_id = n.payout_id AND i.digest = n.digest
+
 -- name: spent_in_batches
 -- Base units of a token signed for in some batches. In two steps, or a plan without statistics reads all of the token's.
 WITH told AS MATERIALIZED (
@@ -47,14 +53,14 @@ SELECT batch_id, sum(amount) AS amount FROM told
  GROUP BY batch_id
 
 -- name: spent_under
--- Base units of a token signed for under some mandates since a moment.
+-- Base units of a token last signed for under some mandates since a moment.
 SELECT mandate_id, sum(amount) AS amount FROM signer.items
  WHERE mandate_id = ANY (%(mandate_ids)s::text[]) AND chain_id = %(chain_id)s AND vault = %(vault)s
    AND token = %(token)s AND signed_at > %(since)s
  GROUP BY mandate_id
 
 -- name: spent_since
--- Base units of a token signed for since a moment: the whole minutes after it, and the rest of its own, whose items are
+-- Base units of a token last signed for since a moment: the whole minutes after it, and the rest of its own, whose items are
 -- looked up only when it has some.
 SELECT (SELECT coalesce(sum(s.amount), 0) FROM signer.spendings AS s
          WHERE s.chain_id = %(chain_id)s AND s.vault = %(vault)s AND s.token = %(token)s AND s.minute > %(since)s)
@@ -75,7 +81,7 @@ SELECT count(*) AS minutes
   FULL JOIN (SELECT chain_id, vault, token, date_trunc('minute', signed_at, 'UTC') AS minute, sum(amount) AS amount
                FROM signer.items WHERE signed_at >= date_trunc('minute', %(since)s::timestamptz, 'UTC')
               GROUP BY 1, 2, 3, 4) AS i USING (chain_id, vault, token, minute)
- WHERE s.amount IS DISTINCT FROM i.amount
+ WHERE coalesce(s.amount, 0) <> coalesce(i.amount, 0)
 
 -- name: signatures
 -- Every signature of a nonce, dearest first.

@@ -4,6 +4,7 @@ from typing import Any
 
 from bascule.services.break_search import BreakSearch
 from bascule.services.breaks import Breaks
+from bascule.services.gas_check import GasCheck
 from bascule.services.reconciler import Reconciler
 from bascule.services.reconciliation_runs import Nightly, ReconciliationRuns
 from bascule.storage import audit
@@ -59,16 +60,18 @@ async def test_operator_reads_and_explains_a_break_once(shop: Shop) -> None:
         again = await operator.post(path, json={"reason": "burned"})
         assert (again.status_code, code(again)) == (409, "break_unexpected_state")
     async with shop.owner.read() as conn:
-        [line] = await audit.of_object(conn, residual)
-    assert line["action"] == "break.resolve"
-    assert line["actor"].startswith("key_")
+        lines = await audit.of_object(conn, residual)
+    assert [line["action"] for line in lines] == ["break.resolve", "api.resolve_break"]
+    assert {line["actor"].partition("_")[0] for line in lines} == {"key"}
 
 
 async def test_operator_asks_for_a_run_and_the_worker_does_it_once(shop: Shop) -> None:
     outbox = shop.deps.outbox
     reconciler = Reconciler(shop.worker, shop.clock, outbox.entropy, outbox, {})
     search = BreakSearch(shop.worker, Breaks(outbox))
-    worker = ReconciliationRuns(shop.worker, outbox, reconciler, search)
+    worker = ReconciliationRuns(
+        shop.worker, outbox, reconciler, search, GasCheck(shop.worker, Breaks(outbox), {})
+    )
     key = (await shop.key(shop.operator)).secret
     async with shop.client(key) as operator, shop.client() as merchant:
         assert code(await merchant.post("/v1/reconciliation/runs", json={})) == "operator_only"

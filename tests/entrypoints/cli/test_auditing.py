@@ -35,6 +35,11 @@ async def test_export_proves_itself_offline_and_names_the_row_that_was_changed(
     await fund(books)
     assert (await audit(capsys, "export", str(file)))["lines"] == 3
     monkeypatch.delenv("BASCULE_DATABASE_URL_WORKER")
+    before = file.read_text()
+    monkeypatch.setenv("BASCULE_DATABASE_URL_AUDITOR", database_url("auditor"))
+    await audit(capsys, "export", str(file))
+    assert file.read_text() == before, "an auditor exports by a login that only reads"
+    monkeypatch.delenv("BASCULE_DATABASE_URL_AUDITOR")
 
     found = await audit(capsys, "verify", str(file))
     assert (found["seals"], found["rows"], found["wrong"]) == (1, 1, "")

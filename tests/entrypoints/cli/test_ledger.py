@@ -11,6 +11,7 @@ import pytest
 from bascule.entrypoints.cli.app import run
 from bascule.storage.database import Database
 from tests.support.books import OPERATOR, Books, fund
+from tests.support.postgres import TestServer
 
 Lines = list[dict[str, Any]]
 
@@ -22,6 +23,19 @@ async def books(db: Database, database_url: Callable[..., str], monkeypatch: pyt
     await made.set_up()
     await made.run("UPDATE blocks SET block_time = now() - interval '3 days'")
     await fund(made)
+    return made
+
+
+@pytest.fixture
+async def owned(db: Database, database_url: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Books:
+    """Nothing is booked yet; the command has the owner's login and names a node."""
+    monkeypatch.setenv("BASCULE_DATABASE_URL", database_url())
+    monkeypatch.setenv("BASCULE_CHAINS", "31337=http://127.0.0.1:1")
+    made = Books(db)
+    await made.set_up()
+    async with db.transaction() as conn:
+        await conn.execute("SET LOCAL session_replication_role = 'replica'")
+        await conn.execute("DELETE FROM cursors")
     return made
 
 
@@ -80,3 +94,26 @@ async def test_what_cannot_be_closed_or_read_is_said_and_changes_nothing(
         assert words in capsys.readouterr().err
 
     assert await ledger(capsys, "periods") == []
+
+
+@pytest.mark.slow
+async def test_rebuild_makes_the_books_anew_and_leaves_no_database(
+    owned: Books, postgres_server: TestServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a chain of its own; what differs is named in `tests/scenarios/test_rebuild.py`."""
+    assert await asyncio.to_thread(run, ["ledger", "rebuild", "--compare"]) == 0
+    assert capsys.readouterr().out == "0 transactions with 0 entries are as chain and commands say\n"
+    left = postgres_server.admin.execute("SELECT datname FROM pg_database WHERE datname LIKE '%rebuild%'")
+    assert left.fetchall() == []
+
+
+async def test_rebuild_refuses_what_it_cannot_do(
+    owned: Books, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await asyncio.to_thread(run, ["ledger", "rebuild"]) == 2
+    assert "--compare" in capsys.readouterr().err
+    assert await asyncio.to_thread(run, ["ledger", "rebuild", "--compare", "--chain", "moon"]) == 1
+    assert "chains here: 31337 (local)" in capsys.readouterr().err
+    monkeypatch.setenv("BASCULE_CHAINS", "")
+    assert await asyncio.to_thread(run, ["ledger", "rebuild", "--compare"]) == 1
+    assert "chain 31337 cannot be read: it has no node" in capsys.readouterr().err

@@ -58,6 +58,9 @@ class ReconciliationRun(Shape):
     uneven: int | None = Field(description="Of them with a residual other than 0.")
     breaks_opened: int | None
     breaks_ended: int | None
+    unanswered: list[str] = Field(
+        description="Tokens not compared: nodes of their network were silent, or differed, for 15 minutes."
+    )
     comparisons: list[Comparison]
     livemode: bool | None = Field(description="None: both modes, as every night.")
     created: Seconds

@@ -13,7 +13,10 @@ from bascule.entrypoints.cli.place import loaded_settings
 from bascule.entrypoints.failures import USAGE, CommandFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from bascule.chain.anchor_check import OnChain
+    from bascule.domain.anchor import Sent
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,7 +31,10 @@ def export(
     file: Annotated[Path, typer.Argument(help="Where to write it: one JSON object per line.")],
     as_json: AsJson = False,
 ) -> None:
-    """Seals what is written so far and writes all that is sealed, with its rows as they are now."""
+    """Writes all that is sealed, with its rows as they are now.
+
+    Seals what is written so far before, unless only the auditor's login is configured, which writes nothing.
+    """
     count = asyncio.run(_export(file))
     rows([{"file": str(file), "lines": count}], as_json=as_json)
 
@@ -38,11 +44,22 @@ def verify(
     head: Annotated[
         str | None, typer.Option(help="A head this printed earlier, as it was kept elsewhere.")
     ] = None,
+    rpc: Annotated[
+        str | None, typer.Option(help="A node of yours; its chain is asked what was anchored there.")
+    ] = None,
+    wallet: Annotated[
+        str | None, typer.Option(help="The anchor's wallet on that chain, 0x…, as you know it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Proves an export from the file alone, offline. Ends with 1 and the first wrong row, 2 for no export."""
+    """Proves an export from the file alone, offline, and with --rpc against what was anchored on a chain.
+
+    Ends with 1 and the first wrong row, 2 for no export.
+    """
     from bascule.domain.seal import Damaged, check
 
+    if (rpc is None) != (wallet is None):
+        raise CommandFailed("--rpc and --wallet go together", "say both, or neither", code=USAGE)
     try:
         found = check(_lines(file), head)
     except (Damaged, OSError) as error:
@@ -50,11 +67,26 @@ def verify(
         raise CommandFailed(
             f"{file} cannot be checked: {why}", "write it with `bascule audit export`", code=USAGE
         ) from None
-    counts = {"seals": found.seals, "rows": found.rows, "kept": found.kept}
-    shown = {**counts, "head": found.head, "wrong": found.wrong or ""}
-    rows([shown], as_json=as_json)
-    if found.wrong is not None:
+    wrong, anchored = found.wrong, None
+    if rpc is not None and wallet is not None and wrong is None:
+        told = asyncio.run(_on_chain(rpc, wallet, found.sent))
+        wrong, anchored = told.wrong, told.anchored
+    counts = {"seals": found.seals, "rows": found.rows, "kept": found.kept, "anchored": anchored}
+    rows([{**counts, "head": found.head, "wrong": wrong or ""}], as_json=as_json)
+    if wrong is not None:
         raise typer.Exit(1)
+
+
+async def _on_chain(url: str, wallet: str, sent: Sequence[Sent]) -> OnChain:
+    import aiohttp
+
+    from bascule.chain import anchor_check
+    from bascule.chain.rpc import Rpc
+    from bascule.domain.chain import parse_address
+
+    known = parse_address(wallet, param="wallet")
+    async with aiohttp.ClientSession() as session:
+        return await anchor_check.check(Rpc(url, session=session, guard=lambda: None), known, sent)
 
 
 async def _export(file: Path) -> int:
@@ -65,9 +97,10 @@ async def _export(file: Path) -> int:
 
     settings = loaded_settings()
     count = 0
-    async with wiring.database(settings, "worker") as db:
+    role = "worker" if settings.database_url_worker or settings.database_url else "auditor"
+    async with wiring.database(settings, role) as db:
         everything = sealer.Sealer(db, wiring.Seams(settings).clock)
-        while await everything.run_once() >= sealer.AT_ONCE:
+        while role == "worker" and await everything.run_once() >= sealer.AT_ONCE:
             pass  # a smaller seal is the last: where somebody always writes, no run finds nothing
         async with db.read() as conn:
             with file.open("w", encoding="utf-8") as opened:

@@ -11,6 +11,7 @@ import typer
 from bascule.entrypoints.cli.moments import moment
 from bascule.entrypoints.cli.output import AsJson, rows
 from bascule.entrypoints.cli.place import loaded_settings
+from bascule.entrypoints.cli.rebuilding import rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def add_to(app: typer.Typer) -> None:
     """Adds these commands."""
     group = typer.Typer(help="The journal.", no_args_is_help=True, rich_markup_mode=None)
-    for command in (verify, balances, close, periods):
+    for command in (verify, rebuild, balances, close, periods):
         group.command(command.__name__)(command)
     app.add_typer(group, name="ledger")
 
@@ -37,13 +38,15 @@ def verify(as_json: AsJson = False) -> None:
 
 def balances(
     at: Annotated[str, typer.Option(help="Moment, such as 2026-11-01T00:00Z; now if it is left out.")] = "",
-    known_at: Annotated[str, typer.Option(help="By what was recorded until this moment.")] = "",
+    known_at: Annotated[
+        str, typer.Option(help="By what was recorded until this moment; by all if it is left out.")
+    ] = "",
     account: Annotated[str | None, typer.Option(help="Only what is owed to this account.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """What each ledger account stood at, posted, in base units; debit is positive."""
-    now = datetime.now(UTC)
-    found = asyncio.run(_balances(moment(at, "--at", now), moment(known_at, "--known-at", now), account))
+    known = moment(known_at, "--known-at") if known_at else None
+    found = asyncio.run(_balances(moment(at, "--at", datetime.now(UTC)), known, account))
     shown = [{"account": each.code, "token": each.token_id, "posted": str(each.posted)} for each in found]
     rows(shown, as_json=as_json, empty="nothing was booked")
 
@@ -71,7 +74,7 @@ async def _verify() -> Sequence[Wrong]:
         return await verification.verify(db)
 
 
-async def _balances(at: datetime, known_at: datetime, account: str | None) -> Sequence[Stand]:
+async def _balances(at: datetime, known_at: datetime | None, account: str | None) -> Sequence[Stand]:
     from bascule.entrypoints import wiring
     from bascule.storage import periods
 

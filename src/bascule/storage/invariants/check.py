@@ -10,7 +10,10 @@ MOST = 100  # wrong rows named per query
 
 @dataclass(frozen=True)
 class Check:
-    """An invariant: its short name, what holds, and the queries of a noun that find what contradicts it."""
+    """An invariant: its short name, what holds, and the queries of a noun that find what contradicts it.
+
+    A query that reads once for several says of which each row is, in the column `invariant`.
+    """
 
     name: str
     holds: str

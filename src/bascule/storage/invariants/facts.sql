@@ -51,6 +51,15 @@ WITH place AS (
      CROSS JOIN LATERAL (VALUES ('suspense:' || r.account_id, r.excess::numeric), ('available:' || r.account_id, -r.excess)) AS l (code, amount)
      WHERE x.source = 'refund'
      UNION ALL
+    SELECT x.id, l.code, d.token_id, 0, CASE WHEN x.source_id LIKE '%%#released' THEN -l.amount ELSE l.amount END
+      FROM ledger.tx AS x
+      JOIN screenings AS s ON s.id = split_part(x.source_id, '#', 1) AND (s.state = 'released' OR x.source_id = s.id)
+      JOIN deposits AS d ON d.id = s.deposit_id
+     CROSS JOIN operator
+     CROSS JOIN LATERAL (SELECT CASE d.kind WHEN 'payment' THEN 'suspense:' || d.account_id ELSE operator.suspense END AS suspense) AS c
+     CROSS JOIN LATERAL (VALUES (c.suspense, d.amount::numeric), ('screened:' || split_part(c.suspense, ':', 2), -d.amount)) AS l (code, amount)
+     WHERE x.source = 'screening'
+     UNION ALL
     SELECT x.id, l.code, k.id, 0, l.amount
       FROM ledger.tx AS x
       JOIN ledger.booked AS b ON b.tx_id = x.id

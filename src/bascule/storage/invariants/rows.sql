@@ -8,9 +8,11 @@ SELECT subject, found FROM (
       FROM outbox AS o LEFT JOIN events AS e ON e.id = o.event_id WHERE o.sequenced <> (e.id IS NOT NULL)
      UNION ALL
     SELECT e.account_id, format('%%s events numbered %%s to %%s, %%s counted', count(*), min(e.account_sequence), max(e.account_sequence), s.last)
-      FROM events AS e LEFT JOIN event_sequences AS s ON s.account_id = e.account_id
-     GROUP BY e.account_id, s.last
-    HAVING min(e.account_sequence) <> 1 OR max(e.account_sequence) <> count(*) OR s.last IS DISTINCT FROM count(*)
+      FROM events AS e LEFT JOIN event_sequences AS s ON (s.account_id, s.livemode) = (e.account_id, e.livemode)
+     WHERE e.account_sequence > coalesce(s.whole_after, 0)
+     GROUP BY e.account_id, e.livemode, s.last, s.whole_after
+    HAVING min(e.account_sequence) <> coalesce(s.whole_after, 0) + 1 OR max(e.account_sequence) <> coalesce(s.whole_after, 0) + count(*)
+        OR s.last IS DISTINCT FROM max(e.account_sequence)
      UNION ALL
     SELECT e.id, 'was never scheduled for ' || w.id
       FROM events AS e
@@ -61,5 +63,5 @@ SELECT subject, found FROM (
      UNION ALL
     SELECT a.code || ' of ' || a.token_id, 'belongs to ' || coalesce(a.owner_account, 'nobody')
       FROM ledger.account AS a
-     WHERE a.code ~ '^(available|suspense):' AND a.owner_account IS DISTINCT FROM split_part(a.code, ':', 2)
+     WHERE a.code ~ '^(available|suspense|screened):' AND a.owner_account IS DISTINCT FROM split_part(a.code, ':', 2)
 ) AS wrong ORDER BY subject LIMIT %(most)s
