@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,8 @@ async def paying(folder: Path) -> AsyncIterator[tuple[Any, list[float]]]:
         async def open_as(role: str) -> Database:
             return await stack.enter_async_context(Database(urls.get(role) or owner.url, pool_size=2))
 
-        stage = await stack.enter_async_context(treasury(open_as, folder))
+        # the signer's process has the time of day, and signs no batch that runs for more than an hour of it
+        stage = await stack.enter_async_context(treasury(open_as, folder, start=datetime.now(UTC)))
         operators = [stage.node.accounts[n] for n in (1, 5, 6, 7, 8, 9, 3, 4)][:LANES]
         for lane, account in enumerate(operators):
             secret = bytes.fromhex(account.private_key[2:])

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bascule.chain.families import ETHEREUM
 from bascule.chain.rpc import Rpc
-from bascule.domain.errors import Conflict
-from bascule.entrypoints.cli.app import run
+from bascule.domain.errors import Conflict, Halted
 from bascule.entrypoints.explaining import explain
 from bascule.entrypoints.readiness import readiness
 from bascule.services.lane_opening import LaneClosed
@@ -74,7 +71,7 @@ async def test_nothing_is_paid_from_an_older_backup_whose_signer_forgot_as_well(
         explained = await explain(conn, waiting["id"])
     assert list(ready["closed_lanes"]) == ["31337/vault-0"]
     assert explained is not None
-    assert "bascule restore lanes" in explained["next"]
+    assert "bascule restore check" in explained["next"]
 
 
 @pytest.mark.wrong("G7")
@@ -103,6 +100,35 @@ async def test_nothing_is_signed_by_a_signer_whose_memory_is_from_yesterday(stag
     await closed(stage, "the signer's memory ends at nonce -1, bytes of 0 are kept here")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("left", [1, 0])
+async def test_signer_put_back_under_a_submitter_that_runs_on_signs_nothing(
+    stage: Treasury, left: int
+) -> None:
+    """The lane is open and stays with its lease: nobody compares the two again."""
+    submitter = await stage.submitter()
+    for _ in range(2):
+        await stage.approved()
+        await stage.run(submitter)
+    await stage.rows_change(
+        f"SET LOCAL session_replication_role = replica; DELETE FROM signer.signatures WHERE nonce >= {left};"
+        f" DELETE FROM signer.slots WHERE nonce >= {left};"
+        f" UPDATE signer.wallets SET highest_nonce = {left - 1}"
+    )
+    await stage.approved()
+    moved = await stage.transfers_out()
+
+    for _ in range(2):
+        with pytest.raises(Halted, match="nonce_skipped"):
+            await stage.run(submitter)
+    assert await stage.transfers_out() == moved
+    assert await stage.rows("SELECT count(*) FROM signer.slots") == [(left,)]
+    assert await stage.rows("SELECT code FROM signer_alarms") == [("nonce_skipped",)]
+    await stage.rows_change("UPDATE signer.wallets SET highest_nonce = 1")  # the copy that was running
+    await stage.run(submitter)
+    assert len(await stage.transfers_out()) == len(moved) + 1
+
+
 async def test_a_signer_that_remembers_more_than_the_bridge_keeps_the_lane_closed(stage: Treasury) -> None:
     await stage.rows_change("UPDATE signer.wallets SET highest_nonce = 4")
 
@@ -128,7 +154,7 @@ async def test_one_node_that_contradicts_the_rows_is_named_and_the_lane_opens_wi
 
 
 async def recovered(stage: Treasury) -> list[tuple[int, bool]]:
-    """`bascule restore lanes`: of each lane how many batches were taken over, and whether it is retired."""
+    """What the check does to each lane: how many batches were taken over, and whether it is retired."""
     rpc = Rpc(stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
     work = LaneRecovery(stage.owner, stage.use_cases.outbox)
     return [(await work.take_over(rpc, lane, 0), await work.retire(rpc, lane)) for lane in await work.every()]
@@ -191,6 +217,60 @@ async def test_after_a_restore_each_payout_is_what_the_chain_says_and_a_repeated
     }
 
 
+async def test_no_lane_pays_again_what_another_lane_of_its_vault_paid_after_the_backup(
+    stage: Treasury, backups: Backups
+) -> None:
+    second = await stage.open_lane(1, 5)
+    copy = await backups.take(stage)
+    await stage.approved("8.00", payee(4), idempotency_key="order-4711")
+    await stage.run(rounds=2)
+    moved = await stage.transfers_out()
+
+    await backups.put_back(stage, copy)
+    await stage.follow(1)
+    again = await stage.approved("8.00", payee(4), idempotency_key="order-4711")
+    submitter = await stage.submitter(holder="b", lane=second)
+    for _ in range(2):
+        with pytest.raises(
+            LaneClosed, match="another lane of its vault, vault-0, is behind: the chain counts 1"
+        ):
+            await submitter.run_once()
+    await retire_at_vault(stage, 0)
+    assert await recovered(stage) == [(1, True), (0, False)]
+
+    await stage.approved("9.00", payee(5))
+    await stage.run(submitter)
+    assert await stage.status(again) == "paid"
+    assert await stage.transfers_out() == [*moved, (payee(5), 9_000_000)]
+    await stage.require_truth()
+
+
+@pytest.mark.slow
+async def test_request_that_came_again_with_other_words_before_the_vault_was_read_is_called_off(
+    stage: Treasury, backups: Backups
+) -> None:
+    """What the chain paid under its identity is not what it asks for: booked as neither, and never paid."""
+    copy = await backups.take(stage)
+    await stage.approved("8.00", payee(4), idempotency_key="order-4711")
+    await stage.approved("7.00", payee(5), idempotency_key="order-4712")
+    await stage.run(rounds=2)
+    moved = await stage.transfers_out()
+
+    await backups.put_back(stage, copy)
+    await stage.follow(1)
+    raised = await stage.approved("9.00", payee(4), idempotency_key="order-4711")
+    elsewhere = await stage.request("7.00", payee(6), idempotency_key="order-4712")
+    await retire_at_vault(stage, 0)
+    assert await recovered(stage) == [(1, True)]
+
+    assert [await stage.status(each) for each in (raised, elsewhere)] == ["canceled", "canceled"]
+    lost = await stage.rows("SELECT evidence ->> 'to' FROM breaks WHERE type = 'payout_of_lost_request'")
+    assert sorted(to for (to,) in lost) == sorted([payee(4), payee(5)])
+    await stage.run(await stage.submitter(lane=await stage.open_lane(1, 5)))
+    assert await stage.transfers_out() == moved
+    assert await stage.rows("SELECT sum(held_debit)::int FROM ledger.balances") == [(0,)]
+
+
 async def residuals(stage: Treasury) -> list[int]:
     """What the books cannot explain of the chain, by token."""
     rpc = Rpc(stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
@@ -220,36 +300,3 @@ async def test_a_payout_whose_id_can_never_be_used_again_is_canceled_with_its_la
     assert await stage.rows("SELECT state FROM slots") == [("final",)]
     assert await stage.transfers_out() == []
     await stage.require_truth()
-
-
-async def test_the_command_says_of_each_lane_what_was_taken_over_and_who_acts_next(
-    stage: Treasury,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    database_url: Callable[..., str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BASCULE_CONFIG", raising=False)
-    monkeypatch.setenv("BASCULE_DATABASE_URL", database_url())
-    monkeypatch.setenv("BASCULE_CHAINS", f"{stage.network.chain_id}={stage.node.url}")
-    said = []
-    for send in ([], ["--send"], ["--send"], []):
-        capsys.readouterr()
-        running = asyncio.create_task(asyncio.to_thread(run, ["restore", "lanes", "--json", *send]))
-        while not running.done():
-            await asyncio.sleep(0.05)
-            await stage.node.dev.mine()
-        assert await running == 0
-        said.append(json.loads(capsys.readouterr().out.splitlines()[0]))
-        who = 0 if len(said) == 1 else 3  # first the owner's key, who may not
-        monkeypatch.setenv("BASCULE_DEPLOYER_KEY", stage.node.accounts[who].private_key)
-        await stage.follow(3)
-
-    assert [(each["lane"], each["state"]) for each in said] == [
-        ("31337/vault-0", state) for state in ("open", "open", "open", "retired")
-    ]
-    assert f"guardian {stage.node.accounts[3].address} sends PayoutVault.retireLane(0)" in said[0]["next"]
-    assert "is not the guardian" in said[1]["next"]
-    assert "once that is final" in said[2]["next"]
-    assert "bascule lanes open" in said[3]["next"]

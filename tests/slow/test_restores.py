@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bascule.entrypoints.remembering import log_seen
 from bascule.entrypoints.testing.postgres import throwaway_folder
 from bascule.services import restore
 from bascule.services.restore import LogSeen, RestoreUnchecked
@@ -56,8 +57,10 @@ async def test_dump_that_is_put_back_into_its_own_server_is_noticed(
         await require_known(url)
 
 
-async def test_copy_of_the_data_folder_that_is_put_back_is_noticed_by_whoever_saw_more() -> None:
-    seen = LogSeen()
+async def test_copy_of_the_data_folder_that_is_put_back_is_noticed_by_whoever_saw_more(
+    tmp_path: Path,
+) -> None:
+    seen = log_seen(tmp_path)
     with throwaway_folder() as home:
         data, copy = home / "postgres", home / "copy"
         with EmbeddedPostgres(data, volatile=True) as server:
@@ -78,5 +81,6 @@ async def test_copy_of_the_data_folder_that_is_put_back_is_noticed_by_whoever_sa
         with EmbeddedPostgres(data, volatile=True) as server:
             url = server.database("bridge")
             await require_known(url)  # who starts now has seen nothing
-            with pytest.raises(RestoreUnchecked, match="older files"):
-                await require_known(url, seen)
+            for whose in (seen, log_seen(tmp_path)):  # but for what those before it have kept
+                with pytest.raises(RestoreUnchecked, match="older files"):
+                    await require_known(url, whose)

@@ -6,7 +6,7 @@ one head to another are all there were between the two, and not a word of them c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -52,6 +52,15 @@ class _Place(msgspec.Struct):
     blockHash: str
 
 
+class _Ran(msgspec.Struct):
+    transactionHash: str
+    topics: list[str]
+
+
+class _Sent(msgspec.Struct, rename={"sender": "from"}):
+    sender: str
+
+
 class _Call(msgspec.Struct):
     input: str
     gas: str
@@ -84,6 +93,25 @@ async def executed(
     return chain
 
 
+async def lanes_that_ran(
+    rpc: Caller, vault: Address, known: Collection[int], *, first: int, last: int
+) -> dict[int, Address]:
+    """The lanes beside `known` that ran a batch in blocks `first` to `last`, and who sent it.
+
+    A node's word. Raises: as `Caller.call`.
+    """
+    found: dict[int, str] = {}
+    for begin in range(first, last + 1, BLOCKS_AT_ONCE):
+        asked = {
+            "address": "0x" + vault.hex(), "fromBlock": quantity(begin),
+            "toBlock": quantity(min(begin + BLOCKS_AT_ONCE - 1, last)), "topics": ["0x" + BATCH_PAID.hex()],
+        }  # fmt: skip
+        for told in await rpc.call_as(list[_Ran], "eth_getLogs", asked):
+            if len(told.topics) > 1:
+                found[number(told.topics[1], method="eth_getLogs")] = told.transactionHash
+    return {lane: await _sender(rpc, tx_hash) for lane, tx_hash in found.items() if lane not in known}
+
+
 async def canceled(
     rpc: Caller, vault: Address, ids: Sequence[int], *, first: int, last: int
 ) -> list[Canceled]:
@@ -110,6 +138,12 @@ async def canceled(
         for log in block_logs
         if log.address == vault and log.topics == (PAYOUT_CANCELED, vault_id.to_bytes(32, "big"))
     ]
+
+
+async def _sender(rpc: Caller, tx_hash: str) -> Address:
+    method = "eth_getTransactionByHash"
+    told = await rpc.call_as(_Sent, method, tx_hash)
+    return Address(data(told.sender, 20, method=method))
 
 
 async def _calls(rpc: Caller, vault: Address, lane: int, first: int, last: int) -> list[Hash]:

@@ -89,7 +89,7 @@ async def open_lane(
     await addresses.add_own(conn, chain_id, wallet, "wallet")
     await lanes.add_wallet(conn, chain_id, wallet, name=name, next_nonce=next_nonce)
     await lanes.open(conn, chain_id, lane=lane, name=name, vault=vault, wallet=wallet)
-    await signer_wallets.add(conn, chain_id, wallet)
+    await signer_wallets.add(conn, chain_id, wallet, first_nonce=next_nonce)
     told = {"wallet": checksum(wallet), "vault": checksum(vault), "lane": lane}
     await audit.append(conn, actor="cli", action="lane.open", object_id=f"{chain_id}/{name}", details=told)
     return True

@@ -17,18 +17,19 @@ from bascule.chain.receipts import Receipt
 from bascule.chain.vault_history import Canceled, Executed
 from bascule.domain import vault as layout
 from bascule.domain.attempt import AttemptEvent
-from bascule.domain.chain import BlockRef, Hash, caip2, checksum, hex32
-from bascule.domain.errors import Retryable
+from bascule.domain.chain import Address, BlockRef, Hash, caip2, checksum, hex32
+from bascule.domain.errors import Halted, Retryable
 from bascule.domain.payout import PAYOUT, FailureCode, PayoutEvent, PayoutState
 from bascule.domain.slot import SlotEvent, SlotState
 from bascule.domain.webhook import EventType
+from bascule.services import lost_refunds
 from bascule.services.breaks import Breaks
 from bascule.services.calling_off import CallingOff
 from bascule.services.evidence import Evidence
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.submitted_batch import reference_of
-from bascule.storage import attempts, audit, blocks, lanes, ledger, payouts, recovered, slots
+from bascule.storage import attempts, audit, blocks, lanes, ledger, payouts, recovered, slots, tokens
 from bascule.storage.blocks import moment
 from bascule.storage.breaks import Found
 from bascule.storage.database import Connection, Database
@@ -52,26 +53,56 @@ class LaneRecovery:
         async with self.db.read() as conn:
             return await lanes.every_open(conn)
 
+    async def adopt(
+        self, rpc: Caller, chain_id: int, vault: Address, number: int, name: str, wallet: Address
+    ) -> None:  # fmt: skip
+        """A lane that only the vault knows gets its row, without a batch: what it ran is taken over next.
+
+        wallet: who ran it; the signer is told of none, as the lane ends. Raises: Halted when the vault
+        knows no batch of it, or while its name or its wallet is another's.
+        """
+        _, head = await vault_calls.lane(rpc, vault, number)
+        if head == layout.FIRST_HEAD:
+            raise Halted(f"a node shows batches of lane {number}, and the vault has none of it")
+        async with self.db.transaction() as conn:
+            if await lanes.wallet_at(conn, chain_id, wallet) or await lanes.service_wallet(
+                conn, chain_id, name
+            ):
+                raise Halted(
+                    f"{checksum(wallet)} ran lane {number} of vault {checksum(vault)}, and it or {name} has"
+                    f" another task on chain {chain_id} here: a person has to read what that lane paid, and"
+                    " nothing is paid before"
+                )
+            # none of its nonces is known: other lanes of the vault wait until it is retired
+            await lanes.add_wallet(conn, chain_id, wallet, name=name, next_nonce=0)
+            await lanes.open(conn, chain_id, lane=number, name=name, vault=vault, wallet=wallet)
+            lane = await lanes.lock(conn, chain_id, name)
+            await _audit(conn, "restore.lane", lane, {"wallet": checksum(wallet), "vault": checksum(vault)})
+
     async def take_over(self, rpc: Caller, lane: Lane, start_block: int) -> int:
         """Takes over what the vault ran on the lane up to our final block; how many batches that were.
 
         start_block: no batch is older. Raises: Retryable when the watcher has not read far enough; Halted.
         """
+        found = await self.unknown(rpc, lane, start_block)
+        for batch in found:
+            await self._take_over(lane, batch)
+        return len(found)
+
+    async def unknown(self, rpc: Caller, lane: Lane, start_block: int) -> list[Executed]:
+        """The batches that `take_over` would take over; nothing is changed. Raises: as it does."""
         async with self.db.read() as conn:
             final = await _final(conn, lane)
             first = max(
                 start_block,
                 await attempts.final_up_to(conn, lane.chain_id, lane.wallet),
-                await recovered.read_up_to(conn, lane.chain_id, lane.vault),
+                await recovered.read_up_to(conn, lane.chain_id, lane.vault, lane.lane),
             )
         _, until = await vault_calls.lane(rpc, lane.vault, lane.lane, quantity(final.number))
-        found = await vault_history.executed(
+        return await vault_history.executed(
             rpc, lane.vault, lane.lane, first=min(first, final.number), last=final.number,
             head=lane.head, until=until,
         )  # fmt: skip
-        for batch in found:
-            await self._take_over(lane, batch)
-        return len(found)
 
     async def take_over_canceled(self, rpc: Caller, lane: Lane, start_block: int) -> int:
         """Ends the payouts whose ids the vault canceled by our final block; how many those were.
@@ -131,6 +162,7 @@ class LaneRecovery:
             await _close_slots(conn, lane)
             for payout in mine:
                 await self._cancel(conn, payout)
+            await self._call_off_refunds(conn, lane)
             await lanes.retire(conn, lane)
             await _audit(conn, "lane.retire", lane, {"canceled": [payout.id for payout in mine]})
         return True
@@ -155,16 +187,33 @@ class LaneRecovery:
                 layout.tag(reference_of(payout)): payout
                 for payout in await payouts.unfinished_at(conn, lane.chain_id, lane.vault)
             }
+            contracts = {token.id: Address(token.contract) for token in await tokens.every(conn)}
             settled, lost = {}, []
             for index, item in items.items():
-                if (payout := known.get(item.tag)) is not None and item.outcome != "skipped":
+                payout = known.get(item.tag)
+                if payout is None or not _is_the_same(payout, contracts[payout.token_id], call.token, item):
+                    if item.outcome == "paid":
+                        lost.append(await self._lost(conn, lane, batch, item))
+                        if payout is not None:  # asked for again with other words before this was read
+                            await self._cancel(conn, payout)
+                elif item.outcome != "skipped":
                     await self._settle(conn, payout, item, batch, index, block)
                     settled[payout.id] = item.outcome
-                elif item.outcome == "paid":
-                    lost.append(await self._lost(conn, lane, batch, item))
+            if lost:
+                await self._call_off_refunds(conn, lane)
             await lanes.move_head(conn, lane, old=call.expected_head, new=batch.event.head)
             details = {"payouts": settled, "unknown": len(items) - len(settled), "breaks": lost}
             await _audit(conn, "restore.batch", lane, {"transaction": hex32(receipt.tx_hash), **details})
+
+    async def _call_off_refunds(self, conn: Connection, lane: Lane) -> None:
+        """Refunds in no batch yet, of payments of which more was given back than these rows know."""
+        waiting = {
+            payout.id: payout
+            for payout in await payouts.unfinished_at(conn, lane.chain_id, lane.vault)
+            if payout.state is not PayoutState.IN_TRANSIT
+        }
+        for payout_id in sorted(await lost_refunds.beside_lost(conn, list(waiting))):
+            await self._cancel(conn, waiting[payout_id])
 
     async def _lost(self, conn: Connection, lane: Lane, batch: Executed, item: Item) -> str:
         """Opens a break: a payment that no row asks for, so nobody's account can be debited; its subject."""
@@ -217,6 +266,11 @@ class LaneRecovery:
         if not waits:
             await ledger.post_release(conn, payout.id)
         await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout)
+
+
+def _is_the_same(payout: PayoutRow, contract: Address, paid_in: Address, item: Item) -> bool:
+    """Whether the vault's item is what a payout of its identity asks for."""
+    return (contract, payout.destination, payout.amount) == (paid_in, item.destination, item.amount)
 
 
 def _outcome(batch: Executed, index: int) -> recovered.Outcome:

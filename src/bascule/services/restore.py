@@ -5,7 +5,7 @@ begins, whose addresses nobody has seen, and those that may have been shown are 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bascule.domain import forwarder
 from bascule.domain.chain import Address, ChainId
@@ -26,24 +26,36 @@ class RestoreUnchecked(Retryable):
         self.next_step = next_step
 
 
+def forgotten(epoch: Epoch) -> None:
+    """Keeps nothing."""
+
+
 @dataclass
 class LogSeen:
-    """How far one process saw the database's log; where it ends earlier, older files were put back."""
+    """How far the database's log was seen; where it ends earlier, older files were put back.
+
+    epoch: in which an earlier process saw that, settled by a check that began a later one; None: this process
+    saw it. keep: is told what this one sees.
+    """
 
     server: str = ""
     flushed: int = 0
+    epoch: int | None = None
+    keep: Callable[[Epoch], None] = forgotten
 
     async def current(self, conn: Connection) -> Epoch:
         """The epoch of now. Raises: RestoreUnchecked when the same server's log ends before what was seen."""
-        server, before = self.server, self.flushed
+        server, before, settled = self.server, self.flushed, self.epoch
         epoch = await address_epochs.current(conn)
-        if epoch.server == server and epoch.flushed < before:
+        known = settled is None or epoch.epoch <= settled
+        if known and epoch.server == server and epoch.flushed < before:
             raise RestoreUnchecked(
                 f"the database's log went back from byte {before} to {epoch.flushed}: these are older files",
                 "run `bascule restore check --restored`, then start every process again",
             )
-        if epoch.server != self.server or epoch.flushed > self.flushed:
-            self.server, self.flushed = epoch.server, epoch.flushed
+        if settled is not None or epoch.server != self.server or epoch.flushed > self.flushed:
+            self.server, self.flushed, self.epoch = epoch.server, epoch.flushed, None
+            self.keep(epoch)
         return epoch
 
 
@@ -110,6 +122,11 @@ class Restore:
             )
         return epoch
 
+    async def foresee(self, configured: int, gap: int) -> Epoch:
+        """The epoch that `begin` would answer; nothing is changed."""
+        async with self.db.read() as conn:
+            return await _next(conn, await address_epochs.current(conn), configured, gap)
+
     async def begin(self, configured: int, gap: int) -> Epoch:
         """The epoch to finish: one that a check began and did not end, else a new one. Audited.
 
@@ -119,16 +136,12 @@ class Restore:
             await address_epochs.lock(conn)
             await self._require_seed(conn)
             before = await address_epochs.current(conn)
-            if not before.checked:
-                return before
+            epoch = await _next(conn, before, configured, gap)
+            if epoch is before:
+                return epoch
             await address_epochs.begin(
-                conn,
-                max(before.epoch, configured) + 1,
-                known=before.epoch,
-                first_n=await address_epochs.next_number(conn),
-                gap=gap,
+                conn, epoch.epoch, known=epoch.known, first_n=epoch.first_n, gap=epoch.gap
             )
-            epoch = await address_epochs.current(conn)
             details = {"epoch": epoch.epoch, "first_n": epoch.first_n, "gap": epoch.gap}
             await audit.append(
                 conn, actor="cli", action="restore.begin", object_id="restore", details=details
@@ -187,6 +200,20 @@ class Restore:
                 "BASCULE_DEPOSIT_SEED is not the seed that made the addresses in this database;"
                 " use the one that was backed up with it"
             )
+
+
+async def _next(conn: Connection, before: Epoch, configured: int, gap: int) -> Epoch:
+    if not before.checked:
+        return before
+    return replace(
+        before,
+        epoch=max(before.epoch, configured) + 1,
+        known=before.epoch,
+        first_n=await address_epochs.next_number(conn),
+        gap=gap,
+        checked=False,
+        same_server=True,
+    )
 
 
 def _implementation(network: Network) -> Address:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bascule.domain.chain import Address, Hash
@@ -73,6 +74,16 @@ async def service_wallet(conn: Connection, chain_id: int, name: str, *, lock: bo
     return None if row is None else Wallet(**row)
 
 
+async def service_wallets(conn: Connection, names: Sequence[str]) -> list[Wallet]:
+    """The wallets of all chains' lanes of these names, which have no vault."""
+    return [Wallet(**row) for row in await Q.all(conn, "of_services", names=list(names))]
+
+
+async def end_service(conn: Connection, wallet: Wallet) -> None:
+    """The locked wallet is its lane's no more (the owner's login alone may)."""
+    await Q.run(conn, "end_service", chain_id=wallet.chain_id, address=wallet.address)
+
+
 async def wallet_at(conn: Connection, chain_id: int, address: Address) -> Wallet | None:
     """The wallet of this address, of whichever lane; None when no lane has it."""
     row = await Q.maybe(conn, "wallet_by_address", chain_id=chain_id, address=address)
@@ -98,6 +109,11 @@ async def closed(conn: Connection) -> dict[str, str]:
 async def every_open(conn: Connection) -> list[Lane]:
     """The lanes of all vaults that are not retired."""
     return [_lane(row, row["chain_id"], row["name"]) for row in await Q.all(conn, "with_a_vault")]
+
+
+async def of_vault(conn: Connection, chain_id: int, vault: Address) -> set[int]:
+    """The numbers of a vault's lanes, retired ones too."""
+    return {row["lane"] for row in await Q.all(conn, "of_vault", chain_id=chain_id, vault=vault)}
 
 
 async def retire(conn: Connection, lane: Lane) -> None:

@@ -16,6 +16,15 @@ ON CONFLICT (chain_id, vault, lane) DO NOTHING
 -- One wallet with its next nonce.
 SELECT chain_id, address, name, next_nonce FROM wallets WHERE chain_id = %(chain_id)s AND name = %(name)s
 
+-- name: of_services
+-- The wallets of lanes that have no vault, by the lanes' names.
+SELECT chain_id, address, name, next_nonce FROM wallets WHERE name = ANY(%(names)s) ORDER BY chain_id, name
+
+-- name: end_service
+-- The wallet is no lane's any more; it is called after its lane and its address.
+UPDATE wallets SET name = name || '-0x' || encode(address, 'hex'), closed_reason = NULL
+ WHERE chain_id = %(chain_id)s AND address = %(address)s
+
 -- name: wallet_by_address
 -- One wallet with its next nonce, whatever its name.
 SELECT chain_id, address, name, next_nonce FROM wallets WHERE chain_id = %(chain_id)s AND address = %(address)s
@@ -40,6 +49,10 @@ SELECT w.chain_id, w.name, w.closed_reason FROM wallets AS w
 -- The open lanes, each with its wallet's next nonce.
 SELECT l.*, w.next_nonce FROM lanes AS l JOIN wallets AS w ON w.chain_id = l.chain_id AND w.address = l.wallet
  WHERE l.state = 'open' ORDER BY l.chain_id, l.lane
+
+-- name: of_vault
+-- The lanes of a vault, whatever their state.
+SELECT lane FROM lanes WHERE chain_id = %(chain_id)s AND vault = %(vault)s
 
 -- name: advance_to_retired
 -- No batch of the lane can run any more.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bascule.domain import vault as layout
 from bascule.domain.chain import Address, Hash
 from bascule.storage import arrays
 from bascule.storage.database import Connection
@@ -29,11 +30,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What became of an identity, and in which transaction."""
+    """What became of an identity, and in which transaction. token: its contract; amount: base units."""
 
     chain_id: int
     tx_hash: Hash
     outcome: Outcome
+    token: Address
+    amount: int
 
 
 async def insert(
@@ -59,10 +62,16 @@ async def of_tags(conn: Connection, tags: Sequence[bytes]) -> dict[bytes, Found]
     """What the vault did under identities before a restore; those it never had are missing."""
     rows = await _Q.all(conn, "of_tags", tags=arrays.bytes_(tags))
     return {
-        bytes(row["tag"]): Found(row["chain_id"], Hash(bytes(row["tx_hash"])), row["outcome"]) for row in rows
-    }
+        bytes(row["tag"]): Found(
+            row["chain_id"], Hash(bytes(row["tx_hash"])), row["outcome"], Address(bytes(row["token"])),
+            int(row["amount"]),
+        )
+        for row in rows
+    }  # fmt: skip
 
 
-async def read_up_to(conn: Connection, chain_id: int, vault: Address) -> int:
-    """The block of the newest batch that was recovered; 0 for none."""
-    return int(await _Q.scalar(conn, "read_up_to", chain_id=chain_id, vault=vault))
+async def read_up_to(conn: Connection, chain_id: int, vault: Address, lane: int) -> int:
+    """The block of the newest batch of the lane that was recovered; 0 for none."""
+    first = layout.make_id(lane, 0)
+    after = first + layout.SEQUENCE_MAX + 1
+    return int(await _Q.scalar(conn, "read_up_to", chain_id=chain_id, vault=vault, first=first, after=after))

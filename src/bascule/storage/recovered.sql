@@ -11,9 +11,10 @@ ON CONFLICT DO NOTHING
 
 -- name: of_tags
 -- What the vault did under some identities before a restore; where one was paid, that.
-SELECT DISTINCT ON (tag) tag, chain_id, tx_hash, outcome FROM recovered_payouts
+SELECT DISTINCT ON (tag) tag, chain_id, tx_hash, outcome, token, amount FROM recovered_payouts
  WHERE tag = ANY (%(tags)s::bytea[]) ORDER BY tag, outcome <> 'paid', block_number
 
 -- name: read_up_to
--- The block of the newest batch of a vault that was recovered.
-SELECT coalesce(max(block_number), 0) AS number FROM recovered_payouts WHERE chain_id = %(chain_id)s AND vault = %(vault)s
+-- The block of the newest batch of a vault's lane that was recovered: its ids begin at `first`, those of the next at `after`.
+SELECT coalesce(max(block_number), 0) AS number FROM recovered_payouts
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND vault_id >= %(first)s::numeric AND vault_id < %(after)s::numeric

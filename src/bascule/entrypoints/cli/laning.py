@@ -35,12 +35,16 @@ def open_(
     as_json: AsJson = False,
 ) -> None:
     """Opens a lane whose operator the vault knows; again is harmless. Then run a submitter for it."""
-    rows([asyncio.run(_open(loaded_settings(), chain, number, wallet, send=send))], as_json=as_json)
+    rows([asyncio.run(opened(loaded_settings(), chain, number, wallet, send=send))], as_json=as_json)
 
 
-async def _open(
-    settings: Settings, chain: str, number: int, named: str, *, send: bool
-) -> dict[str, Any]:  # fmt: skip
+async def opened(
+    settings: Settings, chain: str, number: int, named: str, *, send: bool, dry_run: bool = False
+) -> dict[str, Any]:
+    """The lane as it stands then. send: the owner's key here makes the wallet its operator first.
+
+    dry_run: it is only looked whether it could be opened. Raises: Rejected, Conflict, as `Caller.call`.
+    """
     from bascule.domain.chain import checksum, parse_address
     from bascule.entrypoints import laning, service_wallets, vault_roles, wiring
     from bascule.storage.migrate import require_schema
@@ -62,9 +66,11 @@ async def _open(
         if not known:
             await laning.require_fresh(rpc, network.vault, number, wallet)
         nonce = await service_wallets.first_nonce(rpc, wallet)
+        lane = f"{network.chain_id}/{laning.name_of(number)}"
+        if dry_run:
+            return {"lane": lane, "wallet": checksum(wallet), "next": "would be opened"}
         async with db.transaction() as conn:
             await laning.open_lane(
                 conn, network.chain_id, network.vault, lane=number, wallet=wallet, next_nonce=nonce
             )
-    lane = f"{network.chain_id}/{laning.name_of(number)}"
     return {"lane": lane, "wallet": checksum(wallet), "next": f"bascule submitter --lane {lane}"}

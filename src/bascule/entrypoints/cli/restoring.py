@@ -1,4 +1,4 @@
-"""`restore check`: what has to happen between putting a backup back and starting the processes."""
+"""`restore check`: what has to happen between putting a backup back and paying again."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bascule.entrypoints.cli.freezing import DryRun
 from bascule.entrypoints.cli.output import AsJson, rows
 from bascule.entrypoints.cli.place import loaded_settings
 from bascule.entrypoints.failures import CommandFailed
 
 if TYPE_CHECKING:
-    from bascule.chain.caller import Caller
     from bascule.entrypoints.wiring import Settings
-    from bascule.storage.lanes import Lane
+    from bascule.storage.database import Database
+
+_AGAIN = "start the watcher, and run `bascule restore check` again: it says which lanes end"
 
 
 def add_to(app: typer.Typer) -> None:
     """Adds this command."""
     group = typer.Typer(help="After a backup was put back.", no_args_is_help=True, rich_markup_mode=None)
     group.command()(check)
-    group.command()(lanes)
     app.add_typer(group, name="restore")
 
 
@@ -33,97 +34,98 @@ def check(
     nothing_lost: Annotated[
         bool, typer.Option("--nothing-lost", help="Another server, but every transaction is here.")
     ] = False,
+    end: Annotated[
+        list[str] | None, typer.Option(help="A lane, CHAIN/NAME, that ends though nothing contradicts it.")
+    ] = None,
+    open_: Annotated[
+        list[str] | None, typer.Option("--open", help="A new lane and its wallet, CHAIN/NUMBER=0xWALLET.")
+    ] = None,
+    send: Annotated[
+        bool, typer.Option("--send", help="Send what the vault's guardian or owner has to, with their key.")
+    ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Begins a new epoch of deposit addresses and watches those that may be lost; safe to run again."""
+    """Watches what was shown, takes over what was paid, ends lanes that forgot it; safe to run again."""
     if restored and nothing_lost:
         raise typer.BadParameter("one or the other", param_hint="--restored, --nothing-lost")
+    if send and dry_run:
+        raise typer.BadParameter("one or the other", param_hint="--send, --dry-run")
+    asked = [_lane_asked(each) for each in open_ or ()]
     settings = loaded_settings()
-    rows([asyncio.run(_check(settings, restored=restored, nothing_lost=nothing_lost))], as_json=as_json)
+    told = asyncio.run(
+        _check(settings, restored=restored, nothing_lost=nothing_lost, dry_run=dry_run)
+    )  # fmt: skip
+    rows([told], as_json=as_json)
+    if ended := asyncio.run(_lanes(settings, end or (), send=send, dry_run=dry_run)):
+        rows(ended, as_json=as_json)
+    if asked:
+        opened = [asyncio.run(_opened(settings, each, send=send, dry_run=dry_run)) for each in asked]
+        rows(opened, as_json=as_json)
 
 
-def lanes(
-    send: Annotated[
-        bool,
-        typer.Option("--send", help="Retire them at the vault, with the guardian's key."),
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Takes over from each vault what it paid since the backup, and retires its lanes; safe to run again."""
-    rows(asyncio.run(_lanes(loaded_settings(), send=send)), as_json=as_json)
+def _lane_asked(written: str) -> tuple[str, int, str]:
+    """Chain, number and wallet of `CHAIN/NUMBER=0xWALLET`."""
+    lane, _, wallet = written.partition("=")
+    chain, _, number = lane.partition("/")
+    if not (chain and wallet and number.isascii() and number.isdecimal()):
+        raise typer.BadParameter(f"{written!r:.80} is not CHAIN/NUMBER=0xWALLET", param_hint="--open")
+    return chain, int(number), wallet
 
 
-async def _lanes(settings: Settings, *, send: bool) -> list[dict[str, Any]]:
-    from bascule.domain.errors import BasculeError
+async def _opened(
+    settings: Settings, asked: tuple[str, int, str], *, send: bool, dry_run: bool
+) -> dict[str, Any]:  # fmt: skip
+    from bascule.entrypoints.cli.laning import opened
+
+    return await opened(settings, *asked, send=send, dry_run=dry_run)
+
+
+async def _lanes(settings: Settings, end: Any, *, send: bool, dry_run: bool) -> list[dict[str, Any]]:
     from bascule.entrypoints import wiring
-    from bascule.entrypoints.failures import next_step_of
+    from bascule.entrypoints.restoring import LaneCheck
     from bascule.services.lane_recovery import LaneRecovery
 
-    told = []
     async with wiring.owner(settings) as db, wiring.nodes(settings, db.refuse_open_transaction) as rpcs:
         work = LaneRecovery(db, wiring.Seams(settings).outbox)
-        for lane in await work.every():
-            network = await wiring.network_of(db, str(lane.chain_id))
-            said: dict[str, Any] = {
-                "lane": f"{lane.chain_id}/{lane.name}", "batches": 0, "canceled": 0, "state": "open",
-            }  # fmt: skip
-            try:
-                rpc = rpcs[lane.chain_id]
-                said["batches"] = await work.take_over(rpc, lane, network.start_block or 0)
-                said["canceled"] = await work.take_over_canceled(rpc, lane, network.start_block or 0)
-                if await work.retire(rpc, lane):
-                    said["state"] = "retired"
-                left = await _next_of(settings, rpc, lane, str(said["state"]), send=send)
-            except BasculeError as error:
-                told.append({**said, "next": f"{error}; {next_step_of(error)}"})
-                continue
-            told.append({**said, "next": left})
-    return told
+        return await LaneCheck(settings, db, rpcs, work, send, dry_run).run(frozenset(end))
 
 
-async def _next_of(settings: Settings, rpc: Caller, lane: Lane, state: str, *, send: bool) -> str:
-    """What is left to do at the vault; with `send` the lane is retired there first."""
-    from bascule.chain import vault as vault_calls
-    from bascule.entrypoints import vault_roles
-
-    if state == "retired":
-        return (
-            "make a new wallet, then: bascule lanes open --chain C --number N --wallet W (--send with the"
-            " owner's key)"
-        )
-    if not await vault_calls.retired(rpc, lane.vault, lane.lane, "latest"):
-        left = await vault_roles.act(
-            settings, rpc, lane.chain_id, lane.vault, "guardian", "retireLane", lane.lane, send=send,
-            told=lambda _: None,
-        )  # fmt: skip
-        if left is not None:
-            return f"{left}; once that is final, run this again"
-    return "it is retired in the newest block; once that is final, run this again"
-
-
-async def _check(settings: Settings, *, restored: bool, nothing_lost: bool) -> dict[str, Any]:
+async def _check(
+    settings: Settings, *, restored: bool, nothing_lost: bool, dry_run: bool
+) -> dict[str, Any]:  # fmt: skip
     from bascule.entrypoints import wiring
     from bascule.services import restore
     from bascule.storage import address_epochs
 
-    seed: bytes = settings.need("deposit_seed")
     async with wiring.owner(settings) as db:
-        work = restore.Restore(db, seed)
         async with db.read() as conn:
             epoch = await address_epochs.current(conn)
         why = restore.sign(epoch, settings.deposit_epoch)
         if nothing_lost:
             if not epoch.checked or settings.deposit_epoch > epoch.epoch:
                 raise CommandFailed(f"addresses may be lost: {why}", "run it without --nothing-lost")
-            epoch = await work.nothing_lost()
-        elif why is None and not restored:
+            if not dry_run:
+                epoch = await restore.Restore(db, b"").nothing_lost()
+            return _shown(epoch.epoch, 0, "the epoch would go on" if dry_run else "the epoch goes on")
+        if why is None and not restored:
             return _shown(epoch.epoch, 0, "nothing shows that this database was restored")
-        else:
-            epoch = await work.begin(settings.deposit_epoch, settings.restore_gap)
-            watched = await _watch(work, epoch)
-            await work.finish(epoch)
-            return _shown(epoch.epoch, watched, f"set BASCULE_DEPOSIT_EPOCH={epoch.epoch}, then start")
-    return _shown(epoch.epoch, 0, "the epoch goes on")
+        return await _begun(settings, db, dry_run=dry_run)
+
+
+async def _begun(settings: Settings, db: Database, *, dry_run: bool) -> dict[str, Any]:
+    """The next epoch, with the addresses of those before watched."""
+    from bascule.services import restore
+
+    work = restore.Restore(db, settings.need("deposit_seed"))
+    if dry_run:
+        epoch = await work.foresee(settings.deposit_epoch, settings.restore_gap)
+        would = sum(len(lost.numbers) for lost in await work.plan(epoch))
+        return _shown(epoch.epoch, would, f"epoch {epoch.epoch} would begin; run it without --dry-run")
+    epoch = await work.begin(settings.deposit_epoch, settings.restore_gap)
+    watched = await _watch(work, epoch)
+    await work.finish(epoch)
+    return _shown(epoch.epoch, watched, f"set BASCULE_DEPOSIT_EPOCH={epoch.epoch}, {_AGAIN}")
 
 
 async def _watch(work: Any, epoch: Any) -> int:

@@ -1,0 +1,163 @@
+"""The lanes after a restore: each compared with the chain; what does not fit is taken over, and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bascule.chain import vault as vault_calls
+from bascule.chain.caller import Caller
+from bascule.domain.chain import checksum
+from bascule.domain.errors import BasculeError, Rejected
+from bascule.entrypoints import laning, vault_roles
+from bascule.entrypoints.failures import next_step_of
+from bascule.services import lane_opening, service_lanes
+from bascule.services.lane_recovery import LaneRecovery
+from bascule.storage import lanes
+from bascule.storage.database import Database
+from bascule.storage.lanes import Lane, Wallet
+
+if TYPE_CHECKING:
+    from bascule.entrypoints.wiring import Settings
+
+OPEN_ANOTHER = (
+    "make a new wallet, then: bascule restore check --open CHAIN/NUMBER=0xWALLET"
+    " (--send with the owner's key)"
+)
+
+
+@dataclass(frozen=True)
+class LaneCheck:
+    """Looks at lanes, under the owner's login. send: retires them at the vault; dry_run: changes nothing."""
+
+    settings: Settings
+    db: Database
+    rpcs: Mapping[int, Caller]
+    work: LaneRecovery
+    send: bool
+    dry_run: bool
+
+    async def run(self, ending: Collection[str]) -> list[dict[str, Any]]:
+        """Of each lane that is not retired: what was done, and who acts next.
+
+        ending: lanes (`CHAIN/NAME`) that end whatever they show. Raises: Rejected when one is no such lane.
+        """
+        said = await self._adopt()
+        every: list[Lane | Wallet] = [*await self.work.every()]
+        async with self.db.read() as conn:
+            every += await service_lanes.every(conn)
+        found = {f"{lane.chain_id}/{lane.name}": lane for lane in every}
+        if unknown := sorted(set(ending) - set(found)):
+            raise Rejected(
+                "lane_invalid",
+                f"{', '.join(unknown)} is no lane that is open",
+                next_step=f"open lanes: {', '.join(found) or 'none'}",
+            )
+        return said + [
+            await (
+                self._one(name, lane, end=name in ending)
+                if isinstance(lane, Lane)
+                else self._service(name, lane, end=name in ending)
+            )
+            for name, lane in found.items()
+        ]
+
+    async def _adopt(self) -> list[dict[str, Any]]:
+        """Lanes that were opened after the backup get a row, to be taken over; what stands in the way."""
+        said: list[dict[str, Any]] = []
+        for chain_id, vault in sorted({(lane.chain_id, lane.vault) for lane in await self.work.every()}):
+            name = f"{chain_id}/{checksum(vault)}"
+            rpc = self.rpcs.get(chain_id)
+            if rpc is None:
+                continue  # each of its lanes says so
+            try:
+                found = await lane_opening.forgotten(self.db, rpc, chain_id, vault)
+                for number, wallet in found.items():
+                    name = f"{chain_id}/{laning.name_of(number)}"
+                    if not self.dry_run:
+                        await self.work.adopt(rpc, chain_id, vault, number, laning.name_of(number), wallet)
+                    else:
+                        told = "the backup does not know this lane: would be taken over and end"
+                        said.append(_said(name, "closed") | {"batches": None, "next": told})
+            except BasculeError as error:
+                said.append(_said(name, "unknown") | {"next": f"{error}; {next_step_of(error)}"})
+        return said
+
+    async def _service(self, name: str, wallet: Wallet, *, end: bool) -> dict[str, Any]:
+        """A lane that pays nobody: there is nothing to take over, so it ends only where it is named."""
+        said: dict[str, Any] = {"lane": name, "state": "open", "batches": None, "canceled": None}
+        async with self.db.read() as conn:
+            why = await lanes.closed_reason(conn, wallet.chain_id, wallet.address)
+        again = f"register another wallet for {name}"
+        if end and self.dry_run:
+            return said | {"state": "closed", "next": f"would end; then {again}"}
+        if end:
+            try:
+                async with self.db.transaction() as conn:
+                    await service_lanes.end(conn, wallet.chain_id, wallet.name)
+            except BasculeError as error:
+                return said | {"next": f"{error}; {next_step_of(error)}"}
+            return said | {"state": "retired", "next": again}
+        if why is None:
+            return said | {"next": "nothing"}
+        return said | {"state": "closed", "next": f"{why}: run this with --end {name}, then {again}"}
+
+    async def _one(self, name: str, lane: Lane, *, end: bool) -> dict[str, Any]:
+        said = _said(name, "unknown")
+        try:
+            self.settings.chain(lane.chain_id)
+            rpc = self.rpcs[lane.chain_id]
+            why = "it was named" if end else await self._mismatch(lane, rpc)
+            if why is None:
+                told = "nothing: chain and rows agree, and its submitter asks the signer besides"
+                return said | {"state": "open", "next": told}
+            said["state"] = "closed"
+            done = await self._foresee(lane, rpc) if self.dry_run else await self._end(lane, rpc)
+        except BasculeError as error:
+            return said | {"next": f"{error}; {next_step_of(error)}"}
+        return said | done
+
+    async def _mismatch(self, lane: Lane, rpc: Caller) -> str | None:
+        """Why the lane may not be worked, if that is in the lane itself."""
+        async with self.db.read() as conn:
+            closed = await lanes.closed_reason(conn, lane.chain_id, lane.wallet)
+        if closed is not None and not closed.startswith(lane_opening.BESIDE):
+            return closed
+        if await vault_calls.retired(rpc, lane.vault, lane.lane, "latest"):
+            return "the vault has retired it"
+        return await lane_opening.look_at_chain(self.db, rpc, lane)
+
+    async def _end(self, lane: Lane, rpc: Caller) -> dict[str, Any]:
+        start = await self._start(lane)
+        done = {
+            "batches": await self.work.take_over(rpc, lane, start),
+            "canceled": await self.work.take_over_canceled(rpc, lane, start),
+        }
+        if await self.work.retire(rpc, lane):
+            return done | {"state": "retired", "next": OPEN_ANOTHER}
+        return done | {"next": await self._next(lane, rpc, send=self.send)}
+
+    async def _foresee(self, lane: Lane, rpc: Caller) -> dict[str, Any]:
+        batches = len(await self.work.unknown(rpc, lane, await self._start(lane)))
+        left = await self._next(lane, rpc, send=False)
+        return {"batches": batches, "canceled": None, "next": f"would be taken over and end; {left}"}
+
+    async def _start(self, lane: Lane) -> int:
+        async with self.db.read() as conn:
+            return await lane_opening.began_at(conn, lane.chain_id)
+
+    async def _next(self, lane: Lane, rpc: Caller, *, send: bool) -> str:
+        """What is left to do at the vault; with `send` the lane is retired there first."""
+        if not await vault_calls.retired(rpc, lane.vault, lane.lane, "latest"):
+            left = await vault_roles.act(
+                self.settings, rpc, lane.chain_id, lane.vault, "guardian", "retireLane", lane.lane, send=send,
+                told=lambda _: None,
+            )  # fmt: skip
+            if left is not None:
+                return f"{left}; once that is final, run this again"
+        return "it is retired in the newest block; once that is final, run this again"
+
+
+def _said(name: str, state: str) -> dict[str, Any]:
+    return {"lane": name, "state": state, "batches": 0, "canceled": 0}

@@ -1,0 +1,128 @@
+"""Lanes after a backup was put back that does not know them, or that paid in turn with others since."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bascule.chain.families import ETHEREUM
+from bascule.chain.rpc import Rpc
+from bascule.chain.vault import BATCH_PAID
+from bascule.entrypoints.restoring import LaneCheck
+from bascule.entrypoints.wiring import load
+from bascule.services.lane_opening import LaneClosed
+from bascule.services.lane_recovery import LaneRecovery
+from tests.support.backups import Backups
+from tests.support.chain import calldata
+from tests.support.money_out import Treasury, payee, treasury
+from tests.support.nodes import lying_node, no_guard
+from tests.support.postgres import TestServer
+
+
+@pytest.fixture
+async def backups(postgres_server: TestServer, database_name: str) -> AsyncIterator[Backups]:
+    made = Backups(postgres_server, database_name)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def stage(backups: Backups, tmp_path: Path) -> AsyncIterator[Treasury]:
+    async with treasury(backups.open, tmp_path) as built:
+        yield built
+
+
+async def check(stage: Treasury, *, dry_run: bool = False) -> dict[str, tuple[str, int | None]]:
+    """What `bascule restore check` says of each lane: its state, and how many batches were taken over."""
+    chain_id = stage.network.chain_id
+    settings = load({"BASCULE_CHAINS": f"{chain_id}={stage.node.url}"})
+    rpc = Rpc(stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
+    work = LaneRecovery(stage.owner, stage.use_cases.outbox)
+    told = await LaneCheck(settings, stage.owner, {chain_id: rpc}, work, False, dry_run).run(())
+    return {each["lane"]: (each["state"], each["batches"]) for each in told}
+
+
+async def retire_at_vault(stage: Treasury, lane: int) -> None:
+    """The vault's guardian ends the lane, finally."""
+    data = calldata("retireLane(uint32)", [lane])
+    receipt = await stage.node.transact(stage.node.accounts[3], to=stage.vault, data=data)
+    assert receipt["status"] == "0x1"
+    await stage.follow(3)
+
+
+async def test_what_a_lane_paid_that_was_opened_after_the_backup_is_not_paid_again(
+    stage: Treasury, backups: Backups
+) -> None:
+    """No row knows that lane; the vault does."""
+    waiting = await stage.approved("5.00", payee(1))
+    copy = await backups.take(stage)
+    lane = await stage.open_lane(1, 5)
+    await stage.run(await stage.submitter(lane=lane))
+    assert await stage.status(waiting) == "paid"
+    moved = await stage.transfers_out()
+
+    await backups.put_back(stage, copy)
+    await stage.follow(3)
+    for _ in range(2):
+        with pytest.raises(LaneClosed, match="number 1, is in no row and has paid"):
+            await stage.run()
+    rows = "SELECT (SELECT count(*) FROM lanes), (SELECT count(*) FROM audit_log)"
+    before = await stage.rows(rows)
+    both = {"31337/vault-0": ("open", 0), "31337/vault-1": ("closed", None)}
+    assert (await check(stage, dry_run=True), await stage.rows(rows)) == (both, before)
+    assert await check(stage) == {"31337/vault-0": ("open", 0), "31337/vault-1": ("closed", 1)}
+    assert await stage.status(waiting) == "paid"
+    with pytest.raises(LaneClosed, match="vault-1, is behind"):
+        await stage.run()
+    await retire_at_vault(stage, 1)
+    assert await check(stage) == {"31337/vault-0": ("open", 0), "31337/vault-1": ("retired", 0)}
+
+    fresh = await stage.approved("9.00", payee(5))
+    await stage.run()
+    assert await stage.status(fresh) == "paid"
+    assert await stage.transfers_out() == [*moved, (payee(5), 9_000_000)]
+    await stage.require_truth()
+
+
+async def test_lane_that_opens_reads_events_from_where_one_was_worked_last_and_at_first_from_where_we_began(
+    stage: Treasury,
+) -> None:
+    """Not from the chain's first block, and no more because nothing was paid for long."""
+    asked: list[tuple[int, int]] = []
+
+    def keep(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_getLogs" and params[0]["topics"] == ["0x" + BATCH_PAID.hex()]:
+            asked.append((int(params[0]["fromBlock"], 16), int(params[0]["toBlock"], 16)))
+        return result
+
+    await stage.rows_change("UPDATE networks SET start_block = 0")  # as `bascule chains publish` leaves it
+    [(began,)] = await stage.rows("SELECT min(number) FROM blocks")
+    opened_at: list[int] = []
+    async with lying_node(stage.node.url) as node:
+        node.twist = keep
+        for _ in range(2):
+            opened_at.append(stage.node.dev.chain.tagged("latest").number)
+            await stage.run(await stage.submitter(url=node.url))
+            await stage.follow(10)
+
+    assert 0 < began < opened_at[0]
+    assert asked == [(began, opened_at[0]), (opened_at[0], opened_at[1])]
+
+
+@pytest.mark.slow
+async def test_lanes_that_paid_in_turn_after_the_backup_are_both_taken_over(
+    stage: Treasury, backups: Backups
+) -> None:
+    """How far one lane was read says nothing of the other."""
+    second = await stage.open_lane(1, 5)
+    copy = await backups.take(stage)
+    for lane in ("vault-0", second, "vault-0"):
+        await stage.approved("5.00", payee(1))
+        await stage.run(await stage.submitter(lane=lane, holder=lane))
+
+    await backups.put_back(stage, copy)
+    await stage.follow(3)
+    assert await check(stage) == {"31337/vault-0": ("closed", 2), "31337/vault-1": ("closed", 1)}
