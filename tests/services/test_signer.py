@@ -18,7 +18,7 @@ from eth_account import Account
 from bascule.domain import vault as layout
 from bascule.domain.chain import Address, checksum, parse_address
 from bascule.services.signer import Signer
-from bascule.services.signing_intents import FeeOffer, Intent, SignerRefused
+from bascule.services.signing_intents import FeeOffer, Intent, RulesQuestion, SignerRefused
 from bascule.storage import signer_limits, signer_rosters, signer_wallets
 from tests.support.cases import case
 from tests.support.crashing import Crash, Crashing
@@ -70,6 +70,7 @@ async def refusal(desk: Desk, intent: Intent) -> SignerRefused:
 
 
 async def test_signed_bytes_are_the_call_the_intent_means(desk: Desk) -> None:
+    await desk.begins_at(5)
     asked = desk.pay(desk.item(0), desk.item(3, amount=7), nonce=5)
 
     signed = await desk.signer().sign(asked)
@@ -280,13 +281,55 @@ async def test_daily_limit_counts_each_payout_once_and_ages(desk: Desk) -> None:
     await signer.sign(desk.pay(desk.item(2, amount=501), nonce=2))
 
 
+async def test_payouts_that_were_signed_long_ago_count_again_when_they_are_signed_again(desk: Desk) -> None:
+    """Whoever hoards signed payouts cannot have more of them signed anew in one day than a day allows."""
+    signer, ends = desk.signer(), int((desk.clock.now() + timedelta(days=30)).timestamp())
+    days = [[desk.item(2 * n + k, amount=1_000, expiry=ends) for k in (0, 1)] for n in (0, 1)]
+    for nonce, items in enumerate(days):
+        await signer.sign(desk.pay(*items, nonce=nonce, deadline=desk.soon()))
+        desk.clock.advance(timedelta(hours=25))
+
+    answer = await signer.sign(desk.pay(*days[0], nonce=2, deadline=desk.soon()))
+    assert await signer.sign(desk.pay(*days[0], nonce=2, deadline=desk.soon())) == answer, "asked twice"
+    await signer.sign(desk.pay(*days[0], nonce=3, deadline=desk.soon()))  # counted today: no new money
+    refused = await refusal(desk, desk.pay(*days[1], nonce=4, deadline=desk.soon()))
+
+    assert [(item.name, item.code) for item in refused.items] == [
+        (item.payout_id, "day_limit_exceeded") for item in days[1]
+    ]
+    asked = RulesQuestion(CHAIN, VAULT, TOKEN, (ACCOUNT,))
+    assert (await signer.rules(asked)).spent == 2_000
+    await signer.require_counted()
+    desk.clock.advance(timedelta(hours=23))  # counted since it was signed last, not first
+    await signer.sign(desk.pay(*days[0], nonce=4, deadline=desk.soon()))
+    desk.clock.advance(timedelta(hours=23))
+    assert (await signer.rules(asked)).spent == 2_000
+    await signer.require_counted()
+
+
 async def test_old_epoch_and_passed_nonces_are_refused(desk: Desk) -> None:
+    await desk.begins_at(5)
     await desk.signer().sign(desk.pay(nonce=5, epoch=3))
 
     assert (await refusal(desk, desk.pay(nonce=6, epoch=2))).code == "epoch_stale"
     assert (await refusal(desk, desk.pay(desk.item(1), nonce=4, epoch=3))).code == "nonce_below_watermark"
     await desk.signer().sign(desk.pay(nonce=5, epoch=4))  # an old question, a new leader
     assert (await refusal(desk, desk.pay(desk.item(1), nonce=6, epoch=3))).code == "epoch_stale"
+
+
+async def test_lane_whose_nonces_the_memory_does_not_follow_is_signed_for_no_more(desk: Desk) -> None:
+    """It was put back under a submitter that ran on: what it forgot is missing in its day's sum."""
+    await desk.begins_at(5)
+    for asked in (desk.pay(nonce=6), desk.fill(nonce=6)):  # it was put back to before its first signature
+        assert (await refusal(desk, asked)).code == "nonce_skipped"
+    assert await desk.count("slots") == 0
+    await desk.signer().sign(desk.pay(nonce=5))
+
+    for asked in (desk.pay(desk.item(1), nonce=7), desk.fill(nonce=7)):
+        assert (await refusal(desk, asked)).code == "nonce_skipped"
+    assert await desk.count("slots") == 1
+    await desk.signer().sign(desk.pay(desk.item(1), nonce=6))
+    await desk.signer().sign(desk.pay(nonce=5))  # what is signed is answered as ever
 
 
 async def test_kill_switch_stops_payouts_but_not_fills(desk: Desk) -> None:
@@ -300,6 +343,7 @@ async def test_kill_switch_stops_payouts_but_not_fills(desk: Desk) -> None:
 
 
 async def test_fill_is_a_self_send_of_nothing(desk: Desk) -> None:
+    await desk.begins_at(3)
     signed = await desk.signer().sign(desk.fill(nonce=3))
 
     fields = rlp.decode(signed.raw[1:])

@@ -85,6 +85,22 @@ async def test_mandates_day_is_counted_by_the_signer_and_ages(desk: Desk) -> Non
     assert await answer(desk, pay(desk, item(5), nonce=3, deadline=later)) == "signed"
 
 
+async def test_mandates_day_counts_what_is_signed_again_under_it(desk: Desk) -> None:
+    """Signed long ago, or by approvals of its own: what goes out under the mandate now is of its day."""
+    assert await answer(desk, pay(desk, item(0), item(1))) == "signed"
+    desk.clock.advance(timedelta(hours=25))
+    people, soon = desk.item(2, payout_id="po_2"), {"deadline": desk.soon()}
+    assert await answer(desk, desk.pay(people, item(3), nonce=1, mandates=(mandate(),), **soon)) == "signed"
+
+    again = pay(desk, item(0), item(1), nonce=2, **soon)
+    assert await answer(desk, again) == ["mandate_day_exceeded"]
+    moved = pay(desk, item(0), item(2), nonce=2, **soon)
+    assert await answer(desk, moved) == ["mandate_day_exceeded"]
+    assert await answer(desk, pay(desk, item(2), nonce=2, **soon)) == "signed"
+    assert await answer(desk, pay(desk, item(2), item(3), nonce=3, **soon)) == "signed", "counted today"
+    assert await answer(desk, pay(desk, item(4, amount=51), nonce=4, **soon)) == ["mandate_day_exceeded"]
+
+
 async def test_payout_id_that_two_lanes_ask_about_at_once_is_one_payout(desk: Desk) -> None:
     other, now = Address(b"\xc1" * 20), desk.clock.now()
     async with desk.owner.transaction() as conn:

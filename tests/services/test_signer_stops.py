@@ -128,4 +128,5 @@ async def test_denied_destination_is_named_and_the_rest_of_the_batch_can_be_aske
         await desk.signer().sign(desk.pay(desk.item(0), desk.item(1, to=bad)))
 
     assert [(item.name, item.code) for item in refused.value.items] == [("po_1", "destination_denied")]
+    assert await answer(desk, desk.fill()) == "signed"
     assert await answer(desk, desk.pay(desk.item(0), nonce=1)) == "signed"

@@ -98,6 +98,7 @@ async def test_each_route_has_its_own_day_and_a_repeated_question_counts_once(de
         dearer = FeeOffer(3_000_000_000, 2_000_000_000, 60_000)
         assert await answer(desk, top_up(amount=amount, nonce=nonce, fees=dearer)) == "signed"
 
+    assert await answer(desk, top_up(FLOAT, nonce=4)) == "nonce_skipped", "a memory that forgot the fourth"
     assert await answer(desk, top_up(amount=1, nonce=3)) == "day_limit_exceeded"
     assert await answer(desk, top_up(FLOAT, 100, nonce=3)) == "signed"
     desk.clock.advance(timedelta(hours=24, seconds=1))

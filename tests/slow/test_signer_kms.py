@@ -20,6 +20,7 @@ from tests.support.oracle import require_sound
 
 pytestmark = pytest.mark.slow
 SIGN = "TrentService.Sign"
+UNDER_WAY = "state <> 'final' AND wallet IN (SELECT wallet FROM lanes)"
 Running = AbstractContextManager["subprocess.Popen[bytes]"]
 
 
@@ -91,7 +92,7 @@ def _lane(tmp_path: Path) -> Iterator[Lane]:
 
 def test_key_service_that_throttles_or_is_disabled_delays_payouts_and_doubles_none(lane: Lane) -> None:
     """The signer dies between two tries, too: what it committed is what it signs."""
-    nothing_sent = "SELECT count(*) FROM attempts WHERE state <> 'final'"
+    nothing_sent = f"SELECT count(*) FROM attempts WHERE {UNDER_WAY}"
     lane.service.signs_not = "ThrottlingException"
     with lane.submitter():
         with lane.signer() as signer:
@@ -133,12 +134,12 @@ def test_signer_whose_memory_was_put_back_signs_nothing_though_its_key_would(lan
 
     with lane.signer(), lane.submitter():
         waiting = lane.driver.payout("3.00")
-        lane.says(b"run `bascule restore lanes`")
+        lane.says(b"run `bascule restore check`")
 
         [(why,)] = lane.driver.sql("SELECT closed_reason FROM wallets WHERE name = 'vault-0'")
         assert why.startswith("the signer's memory ends at nonce 0, bytes of 1 are kept here")
         assert lane.signatures() == before
-        assert lane.driver.sql("SELECT count(*) FROM slots WHERE state <> 'final'") == [(0,)]
+        assert lane.driver.sql(f"SELECT count(*) FROM slots WHERE {UNDER_WAY}") == [(0,)]
     treasury = lane.driver.ready["treasury"]["secret_key"]
     lane.driver.api(treasury, f"/v1/payouts/{waiting}/cancel", {})
     assert require_sound(lane.driver.ready).payouts_paid == 2

@@ -52,6 +52,11 @@ class Desk:
             await signer_wallets.add(conn, CHAIN, KEY.address)
         return self
 
+    async def begins_at(self, nonce: int) -> None:
+        """The wallet was used before it was the signer's, which signed nothing for it yet."""
+        async with self.owner.transaction() as conn:
+            await signer_wallets.raise_marks(conn, CHAIN, KEY.address, epoch=0, nonce=nonce - 1)
+
     def signer(self, failpoints: Failpoints = NO_FAILPOINTS) -> Signer:
         return Signer(self.db, [KEY], self.clock, failpoints=failpoints)
 
@@ -89,6 +94,10 @@ class Desk:
             items=items or (self.item(),),
         )
         return msgspec.structs.replace(question, **changes)
+
+    def soon(self) -> int:
+        """A deadline that the signer takes now."""
+        return int(self.clock.now().timestamp()) + 1_800
 
     def fill(self, **changes: Any) -> FillIntent:
         fees = FeeOffer(2_000_000_000, 1_000_000_000, 21_000)

@@ -15,12 +15,21 @@ from bascule.chain.tx import UnsignedTx
 from bascule.domain import stops
 from bascule.domain.chain import Address
 from bascule.domain.fees import Fees
-from bascule.services import signer_authority, signer_checks, signer_items, signer_routes
+from bascule.services import (
+    signer_authority,
+    signer_checks,
+    signer_heads,
+    signer_items,
+    signer_presents,
+    signer_routes,
+)
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.seams import Clock
 from bascule.services.signer_authority import Applied, Change
 from bascule.services.signing_intents import (
     FILL_GAS_MAX,
+    AnchorIntent,
+    AuthorizationIntent,
     CancelIntent,
     FeeOffer,
     FillIntent,
@@ -46,6 +55,7 @@ from bascule.storage import (
     signer_wallets,
 )
 from bascule.storage.database import Connection, Database
+from bascule.storage.signer_authorizations import PresentLimits
 from bascule.storage.signer_flush_limits import FlushLimits
 from bascule.storage.signer_ledger import Signature, SlotKey
 from bascule.storage.signer_limits import FeeLimits, HardLimits
@@ -59,15 +69,21 @@ _KINDS: Mapping[type, str] = {
     FlushIntent: "flush",
     CancelIntent: "cancel",
     TopUpIntent: "top_up",
+    AnchorIntent: "anchor",
+    AuthorizationIntent: "authorization",
 }
 # Whose wallet may sign what; each fills its own never-signed slots.
 _ROLES: Mapping[type, frozenset[Role]] = {
     PayIntent: frozenset({"lane"}),
-    FillIntent: frozenset({"lane", "canceller", "sweeper", "gas"}),
+    FillIntent: frozenset({"lane", "canceller", "sweeper", "gas", "anchor", "x402"}),
     FlushIntent: frozenset({"sweeper"}),
     CancelIntent: frozenset({"canceller"}),
     TopUpIntent: frozenset({"gas"}),
+    AnchorIntent: frozenset({"anchor"}),
+    AuthorizationIntent: frozenset({"x402"}),
 }
+# Whose nonces have no holes: what a hole forgot would be missing in the day's sum.
+_COUNTED: frozenset[Role] = frozenset({"lane", "gas"})
 
 
 class Signer:
@@ -215,13 +231,17 @@ class Signer:
             highest = await self._highest_fee(conn, intent, wallet)
             signer_checks.require_fees(fees, max_fee_per_gas=highest or 0, max_gas=FILL_GAS_MAX)
             return
-        limits: HardLimits | FlushLimits | FeeLimits
+        limits: HardLimits | FlushLimits | FeeLimits | PresentLimits
         if isinstance(intent, FlushIntent):
             limits = await signer_checks.flush_limits_of(conn, intent)
         elif isinstance(intent, CancelIntent):
             limits = await signer_checks.cancel_limits_of(conn, intent)
         elif isinstance(intent, TopUpIntent):
             limits = await signer_routes.limits_of(conn, intent)
+        elif isinstance(intent, AnchorIntent):
+            limits = await signer_heads.limits_of(conn, intent.chain_id, intent.wallet)
+        elif isinstance(intent, AuthorizationIntent):
+            limits = await signer_presents.limits_of(conn, intent.chain_id, intent.wallet)
         else:
             limits = known or await signer_checks.limits_of(conn, intent)
         signer_checks.require_fees(fees, max_fee_per_gas=limits.max_fee_per_gas, max_gas=limits.max_gas)
@@ -232,6 +252,10 @@ class Signer:
             return await signer_flush_limits.highest_fee(conn, intent.chain_id)
         if wallet.role == "gas":
             return await signer_top_ups.highest_fee(conn, intent.chain_id, Address(intent.wallet))
+        if wallet.role == "anchor":
+            return (await signer_heads.limits_of(conn, intent.chain_id, intent.wallet)).max_fee_per_gas
+        if wallet.role == "x402":
+            return (await signer_presents.limits_of(conn, intent.chain_id, intent.wallet)).max_fee_per_gas
         return await signer_limits.highest_fee(conn, intent.chain_id)
 
     async def _bind(
@@ -247,6 +271,12 @@ class Signer:
             raise SignerRefused(
                 "nonce_below_watermark", f"Nonce {slot.nonce} is not above {wallet.highest_nonce}."
             )
+        if wallet.role in _COUNTED and wallet.highest_nonce < slot.nonce - 1:
+            raise SignerRefused(
+                "nonce_skipped",
+                f"Nonces {wallet.highest_nonce + 1} to {slot.nonce - 1} were never asked for here: this"
+                " memory is older than the lane, and its day's sum may be short.",
+            )
         if isinstance(intent, PayIntent):
             signer_checks.require_short(intent, self._clock.now())
             limits = await signer_items.bind(conn, intent, self._clock.now(), stopped)
@@ -254,6 +284,10 @@ class Signer:
             await signer_checks.require_flush(conn, intent)
         if isinstance(intent, TopUpIntent):
             await signer_routes.count(conn, intent, slot, self._clock.now())
+        if isinstance(intent, AnchorIntent):
+            await signer_heads.keep(conn, intent, slot, self._clock.now())
+        if isinstance(intent, AuthorizationIntent):
+            await signer_presents.count(conn, intent, slot, self._clock.now())
         await signer_ledger.insert_slot(conn, slot, kind=_KINDS[type(intent)], content=tx.content())
         await signer_wallets.raise_marks(
             conn, slot.chain_id, slot.wallet, epoch=intent.epoch, nonce=slot.nonce
@@ -271,6 +305,10 @@ def _build(intent: Intent, deposit_seed: bytes | None) -> UnsignedTx:
         return UnsignedTx(intent.chain_id, intent.nonce, wallet, 0, b"", fees)
     if isinstance(intent, TopUpIntent):
         return signer_routes.transaction(intent, fees)
+    if isinstance(intent, AnchorIntent):
+        return signer_heads.transaction(intent, fees)
+    if isinstance(intent, AuthorizationIntent):
+        return signer_presents.transaction(intent, fees)
     if isinstance(intent, FlushIntent):
         calldata = signer_checks.flush_calldata(intent, deposit_seed)
         return UnsignedTx(intent.chain_id, intent.nonce, Address(intent.factory), 0, calldata, fees)

@@ -28,7 +28,10 @@ CODES = (
     "lane_denied",
     "epoch_stale",
     "nonce_below_watermark",
+    "nonce_skipped",
     "intent_malformed",
+    "head_contradicts",
+    "seal_passed",
 )
 
 

@@ -13,6 +13,7 @@ from bascule.domain.errors import Rejected
 from bascule.domain.fees import Fees
 from bascule.domain.flush import ADDRESSES_MAX
 from bascule.services.signing_intents import (
+    AuthorizationIntent,
     CancelIntent,
     FlushIntent,
     Intent,
@@ -36,7 +37,7 @@ def wallet_of(intent: Intent) -> Address:
 
 def money_of(intent: Intent) -> tuple[str, ...]:
     """The scopes under which an operator may have frozen what the intent moves."""
-    if isinstance(intent, PayIntent | FlushIntent):
+    if isinstance(intent, PayIntent | FlushIntent | AuthorizationIntent):
         return stops.money(intent.chain_id, Address(intent.token))
     if isinstance(intent, TopUpIntent):
         return stops.money(intent.chain_id, address(intent.asset, "asset"))

@@ -23,7 +23,7 @@ from bascule.services.signing_intents import (
 )
 from bascule.storage import signer_ledger, signer_limits, signer_rosters
 from bascule.storage.database import Connection
-from bascule.storage.signer_ledger import Item
+from bascule.storage.signer_ledger import Item, Known
 from bascule.storage.signer_limits import HardLimits
 
 DAY = timedelta(hours=24)
@@ -97,23 +97,29 @@ async def _facts(
     spent_in = await signer_ledger.spent_in_batches(conn, *place, ids) if ids else {}
     fresh = await signer_ledger.insert_items(conn, items, now)  # after the sums: they are without these
     known = await signer_ledger.known_items(conn, items) if len(fresh) < len(items) else {}
+    before = {item: known[item.payout_id] for item in items if item.payout_id in known.keys() - fresh}
+    counted = {item: was for item, was in before.items() if was.signed_at > now - DAY}
+    if before:
+        await signer_ledger.count_again(conn, list(before), now)
     return Facts(
         limits=await signer_limits.current(conn, *place),
         rosters=rosters,
         spent=spent,
         spent_in=spent_in,
         denied=denied,
-        signed={item.payout_id for item in items if item.payout_id in known} - fresh,
+        signed={item.payout_id for item in before},
+        counted={item.payout_id for item in counted},
+        counted_under={item.payout_id for item, was in counted.items() if was.mandate_id == item.mandate_id},
         changed={item.payout_id for item in items if not _is_the_same(item, known)},
         mandates=signer_mandates.opened(intent, rosters, under, now),
         bounds=account_bounds.opened(bounds),
     )  # fmt: skip
 
 
-def _is_the_same(item: Item, known: Mapping[str | int, tuple[str, Hash]]) -> bool:
+def _is_the_same(item: Item, known: Mapping[str | int, Known]) -> bool:
     """A payout id and a vault id belong to each other and to one content, for ever."""
-    same = (item.payout_id, item.digest)
-    return all(known.get(name, same) == same for name in (item.payout_id, item.vault_id))
+    found = [known[name] for name in (item.payout_id, item.vault_id) if name in known]
+    return all((each.payout_id, each.digest) == (item.payout_id, item.digest) for each in found)
 
 
 def _item(intent: PayIntent, item: PayItem) -> Item:

@@ -174,7 +174,44 @@ class TopUpIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     amount: int
 
 
-Intent = PayIntent | FillIntent | FlushIntent | CancelIntent | TopUpIntent
+class AnchorIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="anchor"):
+    """The head of sealed history, written on chain by the anchor's wallet. seal: number; head: hash."""
+
+    chain_id: int
+    wallet: bytes
+    nonce: int
+    epoch: int
+    fees: FeeOffer
+    seal: int
+    head: bytes
+
+
+class AuthorizationIntent(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="authorization"
+):
+    """What a payer signed, presented to the token by the facilitator's wallet (EIP-3009).
+
+    amount: base units; times: unix seconds; signature: the payer's 65 bytes.
+    """
+
+    chain_id: int
+    wallet: bytes
+    nonce: int
+    epoch: int
+    fees: FeeOffer
+    token: bytes
+    payer: bytes
+    pay_to: bytes
+    amount: int
+    valid_after: int
+    valid_before: int
+    authorization_nonce: bytes
+    signature: bytes
+
+
+Intent = (
+    PayIntent | FillIntent | FlushIntent | CancelIntent | TopUpIntent | AnchorIntent | AuthorizationIntent
+)
 
 
 class MarksOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

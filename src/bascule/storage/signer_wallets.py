@@ -16,7 +16,7 @@ Role = Literal["lane", "canceller", "sweeper", "x402", "gas", "anchor"]
 
 @dataclass(frozen=True, slots=True)
 class SignerWallet:
-    """One wallet. epoch, highest_nonce: the highest ever seen in a question that was answered."""
+    """One wallet. epoch, highest_nonce: the highest that were answered for, or used before it came here."""
 
     role: Role
     epoch: int
@@ -24,9 +24,11 @@ class SignerWallet:
     frozen: bool
 
 
-async def add(conn: Connection, chain_id: int, address: Address, *, role: Role = "lane") -> None:
-    """The signer may use this wallet in that role; repeating it is harmless."""
-    await Q.run(conn, "add", chain_id=chain_id, address=address, role=role)
+async def add(
+    conn: Connection, chain_id: int, address: Address, *, role: Role = "lane", first_nonce: int = 0
+) -> None:
+    """The signer may use this wallet in that role, from that nonce on; repeating it is harmless."""
+    await Q.run(conn, "add", chain_id=chain_id, address=address, role=role, first_nonce=first_nonce)
 
 
 async def get(conn: Connection, chain_id: int, address: Address) -> SignerWallet | None:

@@ -1,8 +1,9 @@
 -- tables: signer.wallets
 
 -- name: add
--- A wallet the signer holds the key of, and what it may be used for.
-INSERT INTO signer.wallets (chain_id, address, role) VALUES (%(chain_id)s, %(address)s, %(role)s)
+-- A wallet the signer holds the key of, what it may be used for, and the nonce that nobody used yet.
+INSERT INTO signer.wallets (chain_id, address, role, highest_nonce)
+VALUES (%(chain_id)s, %(address)s, %(role)s, %(first_nonce)s::bigint - 1)
 ON CONFLICT (chain_id, address) DO NOTHING
 
 -- name: get

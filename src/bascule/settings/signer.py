@@ -1,6 +1,6 @@
 """Readers of who may ask the signer, and where: `signer_uids`, `signer_clients` and places of TLS.
 
-As in `settings_parse`, a reader raises ValueError with words that follow the setting's name.
+As in `settings.parse`, a reader raises ValueError with words that follow the setting's name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from bascule.domain.chain import Address, checksum, parse_address
 from bascule.domain.errors import Rejected
-from bascule.settings_parse import between, port, text
+from bascule.settings.parse import between, port, text
 
 ALL = "*"
 # RFC 1123, section 2.1: what a DNS name of a certificate may look like; no wildcard, which names nobody.
