@@ -2,15 +2,17 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import AsyncResolver, ThreadedResolver, web
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bascule.domain.errors import Rejected
 from bascule.services.egress import EgressRules, forbidden_address
-from bascule.services.http_sender import RESPONSE_MAX, TIMEOUT_S, HttpSender
+from bascule.services.http_sender import KEPT_RESPONSE, RESPONSE_MAX, TIMEOUT_S, HttpSender
 from bascule.storage.database import Database, TransactionOpen, refuse_open_transaction
 from tests.support.receiver import local_sender, receiver
 
@@ -93,7 +95,7 @@ async def test_in_development_a_name_of_the_private_network_is_not_dialled(
         return found
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
-    async with local_sender() as sender:
+    async with local_sender(names=ThreadedResolver) as sender:
         answer = await sender.post("http://merchant.example:81/hook", b"{}", {}, livemode=False)
 
     assert answer.error == "the host resolves to an address that is not public"
@@ -113,6 +115,29 @@ class _Lenient(EgressRules):
 
     def check(self, url: str, *, livemode: bool, param: str | None = "url") -> None:
         return None
+
+
+async def test_names_whose_servers_are_silent_hold_up_no_other() -> None:
+    """A name server that never answers is asked for a hundred names while a receiver is called by address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+
+        def names() -> AsyncResolver:
+            return AsyncResolver(nameservers=["127.0.0.1"], udp_port=port, tcp_port=port)
+
+        async with receiver() as server, local_sender(timeout_s=1.0, names=names) as sender:
+            silently = [
+                asyncio.create_task(sender.post(f"http://shop{n}.example/", b"{}", {}, livemode=False))
+                for n in range(100)
+            ]
+            await asyncio.sleep(0.1)
+            answer = await sender.post(server.url + "/hook", b"{}", {}, livemode=False)
+            waiting = sum(not each.done() for each in silently)
+            unheard = await asyncio.gather(*silently)
+
+    assert (answer.status, waiting) == (200, 100)
+    assert {each.error for each in unheard} == {"no answer in time"}
 
 
 async def test_a_receiver_that_does_not_answer_in_time_or_at_all_is_an_error_in_words() -> None:
@@ -150,10 +175,71 @@ async def test_no_more_than_64_kib_of_an_answer_are_read() -> None:
         server.answers["/hook"] = flood
         answer = await sender.post(server.url + "/hook", b"{}", {}, livemode=False)
 
-    assert (answer.status, len(answer.body)) == (200, RESPONSE_MAX)
+    assert (answer.status, answer.size, answer.body) == (200, RESPONSE_MAX, b"x" * KEPT_RESPONSE)
 
 
 async def test_nothing_is_sent_inside_an_open_transaction(db: Database) -> None:
     async with HttpSender(refuse_open_transaction, EgressRules(True)) as sender, db.transaction():
         with pytest.raises(TransactionOpen):
             await sender.post("http://127.0.0.1:1/", b"{}", {}, livemode=False)
+
+
+class _Names(AbstractResolver):
+    """A name server whose answers are given; says how often it was asked."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self._answers = list(answers)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = self._answers.pop(0)
+        return [
+            ResolveResult(
+                hostname=host, host=each, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+            )
+            for each in found
+        ]
+
+    async def close(self) -> None:
+        return None
+
+
+async def test_a_name_that_is_public_and_then_inside_is_never_dialled_inside() -> None:
+    """Rebinding: a public address beside an inside one, then the inside one alone, then that in disguise."""
+    names = _Names(["93.184.215.14", "127.0.0.1"], ["169.254.169.254"], ["64:ff9b::7f00:1"])
+    async with local_sender(allow_local=False, names=lambda: names) as sender:
+        for _ in range(3):
+            answer = await sender.post("https://shop.example/hook", b"{}", {}, livemode=True)
+            assert (answer.status, answer.error) == (
+                None,
+                "the host resolves to an address that is not public",
+            )
+
+
+async def test_an_answer_that_drips_ends_in_time_and_one_without_tls_is_an_error() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            writer.write(b"HTTP/1.1 200 OK\r\n")
+            while not reader.at_eof():
+                writer.write(b"X-More: x\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        writer.close()
+        ended.append(writer)
+
+    ended: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, local_sender(timeout_s=0.3) as sender:
+        dripped = await sender.post(f"http://127.0.0.1:{port}/", b"{}", {}, livemode=False)
+        plain = await sender.post(f"https://127.0.0.1:{port}/", b"{}", {}, livemode=False)
+        for _ in range(500):
+            if len(ended) == 2:
+                break
+            await asyncio.sleep(0.01)
+
+    assert dripped.status is None
+    assert dripped.error in ("no answer in time", "no valid answer: ClientResponseError")
+    assert plain.status is None
+    assert plain.error is not None

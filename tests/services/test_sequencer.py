@@ -16,12 +16,12 @@ from tests.support.api import ENTROPY, START, Shop
 from tests.support.crashing import Crash, Crashing
 
 
-async def happen(shop: Shop, account: str, n: int, *, fail: bool = False) -> None:
+async def happen(shop: Shop, account: str, n: int, *, fail: bool = False, livemode: bool = False) -> None:
     """One committed (or rolled back) happening."""
     outbox = Outbox(shop.clock, ENTROPY)
     async with shop.api.transaction() as conn:
         await outbox.append(
-            conn, account_id=account, livemode=False, type=EventType.INTENT_CREATED, object_id=f"pi_{n}",
+            conn, account_id=account, livemode=livemode, type=EventType.INTENT_CREATED, object_id=f"pi_{n}",
             object_version=1, object={"id": f"pi_{n}"}, request={"id": "req_1", "idempotency_key": None},
         )  # fmt: skip
         if fail:
@@ -70,6 +70,18 @@ async def test_numbers_have_no_holes_while_two_sequencers_and_writers_race(shop:
     assert await first.run_once() == 0
 
 
+async def test_test_and_live_events_are_numbered_apart_as_a_key_sees_only_one_of_them(shop: Shop) -> None:
+    for livemode in (False, True, True, False, True):
+        await happen(shop, shop.merchant, 1, livemode=livemode)
+    assert await shop.sequencer().run_once() == 5
+
+    async with shop.owner.read() as conn:
+        rows = await (
+            await conn.execute("SELECT livemode, account_sequence FROM events ORDER BY 1, 2")
+        ).fetchall()
+    assert [tuple(row) for row in rows] == [(False, 1), (False, 2), (True, 1), (True, 2), (True, 3)]
+
+
 async def test_the_stored_body_is_the_envelope_with_its_number(shop: Shop) -> None:
     await happen(shop, shop.merchant, 1)
     await shop.sequencer().run_once()
@@ -99,7 +111,7 @@ async def test_a_crash_of_the_sequencer_loses_and_doubles_nothing(shop: Shop, fa
 async def test_an_account_whose_counter_is_held_is_left_to_the_other_sequencer(shop: Shop) -> None:
     await happen(shop, shop.merchant, 1)
     async with shop.owner.transaction() as conn:
-        assert await events.hold_sequence(conn, shop.merchant) == 0
+        assert await events.hold_sequences(conn, [(shop.merchant, False)]) == {(shop.merchant, False): 0}
         # The row is new and not committed: the other sequencer must not wait for it for ever.
         waiting = asyncio.create_task(shop.sequencer().run_once())
         await asyncio.sleep(0)

@@ -26,7 +26,7 @@ async def test_rows_are_read_as_they_were_told_whatever_is_in_them(db: Database)
     async with db.transaction() as conn:
         await shop(conn)
         await outbox.append(conn, [first, second, row(3)], AT)
-        kept = await outbox.waiting_of(conn, "acct_shop", 10)
+        kept = await outbox.waiting_of(conn, [("acct_shop", True)], 10)
 
     assert [NewRow(*(getattr(each, name) for name in NewRow._fields)) for each in kept] == [
         first, second, row(3),

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from aiohttp import web
+from aiohttp import AsyncResolver, web
+from aiohttp.abc import AbstractResolver
 
 from bascule.services.egress import EgressRules
 from bascule.services.http_sender import HttpSender
@@ -55,7 +56,12 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @asynccontextmanager
-async def local_sender(*, allow_local: bool = True, timeout_s: float = 5.0) -> AsyncIterator[HttpSender]:
+async def local_sender(
+    *,
+    allow_local: bool = True,
+    timeout_s: float = 5.0,
+    names: Callable[[], AbstractResolver] = AsyncResolver,
+) -> AsyncIterator[HttpSender]:
     """The real sender, allowed to call this machine."""
-    async with HttpSender(refuse_open_transaction, EgressRules(allow_local), timeout_s) as sender:
+    async with HttpSender(refuse_open_transaction, EgressRules(allow_local), timeout_s, names) as sender:
         yield sender

@@ -13,6 +13,7 @@ from typing import Any
 from bascule.domain.retry import jittered
 
 API_VERSION = "2026-12-01"
+VERSIONS = (API_VERSION,)  # every dated version of the API that is still spoken, the newest last
 SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
 SECRET_BYTES = 32
 
@@ -35,11 +36,14 @@ class EventType(StrEnum):
     INTENT_REORGED = "payment_intent.reorged"
     INTENT_REVERSED = "payment_intent.reversed"
     INTENT_HELD = "payment_intent.held"
+    INTENT_RELEASED = "payment_intent.released"
     DEPOSIT_DETECTED = "deposit.detected"
     DEPOSIT_FINALIZED = "deposit.finalized"
     DEPOSIT_ORPHANED = "deposit.orphaned"
     DEPOSIT_APPLIED = "deposit.applied"
     DEPOSIT_UNAPPLIED = "deposit.unapplied"
+    AUTHORIZATION_SETTLED = "authorization.settled"
+    AUTHORIZATION_FAILED = "authorization.failed"
     PAYOUT_CREATED = "payout.created"
     PAYOUT_REQUIRES_ACTION = "payout.requires_action"
     PAYOUT_APPROVED = "payout.approved"
@@ -66,9 +70,27 @@ class EventType(StrEnum):
     REFUND_SUCCEEDED = "refund.succeeded"
     REFUND_FAILED = "refund.failed"
     REFUND_CANCELED = "refund.canceled"
+    INVOICE_CREATED = "invoice.created"
+    INVOICE_UPDATED = "invoice.updated"
+    INVOICE_FINALIZED = "invoice.finalized"
+    INVOICE_WILL_BE_DUE = "invoice.will_be_due"
+    INVOICE_DUE = "invoice.due"
+    INVOICE_OVERDUE = "invoice.overdue"
+    INVOICE_PAID = "invoice.paid"
+    INVOICE_VOIDED = "invoice.voided"
+    INVOICE_MARKED_UNCOLLECTIBLE = "invoice.marked_uncollectible"
     DESTINATION_CREATED = "destination.created"
     DESTINATION_VERIFIED = "destination.verified"
+    SCREENING_OPENED = "screening.opened"
+    SCREENING_RELEASED = "screening.released"
+    SCREENING_REJECTED = "screening.rejected"
     BALANCE_AVAILABLE = "balance.available"
+    BALANCE_SETTINGS_UPDATED = "balance_settings.updated"
+    SETTLEMENT_SCHEDULED = "settlement.scheduled"
+    SETTLEMENT_UPDATED = "settlement.updated"
+    SETTLEMENT_COMPLETED = "settlement.completed"
+    SETTLEMENT_FAILED = "settlement.failed"
+    SETTLEMENT_CANCELED = "settlement.canceled"
     REPORT_RUN_SUCCEEDED = "reporting.report_run.succeeded"
     REPORT_RUN_FAILED = "reporting.report_run.failed"
     RECONCILIATION_COMPLETED = "reconciliation.completed"
@@ -83,6 +105,9 @@ class EventType(StrEnum):
     FLOAT_LOW = "float.low"
     FLOAT_RECOVERED = "float.recovered"
     WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint.disabled"
+    API_KEY_CREATED = "api_key.created"
+    API_KEY_ROTATED = "api_key.rotated"
+    API_KEY_REVOKED = "api_key.revoked"
 
 
 def new_secret(entropy: bytes) -> str:
@@ -107,6 +132,16 @@ def headers(secrets: Sequence[str], event_id: str, timestamp: int, body: bytes) 
         "webhook-timestamp": str(timestamp),
         "webhook-signature": " ".join(signatures),
     }
+
+
+def bascule_signature(secrets: Sequence[str], timestamp: int, body: bytes) -> str:
+    """The header `Bascule-Signature`: `t=<seconds>,v1=<hex HMAC-SHA256 of t.body>`, a v1 for each secret.
+
+    Stripe's scheme, with the secret's characters as the key: handlers written for it verify this one too.
+    """
+    signed = b"%d.%b" % (timestamp, body)
+    signatures = (hmac.digest(secret.encode(), signed, "sha256").hex() for secret in secrets)
+    return ",".join([f"t={timestamp}", *(f"v1={signature}" for signature in signatures)])
 
 
 def delay_before(attempt: int, jitter: float = 0.0) -> timedelta | None:

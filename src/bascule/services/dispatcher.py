@@ -1,39 +1,42 @@
 """Sends deliveries that are due: at least once each, with the same id and the same bytes every time.
 
-A delivery is leased, sent outside any transaction, and its attempt is written afterwards. A crash in between
-means that the lease runs out and the receiver gets the same `webhook-id` again: a duplicate, never a
-loss. Endpoints do not wait for each other: sends stay in flight between calls of `run_once`, a few each.
+A delivery is leased, sent outside any transaction, and its attempt is written afterwards, many in one
+transaction. A crash in between means that the lease runs out and the receiver gets the same `webhook-id`
+again: a duplicate, never a loss. Endpoints do not wait for each other: sends stay in flight between calls of
+`run_once`, as many as `Flights` lets begin.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bascule.domain import webhook
 from bascule.domain.delivery import DELIVERY, DeliveryEvent, DeliveryState
 from bascule.domain.spread import SECONDS, Spread
 from bascule.services import webhooks as endpoints
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
+from bascule.services.flights import PER_ENDPOINT, Flights
 from bascule.services.http_sender import TIMEOUT_S, Answer
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock, Entropy
-from bascule.storage import deliveries
+from bascule.storage import deliveries, webhooks
 from bascule.storage.database import Connection, Database
 from bascule.storage.deliveries import Attempt, Claimed
 
 LEASE_S = TIMEOUT_S + 10.0
-IN_FLIGHT = 64
-PER_ENDPOINT = 4
 PATIENCE_S = 0.2
+GATHER_S = 0.005  # answers that come one after the other are written together
+SETTLED_AT_ONCE = 500
 SHOWN_RESPONSE = 1_024
 GIVE_UP_AFTER = timedelta(days=5)
 USER_AGENT = "Bascule-Webhooks/1"
+GONE = 410
 # How an attempt may end: taken, answered otherwise, or not answered at all.
 RESULTS = DELIVERED, REFUSED, UNREACHABLE = "delivered", "refused", "unreachable"
 
@@ -45,6 +48,15 @@ class Sender(Protocol):
     """Posts a body; never raises for what the receiver does."""
 
     async def post(self, url: str, body: bytes, headers: Headers, *, livemode: bool) -> Answer: ...
+
+
+class Landed(NamedTuple):
+    """A send that has ended and is not written yet. answered_at: by the clock."""
+
+    delivery: Claimed
+    attempt: Attempt
+    answer: Answer
+    answered_at: datetime
 
 
 @dataclass
@@ -61,23 +73,29 @@ class Dispatcher:
     sender: Sender
     failpoints: Failpoints = NO_FAILPOINTS
     lease_s: float = LEASE_S
+    flights: Flights = field(default_factory=Flights)
     name: str = "dispatcher"
     attempts: Counter[str] = field(default_factory=Counter)
     durations: Spread = field(default_factory=lambda: Spread(SECONDS))
-    _flying: dict[asyncio.Task[None], str] = field(default_factory=dict)
+    _landed: list[Landed] = field(default_factory=list)
+    _failed: list[BaseException] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run_once(self) -> int:
         """How many attempts ended since the last call; 0 while some are in flight: call again soon."""
         await self._take_off()
-        if not self._flying:
+        if not self.in_flight:
             return 0
-        await asyncio.wait(self._flying, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
-        return self._land()
+        if not self._landed:
+            await self._wait(PATIENCE_S)
+        if self.flights.quick and len(self._landed) < SETTLED_AT_ONCE:
+            await asyncio.sleep(GATHER_S)
+        return await self._settle_landed()
 
     @property
     def in_flight(self) -> int:
-        """How many sends have not ended."""
-        return len(self._flying)
+        """How many sends have not ended, or have and are not written."""
+        return len(self.flights) + len(self._landed)
 
     async def drain(self) -> int:
         """Sends all that is due and waits for every answer; how many attempts were made."""
@@ -85,55 +103,59 @@ class Dispatcher:
         while True:
             ended = await self.run_once()
             done += ended
-            if not ended and not self._flying:
+            if not ended and not self.in_flight:
                 return done
 
     async def close(self) -> None:
         """Drops what is in flight, as a crash would: it is sent again when its lease has run out."""
-        for task in self._flying:
-            task.cancel()
-        await asyncio.gather(*self._flying, return_exceptions=True)
-        self._flying.clear()
+        sends = [*self.flights.quick, *self.flights.slow]
+        for send in sends:
+            send.cancel()
+        await asyncio.gather(*sends, return_exceptions=True)
 
     async def _take_off(self) -> None:
-        room = IN_FLIGHT - len(self._flying)
-        if room <= 0:
+        loop = asyncio.get_running_loop()
+        room = self.flights.room(loop.time())
+        if not room.quick and not room.slow:
             return
         async with self.db.transaction() as conn:
             claimed = await deliveries.claim(
-                conn,
-                now=self.clock.now(),
-                limit=room,
-                per_endpoint=PER_ENDPOINT,
-                flying=Counter(self._flying.values()),
-                lease_s=self.lease_s,
+                conn, now=self.clock.now(), per_endpoint=PER_ENDPOINT, lease_s=self.lease_s, **room._asdict()
             )
             if claimed:
                 self.failpoints.hit("dispatcher.before_claim")
         if claimed:
             self.failpoints.hit("dispatcher.after_claim")
         for delivery in claimed:
-            self._flying[asyncio.create_task(self._send(delivery))] = delivery.endpoint_id
+            send = asyncio.create_task(self._send(delivery))
+            self.flights.begin(send, delivery.endpoint_id, loop.time())
+            send.add_done_callback(self._land)
 
-    def _land(self) -> int:
-        ended = [task for task in self._flying if task.done()]
-        for task in ended:
-            del self._flying[task]
-        for task in ended:
-            task.result()
-        return len(ended)
+    def _land(self, send: asyncio.Task[Landed]) -> None:
+        self.flights.end(send, asyncio.get_running_loop().time())
+        if send.cancelled():
+            return
+        error = send.exception()
+        if error is None:
+            self._landed.append(send.result())
+        else:
+            self._failed.append(error)
+        self._news.set()
 
-    async def _send(self, delivery: Claimed) -> None:
+    async def _wait(self, seconds: float) -> None:
+        self._news.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def _send(self, delivery: Claimed) -> Landed:
         sent_at = self.clock.now()
-        headers = {
-            "content-type": "application/json",
-            "user-agent": USER_AGENT,
-            **webhook.headers(
-                _secrets(delivery, sent_at), delivery.event_id, int(sent_at.timestamp()), delivery.body
-            ),
-        }
         self.failpoints.hit("dispatcher.before_send")
-        answer = await self.sender.post(delivery.url, delivery.body, headers, livemode=delivery.livemode)
+        answer = await self.sender.post(
+            delivery.url, delivery.body, _headers(delivery, sent_at), livemode=delivery.livemode
+        )
         self.failpoints.hit("dispatcher.after_send")
         attempt = Attempt(
             delivery_id=delivery.id,
@@ -144,35 +166,70 @@ class Dispatcher:
             error=_error(answer),
             response=_shown(answer.body),
         )
+        return Landed(delivery, attempt, answer, self.clock.now())
+
+    async def _settle_landed(self) -> int:
+        if self._failed:
+            raise self._failed.pop()
+        landed = self._landed[:SETTLED_AT_ONCE]
+        if not landed:
+            return 0
         async with self.db.transaction() as conn:
-            await self._settle(conn, delivery, attempt, answer)
+            await self._settle(conn, landed)
             self.failpoints.hit("dispatcher.before_settle")
         self.failpoints.hit("dispatcher.after_settle")
-        self.attempts[_result(attempt)] += 1
-        self.durations.add(answer.duration_ms / 1_000)
+        del self._landed[: len(landed)]
+        for each in landed:
+            self.attempts[_result(each.attempt)] += 1
+            self.durations.add(each.attempt.duration_ms / 1_000)
+        return len(landed)
 
-    async def _settle(self, conn: Connection, delivery: Claimed, attempt: Attempt, answer: Answer) -> None:
-        await deliveries.record_attempt(conn, attempt)
+    async def _settle(self, conn: Connection, landed: Sequence[Landed]) -> None:
+        await deliveries.record_attempts(conn, [each.attempt for each in landed])
+        taken = [(each.delivery, each.attempt) for each in landed if each.attempt.error is None]
+        failed = [each for each in landed if each.attempt.error is not None]
         scheduled = DeliveryState.SCHEDULED
-        if attempt.error is None:
-            to = DELIVERY.step(scheduled, DeliveryEvent.DELIVER)
-            await deliveries.advance(conn, delivery, attempt, scheduled, to)
-            return
-        now = self.clock.now()
-        gone = answer.status == 410
-        retry_after = _retry_after(answer.retry_after, now)
-        next_at = webhook.next_attempt_at(now, attempt.n, self._jitter(), retry_after)
-        if next_at is not None and not gone:
-            await deliveries.reschedule(conn, delivery, attempt, next_at)
-            return
-        to = DELIVERY.step(scheduled, DeliveryEvent.EXHAUST)
-        await deliveries.advance(conn, delivery, attempt, scheduled, to)
-        if gone or await deliveries.only_failing_since(conn, delivery.endpoint_id, now - GIVE_UP_AFTER):
-            reason = "gone" if gone else "failing"
-            await endpoints.disable(conn, delivery.endpoint_id, self.outbox, reason=reason)
+        await deliveries.advance(conn, taken, scheduled, DELIVERY.step(scheduled, DeliveryEvent.DELIVER))
+        if failed:
+            next_ats = [(each, self._next_at(each)) for each in failed]
+            again = [(each, at) for each, at in next_ats if at is not None]
+            over = [(each.delivery, each.attempt) for each, at in next_ats if at is None]
+            made = [(each.delivery, each.attempt) for each, _ in again]
+            await deliveries.reschedule(conn, made, [at for _, at in again])
+            await deliveries.advance(conn, over, scheduled, DELIVERY.step(scheduled, DeliveryEvent.EXHAUST))
+            await self._give_up(conn, failed)
+        if taken:
+            await webhooks.note_working(conn, sorted({delivery.endpoint_id for delivery, _ in taken}))
+
+    async def _give_up(self, conn: Connection, failed: Sequence[Landed]) -> None:
+        """Disables endpoints that are gone, or that have done nothing but fail for five days."""
+        gone = {each.delivery.endpoint_id for each in failed if each.answer.status == GONE}
+        moments = [(each.delivery.endpoint_id, each.attempt.at) for each in failed]
+        failing = await webhooks.note_failing(conn, moments, self.clock.now() - GIVE_UP_AFTER)
+        for endpoint_id in sorted({*gone, *failing}):
+            reason: webhooks.Reason = "gone" if endpoint_id in gone else "failing"
+            await endpoints.disable(conn, endpoint_id, self.outbox, reason=reason)
+
+    def _next_at(self, landed: Landed) -> datetime | None:
+        if landed.answer.status == GONE:
+            return None
+        asked = _retry_after(landed.answer.retry_after, landed.answered_at)
+        return webhook.next_attempt_at(landed.answered_at, landed.attempt.n, self._jitter(), asked)
 
     def _jitter(self) -> float:
         return int.from_bytes(self.entropy.bytes(4), "big") / 2**31 - 1.0
+
+
+def _headers(delivery: Claimed, now: datetime) -> dict[str, str]:
+    secrets, at = _secrets(delivery, now), int(now.timestamp())
+    found = {
+        "content-type": "application/json",
+        "user-agent": USER_AGENT,
+        **webhook.headers(secrets, delivery.event_id, at, delivery.body),
+    }
+    if delivery.bascule_signature:
+        found["bascule-signature"] = webhook.bascule_signature(secrets, at, delivery.body)
+    return found
 
 
 def _result(attempt: Attempt) -> str:

@@ -19,15 +19,22 @@ from bascule.services.egress import EgressRules, forbidden_address, is_loopback
 
 TIMEOUT_S = 15.0
 RESPONSE_MAX = 64 * 1024
+KEPT_RESPONSE = 1_024
+CONNECTION_KEPT_S = 2.0  # shorter than servers keep theirs, or we would send into one that is being closed
+NAME_KEPT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. status: None when nothing did, and then `error` says why in one line."""
+    """What came back. status: None when nothing did, and then `error` says why in one line.
+
+    body: its first KiB; size: how many bytes of it were read.
+    """
 
     status: int | None
     duration_ms: int
     body: bytes = b""
+    size: int = 0
     retry_after: str | None = None
     error: str | None = None
 
@@ -38,14 +45,14 @@ class _CheckedResolver(AbstractResolver):
     local: loopback may be called too.
     """
 
-    def __init__(self, *, local: bool) -> None:
-        self._inner = aiohttp.ThreadedResolver()
+    def __init__(self, names: AbstractResolver, *, local: bool) -> None:
+        self._names = names
         self._local = local
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
+        found = await self._names.resolve(host, port, family)
         if not found or any(self._refuses(result["host"]) for result in found):
             raise ForbiddenTarget(host)
         return found
@@ -54,7 +61,7 @@ class _CheckedResolver(AbstractResolver):
         return forbidden_address(address) and not (self._local and is_loopback(address))
 
     async def close(self) -> None:
-        await self._inner.close()
+        await self._names.close()
 
 
 class ForbiddenTarget(OSError):
@@ -66,12 +73,18 @@ class ForbiddenTarget(OSError):
 
 @dataclass
 class HttpSender:
-    """Posts bodies to merchants' URLs. `guard` refuses to send inside an open transaction."""
+    """Posts bodies to merchants' URLs. `guard` refuses to send inside an open transaction.
+
+    names: makes what asks name servers; one that does not answer must hold up no other name, which a pool of
+    threads that ask would not promise.
+    """
 
     guard: Callable[[], None]
     rules: EgressRules
     timeout_s: float = TIMEOUT_S
+    names: Callable[[], AbstractResolver] = aiohttp.AsyncResolver
     _sessions: dict[bool, aiohttp.ClientSession] = field(default_factory=dict)
+    _resolvers: list[AbstractResolver] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,7 +98,10 @@ class HttpSender:
         """Ends every connection."""
         for session in self._sessions.values():
             await session.close()
+        for resolver in self._resolvers:
+            await resolver.close()  # a connector does not close what it was given
         self._sessions.clear()
+        self._resolvers.clear()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, livemode: bool) -> Answer:
         """The receiver's answer, whatever it is; never raises for what the receiver or the network does."""
@@ -97,8 +113,9 @@ class HttpSender:
             async with self._session(local).post(
                 url, data=body, headers=dict(headers), allow_redirects=False
             ) as response:
-                received = await _read_capped(response)
-                return Answer(response.status, _since(started), received, response.headers.get("Retry-After"))
+                kept, size = await _read_capped(response)
+                retry_after = response.headers.get("Retry-After")
+                return Answer(response.status, _since(started), kept, size, retry_after)
         except Rejected as error:
             return Answer(None, _since(started), error=error.message)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
@@ -106,13 +123,13 @@ class HttpSender:
 
     def _session(self, local: bool) -> aiohttp.ClientSession:
         if local not in self._sessions:
+            self._resolvers.append(resolver := _CheckedResolver(self.names(), local=local))
             self._sessions[local] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    resolver=_CheckedResolver(local=local),
-                    limit=0,
-                    limit_per_host=8,
-                    use_dns_cache=local,
-                    force_close=not local,
+                    resolver=resolver,
+                    limit=0,  # how many may be sent is the dispatcher's: here one host's endpoints would wait
+                    ttl_dns_cache=NAME_KEPT_S,
+                    keepalive_timeout=CONNECTION_KEPT_S,
                 ),
                 timeout=aiohttp.ClientTimeout(total=self.timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -122,15 +139,16 @@ class HttpSender:
         return self._sessions[local]
 
 
-async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
-    """At most 64 KiB; the rest is not read and the connection is dropped."""
-    received = bytearray()
-    async for chunk in response.content.iter_chunked(8 * 1024):
-        received += chunk
-        if len(received) >= RESPONSE_MAX:
+async def _read_capped(response: aiohttp.ClientResponse) -> tuple[bytes, int]:
+    """The first KiB and how much was read, 64 KiB at most; then the connection is dropped."""
+    kept, size = b"", 0
+    async for chunk in response.content.iter_any():
+        kept = (kept + chunk)[:KEPT_RESPONSE]
+        size += len(chunk)
+        if size >= RESPONSE_MAX:
             response.close()
             break
-    return bytes(received[:RESPONSE_MAX])
+    return kept, min(size, RESPONSE_MAX)
 
 
 def _since(started: float) -> int:

@@ -13,20 +13,21 @@ from bascule.domain.ids import Prefix
 from bascule.domain.webhook import EventType
 from bascule.services.egress import EgressRules
 from bascule.services.outbox import PING, Outbox
-from bascule.services.seams import Clock, Entropy, new_id
+from bascule.services.seams import Clock, Entropy, new_id, new_ids
 from bascule.storage import audit, deliveries, webhooks
 from bascule.storage.database import Connection
-from bascule.storage.deliveries import Attempt, Delivery
-from bascule.storage.webhooks import Endpoint, State
+from bascule.storage.deliveries import Attempt, Delivery, Exhausted, Replay
+from bascule.storage.webhooks import Endpoint, Reason, State
 
 OVERLAP_S = 24 * 3600
 OVERLAP_MAX_S = 7 * 24 * 3600
+REPLAYED_AT_ONCE = 10_000
 EVENT_TYPES = frozenset({"*", *(str(type) for type in EventType)})
 
 
 def describe(endpoint: Endpoint) -> dict[str, Any]:
     """The endpoint as the API shows it, without its secret."""
-    until = endpoint.previous_expires_at
+    until, failing = endpoint.previous_expires_at, endpoint.failing_since
     return {
         "id": endpoint.id,
         "object": "webhook_endpoint",
@@ -34,6 +35,9 @@ def describe(endpoint: Endpoint) -> dict[str, Any]:
         "enabled_events": list(endpoint.enabled_events),
         "description": endpoint.description,
         "status": endpoint.state,
+        "disabled_reason": endpoint.disabled_reason,
+        "failing_since": None if failing is None else int(failing.timestamp()),
+        "bascule_signature": endpoint.bascule_signature,
         "previous_secret_expires_at": None if until is None else int(until.timestamp()),
         "livemode": endpoint.livemode,
         "created": int(endpoint.created_at.timestamp()),
@@ -70,9 +74,9 @@ def describe_delivery(delivery: Delivery, attempts: Sequence[Attempt]) -> dict[s
     }
 
 
-async def disable(conn: Connection, endpoint_id: str, outbox: Outbox, *, reason: str) -> None:
+async def disable(conn: Connection, endpoint_id: str, outbox: Outbox, *, reason: Reason) -> None:
     """Stops telling an endpoint, says so to the account's others and to the audit log; idempotent."""
-    endpoint = await webhooks.advance(conn, endpoint_id, "enabled", "disabled")
+    endpoint = await webhooks.advance(conn, endpoint_id, "enabled", "disabled", reason=reason)
     if endpoint is None:
         return
     shown = describe(endpoint)
@@ -84,7 +88,7 @@ async def disable(conn: Connection, endpoint_id: str, outbox: Outbox, *, reason:
         object_id=endpoint.id,
         object_version=endpoint.version,
         object=shown,
-        previous={"status": "enabled"},
+        previous={"status": "enabled", "disabled_reason": None},
     )
     await audit.append(
         conn,
@@ -113,6 +117,7 @@ class Webhooks:
         url: str,
         enabled_events: Sequence[str],
         description: str | None,
+        bascule_signature: bool = False,
     ) -> dict[str, Any]:
         """A new endpoint with its secret, which is not shown again. Raises: Rejected."""
         self.rules.check(url, livemode=livemode)
@@ -124,6 +129,7 @@ class Webhooks:
             url=url,
             enabled_events=_known(enabled_events),
             description=description,
+            bascule_signature=bascule_signature,
             secret=self._secret(),
             created_at=self.clock.now(),
         )
@@ -138,6 +144,7 @@ class Webhooks:
         enabled_events: Sequence[str] | None,
         description: str | None,
         disabled: bool | None,
+        bascule_signature: bool | None = None,
     ) -> dict[str, Any]:
         """Changes what is given; `disabled=False` enables again and sends what waited. Raises: Rejected."""
         if url is not None:
@@ -148,10 +155,12 @@ class Webhooks:
             url=endpoint.url if url is None else url,
             enabled_events=endpoint.enabled_events if enabled_events is None else _known(enabled_events),
             description=endpoint.description if description is None else description or None,
+            bascule_signature=endpoint.bascule_signature if bascule_signature is None else bascule_signature,
         )
-        if disabled is not None:
-            to: State = "disabled" if disabled else "enabled"
-            changed = await webhooks.advance(conn, endpoint.id, endpoint.state, to) or changed
+        to: State = "disabled" if disabled else "enabled"
+        if disabled is not None and to != endpoint.state:
+            reason: Reason | None = "requested" if disabled else None
+            changed = await webhooks.advance(conn, endpoint.id, endpoint.state, to, reason=reason) or changed
         return describe(changed)
 
     async def remove(self, conn: Connection, endpoint: Endpoint) -> dict[str, Any]:
@@ -170,7 +179,7 @@ class Webhooks:
     async def ping(self, conn: Connection, endpoint: Endpoint) -> dict[str, Any]:
         """Tells the endpoint that it was asked for; the answer names the event to look for."""
         if endpoint.state != "enabled":
-            raise Conflict("webhook_endpoint_disabled", "The endpoint is disabled; enable it first.")
+            raise _disabled()
         event_id = await self.outbox.append(
             conn,
             account_id=endpoint.account_id,
@@ -182,18 +191,56 @@ class Webhooks:
         )
         return {"id": endpoint.id, "object": "webhook_endpoint", "event": event_id}
 
-    async def resend(self, conn: Connection, delivery: Delivery) -> dict[str, Any]:
-        """The same event once more, as a delivery of its own."""
-        id = new_id(Prefix.DELIVERY, self.clock, self.entropy)
-        await deliveries.insert_replay(
-            conn,
-            id=id,
-            event_id=delivery.event_id,
-            endpoint_id=delivery.endpoint_id,
-            at=self.clock.now(),
-        )
+    async def resend(self, conn: Connection, endpoint: Endpoint, delivery: Delivery) -> dict[str, Any]:
+        """The same event once more, as a delivery of its own. endpoint: the delivery's, held."""
+        [id] = await self._send_again(conn, endpoint, [delivery.event_id])
         [made] = await deliveries.get_many(conn, [id])
         return describe_delivery(made, [])
+
+    async def replay(self, conn: Connection, endpoint: Endpoint, wanted: Replay) -> dict[str, Any]:
+        """Sends events again, `REPLAYED_AT_ONCE` at most: those the endpoint hears and did not take.
+
+        What waits for its next attempt is sent now. endpoint: held. The answer says how many, and the number
+        of the last: go on after it. Raises: Conflict.
+        """
+        if endpoint.state != "enabled":
+            raise _disabled()
+        limit = REPLAYED_AT_ONCE
+        found = await deliveries.replayable(conn, endpoint.id, wanted, limit + 1, ping=PING)
+        again = found[:limit]
+        waiting = [event.id for event in again if event.waits]
+        if waiting:
+            await deliveries.hasten(conn, endpoint.id, waiting, self.clock.now())
+        left = set(waiting)
+        await self._send_again(conn, endpoint, [event.id for event in again if event.id not in left])
+        return {
+            "id": endpoint.id,
+            "object": "webhook_endpoint",
+            "deliveries": len(again),
+            "last_sequence": again[-1].account_sequence if again else None,
+            "has_more": len(found) > limit,
+        }
+
+    async def redrive(self, conn: Connection, exhausted: Exhausted, *, actor: str) -> None:
+        """Sends again what an endpoint did not take; a disabled one is enabled first. One line of audit."""
+        endpoint = await webhooks.lock(conn, exhausted.endpoint_id)
+        if endpoint is None or endpoint.state == "deleted":
+            return
+        if endpoint.state == "disabled":
+            await webhooks.advance(conn, endpoint.id, "disabled", "enabled")
+        await self._send_again(conn, endpoint, exhausted.event_ids)
+        await audit.append(
+            conn,
+            actor=actor,
+            action="webhook_endpoint.redrive",
+            object_id=endpoint.id,
+            details={"events": len(exhausted.event_ids), "was": endpoint.state},
+        )
+
+    async def _send_again(self, conn: Connection, endpoint: Endpoint, event_ids: Sequence[str]) -> list[str]:
+        ids = new_ids(Prefix.DELIVERY, self.clock, self.entropy, len(event_ids))
+        await deliveries.insert_replays(conn, endpoint.id, ids, event_ids, self.clock.now())
+        return ids
 
     def _secret(self) -> str:
         return webhook.new_secret(self.entropy.bytes(webhook.SECRET_BYTES))
@@ -206,6 +253,10 @@ async def own(conn: Connection, id: str, account_id: str, livemode: bool, *, loc
     if endpoint is None or not mine or endpoint.state == "deleted":
         raise NotFound("resource_missing", f"No such webhook endpoint: {id!r:.70}.", param="id")
     return endpoint
+
+
+def _disabled() -> Conflict:
+    return Conflict("webhook_endpoint_disabled", "The endpoint is disabled; enable it first.")
 
 
 def _known(enabled_events: Sequence[str]) -> list[str]:

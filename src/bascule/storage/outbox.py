@@ -16,6 +16,9 @@ _SPECIAL = re.compile(r"[\\\t\n\r]")  # in COPY's text format
 _SPELLED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
+Book = tuple[str, bool]  # an account and whether it is its live mode: numbers are counted in each
+
+
 class NewRow(NamedTuple):
     """One happening to be told. object: the thing as the API shows it at that moment."""
 
@@ -57,14 +60,16 @@ async def append(conn: Connection, new: Sequence[NewRow], created_at: datetime) 
     await _Q.copy(conn, "append", "".join([_line(row, written[id(row.object)], at) for row in new]))
 
 
-async def waiting_accounts(conn: Connection, window: int) -> list[str]:
-    """Accounts of the oldest `window` rows without a number."""
-    return [row["account_id"] for row in await _Q.all(conn, "waiting_accounts", window=window)]
+async def waiting(conn: Connection, window: int) -> list[Book]:
+    """Whose events the oldest `window` rows without a number are, sorted."""
+    return [(row["account_id"], row["livemode"]) for row in await _Q.all(conn, "waiting", window=window)]
 
 
-async def waiting_of(conn: Connection, account_id: str, limit: int) -> list[OutboxRow]:
-    """An account's oldest rows without a number."""
-    return [OutboxRow(**row) for row in await _Q.all(conn, "waiting_of", account_id=account_id, limit=limit)]
+async def waiting_of(conn: Connection, books: Sequence[Book], limit: int) -> list[OutboxRow]:
+    """The oldest rows of these books without a number."""
+    accounts, modes = [account for account, _ in books], [livemode for _, livemode in books]
+    rows = await _Q.all(conn, "waiting_of", account_ids=accounts, livemodes=modes, limit=limit)
+    return [OutboxRow(**row) for row in rows]
 
 
 async def mark_sequenced(conn: Connection, ids: Sequence[int]) -> int:

@@ -5,16 +5,18 @@
 COPY outbox (event_id, account_id, type, object_id, livemode, object_version, object, previous, request, created_at)
 FROM STDIN;
 
--- name: waiting_accounts
--- Accounts with rows that have no number yet, the longest waiting first.
-SELECT account_id FROM (
-    SELECT account_id, id FROM outbox WHERE NOT sequenced ORDER BY id LIMIT %(window)s
-) AS oldest GROUP BY account_id ORDER BY min(id);
+-- name: waiting
+-- Accounts and modes with rows that have no number yet.
+SELECT DISTINCT account_id, livemode FROM (
+    SELECT account_id, livemode FROM outbox WHERE NOT sequenced ORDER BY id LIMIT %(window)s
+) AS oldest ORDER BY account_id, livemode;
 
 -- name: waiting_of
--- An account's committed rows without a number, in the order they were written.
+-- Committed rows without a number of some accounts and modes, in the order they were written.
 SELECT id, event_id, account_id, livemode, type, object_id, object_version, object, previous, request, created_at
-FROM outbox WHERE NOT sequenced AND account_id = %(account_id)s ORDER BY id LIMIT %(limit)s;
+FROM outbox WHERE NOT sequenced
+  AND (account_id, livemode) IN (SELECT * FROM unnest(%(account_ids)s::text[], %(livemodes)s::boolean[]))
+ORDER BY id LIMIT %(limit)s;
 
 -- name: mark_sequenced
 -- These rows have their numbers.

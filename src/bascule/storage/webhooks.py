@@ -11,11 +11,16 @@ from bascule.storage.queries import Queries, Row
 _Q = Queries("webhooks")
 
 State = Literal["enabled", "disabled", "deleted"]
+Reason = Literal["requested", "gone", "failing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint. secret, previous_secret: `whsec_…`, for signing alone."""
+    """One endpoint. secret, previous_secret: `whsec_…`, for signing alone.
+
+    failing_since: its first failed attempt after the last that did not fail; bascule_signature: whether the
+    second header is sent as well.
+    """
 
     id: str
     account_id: str
@@ -29,6 +34,9 @@ class Endpoint:
     previous_expires_at: datetime | None
     created_at: datetime
     version: int
+    failing_since: datetime | None
+    disabled_reason: Reason | None
+    bascule_signature: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,7 @@ async def insert(
     url: str,
     enabled_events: Sequence[str],
     description: str | None,
+    bascule_signature: bool,
     secret: str,
     created_at: datetime,
 ) -> Endpoint:
@@ -63,6 +72,7 @@ async def insert(
             url=url,
             enabled_events=list(enabled_events),
             description=description,
+            bascule_signature=bascule_signature,
             secret=secret,
             created_at=created_at,
         )
@@ -87,19 +97,34 @@ async def lock(conn: Connection, id: str) -> Endpoint | None:
     return None if row is None else _endpoint(row)
 
 
-async def listening(conn: Connection, account_id: str) -> list[Listener]:
-    """The enabled endpoints of an account, of both modes."""
-    rows = await _Q.all(conn, "listening", account_id=account_id)
-    return [Listener(row["id"], row["livemode"], tuple(row["enabled_events"])) for row in rows]
+async def listening(conn: Connection, account_ids: Sequence[str]) -> dict[str, list[Listener]]:
+    """The enabled endpoints of accounts, of both modes, by account."""
+    found: dict[str, list[Listener]] = {}
+    for row in await _Q.all(conn, "listening", account_ids=list(account_ids)):
+        listener = Listener(row["id"], row["livemode"], tuple(row["enabled_events"]))
+        found.setdefault(row["account_id"], []).append(listener)
+    return found
 
 
 async def change(
-    conn: Connection, id: str, *, url: str, enabled_events: Sequence[str], description: str | None
+    conn: Connection,
+    id: str,
+    *,
+    url: str,
+    enabled_events: Sequence[str],
+    description: str | None,
+    bascule_signature: bool,
 ) -> Endpoint:
     """Writes what a merchant may change."""
     return _endpoint(
         await _Q.one(
-            conn, "change", id=id, url=url, enabled_events=list(enabled_events), description=description
+            conn,
+            "change",
+            id=id,
+            url=url,
+            enabled_events=list(enabled_events),
+            description=description,
+            bascule_signature=bascule_signature,
         )
     )
 
@@ -111,11 +136,26 @@ async def rotate(conn: Connection, id: str, *, secret: str, previous_expires_at:
     )
 
 
-async def advance(conn: Connection, id: str, from_: State, to: State) -> Endpoint | None:
-    """Moves the state; None when the endpoint was not in `from_`."""
-    values: dict[str, Any] = {"id": id, "from": from_, "to": to}
+async def advance(
+    conn: Connection, id: str, from_: State, to: State, *, reason: Reason | None = None
+) -> Endpoint | None:
+    """Moves the state; None when the endpoint was not in `from_`. reason: why it is disabled."""
+    values: dict[str, Any] = {"id": id, "from": from_, "to": to, "reason": reason}
     row = await _Q.maybe(conn, "advance", **values)
     return None if row is None else _endpoint(row)
+
+
+async def note_failing(
+    conn: Connection, failed: Sequence[tuple[str, datetime]], since: datetime
+) -> list[str]:
+    """Remembers endpoints' failed attempts; those that have only failed since before `since`."""
+    ids, ats = [id for id, _ in failed], [at for _, at in failed]
+    return [row["id"] for row in await _Q.all(conn, "note_failing", ids=ids, ats=ats, since=since)]
+
+
+async def note_working(conn: Connection, ids: Sequence[str]) -> None:
+    """These took something just now."""
+    await _Q.run(conn, "note_working", ids=list(ids))
 
 
 def _endpoint(row: Row) -> Endpoint:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from bascule.domain.errors import NotFound
+from bascule.domain.errors import NotFound, Rejected
 from bascule.entrypoints.api import lists, told_objects
 from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import (
@@ -16,12 +17,14 @@ from bascule.entrypoints.api.params import (
     RotateSecret,
     WebhookEndpointCreate,
     WebhookEndpointUpdate,
+    WebhookReplay,
 )
 from bascule.entrypoints.api.shape import ListOf
 from bascule.services import webhooks
 from bascule.storage import deliveries
 from bascule.storage import webhooks as endpoints
 from bascule.storage.database import Connection
+from bascule.storage.deliveries import Replay
 from bascule.storage.listing import DELIVERIES, WEBHOOK_ENDPOINTS
 from bascule.storage.webhooks import Endpoint
 
@@ -35,6 +38,7 @@ async def create(call: Call[WebhookEndpointCreate], conn: Connection) -> dict[st
         url=call.params.url,
         enabled_events=call.params.enabled_events,
         description=call.params.description,
+        bascule_signature=call.params.bascule_signature,
     )
 
 
@@ -61,6 +65,7 @@ async def update(call: Call[WebhookEndpointUpdate], conn: Connection) -> dict[st
         enabled_events=params.enabled_events,
         description=params.description,
         disabled=params.disabled,
+        bascule_signature=params.bascule_signature,
     )
 
 
@@ -97,12 +102,36 @@ async def list_deliveries(call: Call[DeliveryList], conn: Connection) -> dict[st
 
 async def resend(call: Call[Nothing], conn: Connection) -> dict[str, Any]:
     """Sends an event once more."""
-    endpoint = await _own(call, conn)
+    endpoint = await _own(call, conn, lock=True)
     id = call.id("dlv", "delivery")
     found = await deliveries.get_many(conn, [id])
     if not found or found[0].endpoint_id != endpoint.id:
         raise NotFound("resource_missing", f"No such delivery: {id!r:.70}.", param="delivery")
-    return await call.deps.webhooks.resend(conn, found[0])
+    return await call.deps.webhooks.resend(conn, endpoint, found[0])
+
+
+async def replay(call: Call[WebhookReplay], conn: Connection) -> dict[str, Any]:
+    """Sends the events of a range again, to catch up after the endpoint was down."""
+    params = call.params
+    if params.after_sequence is None and params.since is None:
+        raise Rejected(
+            "parameter_missing",
+            "Say from where: after_sequence or since.",
+            param="after_sequence",
+            next_step="after_sequence=0 replays everything the endpoint did not take.",
+        )
+    wanted = Replay(
+        after=params.after_sequence or 0,
+        until=params.until_sequence,
+        since=_moment(params.since),
+        before=_moment(params.until),
+        delivered_too=params.include_delivered,
+    )
+    return await call.deps.webhooks.replay(conn, await _own(call, conn, lock=True), wanted)
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 async def _own(call: Call[Any], conn: Connection, *, lock: bool = False) -> Endpoint:
@@ -162,5 +191,9 @@ OPERATIONS = (
     Operation(
         "POST", f"{_ONE}/deliveries/{{delivery}}/resend", "resend_webhook_delivery", "Send an event again",
         _WRITE, resend, Nothing, told_objects.WebhookDelivery, "optional",
+    ),
+    Operation(
+        "POST", f"{_ONE}/replay", "replay_webhook_events", "Send the events of a range again", _WRITE, replay,
+        WebhookReplay, told_objects.Replayed, "optional", conflicts=True, example={"after_sequence": 0},
     ),
 )  # fmt: skip

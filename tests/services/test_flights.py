@@ -1,0 +1,76 @@
+"""Slow endpoints share a lane of their own; what they can take from quick ones is a second each."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bascule.services.flights import PER_ENDPOINT, SLOW_S, Flights, Room, Send
+
+
+class Sends:
+    """Sends that never run: flights only asks which is which."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+
+    def new(self) -> Send:
+        return self._loop.create_future()  # type: ignore[return-value]
+
+    def close(self) -> None:
+        self._loop.close()
+
+
+def test_a_send_changes_to_the_slow_lane_after_a_second_and_its_endpoint_gets_one_at_a_time() -> None:
+    sends, flights = Sends(), Flights(quick_lane=10, slow_lane=5)
+    first, second = sends.new(), sends.new()
+    flights.begin(first, "we_1", 0.0)
+    flights.begin(second, "we_1", 0.0)
+
+    assert flights.room(0.5) == Room(8, 5, [], {"we_1": PER_ENDPOINT - 2})
+    assert flights.room(SLOW_S) == Room(10, 3, ["we_1"], {"we_1": 0})
+    flights.end(first, SLOW_S + 0.1)
+    flights.end(second, SLOW_S + 0.1)
+    assert flights.room(SLOW_S + 0.1) == Room(10, 5, ["we_1"], {"we_1": 1})
+    sends.close()
+
+
+def test_an_endpoint_that_answers_quickly_again_is_quick() -> None:
+    sends, flights = Sends(), Flights(quick_lane=10, slow_lane=5)
+    late, soon = sends.new(), sends.new()
+    flights.begin(late, "we_1", 0.0)
+    flights.end(late, 3.0)
+    flights.begin(soon, "we_1", 3.0)
+    assert (len(flights.quick), len(flights.slow)) == (0, 1)
+    flights.end(soon, 3.1)
+
+    assert flights.room(3.1) == Room(10, 5, [], {})
+    sends.close()
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 0.4), st.booleans()), max_size=200))
+def test_both_lanes_together_bound_what_is_in_flight_and_each_end_gives_its_place_back(
+    steps: list[tuple[int, float, bool]],
+) -> None:
+    """Whoever is slow, and whenever: there are never more than both lanes hold, and all room returns."""
+    sends, flights, now = Sends(), Flights(quick_lane=6, slow_lane=4), 0.0
+    aloft: list[Send] = []
+    for number, wait, ends in steps:
+        now += wait
+        room = flights.room(now)
+        endpoint = f"we_{number}"
+        slow = endpoint in room.slow_endpoints
+        if room.left.get(endpoint, PER_ENDPOINT) and (room.slow if slow else room.quick):
+            send = sends.new()
+            flights.begin(send, endpoint, now)
+            aloft.append(send)
+        if ends and aloft:
+            flights.end(aloft.pop(number % len(aloft)), now)
+        assert len(flights) == len(aloft) <= flights.quick_lane + flights.slow_lane
+    for send in aloft:
+        flights.end(send, now)
+    room = flights.room(now)
+    assert (room.quick, room.slow, len(flights)) == (6, 4, 0)
+    sends.close()
