@@ -6,9 +6,9 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import aiohttp
 import pytest
@@ -20,6 +20,7 @@ from bascule.domain.spread import SECONDS, Spread
 from bascule.entrypoints.metrics import Meters
 from bascule.entrypoints.operating import serving
 from bascule.entrypoints.ports import listen
+from bascule.services.flights import Flights
 from bascule.services.seams import SystemEntropy
 from bascule.services.sequencer import Sequencer
 from bascule.services.watcher import Watcher
@@ -32,6 +33,15 @@ from tests.support.nodes import no_guard
 
 LAG_S = 60.0
 AN_HOUR = timedelta(hours=1)
+# What screening found of the only deposit, with a decision and without.
+SCREENED: LiteralString = """
+    INSERT INTO screenings (id, account_id, livemode, deposit_id, address, list, version, reference, state,
+                            created_at, decided_at, decided_by, reason)
+    SELECT 'scr_' || n.state, d.account_id, d.livemode, d.id, d.src, 'list-' || n.state, 1, 'a case',
+           n.state, %(at)s, n.decided_at, n.decided_by, n.reason
+      FROM deposits AS d
+     CROSS JOIN (VALUES ('open', NULL::timestamptz, NULL, NULL), ('released', now(), 'cli', 'a namesake'))
+            AS n (state, decided_at, decided_by, reason)"""
 
 
 class Seen:
@@ -209,13 +219,21 @@ async def test_the_workers_metrics_tell_what_waits_and_what_does_not_add_up(b: B
     async with worker.transaction() as conn:
         await breaks.open(conn, "brk_1", Found("custody_residual", "usdc", {}), b.clock.now() - AN_HOUR)
 
+    async with b.owner.transaction() as conn:
+        await conn.execute("SET LOCAL session_replication_role = 'replica'")
+        await conn.execute(SCREENED, {"at": b.clock.now() - AN_HOUR})
+
     async with looking(b, meters, worker) as seen:
         found = await seen.samples()
 
+    assert found["bascule_screenings_open"] == {(): 1.0}
+    assert found["bascule_screenings_oldest_seconds"] == {(): 3600.0}
     assert found["bascule_recon_open_breaks"] == {("custody_residual",): 1.0}
     assert found["bascule_recon_oldest_break_seconds"] == {("custody_residual",): 3600.0}
     assert found["bascule_webhook_attempts_total"][("delivered",)] == 2.0
     assert found["bascule_webhook_delivery_duration_seconds_sum"] == {(): 0.3}
+    assert found["bascule_webhook_in_flight"] == {("quick",): 0.0, ("slow",): 0.0}
+    assert found["bascule_webhook_endpoints_failing"] == {(): 0.0}
     assert found["bascule_webhook_delivery_duration_seconds_bucket"][("0.25",)] == 0.0
     assert found["bascule_webhook_delivery_duration_seconds_bucket"][("0.5",)] == 1.0
     states = found["bascule_intent_state_total"]
@@ -227,6 +245,7 @@ async def test_the_workers_metrics_tell_what_waits_and_what_does_not_add_up(b: B
     assert set(found["bascule_payout_state_total"].values()) == {0.0}
     assert found["bascule_invariant_violation_total"] == {("sealer",): 1.0}
     assert found["bascule_audit_unsealed_rows"][()] > 0.0
+    assert 99_999_900 < found["bascule_ledger_room_transactions"][()] < 99_999_999
     assert "bascule_payouts_open" not in found
     assert "bascule_seal_age_seconds" not in found, "nothing was sealed yet"
 
@@ -235,3 +254,4 @@ async def test_the_workers_metrics_tell_what_waits_and_what_does_not_add_up(b: B
 class Sent:
     attempts: Counter[str]
     durations: Spread
+    flights: Flights = field(default_factory=Flights)

@@ -12,7 +12,7 @@ from bascule.services.quotes import NO_RULES
 from bascule.services.rate_reader import RateReader
 from bascule.services.rate_sources import FixedRates, HttpRates, RateSource
 from bascule.services.seams import Clock
-from bascule.settings_rates import FixedSource, RatesSettings
+from bascule.settings.rates import FixedSource, RatesSettings
 
 if TYPE_CHECKING:
     from bascule.storage.database import Database

@@ -16,7 +16,12 @@ async def serve(
 ) -> None:
     """Serves `app` (ASGI) on a listening socket until `stop`; requests under way have three seconds."""
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=3
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # whose address it is, the connection says; X-Forwarded-For can say anything
+        timeout_graceful_shutdown=3,
     )
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[assignment,method-assign] # signals set `stop`, nothing else

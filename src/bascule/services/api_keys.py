@@ -53,8 +53,7 @@ async def issue(
     holder: the person who alone holds it, by the address they approve with.
     """
     assert len(pepper) >= PEPPER_MIN, f"a pepper of at least {PEPPER_MIN} bytes"
-    letters = b32encode(entropy.bytes(SECRET_BYTES)).decode().lower()
-    secret = f"{kind}_{'live' if livemode else 'test'}_{letters}"
+    secret = spell(kind, livemode, entropy.bytes(SECRET_BYTES))
     key = ApiKey(
         id=new_id(Prefix.API_KEY, clock, entropy),
         account_id=account_id,
@@ -70,6 +69,12 @@ async def issue(
     )
     await api_keys.insert(conn, key)
     return IssuedKey(key.id, secret)
+
+
+def spell(kind: str, livemode: bool, material: bytes) -> str:
+    """The key that 30 bytes make."""
+    assert len(material) == SECRET_BYTES, f"{SECRET_BYTES} bytes"
+    return f"{kind}_{'live' if livemode else 'test'}_{b32encode(material).decode().lower()}"
 
 
 async def recognise(conn: Connection, secret: str, pepper: bytes) -> ApiKey | None:

@@ -37,7 +37,8 @@ class IntentRequest:
     """The parameters as they came, of the right types; expires_at and closes_at are unix seconds.
 
     quote: where amount and currency come from, instead of being named; finality: the level at which it
-    succeeds; None: as the account's tiers say.
+    succeeds; None: as the account's tiers say; invoice: the one it asks for; life_max: how far ahead
+    expires_at may lie.
     """
 
     amount: object = MISSING
@@ -54,6 +55,8 @@ class IntentRequest:
     client_reference_id: str | None = None
     description: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    invoice: str | None = None
+    life_max: timedelta = LIFE_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +81,10 @@ def read_terms(request: IntentRequest, now: datetime, locked: Locked | None = No
     due = _asked(request) if locked is None else locked.due
     life = now + LIFE if locked is None else locked.until
     expires_at = _moment(request.expires_at, life, "expires_at")
-    if not now < expires_at <= now + LIFE_MAX:
+    if not now < expires_at <= now + request.life_max:
         raise Rejected(
             "parameter_invalid",
-            f"From now to {LIFE_MAX.days} days ahead, in unix seconds.",
+            f"From now to {request.life_max.days} days ahead, in unix seconds.",
             param="expires_at",
         )
     closes_at = _moment(request.closes_at, expires_at + GRACE, "closes_at")

@@ -87,6 +87,7 @@ def _intent(
         "amount": _display(row.due),
         "currency": row.currency,
         "quote": row.quote_id,
+        "invoice": row.invoice_id,
         "amount_received": _display(row.received),
         "amount_confirmed": _display(row.confirmed),
         "amount_remaining": _display(_remaining(row)),

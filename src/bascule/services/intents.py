@@ -13,7 +13,7 @@ from typing import Any
 
 from bascule.domain import forwarder
 from bascule.domain.chain import Address
-from bascule.domain.errors import NotFound, Rejected
+from bascule.domain.errors import Conflict, NotFound, Rejected
 from bascule.domain.ids import Prefix
 from bascule.domain.money import Money
 from bascule.domain.payment_intent import PAYMENT_INTENT, Flag, IntentEvent
@@ -96,7 +96,16 @@ class Intents:
         self, conn: Connection, row: IntentRow, *, reason: str, context: RequestContext = None
     ) -> dict[str, Any]:
         """Calls the intent off; money that comes later stays unapplied. Raises: Conflict by state."""
+        if row.invoice_id is not None:
+            raise Conflict(
+                "payment_intent_of_invoice", f"The payment intent asks for invoice {row.invoice_id}.",
+                param="id", next_step=f"POST /v1/invoices/{row.invoice_id}/void calls off both.",
+            )  # fmt: skip
         return await self._end(conn, row, IntentEvent.CANCEL, reason, context)
+
+    async def void(self, conn: Connection, row: IntentRow, context: RequestContext = None) -> None:
+        """Calls a locked intent off with its invoice. Raises: Conflict by state."""
+        await self._end(conn, row, IntentEvent.CANCEL, "void_invoice", context)
 
     async def close(self, conn: Connection, intent_id: str) -> dict[str, Any]:
         """Ends an unpaid intent; the caller has seen every accepted chain pass `closes_at`."""
@@ -176,6 +185,7 @@ class Intents:
             description=request.description,
             metadata=dict(request.metadata),
             quote_id=request.quote,
+            invoice_id=request.invoice,
             client_secret=f"{id}_secret_{b32encode(self.entropy.bytes(20)).decode().lower()}",
             created_at=now,
         )

@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network
 
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
 _Q = Queries("api_keys")
+USE_NOTED_EVERY = timedelta(minutes=1)
+Networks = Sequence[IPv4Network | IPv6Network]
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """One key as stored. lookup: its first characters, not secret; hmac: of the whole key, with a pepper.
 
-    holder: the person who holds it; what is asked for with it, they may not approve.
+    holder: the person who holds it; what is asked for with it, they may not approve. allowed_ips: where it
+    may be used from, anywhere when empty. api_version: what its account is pinned to, where that was read.
     """
 
     id: str
@@ -29,6 +33,10 @@ class ApiKey:
     revoked_at: datetime | None = None
     hmac: bytes = b""
     holder: bytes | None = None
+    allowed_ips: Networks = ()
+    member_id: str | None = None
+    last_used_at: datetime | None = None
+    api_version: str = ""
 
 
 async def insert(conn: Connection, key: ApiKey) -> None:
@@ -47,6 +55,8 @@ async def insert(conn: Connection, key: ApiKey) -> None:
         created_at=key.created_at,
         expires_at=key.expires_at,
         holder=key.holder,
+        allowed_ips=list(key.allowed_ips),
+        member_id=key.member_id,
     )
 
 
@@ -59,6 +69,28 @@ async def by_lookup(conn: Connection, lookup: str) -> ApiKey | None:
 async def of_account(conn: Connection, account_id: str) -> list[ApiKey]:
     """All keys of an account, newest first, without their HMACs."""
     return [ApiKey(**row) for row in await _Q.all(conn, "of_account", account_id=account_id)]
+
+
+async def get_many(conn: Connection, ids: Sequence[str]) -> list[ApiKey]:
+    """These keys, newest first, without their HMACs."""
+    return [ApiKey(**row) for row in await _Q.all(conn, "of_ids", ids=list(ids))]
+
+
+async def lock(conn: Connection, id: str) -> ApiKey | None:
+    """The key, held until the transaction ends."""
+    row = await _Q.maybe(conn, "lock", id=id)
+    return None if row is None else ApiKey(**row)
+
+
+async def note_use(conn: Connection, key: ApiKey, at: datetime) -> None:
+    """Keeps when a key was used last, to the minute: a request a minute writes, the others read."""
+    if key.last_used_at is None or at - key.last_used_at > USE_NOTED_EVERY:
+        await _Q.run(conn, "used", id=key.id, at=at)
+
+
+async def revoke_of_member(conn: Connection, member_id: str, at: datetime) -> int:
+    """Ends every key of a member; how many."""
+    return await _Q.run(conn, "revoke_of_member", member_id=member_id, at=at)
 
 
 async def revoke(conn: Connection, account_id: str, id: str, at: datetime) -> bool:

@@ -43,6 +43,7 @@ class NewIntent:
     metadata: dict[str, str]
     client_secret: str
     quote_id: str | None
+    invoice_id: str | None
     created_at: datetime
 
 
@@ -82,8 +83,10 @@ class IntentRow(NamedTuple):
     succeeded_by: str | None
     version: int
     refunded: int
+    invoice_id: str | None
 
 
+_STATES = {str(state): state for state in IntentState}  # a look here takes a tenth of the enumeration's own
 # by position: names from a row are compared with as many parameters, letter by letter
 _in_order = itemgetter(*IntentRow._fields)
 
@@ -235,6 +238,11 @@ async def change_details(
     )
 
 
+async def extend(conn: Connection, id: str, expires_at: datetime, closes_at: datetime) -> None:
+    """More time; grows the version."""
+    await _Q.run(conn, "extend", id=id, expires_at=expires_at, closes_at=closes_at)
+
+
 async def next_address_number(conn: Connection) -> int:
     """A number no other intent has; it stays used when the transaction fails."""
     return int(await _Q.scalar(conn, "next_address_number"))
@@ -262,6 +270,23 @@ async def insert_address(
         epoch=epoch,
         n=n,
     )
+
+
+async def insert_standing(
+    conn: Connection,
+    account_id: str,
+    chain_id: int,
+    address: Address,
+    *,
+    factory: Address,
+    epoch: int,
+    n: int,
+) -> None:
+    """Binds a derived address to an account for ever, without an intent."""
+    await _Q.run(
+        conn, "insert_standing", chain_id=chain_id, address=address, account_id=account_id, factory=factory,
+        epoch=epoch, n=n,
+    )  # fmt: skip
 
 
 async def record_refund(conn: Connection, id: str, units: int) -> None:
@@ -325,5 +350,5 @@ def _intent(row: Row) -> IntentRow:
         row[name] = int(row[name])
     for name in ("flags", "accepted_tokens"):
         row[name] = tuple(row[name])
-    row["state"] = IntentState(row["state"])
+    row["state"] = _STATES[row["state"]]
     return IntentRow._make(_in_order(row))

@@ -4,10 +4,11 @@
 -- A new intent in its first state.
 INSERT INTO payment_intents (id, account_id, livemode, currency, due, accepted_tokens, underpay_tolerance_bps,
     underpay_tolerance_abs, late_policy, overpay_policy, finality, expires_at, closes_at, client_reference_id, description,
-    metadata, client_secret, quote_id, created_at)
+    metadata, client_secret, quote_id, invoice_id, created_at)
 VALUES (%(id)s, %(account_id)s, %(livemode)s, %(currency)s, %(due)s, %(accepted_tokens)s,
     %(underpay_tolerance_bps)s, %(underpay_tolerance_abs)s, %(late_policy)s, %(overpay_policy)s, %(finality)s, %(expires_at)s,
-    %(closes_at)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(client_secret)s, %(quote_id)s, %(created_at)s)
+    %(closes_at)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(client_secret)s, %(quote_id)s, %(invoice_id)s,
+    %(created_at)s)
 RETURNING *;
 
 -- name: by_id
@@ -69,6 +70,11 @@ RETURNING *;
 -- So much more went back for good.
 UPDATE payment_intents SET refunded = refunded + %(units)s, version = version + 1 WHERE id = %(id)s RETURNING id;
 
+-- name: extend
+-- More time for an open intent.
+UPDATE payment_intents SET expires_at = %(expires_at)s, closes_at = %(closes_at)s, version = version + 1
+WHERE id = %(id)s;
+
 -- name: change_details
 -- The merchant's own words about an intent; money and state are untouched.
 UPDATE payment_intents
@@ -84,6 +90,11 @@ SELECT nextval('deposit_address_number') AS n;
 -- An address that pays into an intent on one network, watched for ever.
 INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n)
 VALUES (%(chain_id)s, %(address)s, %(intent_id)s, %(account_id)s, %(factory)s, %(epoch)s, %(n)s);
+
+-- name: insert_standing
+-- An address of an account that pays into no intent, watched for ever.
+INSERT INTO deposit_addresses (chain_id, address, account_id, factory, epoch, n)
+VALUES (%(chain_id)s, %(address)s, %(account_id)s, %(factory)s, %(epoch)s, %(n)s);
 
 -- name: bind_addresses
 -- Addresses that the same factory puts on other networks: a payer who takes the wrong network has paid us.

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from bascule.services.failpoints import Failpoints
+from bascule.services.forgetter import Forgetter
 from tests.support.api import Shop
 from tests.support.crashing import Crash, Crashing
 
@@ -129,3 +131,39 @@ async def test_a_crash_leaves_all_or_nothing_and_the_retry_ends_with_one_effect(
     assert ("idempotent-replayed" in retried.headers) == bool(kept)
     rows = await shop.rows()
     assert (rows["payment_intents"], rows["outbox"], rows["deposit_addresses"]) == (1, 1, 3)
+
+
+async def test_retry_after_an_error_of_ours_ends_with_one_effect(
+    shop: Shop, client: httpx.AsyncClient
+) -> None:
+    class Failing(Failpoints):
+        def hit(self, name: str) -> None:
+            if name == "api.before_commit":
+                raise RuntimeError("ours")
+
+    async with shop.client(failpoints=Failing({"api.before_commit": 1})) as failing:
+        failed = await failing.post(PATH, json=BODY, headers=key("a"))
+    assert (failed.status_code, (await shop.rows())["payment_intents"]) == (500, 0)
+    assert failed.headers["stripe-should-retry"] == "true"  # as docs/api/errors.md says
+
+    retried = await client.post(PATH, json=BODY, headers=key("a"))
+
+    assert (retried.status_code, "idempotent-replayed" in retried.headers) == (200, False)
+    assert (await shop.rows())["payment_intents"] == 1
+
+
+async def test_answer_is_forgotten_after_thirty_days_and_never_before(
+    shop: Shop, client: httpx.AsyncClient
+) -> None:
+    for name in ("old", "young"):
+        await client.post(PATH, json=BODY, headers=key(name))
+    aged = "UPDATE idempotency_keys SET created_at = now() - make_interval(days => %s) WHERE key = %s"
+    for days, name in ((31, "old"), (29, "young")):
+        await shop.run(aged, days, name)
+    shop.clock.advance(365 * 24 * 3600)  # a worker whose clock is wrong forgets nothing too early
+
+    assert [await Forgetter(shop.worker, shop.clock).run_once() for _ in range(2)] == [1, 0]
+    again = await client.post(PATH, json=BODY | {"amount": "1.00"}, headers=key("old"))
+    kept = await client.post(PATH, json=BODY | {"amount": "1.00"}, headers=key("young"))
+
+    assert (again.status_code, kept.json()["error"]["code"]) == (200, "idempotency_key_reused")

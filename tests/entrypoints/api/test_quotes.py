@@ -89,6 +89,7 @@ async def test_a_rate_nobody_told_lately_is_not_locked(market: Shop) -> None:
     market.clock.advance(61)
     async with market.client() as client:
         stale = await posted(client, "quotes", **EUROS)
+        assert (await client.get("/v1/quotes")).json()["data"] == []
 
     assert code_of(stale) == (409, "rate_stale", None)
     assert stale[1]["error"]["next_step"] == "Ask again in a moment."

@@ -11,10 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 from bascule.domain.ids import Prefix
-from bascule.domain.webhook import API_VERSION
 from bascule.entrypoints.api import (
+    accounts,
+    api_keys,
+    audit_log,
+    balance_settings,
     balance_transactions,
     breaks,
     catalog,
@@ -23,8 +27,11 @@ from bascule.entrypoints.api import (
     events,
     floats,
     health,
+    invoices,
     mandates,
+    members,
     payment_intents,
+    payment_times,
     payout_batches,
     payouts,
     policies,
@@ -34,18 +41,29 @@ from bascule.entrypoints.api import (
     reference,
     refunds,
     reporting,
+    screenings,
+    searching,
+    settlements,
     test_helpers,
+    tracing,
+    travel_rule,
+    versions,
     webhook_endpoints,
+    x402,
 )
 from bascule.entrypoints.api.deps import ApiDeps
 from bascule.entrypoints.api.operation import Operation, endpoint
-from bascule.entrypoints.web import checkout, claim
+from bascule.entrypoints.web import checkout, claim, invoice
 from bascule.services.seams import new_id
 
 OPERATIONS: tuple[Operation, ...] = (
+    *searching.OPERATIONS,  # before the path that would take its name for an id
     *payment_intents.OPERATIONS,
+    *payment_times.OPERATIONS,
     *quotes.OPERATIONS,
+    *invoices.OPERATIONS,
     *deposits.OPERATIONS,
+    *x402.OPERATIONS,
     *payouts.OPERATIONS,
     *payout_batches.OPERATIONS,
     *mandates.OPERATIONS,
@@ -54,12 +72,20 @@ OPERATIONS: tuple[Operation, ...] = (
     *destinations.OPERATIONS,
     *catalog.OPERATIONS,
     *balance_transactions.OPERATIONS,
+    *balance_settings.OPERATIONS,
+    *settlements.OPERATIONS,
     *reporting.OPERATIONS,
     *floats.OPERATIONS,
     *breaks.OPERATIONS,
     *reconciliation_runs.OPERATIONS,
+    *screenings.OPERATIONS,
+    *travel_rule.OPERATIONS,
     *events.OPERATIONS,
     *webhook_endpoints.OPERATIONS,
+    *api_keys.OPERATIONS,
+    *accounts.OPERATIONS,
+    *members.OPERATIONS,
+    *audit_log.OPERATIONS,
     *test_helpers.OPERATIONS,
 )
 
@@ -73,6 +99,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
     reference.mount(app, deps, OPERATIONS)
     checkout.mount(app, deps)
     claim.mount(app, deps)
+    invoice.mount(app, deps)
     app.add_exception_handler(HTTPException, _no_such_route(deps.public_url))
     app.add_middleware(Labels, deps=deps)
     return app
@@ -113,18 +140,21 @@ class Labels:
 
         async def labelled(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *_labels(scope["path"], request_id)]
+                message["headers"] = [*message.get("headers", []), *_labels(scope, request_id)]
             await send(message)
 
-        await self._app(scope, receive, labelled)
+        known = {"request_id": request_id, "trace_id": tracing.trace_id(scope["headers"])}
+        with bound_contextvars(**{name: value for name, value in known.items() if value is not None}):
+            await self._app(scope, receive, labelled)
 
 
-def _labels(path: str, request_id: str) -> list[tuple[bytes, bytes]]:
+def _labels(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
     labels = [
         (b"request-id", request_id.encode()),
-        (b"bascule-version", API_VERSION.encode()),
+        (b"bascule-version", scope.get("bascule.version", versions.NEWEST).encode()),
         (b"x-content-type-options", b"nosniff"),
+        *scope.get("bascule.limits", ()),
     ]
-    if path.startswith("/v1/"):
+    if scope["path"].startswith("/v1/"):
         labels.append((b"cache-control", b"no-store"))
     return labels

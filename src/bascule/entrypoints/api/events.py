@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import select
 
 from bascule.domain.errors import NotFound, Rejected
-from bascule.entrypoints.api import lists, told_objects
+from bascule.entrypoints.api import event_stream, lists, told_objects
 from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import EventList, Expandable
 from bascule.entrypoints.api.shape import ListOf
@@ -69,6 +69,7 @@ OPERATIONS = (
         "GET", "/v1/events", "list_events", "List events", "events:read", list_all, EventList,
         ListOf[told_objects.Event],
     ),
+    event_stream.OPERATION,
     Operation(
         "GET", "/v1/events/{id}", "get_event", "Read an event", "events:read", retrieve, Expandable,
         told_objects.Event,

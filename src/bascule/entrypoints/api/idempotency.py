@@ -44,9 +44,18 @@ def read_key(request: Request, *, required: bool) -> str | None:
     return key
 
 
-def fingerprint(request: Request, caller: Caller, params: Any) -> bytes:
-    """What makes two requests the same: method, path, decoded parameters and the acting account."""
-    parts = [request.method, request.url.path, caller.account_id, params]
+def fingerprint(request: Request, caller: Caller, params: Any, *, of_key: bool = False) -> bytes:
+    """What makes two requests the same: method, path, decoded parameters and the acting account.
+
+    of_key: the same key too, where the answer holds a secret that a lesser key may not be given.
+    """
+    parts = [
+        request.method,
+        request.url.path,
+        caller.account_id,
+        params,
+        *([caller.key_id] if of_key else []),
+    ]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
 
 

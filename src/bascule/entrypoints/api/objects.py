@@ -145,7 +145,9 @@ class Deposit(Shape):
     net: Decimal6 | None = Field(description="What was credited, less the fee.")
     fee_details: list[PlatformFee]
     unapplied_reason: UnappliedReason | None
-    next_steps: list[Literal["apply", "accept"]] = Field(description="What you may decide about it now.")
+    next_steps: list[Literal["apply", "accept", "refund"]] = Field(
+        description="What you may decide about it now."
+    )
     evidence: EvidenceReference | None = Field(description="Null before the deposit is final.")
     livemode: bool
     created: Seconds
@@ -160,6 +162,7 @@ class PaymentIntent(Shape):
     amount: Decimal6
     currency: str
     quote: str | None = Field(description="The quote that the amount comes from.")
+    invoice: str | None = Field(description="The invoice that it asks for.")
     amount_received: Decimal6
     amount_confirmed: Decimal6
     amount_remaining: Decimal6
@@ -331,12 +334,16 @@ class BalancePart(Shape):
 
 
 class Balance(Shape):
-    """Booked and free; seen, not final; on hold for payouts; received and not applied."""
+    """Booked and free; seen, not final; on hold for payouts; received and not applied.
+
+    reserved: of what is available, the part that settlements leave.
+    """
 
     object: Literal["balance"]
     available: list[BalancePart]
     pending: list[BalancePart]
     held: list[BalancePart]
+    reserved: list[BalancePart]
     unapplied: list[BalancePart]
     livemode: bool
 

@@ -10,13 +10,19 @@ from pydantic.json_schema import models_json_schema
 
 from bascule.domain.webhook import API_VERSION
 from bascule.entrypoints.api.decode import CSV, FORM, JSON
-from bascule.entrypoints.api.operation import Download, Operation, Outside
+from bascule.entrypoints.api.operation import Download, Operation, Outside, Stream
 from bascule.entrypoints.api.params import Params
 from bascule.entrypoints.api.problems import MEDIA_TYPE
 from bascule.entrypoints.api.shape import Problem
 
 REF = "#/components/schemas/{model}"
-NAMES_AN_OBJECT = {"starting_after", "reissue_of", "quote"}  # parameters beside the path that may name none
+NAMES_AN_OBJECT = {
+    "starting_after",
+    "reissue_of",
+    "quote",
+    "page",
+    "member",
+}  # parameters beside the path that may name none
 PROBLEMS = {
     400: "A parameter is missing, unknown or wrong; nothing was written.",
     401: "The key is missing, unknown, expired or revoked.",
@@ -25,6 +31,7 @@ PROBLEMS = {
     409: "The object's state does not allow it, or a request with the same key has not ended.",
     413: "The body is longer than 64 KiB, or a file than 4 MiB.",
     415: "The body is neither JSON nor a form.",
+    429: "The key or its account asks too fast; Retry-After says how long to wait.",
     500: "Our own fault; it has been noted.",
     503: "The system is not ready; send the same request again.",
 }
@@ -74,7 +81,7 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[Any, str], dict[str,
     shapes: dict[tuple[type[BaseModel], Any], None] = {(Problem, "serialization"): None}
     for operation in operations:
         shapes[(operation.params, "validation")] = None
-        if not isinstance(operation.effect, Download):
+        if not isinstance(operation.effect, Download | Stream):
             shapes[(operation.returns, "serialization")] = None
     refs, definitions = models_json_schema(list(shapes), ref_template=REF)
     schemas: dict[str, Any] = definitions["$defs"]
@@ -194,7 +201,7 @@ def _responses(operation: Operation, names: dict[Any, str]) -> dict[str, Any]:
             "content": _returned(operation, names),
         }
     }
-    possible = [400, 401, 403, 500, 503]
+    possible = [400, 401, 403, 429, 500, 503]
     by_id = operation.params.model_fields.keys() & NAMES_AN_OBJECT
     if "{" in operation.path or by_id or isinstance(operation.effect, Outside):
         possible.append(404)
@@ -210,6 +217,8 @@ def _responses(operation: Operation, names: dict[Any, str]) -> dict[str, Any]:
 def _returned(operation: Operation, names: dict[Any, str]) -> dict[str, Any]:
     if isinstance(operation.effect, Download):
         return {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    if isinstance(operation.effect, Stream):
+        return {"text/event-stream": {"schema": {"type": "string"}}}
     return {JSON: {"schema": {"$ref": REF.format(model=names[operation.returns])}}}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from hmac import digest
 from time import perf_counter
 from typing import Any, Generic, Literal, TypeVar
 
@@ -18,12 +19,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from bascule.domain import ids
-from bascule.domain.errors import NotFound, Rejected
-from bascule.domain.webhook import API_VERSION
-from bascule.entrypoints.api import decode, idempotency, problems
+from bascule.domain.errors import Forbidden, NotFound
+from bascule.domain.member import allows
+from bascule.entrypoints.api import decode, idempotency, problems, versions
 from bascule.entrypoints.api.auth import Caller, authenticate
 from bascule.entrypoints.api.deps import ApiDeps
 from bascule.entrypoints.api.params import Params
+from bascule.storage import audit
 from bascule.storage.database import Connection
 
 P = TypeVar("P", bound=Params)
@@ -90,6 +92,19 @@ class Download:
     find: Callable[[Call[Any], Connection], Awaitable[Content]]
 
 
+Allowed = Callable[[], Awaitable[bool]]  # whether the key that asked may still
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An effect that goes on: Server-Sent Events, for as long as the key that asked for them may.
+
+    follow: is told the client's Last-Event-ID; what it refuses, it refuses before its first piece.
+    """
+
+    follow: Callable[[Call[Any], str | None, Allowed], Awaitable[AsyncIterator[bytes]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A method on a path. scope: what a key must carry; key: whether an Idempotency-Key is taken.
@@ -103,7 +118,7 @@ class Operation:
     name: str
     summary: str
     scope: str
-    effect: Effect | Outside | Download
+    effect: Effect | Outside | Download | Stream
     params: type[Params]
     returns: Any
     key: Key = "none"
@@ -115,13 +130,14 @@ class Operation:
     @property
     def tag(self) -> str:
         """The resource it belongs to."""
-        return self.path.split("/")[2]
+        _, first, second, *_ = self.path.split("/")
+        return second if first == "v1" else first
 
     @property
     def told(self) -> str:
         """What it does, in one sentence."""
         match self.effect:
-            case Outside(act=does) | Download(find=does):
+            case Outside(act=does) | Download(find=does) | Stream(follow=does):
                 pass
             case does:
                 pass
@@ -130,8 +146,13 @@ class Operation:
 
     @property
     def reads(self) -> bool:
-        """Whether it changes nothing."""
+        """Whether it is sent as one that changes nothing."""
         return self.method == "GET"
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes anything, so that each success leaves a line of audit."""
+        return not self.scope.endswith(":read")
 
 
 def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitable[Response]]:
@@ -143,6 +164,8 @@ def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitab
         try:
             response = await _answer(operation, deps, request, request_id)
         except Exception as error:
+            if isinstance(error, problems.TooManyRequests):
+                request.scope["bascule.limits"] = error.fields
             response = problems.respond(error, request_id, deps.public_url)
         if deps.answered is not None:
             labels = operation.method, operation.path, str(response.status_code)
@@ -155,20 +178,28 @@ def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitab
 async def _answer(operation: Operation, deps: ApiDeps, request: Request, request_id: str) -> Response:
     async with deps.db.read() as conn:
         caller = await authenticate(conn, request, deps.pepper, deps.clock.now())
+    money_out = operation.key == "required"
+    now = deps.clock.now().timestamp()
+    may = allows(caller.scopes, operation.scope)  # who may not takes nothing from those who may
+    request.scope["bascule.limits"] = deps.limiter.take(caller, now, money_out=money_out and may)
     caller.require(operation.scope)
-    _require_version(request)
+    request.scope["bascule.version"] = versions.of(request, caller.pinned)
     key = None
     if operation.key != "none":
-        key = idempotency.read_key(request, required=operation.key == "required")
+        key = idempotency.read_key(request, required=money_out)
     _refuse_nul_in(request.path_params)
     params = await _params(operation, request)
     call: Call[Any] = Call(deps, caller, params, request.path_params, request.url.path, request_id, key)
     if isinstance(operation.effect, Download):
         return await _sent(operation.effect, call)
+    if isinstance(operation.effect, Stream):
+        return await _followed(operation, operation.effect, call, request)
     if operation.reads:
         return _json(await _shown(operation.effect, call), {})
-    print_ = idempotency.fingerprint(request, caller, params.model_dump(mode="json", exclude_unset=True))
-    answer, replayed = await _done_once(operation.effect, call, print_)
+    said = params.model_dump(mode="json", exclude_unset=True)
+    secret = operation.told_once is not None
+    print_ = idempotency.fingerprint(request, caller, said, of_key=secret)
+    answer, replayed = await _done_once(operation, call, print_)
     if operation.told_once is not None:
         answer = operation.told_once(call, answer)
     deps.failpoints.hit("api.before_response")
@@ -193,6 +224,20 @@ async def _sent(download: Download, call: Call[Any]) -> Response:
     return StreamingResponse(found.pieces, 200, headers, found.media_type)
 
 
+async def _followed(operation: Operation, stream: Stream, call: Call[Any], request: Request) -> Response:
+    async def allowed() -> bool:
+        try:
+            async with call.deps.db.read() as conn:
+                caller = await authenticate(conn, request, call.deps.pepper, call.deps.clock.now())
+            caller.require(operation.scope)
+        except (problems.Unauthenticated, Forbidden):
+            return False
+        return True
+
+    pieces = await stream.follow(call, request.headers.get("last-event-id"), allowed)
+    return StreamingResponse(pieces, 200, {"x-accel-buffering": "no"}, "text/event-stream")
+
+
 async def _shown(effect: Effect | Outside, call: Call[Any]) -> bytes:
     if isinstance(effect, Outside):
         return orjson.dumps(await effect.act(call))
@@ -200,21 +245,49 @@ async def _shown(effect: Effect | Outside, call: Call[Any]) -> bytes:
         return orjson.dumps(await effect(call, conn))
 
 
-async def _done_once(effect: Effect | Outside, call: Call[Any], print_: bytes) -> tuple[bytes, bool]:
-    key = call.idempotency_key
+async def _done_once(operation: Operation, call: Call[Any], print_: bytes) -> tuple[bytes, bool]:
+    key, effect = call.idempotency_key, operation.effect
+    assert not isinstance(effect, Download | Stream), "bytes are read"
     if isinstance(effect, Outside):
         outside = effect
 
         async def act() -> bytes:
-            return orjson.dumps(await outside.act(call))
+            answer = await outside.act(call)
+            async with call.deps.db.transaction() as conn:
+                await _note(conn, operation, call, print_, answer)
+                call.deps.failpoints.hit("api.before_commit")
+            call.deps.failpoints.hit("api.after_commit")
+            return orjson.dumps(answer)
 
         return await idempotency.once_outside(call.deps, call.caller, key, print_, act)
     inside = effect
 
     async def write(conn: Connection) -> bytes:
-        return orjson.dumps(await inside(call, conn))
+        answer = await inside(call, conn)
+        await _note(conn, operation, call, print_, answer)
+        return orjson.dumps(answer)
 
     return await idempotency.once(call.deps, call.caller, key, print_, write)
+
+
+async def _note(
+    conn: Connection, operation: Operation, call: Call[Any], print_: bytes, answer: Mapping[str, Any]
+) -> None:
+    """Who asked for what, last in the effect's own transaction. fingerprint: stands for all that was said,
+
+    under the pepper: who reads the audit alone finds no name by trying names.
+    """
+    if not operation.changes or getattr(call.params, "dry_run", False):
+        return
+    object_id = answer.get("id") or call.path.get("id") or operation.name
+    await audit.append(
+        conn,
+        actor=call.caller.key_id,
+        action=f"api.{operation.name}",
+        object_id=str(object_id),
+        details={"account": call.account_id, "fingerprint": digest(call.deps.pepper, print_, "sha256").hex()},
+        request_id=call.request_id,
+    )
 
 
 async def _params(operation: Operation, request: Request) -> Params:
@@ -226,12 +299,6 @@ async def _params(operation: Operation, request: Request) -> Params:
     decode.validated(NoQuery, decode.read_query(request), form=True)
     value, form = await decode.read_body(request)
     return decode.validated(operation.params, value, form=form)
-
-
-def _require_version(request: Request) -> None:
-    version = request.headers.get("bascule-version", API_VERSION)
-    if version != API_VERSION:
-        raise Rejected("version_unknown", f"The only version is {API_VERSION}.", param="Bascule-Version")
 
 
 def _refuse_nul_in(path: Mapping[str, str]) -> None:

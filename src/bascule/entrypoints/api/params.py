@@ -195,7 +195,9 @@ class PaymentIntentUpdate(Params):
     """The merchant's own words; an empty string removes."""
 
     description: Text1000 | None = None
-    metadata: Metadata | None = None
+    metadata: Annotated[
+        Metadata | Literal[""] | None, Field(description='Merged by key; "" removes all.')
+    ] = None
     expand: Expand = []
 
 
@@ -279,6 +281,13 @@ class EventList(Listed):
     after_sequence: Annotated[int, Field(ge=0, lt=2**63)] | None = None
 
 
+class EventStream(Params):
+    """What to follow; `Last-Event-ID` counts before `after_sequence`, and without either it begins now."""
+
+    types: Annotated[list[Text200], FormList, Field(min_length=1, max_length=50)] | None = None
+    after_sequence: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+
+
 class TokenList(Paged):
     """Filters of tokens."""
 
@@ -296,6 +305,7 @@ class WebhookEndpointCreate(Params):
     url: Url
     enabled_events: EnabledEvents = ["*"]
     description: Text1000 | None = None
+    bascule_signature: bool = False
 
 
 class WebhookEndpointUpdate(Params):
@@ -305,6 +315,20 @@ class WebhookEndpointUpdate(Params):
     enabled_events: EnabledEvents | None = None
     description: Text1000 | None = None
     disabled: bool | None = None
+    bascule_signature: bool | None = None
+
+
+class WebhookReplay(Params):
+    """Which events are sent again: by their numbers, by when they happened, or both.
+
+    Those the endpoint took already only with `include_delivered`.
+    """
+
+    after_sequence: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    until_sequence: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    since: Annotated[int, Field(ge=0, lt=2**33)] | None = None
+    until: Annotated[int, Field(ge=0, lt=2**33)] | None = None
+    include_delivered: bool = False
 
 
 class RotateSecret(Params):

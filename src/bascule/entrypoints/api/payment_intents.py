@@ -70,6 +70,8 @@ async def update(call: Call[PaymentIntentUpdate], conn: Connection) -> dict[str,
     names = lists.expanding(call.params, EXPANDABLE)
     row = await _own(call, conn, lock=True)
     metadata = call.params.metadata
+    if metadata == "":
+        metadata = dict.fromkeys(row.metadata, "")
     if len({**row.metadata, **(metadata or {})}) > METADATA_KEYS:
         raise Rejected("parameter_invalid", f"At most {METADATA_KEYS} keys.", param="metadata")
     shown = await call.deps.intents.update(conn, row, description=call.params.description, metadata=metadata)
@@ -92,8 +94,7 @@ async def list_all(call: Call[PaymentIntentList], conn: Connection) -> dict[str,
     names = lists.expanding(params, EXPANDABLE, prefix="data.")
 
     async def describe(conn: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:
-        rows = await payment_intents.get_many(conn, ids)
-        return await _expand(conn, await intents.describe_rows(conn, rows), names)
+        return await described(conn, ids, names)
 
     filters = lists.exact(
         PAYMENT_INTENTS,
@@ -102,6 +103,12 @@ async def list_all(call: Call[PaymentIntentList], conn: Connection) -> dict[str,
         client_reference_id=params.client_reference_id,
     )
     return await lists.answer(call, conn, PAYMENT_INTENTS, describe, filters=filters)
+
+
+async def described(conn: Connection, ids: Sequence[str], names: frozenset[str]) -> list[dict[str, Any]]:
+    """These intents, newest first, with what `names` expands."""
+    rows = await payment_intents.get_many(conn, ids)
+    return await _expand(conn, await intents.describe_rows(conn, rows), names)
 
 
 async def list_deposits(call: Call[DepositList], conn: Connection) -> dict[str, Any]:

@@ -38,6 +38,19 @@ class MethodNotAllowed(Rejected):
     """The path exists, the method on it does not."""
 
 
+class TooManyRequests(Rejected):
+    """Somebody asks too fast. wait_s: until one more is taken; fields: headers that say what is left."""
+
+    def __init__(self, bucket: str, wait_s: int, fields: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(
+            "rate_limited",
+            f"Too many requests; the limit of this {bucket} is reached.",
+            next_step=f"Wait {wait_s} s, as Retry-After says, and send the same request again.",
+        )
+        self.wait_s = wait_s
+        self.fields = fields
+
+
 class KeyInUse(Conflict):
     """A request with the same idempotency key has not ended."""
 
@@ -51,6 +64,7 @@ TABLE: tuple[tuple[type[Exception], int, str, bool], ...] = (
     (Unauthenticated, 401, "authentication_error", False),
     (BodyTooLarge, 413, "invalid_request_error", False),
     (UnsupportedMedia, 415, "invalid_request_error", False),
+    (TooManyRequests, 429, "rate_limit_error", True),
     (MethodNotAllowed, 405, "invalid_request_error", False),
     (KeyInUse, 409, "idempotency_error", True),
     (KeyReused, 400, "idempotency_error", False),
@@ -60,7 +74,7 @@ TABLE: tuple[tuple[type[Exception], int, str, bool], ...] = (
     (Rejected, 400, "invalid_request_error", False),
     (Retryable, 503, "api_error", True),
     (Halted, 500, "api_error", False),
-    (Exception, 500, "api_error", False),
+    (Exception, 500, "api_error", True),
 )
 
 
@@ -82,7 +96,7 @@ def respond(error: Exception, request_id: str, public_url: str) -> Response:
         next_step = "Send the same request with the same Idempotency-Key again, or tell us the request id."
     headers = {"x-should-retry": str(again).lower(), "stripe-should-retry": str(again).lower()}
     if again:
-        headers["retry-after"] = "1"
+        headers["retry-after"] = str(error.wait_s if isinstance(error, TooManyRequests) else 1)
     if status == 401:
         headers["www-authenticate"] = 'Bearer realm="bascule"'
     url = f"{public_url}{DOCS}{code}"

@@ -15,6 +15,7 @@ from bascule.entrypoints.api.codes import CODES
 from bascule.entrypoints.api.deps import ApiDeps
 from bascule.entrypoints.api.openapi import document
 from bascule.entrypoints.api.operation import Operation
+from bascule.entrypoints.api.remedies import remedy
 from bascule.entrypoints.web.pages import page
 
 
@@ -35,7 +36,7 @@ def mount(app: FastAPI, deps: ApiDeps, operations: Sequence[Operation]) -> None:
         return page("reference.html", document=described())
 
     async def serve_errors(request: Request) -> Response:
-        return page("errors.html", codes=CODES)
+        return page("errors.html", codes=CODES, remedy=remedy)
 
     app.add_route("/openapi.json", serve_openapi, ["GET"], include_in_schema=False)
     app.add_route("/docs", serve_docs, ["GET"], include_in_schema=False)

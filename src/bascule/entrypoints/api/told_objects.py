@@ -47,6 +47,9 @@ class WebhookEndpoint(Shape):
     enabled_events: list[str]
     description: str | None
     status: Literal["enabled", "disabled"]
+    disabled_reason: Literal["requested", "gone", "failing"] | None
+    failing_since: Seconds | None
+    bascule_signature: bool
     previous_secret_expires_at: Seconds | None
     livemode: bool
     created: Seconds
@@ -73,6 +76,16 @@ class Ping(Shape):
     id: str
     object: Literal["webhook_endpoint"]
     event: str
+
+
+class Replayed(Shape):
+    """How many events the endpoint will be sent again; if there are more, go on after `last_sequence`."""
+
+    id: str
+    object: Literal["webhook_endpoint"]
+    deliveries: int
+    last_sequence: int | None
+    has_more: bool
 
 
 class DeliveryAttempt(Shape):

@@ -1,0 +1,75 @@
+"""How fast a key and its account may ask. Each server process counts by itself.
+
+Two processes let twice as much through: the settings say what one of them takes.
+
+Rejected: a count in the database, which would write a row for each request that only reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import ceil
+
+from bascule.domain.pace import Pace
+from bascule.entrypoints.api.auth import Caller
+from bascule.entrypoints.api.problems import TooManyRequests
+
+BUCKETS_MAX = 50_000
+ACCOUNT_SHARE = 4  # an account may ask as fast as so many of its keys
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Requests a second that one process takes: of a test key, a live key, and of money out; 0: no limit."""
+
+    test: int = 0
+    live: int = 0
+    money_out: int = 0
+
+
+@dataclass
+class Limiter:
+    """The buckets of one process, by whose they are. full_at: when each is full again, in unix seconds."""
+
+    rates: Rates
+    full_at: dict[str, float] = field(default_factory=dict)
+
+    def take(self, caller: Caller, now: float, *, money_out: bool) -> list[tuple[bytes, bytes]]:
+        """Takes a request from each bucket it counts in; the fields that say what is left.
+
+        Raises: TooManyRequests, with nothing taken.
+        """
+        counted = self._counted(caller, money_out=money_out)
+        if not counted:
+            return []
+        waits = [pace.wait_s(self.full_at.get(whose, 0.0), now) for whose, pace in counted]
+        full = max(waits) > 0
+        if not full:
+            self._forget(now)
+            for whose, pace in counted:
+                self.full_at[whose] = pace.taken(self.full_at.get(whose, 0.0), now)
+        told = [pace.told(self.full_at[whose], now) for whose, pace in counted if whose in self.full_at]
+        fields = [
+            (b"ratelimit-policy", ", ".join(policy for policy, _ in told).encode()),
+            (b"ratelimit", ", ".join(state for _, state in told).encode()),
+        ]
+        if full:
+            slowest = counted[waits.index(max(waits))][1]
+            raise TooManyRequests(slowest.name, ceil(max(waits)), fields)
+        return fields
+
+    def _counted(self, caller: Caller, *, money_out: bool) -> list[tuple[str, Pace]]:
+        rate = self.rates.live if caller.livemode else self.rates.test
+        account = f"{caller.account_id}:{caller.livemode}"
+        found = []
+        if rate:
+            found.append((caller.key_id, Pace("key", rate)))
+            found.append((account, Pace("account", rate * ACCOUNT_SHARE)))
+        if money_out and self.rates.money_out:
+            found.append((f"{account}:money_out", Pace("money-out", self.rates.money_out)))
+        return found
+
+    def _forget(self, now: float) -> None:
+        """A full bucket says nothing; those who stopped asking take no memory for ever."""
+        if len(self.full_at) > BUCKETS_MAX:
+            self.full_at = {whose: full for whose, full in self.full_at.items() if full > now}
