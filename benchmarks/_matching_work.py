@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+import uvloop
+
 from bascule.domain.chain import Address, BlockRef, ChainId, Hash
 from bascule.domain.webhook import EventType
 from bascule.entrypoints.garbage import collect_rarely
@@ -68,12 +70,14 @@ async def matching_alone(db: Database, chain: int, payments: Payments, at_once: 
 
 async def match(conn: Connection, chain: int, block_hashes: Sequence[Hash]) -> None:
     """What `Arrivals.take` does, short of telling it."""
-    happened = by_intent(await arrivals(chain).store(conn, block_hashes), EventType.DEPOSIT_DETECTED)
+    found = await arrivals(chain).find(conn, block_hashes)
+    happened = by_intent(found.owned, EventType.DEPOSIT_DETECTED)
     known = await catalog(conn)
     await interleaved(
         matcher.parts(happened),
-        lambda ids: matcher.decide(conn, ids, known),
-        lambda found: matcher.write(conn, found, happened, CLOCK),
+        lambda ids: matcher.read(conn, ids),
+        lambda rows: matcher.decide(rows, known, coming=found),
+        lambda matched: matcher.write(conn, matched, happened, CLOCK, found),
     )
 
 
@@ -179,4 +183,4 @@ async def beside(url: str, chain: int, kind: str, at_once: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(beside(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
+    uvloop.run(beside(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])))

@@ -58,6 +58,7 @@ async def test_three_payments_are_flushed_in_one_call_and_booked_as_internal(wor
     assert await world.planner().run_once() == 0
 
 
+@pytest.mark.slow
 async def test_payouts_and_flushes_go_on_beside_each_other(world: Sweep) -> None:
     await world.request("20.00")
     payout = await world.stage.approved("7.00", payee(1))
@@ -91,6 +92,7 @@ async def test_stranger_who_flushes_first_ends_the_request(world: Sweep) -> None
     await world.require_even()
 
 
+@pytest.mark.slow
 async def test_stranger_who_flushes_while_ours_is_on_its_way_changes_nothing_but_who_did_it(
     world: Sweep,
 ) -> None:
@@ -203,6 +205,7 @@ async def test_request_for_a_token_that_is_accepted_no_more_is_withdrawn(world: 
     assert await slots(world) == []
 
 
+@pytest.mark.slow
 async def test_suspended_token_is_neither_planned_nor_flushed(world: Sweep) -> None:
     [paid] = await world.request("20.00")
     later = await world.paid("30.00")
@@ -247,7 +250,10 @@ async def test_flush_that_a_replay_finds_is_not_repeated(world: Sweep) -> None:
     await world.foreign_flush(paid)
     stage = world.stage
     await stage.follow()
-    await stage.rows_change("DELETE FROM transfers WHERE src IN (SELECT address FROM deposit_addresses)")
+    await stage.rows_change(
+        "SET LOCAL session_replication_role = replica;"
+        " DELETE FROM transfers WHERE src IN (SELECT address FROM deposit_addresses)"
+    )
     await stage.follow(4)
     outbox, chain_id = stage.use_cases.outbox, stage.network.chain_id
     arrivals = Arrivals(chain_id, stage.clock, SystemEntropy(), outbox, Counter())
@@ -313,6 +319,7 @@ async def test_flush_waits_while_the_signers_limits_are_below_it(world: Sweep) -
     assert [state for state, _ in await world.requests()] == ["done"]
 
 
+@pytest.mark.slow
 async def test_flush_in_a_block_that_is_replaced_is_mined_again(world: Sweep) -> None:
     [paid] = await world.request("20.00")
     sweeper = await world.sweeper()

@@ -215,6 +215,7 @@ async def require_paid_once(stage: Treasury, *payouts: dict[str, Any]) -> None:
     await stage.require_truth()
 
 
+@pytest.mark.slow
 @families(SEND_LIES, MORE_SEND_LIES)
 async def test_no_lie_told_to_the_submitter_pays_twice_or_never(stage: Treasury, lies: list[Fault]) -> None:
     async with fault_proxy(stage.node.url) as proxy:

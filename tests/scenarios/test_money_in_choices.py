@@ -73,7 +73,8 @@ async def paid_twice(b: Bridge, *, final: bool = True) -> tuple[Any, dict[str, A
     await b.pay(intent, "10.00", payer=2)
     await (b.finalize(watcher) if final else b.settle_down(watcher))
     deposit = (await b.deposits())[1]
-    assert (deposit["unapplied_reason"], deposit["next_steps"]) == ("already_paid", ["apply", "accept"])
+    steps = ["apply", "accept", "refund"] if final else ["apply", "accept"]
+    assert (deposit["unapplied_reason"], deposit["next_steps"]) == ("already_paid", steps)
     return watcher, intent, deposit
 
 

@@ -56,7 +56,7 @@ async def test_a_duplicate_is_listed_with_its_next_steps_applied_and_found_under
         [duplicate] = [each for each in listed if each["next_steps"]]
         assert (duplicate["unapplied_reason"], duplicate["next_steps"]) == (
             "already_paid",
-            ["apply", "accept"],
+            ["apply", "accept", "refund"],
         )
 
         path, body = f"/v1/deposits/{duplicate['id']}/apply", {"payment_intent": second["id"]}

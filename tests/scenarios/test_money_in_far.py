@@ -158,6 +158,7 @@ async def test_a_node_that_answers_a_range_short_is_known_for_it_and_the_next_on
     await require_at_head(b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paid", [False, True], ids=["an empty fork", "a fork that pays too"])
 async def test_a_node_that_follows_a_fork_between_a_ranges_headers_and_its_logs_is_no_liar(
     db_as: OpenAs, tmp_path: Path, paid: bool
@@ -198,6 +199,7 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.slow
 async def test_what_is_too_much_in_any_providers_words_is_asked_in_smaller_questions(b: Bridge) -> None:
     """Each provider refuses more than two blocks; at the end one refuses even a single block."""
     assert len(REFUSALS) > 10
@@ -254,6 +256,7 @@ UNUSABLE: list[tuple[dict[str, Any], type[Retryable]]] = [
 ]
 
 
+@pytest.mark.slow
 async def test_a_range_without_a_usable_answer_leaves_the_cursor_and_the_next_one_is_smaller(
     b: Bridge,
 ) -> None:
@@ -297,6 +300,7 @@ async def test_a_node_that_answers_a_range_above_its_own_head_is_not_believed(b:
     await require_at_head(b)
 
 
+@pytest.mark.slow
 async def test_ranges_in_flight_at_a_death_are_read_again(b: Bridge) -> None:
     for side in ("before", "after"):
         with case(side):

@@ -98,6 +98,7 @@ async def test_the_merchant_is_told_when_a_payment_is_gone_for_good(b: Bridge) -
     assert (await b.shown(intent))["status"] == "requires_action"
 
 
+@pytest.mark.slow
 async def test_a_chain_that_returns_to_its_first_fork_leaves_the_first_rows(
     db_as: OpenAs, tmp_path: Path
 ) -> None:
@@ -175,6 +176,7 @@ BETWEEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rolling_back", [False, True], ids=["going forward", "rolling back"])
 async def test_a_fork_between_two_reads_of_one_step_mixes_nothing(b: Bridge, rolling_back: bool) -> None:
     """The chain changes right before the node answers; both chains hold a payment in that block."""

@@ -69,7 +69,7 @@ async def test_money_that_was_final_before_its_token_was_accepted_is_booked_once
     deposit = await only(b)
     assert (deposit["token"], deposit["currency"], deposit["amount"]) == (token.id, "usdt", "10.000000")
     assert (deposit["status"], deposit["unapplied_reason"]) == ("finalized", "wrong_token")
-    assert deposit["next_steps"] == ["apply", "accept"]
+    assert deposit["next_steps"] == ["apply", "accept", "refund"]
     assert await forwarders(b) == SUSPENSE
     assert [e for e in (await b.events())[before:] if e.startswith("deposit.")] == ["deposit.unapplied"]
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -95,7 +96,9 @@ async def require_succeeded(b: Bridge, intent: dict[str, Any]) -> None:
     await b.require_chain_and_rows_agree()
 
 
-@pytest.mark.parametrize("name", list(MISBEHAVIOUR))
+@pytest.mark.parametrize(
+    "name", [n if n in PROVABLE else pytest.param(n, marks=pytest.mark.slow) for n in MISBEHAVIOUR]
+)
 async def test_one_of_three_nodes_may_misbehave_and_everything_goes_on(b: Bridge, name: str) -> None:
     """Without one refusal that the watcher sees, from the first node that is asked on."""
     async with AsyncExitStack() as stack:
@@ -111,6 +114,30 @@ async def test_one_of_three_nodes_may_misbehave_and_everything_goes_on(b: Bridge
         kept = [each for each in await b.disagreements() if each.refuted]
         assert {each.node for each in kept} == ({t.pool.nodes[at].name} if name in PROVABLE else set())
         assert all(each.answer != each.other_answer for each in kept)
+
+
+@pytest.mark.slow
+async def test_a_node_that_leaves_out_logs_of_a_tenth_of_the_blocks_costs_no_payment(b: Bridge) -> None:
+    """Drawn anew for each block, from the only node there is: each payment is there once, whole."""
+    watcher, drawn = await b.started(), Random(10)
+    lied = refused = 0
+    intent = await b.intent("40.00")
+    for _ in range(40):
+        await b.send(deposit_address(intent), "1.00")
+        await b.mine()
+        if drawn.random() < 0.1:
+            lied += 1
+            await b.node.rpc("bascule_setFault", {"kind": "omit", "methods": LOGS, "times": 1})
+        try:
+            await b.settle_down(watcher)
+        except Retryable:
+            refused += 1
+    await b.finalize(watcher)
+
+    assert lied == refused > 2, "each omission was seen by the block's own header"
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert await b.booked() == {"custody:forwarders": 40_000_000, "available:merchant": -40_000_000}
+    await b.require_chain_and_rows_agree()
 
 
 async def test_what_no_hash_proves_is_proven_by_a_quorum_that_tells_the_same(b: Bridge) -> None:
@@ -154,6 +181,7 @@ async def test_two_of_three_that_disagree_about_a_final_hash_halt_the_chain(
                 await t.watcher.run_once()
             assert (await b.shown(intent))["status"] == "processing"
             assert await b.deposits("finalized") == []
+            assert (await b.events())[-1] == "network.degraded"
         t.proxies[2].clear()
         await b.settle_down(t.watcher)
         await require_succeeded(b, intent)

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from bascule.domain.chain import Hash
-from bascule.domain.errors import Halted
-from bascule.storage import deposits
+from bascule.domain.errors import Halted, Retryable
+from bascule.storage import arriving, deposits, networks, tokens
+from bascule.storage.arriving import Arriving
 from bascule.storage.database import Database
-from bascule.storage.deposits import Arrived
+from bascule.storage.deposits import Candidate
 from tests.support.books import (
     CHAIN,
     COLLECTOR,
@@ -22,6 +23,7 @@ from tests.support.books import (
     Books,
 )
 
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678, UTC)
 TREASURY = b"\x77" * 20
 ARRIVALS = [
     (STRANGER, FORWARDER, CONTRACT, "payment"),
@@ -43,9 +45,25 @@ async def books(db: Database) -> Books:
     return books
 
 
-async def arrived(books: Books, ids: list[str]) -> Arrived:
+async def arrived(books: Books) -> list[Arriving]:
     async with books.db.transaction() as conn:
-        return await deposits.insert_arrived(conn, CHAIN, [Hash(HEAD_BLOCK)], ids, datetime.now(UTC))
+        return await arriving.find(conn, CHAIN, [Hash(HEAD_BLOCK)])
+
+
+async def candidates(books: Books, new: dict[str, Arriving]) -> list[Candidate]:
+    """What becomes of these by these ids, for an intent of the test mode."""
+    async with books.db.transaction() as conn:
+        [network] = [each for each in await networks.every(conn) if each.chain_id == CHAIN]
+        known = {token.id: token for token in await tokens.every(conn)}
+    return [
+        each.candidate(id, network, known.get(each.token_id or ""), NOW, livemode=False)
+        for id, each in new.items()
+    ]
+
+
+async def store(books: Books, new: list[Candidate]) -> None:
+    async with books.db.transaction() as conn:
+        await deposits.insert_arrived(conn, CHAIN, [each.shown for each in new])
 
 
 async def test_money_is_a_payers_or_capital_or_nobodys_and_one_deposit(books: Books) -> None:
@@ -55,16 +73,47 @@ async def test_money_is_a_payers_or_capital_or_nobodys_and_one_deposit(books: Bo
     ]
     await books.transfer(VAULT, FORWARDER, 5, block=HEAD_BLOCK)  # from us to us
     await books.transfer(STRANGER, TREASURY, 5, block=HEAD_BLOCK)  # past us
-    ids = [f"dep_{n}" for n in range(len(ARRIVALS) + 2)]
+    ids = [f"dep_{n}" for n in range(len(ARRIVALS))]
 
-    first, again = await arrived(books, ids), await arrived(books, [f"{id}_again" for id in ids])
+    first = await arrived(books)
+    new = await candidates(books, dict(zip(ids, first, strict=True)))
+    await store(books, new)
+    again = await arrived(books)
 
-    assert [(d.id, d.kind) for d in first.new] == [
-        (id, kind) for id, (*_, kind) in zip(ids, ARRIVALS, strict=False)
-    ]
-    assert {d.intent_id for d in first.new if d.kind == "payment"} == {"pi_1"}
-    assert [d.booked for d in first.new] == [token == CONTRACT for _, _, token, _ in ARRIVALS]
-    assert (first.known, again.new, again.known) == ([], [], places)
+    assert [each.kind for each in first] == [kind for *_, kind in ARRIVALS]
+    assert {each.intent_id for each in first if each.kind == "payment"} == {"pi_1"}
+    assert [each.booked for each in first] == [token == CONTRACT for _, _, token, _ in ARRIVALS]
+    assert not any(each.known for each in first)
+    assert [each.place for each in again if each.known] == places
+    with pytest.raises(Retryable, match="somebody else stored a deposit"):
+        await store(books, new[:1])
+
+
+async def test_what_is_decided_before_it_is_stored_is_what_is_read_of_it_later(books: Books) -> None:
+    for src, dst, token, kind in ARRIVALS:
+        if kind == "payment":
+            await books.transfer(src, dst, 5, token=token, block=HEAD_BLOCK)
+    await books.run("UPDATE tokens SET dust = 3, minimum = 7")
+
+    new = await candidates(books, {f"dep_{n}": each for n, each in enumerate(await arrived(books))})
+    await store(books, new)
+    async with books.db.transaction() as conn:
+        read = await deposits.of_intents(conn, {"pi_1": False})
+
+    assert read["pi_1"] == new
+    assert [each.seen.decimals for each in new] == [6, 6, None]
+
+
+async def test_a_payment_that_a_node_puts_twice_into_a_block_is_one_deposit(books: Books) -> None:
+    log_index = await books.transfer(STRANGER, FORWARDER, 5, block=HEAD_BLOCK)
+    columns = "block_number, tx_hash, token, src, dst, amount, occurrence"
+    await books.run(
+        f"INSERT INTO transfers (chain_id, block_hash, log_index, {columns})"
+        f" SELECT chain_id, block_hash, log_index + 50, {columns} FROM transfers WHERE log_index = %s",
+        log_index,
+    )
+
+    assert [each.log_index for each in await arrived(books)] == [log_index]
 
 
 async def test_money_that_would_be_an_operators_stops_the_work_where_there_is_none(db: Database) -> None:
@@ -85,4 +134,4 @@ async def test_money_that_would_be_an_operators_stops_the_work_where_there_is_no
     await books.transfer(STRANGER, VAULT, 5, block=HEAD_BLOCK)
 
     with pytest.raises(Halted, match="no operator account"):
-        await arrived(books, ["dep_1"])
+        await arrived(books)

@@ -18,6 +18,7 @@ class ApplicationState(StrEnum):
 class ApplicationEvent(StrEnum):
     APPLY = "apply"
     ORPHAN = "orphan"
+    HOLD = "hold"
     REFUND = "refund"
     ACCEPT = "accept"
 
@@ -64,14 +65,17 @@ APPLICATION = Machine(
     table={
         (S.UNAPPLIED, E.APPLY): S.APPLIED,
         (S.APPLIED, E.ORPHAN): S.UNAPPLIED,
-        (S.APPLIED, E.REFUND): S.REFUNDED,
+        (S.APPLIED, E.HOLD): S.UNAPPLIED,
+        (S.ACCEPTED, E.HOLD): S.UNAPPLIED,
         (S.UNAPPLIED, E.REFUND): S.REFUNDED,
         (S.UNAPPLIED, E.ACCEPT): S.ACCEPTED,
+        (S.REFUNDED, E.REFUND): S.REFUNDED,
+        (S.REFUNDED, E.ACCEPT): S.ACCEPTED,
     },
     sentences={
         S.UNAPPLIED: "The money counts for no intent, and the reason says why.",
         S.APPLIED: "The money counts for its intent, whole.",
-        S.REFUNDED: "The money went back through a payout.",
+        S.REFUNDED: "The money goes back by a refund; it may be kept if that was called off.",
         S.ACCEPTED: "The merchant keeps the money without an intent.",
     },
 )

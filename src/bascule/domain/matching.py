@@ -47,7 +47,7 @@ class Seen(NamedTuple):
     block_time: of the block it is in now; position: (block number, log index) there;
     dust, minimum: the token's floors in base units; other_mode: live money for a test intent, or the reverse;
     early: not final, but certain enough for its intent's merchant; listed: the token's issuer names its
-    address, so that nothing leaves it.
+    address, so that nothing leaves it; screened: screening holds it.
     """
 
     deposit_id: str
@@ -63,6 +63,7 @@ class Seen(NamedTuple):
     other_mode: bool = False
     early: bool = False
     listed: bool = False
+    screened: bool = False
 
     @property
     def unit(self) -> int:
@@ -145,7 +146,8 @@ def decide(
         intent_state = IntentState.PROCESSING
     decisions: dict[str, Decision] = {}
     received = credited = 0
-    for deposit in sorted(seen, key=lambda s: _turn(s, fixed.get(s.deposit_id))):
+    in_turn = sorted(seen, key=lambda s: _turn(s, fixed.get(s.deposit_id))) if len(seen) > 1 else seen
+    for deposit in in_turn:
         before = fixed.get(deposit.deposit_id)
         binding = None if deposit.deposit_id in asked else before
         decision = _kept(terms, intent_state, deposit, binding, credited)
@@ -220,7 +222,7 @@ def _kept(
     if deposit.state is DepositState.FINALIZED:
         return Decision(before.state, before.reason, before.amount_applied)
     if before.state is ApplicationState.APPLIED:
-        return _applied(terms, deposit, credited)
+        return None if deposit.screened else _applied(terms, deposit, credited)
     closed = intent_state in PAYMENT_INTENT.finals
     return Decision(before.state, before.reason, 0) if closed else None
 
@@ -241,7 +243,7 @@ def _refusal(
         (deposit.other_mode, Reason.TEST_MODE),
         # before the token rules: zero and dust transfers are a poisoner's, not a payer's mistake
         (deposit.amount == 0 or (deposit.amount < deposit.dust and not completes), Reason.DUST),
-        (deposit.listed, Reason.HELD),
+        (deposit.listed or deposit.screened, Reason.HELD),
         (not asked_for and all(chain != deposit.chain_id for chain, _ in terms.accepted), Reason.WRONG_CHAIN),
         (not asked_for, Reason.WRONG_TOKEN),
         (intent_state is IntentState.SUCCEEDED, Reason.ALREADY_PAID),

@@ -5,8 +5,9 @@ identity of its payment, so nothing is made twice.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from bascule.domain.application import ApplicationState, Reason
 from bascule.domain.chain import ChainId, Hash
@@ -15,11 +16,24 @@ from bascule.domain.matching import Decision, Fixed
 from bascule.domain.webhook import EventType
 from bascule.services import deposits as deposit_service
 from bascule.services import matcher
+from bascule.services.intent_view import Catalog, catalog
+from bascule.services.matches import Match
 from bascule.services.outbox import Outbox
+from bascule.services.screening import Screening, book
 from bascule.services.seams import Clock, Entropy, new_ids
-from bascule.storage import applications, deposits, ledger, transfers
+from bascule.storage import (
+    applications,
+    arriving,
+    deposits,
+    ledger,
+    payment_intents,
+    screenings,
+    standing_addresses,
+)
+from bascule.storage.arriving import Arriving
 from bascule.storage.database import Connection
-from bascule.storage.deposits import Owned
+from bascule.storage.deposits import Candidate, Owned
+from bascule.storage.payment_intents import IntentRow
 
 
 def by_intent(
@@ -36,6 +50,33 @@ def by_intent(
 
 
 @dataclass(frozen=True)
+class Found:
+    """Whose money came, in chain order; and what of it is stored with what is decided of it, by intent id and
+    deposit id.
+    """
+
+    chain_id: ChainId
+    now: datetime
+    owned: Sequence[Owned]
+    new: Mapping[str, Mapping[str, Arriving]]
+
+    def of_intent(self, intent: IntentRow, known: Catalog) -> Sequence[Candidate]:
+        """The new ones at the intent's addresses, in chain order."""
+        network = known.networks[self.chain_id]
+        return [
+            each.candidate(
+                id, network, known.tokens.get(each.token_id or ""), self.now, livemode=intent.livemode
+            )
+            for id, each in self.new.get(intent.id, {}).items()
+        ]
+
+    async def store(self, conn: Connection, found: Sequence[Match]) -> None:
+        """Stores the new ones of some intents."""
+        rows = [row for match in found for row in match.shown if row.id in self.new.get(match.intent.id, ())]
+        await deposits.insert_arrived(conn, self.chain_id, rows)
+
+
+@dataclass(frozen=True)
 class Arrivals:
     """Turns canonical transfers into deposits and says so, in the caller's transaction."""
 
@@ -47,19 +88,72 @@ class Arrivals:
 
     async def take(self, conn: Connection, block_hashes: Sequence[Hash]) -> None:
         """Every transfer from outside to us in these blocks is a deposit, detected, when this returns."""
-        await self._settle(conn, await self.store(conn, block_hashes), EventType.DEPOSIT_DETECTED)
+        found = await self.find(conn, block_hashes)
+        await self._settle(conn, found.owned, EventType.DEPOSIT_DETECTED, coming=found)
 
-    async def store(self, conn: Connection, block_hashes: Sequence[Hash]) -> list[Owned]:
-        """Stores those deposits; nothing is decided about them and nothing told before `take` does both."""
-        most = await transfers.count_in(conn, self.chain_id, block_hashes)
-        ids = new_ids(Prefix.DEPOSIT, self.clock, self.entropy, most)
-        arrived = await deposits.insert_arrived(conn, self.chain_id, block_hashes, ids, self.clock.now())
-        returned = await deposits.advance_return(conn, self.chain_id, arrived.known)
-        self.counters["deposits_detected"] += len(arrived.new)
+    async def find(self, conn: Connection, block_hashes: Sequence[Hash]) -> Found:
+        """Whose money came in these blocks.
+
+        When this returns, what was orphaned of it is detected again, and what is nobody's, or may be held, is
+        stored.
+        """
+        coming = await arriving.find(conn, self.chain_id, block_hashes)
+        known = [each.place for each in coming if each.known]
+        returned = await deposits.advance_return(conn, self.chain_id, known)
+        back = await self._back(conn, list(returned.values()))
+        ids = iter(new_ids(Prefix.DEPOSIT, self.clock, self.entropy, len(coming) - len(known)))
+        named = [(returned.get(each.place) if each.known else next(ids), each) for each in coming]
+        new: dict[str, dict[str, Arriving]] = defaultdict(dict)
+        first = {}
+        for id, each in named:
+            if id is not None and not each.known:
+                if each.intent_id is None or each.screened:
+                    first[id] = each
+                else:
+                    new[each.intent_id][id] = each
+        now = self.clock.now()
+        await self._store(conn, first, now)
+        self.counters["deposits_detected"] += len(coming) - len(known)
         self.counters["deposits_returned"] += len(returned)
-        if not returned:
-            return arrived.new
-        return await deposits.owners(conn, [*(deposit.id for deposit in arrived.new), *returned])
+        owned = [back.get(id) or each.owned(id) for id, each in named if id is not None]
+        return Found(self.chain_id, now, owned, new)
+
+    async def _back(self, conn: Connection, ids: Sequence[str]) -> dict[str, Owned]:
+        """Deposits that are detected again, by id, once screening has seen them."""
+        if not ids:
+            return {}
+        await self.screen(conn, ids)
+        return {each.id: each for each in await deposits.owners(conn, ids)}
+
+    async def _store(self, conn: Connection, new: Mapping[str, Arriving], now: datetime) -> None:
+        """Stores what is decided of by itself, or after screening."""
+        if not new:
+            return
+        known = await catalog(conn)
+        network = known.networks[self.chain_id]
+        intents = await payment_intents.get_many(
+            conn, [each.intent_id for each in new.values() if each.intent_id]
+        )
+        modes = {intent.id: intent.livemode for intent in intents}
+        rows = [
+            each.shown(
+                id,
+                network,
+                known.tokens.get(each.token_id or ""),
+                now,
+                livemode=modes.get(each.intent_id or "", network.livemode),
+            )
+            for id, each in new.items()
+        ]
+        await deposits.insert_arrived(conn, self.chain_id, rows)
+        await self.screen(conn, [id for id, each in new.items() if each.screened])
+
+    async def screen(self, conn: Connection, ids: Sequence[str]) -> list[str]:
+        """Those of these deposits that screening holds: since now, where their sender stands on a list."""
+        if not ids:
+            return []
+        self.counters["deposits_screened"] += len(await Screening(self.outbox).deposits(conn, ids))
+        return [*(await screenings.holding_deposits(conn, ids)).values()]
 
     async def orphan_above(self, conn: Connection, number: int) -> None:
         """Every unfinished deposit above a height is orphaned when this returns."""
@@ -77,9 +171,9 @@ class Arrivals:
     ) -> list[Owned]:
         """Decides anew what the deposits' intents have, tells all of it, and returns the deposits.
 
-        named: deposits whose token is accepted only now, or that a list held: what was decided about them
-        binds no more, and those that are not among `ids` have nothing else to tell. final: those that are
-        booked, as far as their token is.
+        named: deposits whose token is accepted only now, or that a list held or holds: what was decided of
+        them binds no more, and those that are not among `ids` have nothing else to tell. final: those that
+        are booked, as far as their token is.
         """
         every = list(dict.fromkeys([*ids, *named]))
         owned = await deposits.owners(conn, every) if every else []
@@ -95,6 +189,7 @@ class Arrivals:
         named: Collection[str] = (),
         quiet: Collection[str] = (),
         final: Collection[str] = (),
+        coming: matcher.Coming | None = None,
     ) -> None:
         if not owned:
             return
@@ -105,7 +200,7 @@ class Arrivals:
                 to_book[deposit.intent_id].append(deposit.id)
         claimed = {intent_id: ids for intent_id, ids in to_book.items() if intent_id is not None}
         refused = await matcher.recompute(
-            conn, happened, self.outbox, self.clock, asked=named, booked=claimed
+            conn, happened, self.outbox, self.clock, asked=named, booked=claimed, coming=coming
         )
         unclaimed = [deposit for deposit in owned if deposit.intent_id is None]
         if unclaimed:
@@ -113,32 +208,49 @@ class Arrivals:
             events = [(d.id, EventType.DEPOSIT_UNAPPLIED if d.id in quiet else event) for d in unclaimed]
             await self.outbox.append_many(conn, await deposit_service.happenings(conn, events))
             await ledger.post_deposits(conn, to_book[None])
+        await book(conn, [each.id for each in owned if each.screened and each.id in final])
         for reason, count in refused.items():
             self.counters[f"deposits_unapplied_{reason}"] += count
 
     async def _settle_unclaimed(
         self, conn: Connection, unclaimed: Sequence[Owned], event: EventType
     ) -> list[Reason]:
-        """Money without an intent is unapplied, new deposits for the reasons given; capital just counts."""
+        """Money without an intent is unapplied, new deposits for the reasons given; capital just counts.
+
+        What comes to a standing address is accepted.
+        """
         waiting = [deposit for deposit in unclaimed if deposit.kind != "capital"]
         fixed = await applications.of_deposits(conn, [deposit.id for deposit in waiting])
         orphaned = event is EventType.DEPOSIT_ORPHANED
+        standing = await standing_addresses.amounts(conn, [] if orphaned else [each.id for each in waiting])
         new: dict[str, Decision] = {}
         moves: dict[str, tuple[Fixed, Decision]] = {}
         for deposit in waiting:
-            reason = Reason.ORPHANED if orphaned else _unclaimed_reason(deposit)
+            reason = Reason.ORPHANED if orphaned else unclaimed_reason(deposit)
             decision = Decision(ApplicationState.UNAPPLIED, reason, 0)
+            if reason is Reason.NO_INTENT and deposit.id in standing:
+                decision = Decision(ApplicationState.ACCEPTED, None, standing[deposit.id])
             before = fixed.get(deposit.id)
             if before is None:
                 new[deposit.id] = decision
-            elif before.state is ApplicationState.UNAPPLIED and before.reason is not decision.reason:
+            elif _moves(before, decision, deposit):
                 moves[deposit.id] = before, decision
         await applications.insert(conn, new)
         await applications.advance(conn, moves)
         return [decision.reason for decision in new.values() if decision.reason is not None]
 
 
-def _unclaimed_reason(deposit: Owned) -> Reason:
+def _moves(before: Fixed, after: Decision, deposit: Owned) -> bool:
+    """What was accepted stays so, unless screening holds it before it is booked."""
+    if before.state is ApplicationState.ACCEPTED:
+        return deposit.screened
+    return before.state is ApplicationState.UNAPPLIED and before.reason is not after.reason
+
+
+def unclaimed_reason(deposit: Owned) -> Reason:
+    """Why money at an address without an intent counts for nothing."""
     if not deposit.booked:
         return Reason.UNSUPPORTED_TOKEN
+    if deposit.screened:
+        return Reason.HELD
     return Reason.NO_INTENT if deposit.kind == "payment" else Reason.UNSOLICITED

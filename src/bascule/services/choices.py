@@ -1,4 +1,4 @@
-"""What merchants decide about unapplied money: it counts for an intent, or they keep it without one.
+"""What merchants decide about unapplied money: it counts for an intent, is kept without one, or goes back.
 
 Each use-case runs in the caller's transaction: the decision, what it makes of intents, the journal and the
 telling of it commit together. Money that is not final yet is decided about all the same, and booked when
@@ -23,7 +23,7 @@ from bascule.services import deposits as deposit_service
 from bascule.services import matcher
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock
-from bascule.storage import applications, deposits, ledger, payment_intents
+from bascule.storage import applications, deposits, ledger, payment_intents, refunds, screening_lists
 from bascule.storage.database import Connection
 from bascule.storage.deposits import Waiting
 from bascule.storage.payment_intents import IntentRow
@@ -88,9 +88,36 @@ class Choices:
         await matcher.recompute(conn, {id: {} for id in locked}, self.outbox, self.clock, request=context)
         return await _booked(conn, deposit, ApplicationState.ACCEPTED)
 
+    async def give_back(
+        self,
+        conn: Connection,
+        deposit_id: str,
+        *,
+        account_id: str,
+        livemode: bool,
+        context: RequestContext = None,
+    ) -> Waiting:
+        """The deposit, which only a refund takes from where it lies now. It is final. Raises: as `apply`."""
+        deposit = await _own(conn, deposit_id, account_id, livemode)
+        locked = await _lock_intents(conn, deposit)
+        before = await _require(conn, ApplicationEvent.REFUND, deposit)
+        if deposit.state is not DepositState.FINALIZED:
+            raise Conflict(
+                "refund_not_final",
+                "The deposit is not final yet.",
+                next_step="Ask again once it is finalized.",
+            )
+        if before.state is ApplicationState.UNAPPLIED:
+            back = Decision(ApplicationState.REFUNDED, None, 0)
+            await applications.advance(conn, {deposit.id: (before, back)})
+            await deposits.grow_versions(conn, [deposit.id])
+            await matcher.recompute(conn, {id: {} for id in locked}, self.outbox, self.clock, request=context)
+        return deposit
+
 
 async def _own(conn: Connection, deposit_id: str, account_id: str, livemode: bool) -> Waiting:
     """The account's deposit, held first of all: the watcher takes deposits before intents, too."""
+    await screening_lists.look(conn)
     deposit = await deposits.hold(conn, deposit_id)
     if deposit is None or (deposit.account_id, deposit.livemode) != (account_id, livemode):
         raise NotFound("resource_missing", f"No such deposit: {deposit_id!r:.70}.", param="id")
@@ -111,7 +138,15 @@ async def _require(conn: Connection, event: ApplicationEvent, deposit: Waiting) 
             "deposit_unsolicited", "The deposit is capital of the operator; there is nothing to decide."
         )
     units = 0 if deposit.decimals is None else deposit.amount * 10 ** (SCALE - deposit.decimals)
-    choice.require(event, before.state, before.reason, units, listed=deposit.listed)
+    choice.require(
+        event, before.state, before.reason, units, listed=deposit.listed, screened=deposit.screened
+    )
+    if event is ApplicationEvent.ACCEPT and await refunds.gives_back(conn, deposit.id):
+        raise Conflict(
+            "application_unexpected_state",
+            "The deposit goes back by a refund, or its money is available since one was to be paid.",
+            next_step=f"GET /v1/refunds?deposit={deposit.id} lists its refunds.",
+        )
     if deposit.state is DepositState.FINALIZED and not deposit.booked:
         raise Conflict(
             "deposit_token_unsupported",

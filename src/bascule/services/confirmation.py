@@ -22,7 +22,7 @@ from bascule.services.lane_work import LaneWork
 from bascule.services.nonce_loss import Loss
 from bascule.services.seams import Clock
 from bascule.services.stuck import mark
-from bascule.storage import attempts, blocks, leases, ledger, offers, slots
+from bascule.storage import attempts, blocks, leases, ledger, offers, slots, transfers
 from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
 from bascule.storage.deposit_proofs import Kept
@@ -123,7 +123,12 @@ class Confirmation:
         if final is None:
             return Loss.NONE
         hashes = [each.tx_hash for each in known]
-        return await nonce_loss.look(self._rpc, slot.wallet, slot.nonce, hashes, final, older)
+        loss = await nonce_loss.look(self._rpc, slot.wallet, slot.nonce, hashes, final, older)
+        if loss is not Loss.CERTAIN:
+            return loss
+        async with self._db.read() as conn:  # nodes that hide a receipt told us of the money it moved
+            moved = [await transfers.of_tx(conn, slot.chain_id, tx_hash) for tx_hash in hashes]
+        return Loss.SUSPECTED if any(moved) else loss
 
     async def _face_loss(self, conn: Connection, slot: Slot, loss: Loss) -> int:
         """A nonce that is gone ends its slot without a winner; one that may be gone is told.

@@ -5,17 +5,18 @@ from datetime import datetime
 from typing import Any
 
 from bascule.domain import chain, choice, finality
-from bascule.domain.application import ApplicationState, Reason
+from bascule.domain.application import ApplicationEvent, ApplicationState, Reason
 from bascule.domain.deposit import DepositState
 from bascule.domain.errors import NotFound
 from bascule.domain.money import SCALE, display_units
 from bascule.domain.webhook import EventType
 from bascule.services import evidence_view
 from bascule.services.outbox import Happening
-from bascule.storage import deposit_proofs, deposits, fees
+from bascule.storage import deposit_proofs, deposits, fees, refunds
 from bascule.storage.database import Connection
 from bascule.storage.deposits import Shown
 from bascule.storage.fees import Charged
+from bascule.storage.refunds import WayBack
 
 
 async def describe(conn: Connection, deposit_id: str) -> dict[str, Any]:
@@ -41,7 +42,10 @@ async def evidence_of(conn: Connection, deposit_id: str) -> dict[str, Any]:
 async def describe_many(conn: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:
     """Those of `ids` that exist, in their order, as the API shows them."""
     charged = await fees.of_deposits(conn, ids)
-    return [_described(row, charged.get(row.id)) for row in await deposits.shown(conn, ids)]
+    rows = await deposits.shown(conn, ids)
+    back = [row.id for row in rows if row.application_state == ApplicationState.REFUNDED]
+    ways = await refunds.ways_back(conn, back) if back else {}
+    return [_described(row, charged.get(row.id), ways.get(row.id)) for row in rows]
 
 
 async def happenings(conn: Connection, happened: Sequence[tuple[str, EventType]]) -> list[Happening]:
@@ -66,7 +70,7 @@ def told(rows: Mapping[str, Shown], happened: Sequence[tuple[str, EventType]]) -
     ]
 
 
-def _described(row: Shown, charged: Charged | None = None) -> dict[str, Any]:
+def _described(row: Shown, charged: Charged | None = None, way: WayBack | None = None) -> dict[str, Any]:
     coin = row.token == chain.ZERO_ADDRESS  # noticed by its balance: no log, no sender that we know
     return {
         "id": row.id,
@@ -93,7 +97,7 @@ def _described(row: Shown, charged: Charged | None = None) -> dict[str, Any]:
         "application": _application(row),
         **_fee(row, charged),
         "unapplied_reason": row.reason,
-        "next_steps": _next_steps(row),
+        "next_steps": _next_steps(row, way),
         "evidence": _evidence(row),
         "livemode": row.livemode,
         "created": _seconds(row.created_at),
@@ -137,14 +141,19 @@ def _fee(row: Shown, charged: Charged | None) -> dict[str, Any]:
     return {"fee": _display(row, fee), "net": net, "fee_details": [line]}
 
 
-def _next_steps(row: Shown) -> list[str]:
-    """What the merchant may decide about it."""
-    if row.application_state is None or row.reason is None or row.state is DepositState.ORPHANED:
+def _next_steps(row: Shown, way: WayBack | None) -> list[str]:
+    """What the merchant may decide about it. way: how it stands with refunds of one that is to go back."""
+    if row.application_state is None or row.state is DepositState.ORPHANED or (way is not None and way.gives):
         return []
-    reason = Reason(row.reason)
+    if row.reason is None and way is None:
+        return []
+    reason = None if row.reason is None else Reason(row.reason)
+    final = row.state is DepositState.FINALIZED
     units = 0 if row.decimals is None else row.amount * 10 ** (SCALE - row.decimals)
     state = ApplicationState(row.application_state)
-    return [str(step) for step in choice.next_steps(state, reason, units, listed=row.listed)]
+    found = choice.next_steps(state, reason, units, listed=row.listed, screened=row.screened, final=final)
+    kept = way is not None and way.moved  # it is the merchant's already
+    return [str(step) for step in found if not (kept and step is ApplicationEvent.ACCEPT)]
 
 
 def _evidence(row: Shown) -> dict[str, Any] | None:

@@ -31,6 +31,7 @@ from bascule.storage import (
     leases,
     ledger,
     networks,
+    screening_lists,
     suspensions,
     transfers,
 )
@@ -104,6 +105,7 @@ class Finalizer:
         left = await self.outflows.look(cursor.finalized_number, target.number)
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
+            await screening_lists.look(conn)
             await self.balances.hold(conn, broken, target.number)  # from below the stretch, which waits too
             await blocks.finalize(conn, cursor, target)
             await self.evidence.keep(conn, late)
@@ -186,7 +188,11 @@ class Finalizer:
         policy = str(self.network.finality)
         named = await deposits.name_tokens(conn, chain_id)
         finalized = await deposits.advance_finalize(conn, chain_id, upto, self.clock.now(), policy)
-        final, freed = [*finalized], [deposit_id for deposit_id, listed in finalized.items() if listed]
+        final, freed = [*finalized], [deposit_id for deposit_id, (listed, _) in finalized.items() if listed]
+        # a list may have come since they did
+        freed += await self.arrivals.screen(
+            conn, [each for each, (_, screened) in finalized.items() if screened]
+        )
         await self.evidence.require(conn, final)
         booked_now = {*final, *(k for k, state in named.items() if state is DepositState.FINALIZED)}
         # before they are decided anew: no list holds what has moved on

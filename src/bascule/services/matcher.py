@@ -7,20 +7,20 @@ calls `recompute` for their intents in the same transaction. Each statement spea
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from bascule.domain.application import Reason
 from bascule.domain.errors import Halted
 from bascule.domain.webhook import EventType
 from bascule.services import deposits as deposit_service
-from bascule.services import intent_view, matches
+from bascule.services import intent_view, invoice_payment, matches
 from bascule.services.intent_view import Arrived, Catalog, catalog
 from bascule.services.matches import Match
 from bascule.services.outbox import Happening, Outbox
 from bascule.services.seams import Clock
 from bascule.storage import applications, deposits, ledger, payment_intents
 from bascule.storage.database import Connection
-from bascule.storage.deposits import Shown
+from bascule.storage.deposits import Candidate, Shown
 from bascule.storage.interleave import in_turns, interleaved
 from bascule.storage.payment_intents import IntentRow
 
@@ -31,6 +31,23 @@ SHARING = 50
 # What the caller did to deposits, by deposit id.
 Happened = Mapping[str, EventType]
 NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+
+class Coming(Protocol):
+    """Deposits that are stored with what is decided of them."""
+
+    def of_intent(self, intent: IntentRow, known: Catalog) -> Sequence[Candidate]:
+        """Those at the intent's addresses, in chain order."""
+
+    async def store(self, conn: Connection, found: Sequence[Match]) -> None:
+        """Stores those of some intents."""
+
+
+class Read(NamedTuple):
+    """An intent that is held, and the deposits that may count for it."""
+
+    intent: IntentRow
+    deposits: Sequence[Candidate]
 
 
 class _Written(NamedTuple):
@@ -50,6 +67,7 @@ async def recompute(
     asked: Collection[str] = (),
     request: Mapping[str, Any] | None = None,
     booked: Mapping[str, Sequence[str]] = NOTHING,
+    coming: Coming | None = None,
 ) -> Counter[Reason]:
     """Brings the intents' applications, totals, flags and state in step with their deposits, tells and books.
 
@@ -57,18 +75,24 @@ async def recompute(
     Intents are taken in the order of their ids, so that two transactions never wait for each other, and held
     until the transaction ends. Nothing is written of an intent where nothing changed. Returns why deposits
     that were decided for the first time count for nothing. asked: deposits that the merchant applies by
-    `request`; booked: deposits that are booked as soon as they are decided, by intent id.
+    `request`; booked: deposits that are booked as soon as they are decided, by intent id; coming: what is not
+    stored yet.
     """
     known = await catalog(conn)
     if booked:  # a booking holds balances, and nobody who holds one waits for an intent
         await payment_intents.hold_many(conn, sorted(happened))
 
-    async def begin(ids: Sequence[str]) -> list[Match]:
-        return await decide(conn, ids, known, asked, held=bool(booked))
+    async def begin(ids: Sequence[str]) -> list[Read]:
+        return await read(conn, ids, held=bool(booked))
+
+    async def judge(rows: Sequence[Read]) -> list[Match]:
+        return await decide(rows, known, asked, coming)
 
     async def change(found: Sequence[Match]) -> _Written:
-        after = await write(conn, found, happened, clock)
+        after = await write(conn, found, happened, clock, coming)
         told = await _told(conn, found, after, happened, known)
+        pairs = ((match.intent, row) for match, row in zip(found, after, strict=True))
+        told += await invoice_payment.pay(conn, pairs, clock.now())
         return _Written(
             [each._replace(request=request) for each in told] if request else told,
             [deposit_id for match in found for deposit_id in booked.get(match.intent.id, ())],
@@ -80,7 +104,7 @@ async def recompute(
         await ledger.post_deposits(conn, written.booked)
         return written.refused
 
-    return sum(await interleaved(parts(happened), begin, change, end), Counter[Reason]())
+    return sum(await interleaved(parts(happened), begin, judge, change, end), Counter[Reason]())
 
 
 def parts(happened: Mapping[str, Happened]) -> list[list[str]]:
@@ -90,28 +114,38 @@ def parts(happened: Mapping[str, Happened]) -> list[list[str]]:
     return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
-async def decide(
-    conn: Connection,
-    intent_ids: Sequence[str],
-    known: Catalog,
-    asked: Collection[str] = (),
-    *,
-    held: bool = False,
-) -> list[Match]:
-    """Holds the intents, unless they are `held`, and decides each anew; in the order of ids, as given."""
-    read = payment_intents.get_many if held else payment_intents.lock_many
-    rows = await read(conn, intent_ids)
+async def read(conn: Connection, intent_ids: Sequence[str], *, held: bool = False) -> list[Read]:
+    """Holds the intents, unless they are `held`, and reads what there is of each; in the order of ids."""
+    rows = await (payment_intents.get_many if held else payment_intents.lock_many)(conn, intent_ids)
     missing = set(intent_ids).difference(row.id for row in rows)
     if missing:
         raise Halted(f"there is no payment intent {min(missing)}, but money came to its address")
     found = await deposits.of_intents(conn, {row.id: row.livemode for row in rows})
-    return [matches.match(row, known.tokens, found[row.id], asked) async for row in in_turns(rows)]
+    return [Read(row, found[row.id]) for row in rows]
+
+
+async def decide(
+    found: Sequence[Read], known: Catalog, asked: Collection[str] = (), coming: Coming | None = None
+) -> list[Match]:
+    """Decides each of them anew."""
+    made = []
+    async for intent, its in in_turns(found):
+        new = coming.of_intent(intent, known) if coming is not None else ()
+        every = sorted([*its, *new], key=_in_chain) if its and new else its or new
+        made.append(matches.match(intent, known.tokens, every, asked))
+    return made
 
 
 async def write(
-    conn: Connection, found: Sequence[Match], happened: Mapping[str, Happened], clock: Clock
+    conn: Connection,
+    found: Sequence[Match],
+    happened: Mapping[str, Happened],
+    clock: Clock,
+    coming: Coming | None = None,
 ) -> list[IntentRow]:
     """Writes what was decided; the intents as they are now, in the order given."""
+    if coming is not None:
+        await coming.store(conn, found)
     new = {k: decision for match in found for k, decision in match.new.items()}
     intent_ids = {k: match.intent.id for match in found for k in match.new}
     moves = {k: move for match in found for k, move in match.moves.items()}
@@ -148,6 +182,12 @@ async def _told(
         if then:
             happenings += _of_intent(match.intent, row, then, next(shown))
     return happenings
+
+
+def _in_chain(candidate: Candidate) -> tuple[object, ...]:
+    """The order in which `deposits.of_intents` reads them."""
+    seen = candidate.seen
+    return seen.block_time, seen.chain_id, seen.position
 
 
 def _arrived(rows: Mapping[str, Shown]) -> list[Arrived]:

@@ -148,6 +148,8 @@ def intent_events(found: Match) -> list[EventType]:
         for flag, event in _EVENT_OF_FLAG.items()
         if flag in verdict.flags and str(flag) not in before.flags
     ]
+    if any(_was_held(was, now) for was, now in found.moves.values()):
+        events.append(EventType.INTENT_RELEASED)
     return events
 
 
@@ -175,8 +177,18 @@ def _moves(fixed: Mapping[str, Fixed], verdict: Verdict) -> Moves:
         ):
             continue
         if after.state is not before.state:
-            applied = after.state is ApplicationState.APPLIED
-            event = ApplicationEvent.APPLY if applied else ApplicationEvent.ORPHAN
-            assert APPLICATION.step(before.state, event) is after.state
+            assert APPLICATION.step(before.state, _event(after)) is after.state
         moves[deposit_id] = before, after
     return moves
+
+
+def _was_held(before: Fixed, after: Decision) -> bool:
+    """Whether what held a deposit does so no more; that its block is gone releases nothing."""
+    return before.reason is Reason.HELD and after.reason not in (Reason.HELD, Reason.ORPHANED)
+
+
+def _event(after: Decision) -> ApplicationEvent:
+    """What the matcher did to an application that it moved."""
+    if after.state is ApplicationState.APPLIED:
+        return ApplicationEvent.APPLY
+    return ApplicationEvent.ORPHAN if after.reason is Reason.ORPHANED else ApplicationEvent.HOLD

@@ -6,15 +6,15 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from psycopg.errors import NotNullViolation
+from psycopg.errors import UniqueViolation
 
 from bascule.domain.application import ApplicationState, Reason
 from bascule.domain.chain import Address, ChainId, Hash
 from bascule.domain.deposit import DepositState
-from bascule.domain.errors import Halted
+from bascule.domain.errors import Retryable
 from bascule.domain.finality import FinalityPolicy
 from bascule.domain.matching import Fixed, Seen
-from bascule.storage.arrays import bytes_, numbers, texts
+from bascule.storage.arrays import bytes_, moments, numbers, texts, truths
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
@@ -25,21 +25,16 @@ Kind = Literal["payment", "capital", "unsolicited"]
 
 
 class Owned(NamedTuple):
-    """Whose deposit it is. intent_id: of the address; booked: its token is known and accepted."""
+    """Whose deposit it is. intent_id: of the address; booked: its token is known and accepted.
+
+    screened: screening holds it.
+    """
 
     id: str
-    account_id: str
-    livemode: bool
     kind: Kind
     intent_id: str | None
     booked: bool
-
-
-class Arrived(NamedTuple):
-    """In chain order: new deposits, and the places (block hash, log index) of those known before."""
-
-    new: list[Owned]
-    known: list[tuple[Hash, int]]
+    screened: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ class Waiting:
     """A deposit somebody decides about. intent_id: whose it is now, if anybody's; booked: in the ledger.
 
     accepted: its token is, still; suspended: its token is, so that nobody is credited in it now; listed: its
-    token's issuer names its address, so that nothing leaves it.
+    token's issuer names its address, so that nothing leaves it; screened: screening holds it.
     """
 
     id: str
@@ -63,13 +58,15 @@ class Waiting:
     accepted: bool
     suspended: bool
     listed: bool
+    screened: bool
 
 
 class Shown(NamedTuple):
     """A deposit with all that is shown of it. amount, amount_applied: base units.
 
     token_id, currency, decimals: None for a token we do not know; processed: the newest block read;
-    verified: what its evidence is, None before it is final; listed: its token's issuer names its address.
+    verified: what its evidence is, None before it is final; listed: its token's issuer names its address;
+    screened: screening holds it.
     """
 
     id: str
@@ -101,8 +98,10 @@ class Shown(NamedTuple):
     finality: FinalityPolicy
     verified: str | None
     listed: bool
+    screened: bool
 
 
+_STATES = {str(state): state for state in DepositState}  # a look here takes a tenth of the enumeration's own
 _AMOUNT, _STATE = Shown._fields.index("amount"), Shown._fields.index("state")
 
 
@@ -116,41 +115,40 @@ class Candidate(NamedTuple):
     shown: Shown
 
 
-async def insert_arrived(
-    conn: Connection, chain_id: ChainId, block_hashes: Sequence[Hash], ids: Sequence[str], now: datetime
-) -> Arrived:
-    """Stores what came from outside to us in these blocks, detected, as far as it is not stored already.
+async def insert_arrived(conn: Connection, chain_id: ChainId, new: Sequence[Shown]) -> None:
+    """Stores what was found to have arrived, by the ids and for whom it says, detected.
 
-    ids: as many as canonical transfers touch us there. Raises: Halted when money came to an own address and
-    there is no operator whose it could be.
+    Raises: Retryable when somebody else stored one meanwhile.
     """
+    if not new:
+        return
     try:
-        rows = await _sql.tuples(
+        stored = await _sql.run(
             conn,
             "insert_arrived",
             chain_id=chain_id,
-            block_hashes=bytes_(block_hashes),
-            ids=texts(ids),
-            now=now,
+            ids=texts([each.id for each in new]),
+            block_hashes=bytes_([each.block_hash for each in new]),
+            log_indexes=numbers([each.log_index for each in new]),
+            block_times=moments([each.block_time for each in new]),
+            token_ids=texts([each.token_id for each in new]),
+            account_ids=texts([each.account_id for each in new]),
+            livemodes=truths([each.livemode for each in new]),
+            kinds=texts([each.kind for each in new]),
+            created_ats=moments([each.created_at for each in new]),
         )
-    except NotNullViolation as error:
-        if error.diag.column_name != "account_id":
-            raise
-        raise Halted(
-            "money came to an address of ours, but this installation has no operator account"
-        ) from None
-    return Arrived(
-        new=[Owned(*whose) for new, *whose, _, _ in rows if new],
-        known=[(block_hash, log_index) for new, *_, block_hash, log_index in rows if not new],
-    )
+    except UniqueViolation:
+        raise Retryable("somebody else stored a deposit that had just arrived") from None
+    if stored != len(new):
+        raise Retryable(f"{len(new) - stored} of {len(new)} transfers that had just arrived are gone")
 
 
 async def advance_return(
     conn: Connection, chain_id: ChainId, places: Sequence[tuple[Hash, int]]
-) -> list[str]:
-    """From orphaned to detected, where their payments are now, by (block hash, log index); their ids."""
+) -> dict[tuple[Hash, int], str]:
+    """From orphaned to detected, where their payments are now; their ids by (block hash, log index)."""
     if not places:
-        return []
+        return {}
     rows = await _sql.all(
         conn,
         "advance_return",
@@ -158,7 +156,7 @@ async def advance_return(
         block_hashes=bytes_(block_hash for block_hash, _ in places),
         log_indexes=numbers(log_index for _, log_index in places),
     )
-    return [row["id"] for row in rows]
+    return {(row["block_hash"], row["log_index"]): row["id"] for row in rows}
 
 
 async def advance_orphan(conn: Connection, chain_id: ChainId, number: int) -> list[str]:
@@ -169,15 +167,16 @@ async def advance_orphan(conn: Connection, chain_id: ChainId, number: int) -> li
 
 async def advance_finalize(
     conn: Connection, chain_id: ChainId, number: int, now: datetime, finality: str
-) -> dict[str, bool]:
-    """From detected to finalized, for blocks up to a height that is final; by id, whether a list held it.
+) -> dict[str, tuple[bool, bool]]:
+    """From detected to finalized, for blocks up to a height that is final.
 
-    finality: by what.
+    finality: by what. By id: whether its token's list held it, and whether its sender stands on one of ours,
+    or screening holds it.
     """
     rows = await _sql.all(
         conn, "advance_finalize", chain_id=chain_id, number=number, now=now, finality=finality
     )
-    return {row["id"]: row["listed"] for row in rows}
+    return {row["id"]: (row["listed"], row["screened"]) for row in rows}
 
 
 async def name_tokens(conn: Connection, chain_id: ChainId) -> dict[str, DepositState]:
@@ -298,6 +297,7 @@ def _candidate(row: Sequence[Any], livemode: bool) -> Candidate:
         other_mode=livemode is not live_network,
         early=early,
         listed=shown.listed,
+        screened=shown.screened,
     )
     if shown.application_state is None:
         return Candidate(seen, None, shown)
@@ -308,8 +308,9 @@ def _candidate(row: Sequence[Any], livemode: bool) -> Candidate:
 
 def _shown(row: Sequence[Any]) -> Shown:
     """row: the columns of `shown` in their order, by position: names would take twice as long."""
-    *stored, applied, next_number, kind, depth, verified, listed = row
+    *stored, applied, next_number, kind, depth, verified, listed, screened = row
     stored[_AMOUNT] = int(stored[_AMOUNT])
-    stored[_STATE] = DepositState(stored[_STATE])
+    stored[_STATE] = _STATES[stored[_STATE]]
     processed = -1 if next_number is None else next_number - 1
-    return Shown._make([*stored, int(applied or 0), processed, _policy(kind, depth), verified, listed])
+    found = [int(applied or 0), processed, _policy(kind, depth), verified, listed, screened]
+    return Shown._make(stored + found)

@@ -1,47 +1,16 @@
 -- tables: deposits
 
 -- name: insert_arrived
--- Canonical transfers of some blocks from outside to an address of ours, each a deposit when this ends, new at its first
--- sight; with whose it is. What is one for all, or only looked for, is no join: to plan a dozen of those takes half as
--- long as to run them.
-WITH arrived AS MATERIALIZED (
-    SELECT t.chain_id, t.block_hash, t.log_index, t.block_number, b.block_time, t.tx_hash, t.token, t.src, t.dst, t.amount,
-           t.occurrence
-      FROM blocks b
-      JOIN transfers t ON t.chain_id = b.chain_id AND t.block_hash = b.hash AND t.canonical
-     WHERE b.chain_id = %(chain_id)s AND b.hash = ANY(%(block_hashes)s::bytea[])
-), ours AS MATERIALIZED (
-    SELECT t.*, k.id AS token_id, coalesce(k.accepted, false) AS booked, a.intent_id,
-           coalesce(a.account_id, (SELECT id FROM accounts WHERE kind = 'operator')) AS account_id,
-           coalesce(i.livemode, (SELECT livemode FROM networks WHERE chain_id = %(chain_id)s)) AS livemode,
-           CASE WHEN o.kind IS NULL THEN 'payment'
-                WHEN o.kind IN ('vault', 'collector') AND k.accepted
-                 AND t.src IN (SELECT address FROM treasury_sources WHERE chain_id = %(chain_id)s) THEN 'capital'
-                ELSE 'unsolicited' END AS kind,
-           row_number() OVER (ORDER BY t.block_number, t.log_index) AS n
-      FROM arrived t
-      LEFT JOIN deposit_addresses a ON a.chain_id = %(chain_id)s AND a.address = t.dst
-      LEFT JOIN payment_intents i ON i.id = a.intent_id
-      LEFT JOIN own_addresses o ON o.chain_id = %(chain_id)s AND o.address = t.dst
-      LEFT JOIN tokens k ON k.chain_id = %(chain_id)s AND k.contract = t.token
-     WHERE (a.address IS NOT NULL OR o.address IS NOT NULL)
-       AND t.src NOT IN (SELECT address FROM own_addresses WHERE chain_id = %(chain_id)s)
-       AND (SELECT count(*) FROM deposit_addresses x WHERE x.chain_id = %(chain_id)s AND x.address = t.src) = 0
-), named AS MATERIALIZED (
-    SELECT o.*, i.id FROM ours o JOIN unnest(%(ids)s::text[]) WITH ORDINALITY AS i (id, n) ON i.n = o.n
-), new AS (
-    INSERT INTO deposits (id, account_id, livemode, kind, chain_id, tx_hash, token, src, dst, occurrence, token_id,
-                          amount, block_hash, block_number, block_time, log_index, created_at)
-    SELECT id, account_id, livemode, kind, chain_id, tx_hash, token, src, dst, occurrence, token_id,
-           amount, block_hash, block_number, block_time, log_index, %(now)s
-      FROM named ORDER BY n
-    ON CONFLICT ON CONSTRAINT one_deposit_per_payment DO NOTHING
-    RETURNING id
-)
-SELECT d.id IN (SELECT id FROM new) AS new, d.id, d.account_id, d.livemode, d.kind, d.intent_id, d.booked,
-       d.block_hash, d.log_index
-  FROM named d
- ORDER BY d.n;
+-- Transfers as deposits, detected; whose they are was read before.
+INSERT INTO deposits (id, account_id, livemode, kind, chain_id, tx_hash, token, src, dst, occurrence, token_id,
+                      amount, block_hash, block_number, block_time, log_index, created_at)
+SELECT n.id, n.account_id, n.livemode, n.kind, t.chain_id, t.tx_hash, t.token, t.src, t.dst, t.occurrence, n.token_id,
+       t.amount, t.block_hash, t.block_number, n.block_time, t.log_index, n.created_at
+  FROM unnest(%(ids)s::text[], %(block_hashes)s::bytea[], %(log_indexes)s::integer[], %(block_times)s::timestamptz[],
+              %(token_ids)s::text[], %(account_ids)s::text[], %(livemodes)s::boolean[], %(kinds)s::text[],
+              %(created_ats)s::timestamptz[])
+       AS n (id, block_hash, log_index, block_time, token_id, account_id, livemode, kind, created_at)
+  JOIN transfers t ON t.chain_id = %(chain_id)s AND t.block_hash = n.block_hash AND t.log_index = n.log_index;
 
 -- name: advance_return
 -- Orphaned deposits whose transaction was mined again, in the place where it is now.
@@ -53,7 +22,7 @@ UPDATE deposits d
   JOIN blocks b ON b.chain_id = t.chain_id AND b.hash = t.block_hash
  WHERE d.chain_id = t.chain_id AND d.tx_hash = t.tx_hash AND d.token = t.token AND d.dst = t.dst
    AND d.occurrence = t.occurrence AND d.state = 'orphaned'
-RETURNING d.id;
+RETURNING d.id, d.block_hash, d.log_index;
 
 -- name: advance_orphan
 -- Deposits above a height, whose blocks left the canonical chain.
@@ -63,7 +32,8 @@ RETURNING id;
 
 -- name: advance_finalize
 -- Deposits up to a height that is final. Those of suspended tokens, and those that lie at addresses that their token's
--- issuer lists, wait, and are among the next ones once that is over, or they moved on. listed: it was held for that.
+-- issuer lists, wait, and are among the next ones once that is over, or they moved on. listed: it was held for that;
+-- screened: its sender stands on a list now, or screening holds it.
 UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, finality = %(finality)s, version = version + 1
  WHERE chain_id = %(chain_id)s AND block_number <= %(number)s AND state = 'detected'
    AND EXISTS (SELECT FROM transfers t WHERE t.chain_id = d.chain_id AND t.block_hash = d.block_hash
@@ -78,7 +48,9 @@ UPDATE deposits d SET state = 'finalized', finalized_at = %(now)s, finality = %(
 RETURNING d.id,
           EXISTS (SELECT FROM contract_events e
                    WHERE e.chain_id = d.chain_id AND e.contract = d.token AND e.subject = d.dst)
-          AND EXISTS (SELECT FROM applications p WHERE p.deposit_id = d.id AND p.reason = 'held') AS listed;
+          AND EXISTS (SELECT FROM applications p WHERE p.deposit_id = d.id AND p.reason = 'held') AS listed,
+          EXISTS (SELECT FROM screening_entries e WHERE e.address = d.src AND e.until IS NULL)
+          OR EXISTS (SELECT FROM screenings s WHERE s.deposit_id = d.id AND s.state <> 'released') AS screened;
 
 -- name: name_tokens
 -- Deposits of tokens that are accepted since they came: they are of those from now on. Final ones wait while their token
@@ -177,14 +149,22 @@ SELECT id FROM deposits WHERE id = %(id)s FOR NO KEY UPDATE;
 
 -- name: waiting
 -- One deposit with the intent it is one of; booked: in the ledger; accepted, suspended: its token is;
--- listed: its token's issuer names its address.
+-- listed: its token's issuer names its address; screened: screening holds it, or will: its sender stands on a list by now, and
+-- no refund made its money the merchant's before.
 SELECT d.id, d.account_id, d.livemode, d.kind, d.state, d.amount, k.currency, k.decimals,
        CASE WHEN p.chosen THEN p.intent_id ELSE a.intent_id END AS intent_id,
        EXISTS (SELECT FROM ledger.tx t WHERE t.source = 'deposit' AND t.source_id = d.id) AS booked,
        coalesce(k.accepted, false) AS accepted,
        EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL) AS suspended,
        d.flushed_block IS NULL
-       AND EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
+       AND EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed,
+       EXISTS (SELECT FROM screenings s WHERE s.deposit_id = d.id AND s.state <> 'released')
+       OR EXISTS (SELECT FROM screening_entries e
+                   WHERE e.address = d.src AND e.until IS NULL AND d.kind <> 'capital' AND d.amount > 0
+                     AND NOT EXISTS (SELECT FROM screenings s
+                                      WHERE s.deposit_id = d.id AND (s.address, s.list) = (e.address, e.list))
+                     AND NOT EXISTS (SELECT FROM refunds r JOIN ledger.tx t ON t.source = 'refund' AND t.source_id = r.id
+                                      WHERE r.deposit_id = d.id)) AS screened
   FROM deposits d
   LEFT JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
   LEFT JOIN applications p ON p.deposit_id = d.id
@@ -192,11 +172,13 @@ SELECT d.id, d.account_id, d.livemode, d.kind, d.state, d.amount, k.currency, k.
  WHERE d.id = %(id)s;
 
 -- name: owners
--- Whose deposits these are, and the intents whose addresses they came to, or that were chosen for them.
-SELECT d.id, d.account_id, d.livemode, d.kind,
+-- Whose deposits these are, and the intents whose addresses they came to, or that were chosen for them; screened: screening
+-- holds them.
+SELECT d.id, d.kind,
        coalesce((SELECT p.intent_id FROM applications p WHERE p.deposit_id = d.id AND p.chosen),
                 (SELECT a.intent_id FROM deposit_addresses a WHERE a.chain_id = d.chain_id AND a.address = d.dst)) AS intent_id,
-       EXISTS (SELECT FROM tokens k WHERE k.id = d.token_id AND k.accepted) AS booked
+       EXISTS (SELECT FROM tokens k WHERE k.id = d.token_id AND k.accepted) AS booked,
+       EXISTS (SELECT FROM screenings s WHERE s.deposit_id = d.id AND s.state <> 'released') AS screened
   FROM unnest(%(ids)s::text[]) AS n (id)
  CROSS JOIN LATERAL (SELECT * FROM deposits e WHERE e.id = n.id OFFSET 0) d  -- each by its key, however many they are
  ORDER BY d.block_number, d.log_index, d.id;
@@ -232,7 +214,8 @@ SELECT d.whose, d.chosen, coalesce(k.accepted OR d.application_state = 'applied'
             SELECT e.verified FROM deposit_proofs e WHERE e.chain_id = d.chain_id AND e.block_hash = d.block_hash
                AND d.log_index BETWEEN e.first_log AND e.last_log LIMIT 1) END AS verified,
        d.flushed_block IS NULL
-       AND EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
+       AND EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed,
+       EXISTS (SELECT FROM screenings s WHERE s.deposit_id = d.id AND s.state <> 'released') AS screened
   FROM theirs d
   JOIN networks w ON w.chain_id = d.chain_id
   LEFT JOIN tokens k ON k.id = d.token_id
@@ -249,7 +232,8 @@ SELECT d.id, d.account_id, d.livemode, d.kind, d.chain_id, d.token, d.token_id, 
             SELECT e.verified FROM deposit_proofs e WHERE e.chain_id = d.chain_id AND e.block_hash = d.block_hash
                AND d.log_index BETWEEN e.first_log AND e.last_log LIMIT 1) END AS verified,
        d.flushed_block IS NULL
-       AND EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed
+       AND EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst)) AS listed,
+       EXISTS (SELECT FROM screenings s WHERE s.deposit_id = d.id AND s.state <> 'released') AS screened
   FROM deposits d
   JOIN networks w ON w.chain_id = d.chain_id
   LEFT JOIN tokens k ON k.id = d.token_id

@@ -6,8 +6,8 @@ SELECT pg_advisory_xact_lock(hashtextextended('flush plan ' || %(chain_id)s::tex
 
 -- name: lying
 -- What lies at the deposit addresses of a factory of a token: final, not flushed, in no open flush, not lately tried
--- in vain; of one that was found empty, what became final since. An address with held money is left alone,
--- and so is one that the token's issuer lists.
+-- in vain; of one that was found empty, what became final since. An address with held money is left alone, for whatever else it
+-- counts for nothing, unless it is dust; and so is one that the token's issuer lists.
 SELECT d.dst AS address, sum(d.amount) AS amount, min(d.block_time) AS since,
        EXISTS (SELECT FROM deposits o WHERE o.chain_id = %(chain_id)s AND o.dst = d.dst
                   AND o.flushed_block IS NOT NULL) AS deployed
@@ -23,7 +23,10 @@ SELECT d.dst AS address, sum(d.amount) AS amount, min(d.block_time) AS since,
                                AND i.decided_at >= d.finalized_at)))
    AND NOT EXISTS (SELECT FROM deposits h JOIN applications p ON p.deposit_id = h.id
                     WHERE h.chain_id = d.chain_id AND h.dst = d.dst AND h.token = d.token AND h.state <> 'orphaned'
-                      AND h.flushed_block IS NULL AND p.state = 'unapplied' AND p.reason = 'held')
+                      AND h.flushed_block IS NULL
+                      AND (p.state = 'unapplied' AND p.reason = 'held'
+                           OR p.reason IS DISTINCT FROM 'dust'
+                          AND EXISTS (SELECT FROM screenings s WHERE s.deposit_id = h.id AND s.state <> 'released')))
    AND NOT EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst))
  GROUP BY d.dst
  ORDER BY since, d.dst
@@ -69,7 +72,9 @@ SELECT i.address,
        EXISTS (SELECT FROM deposits d JOIN applications p ON p.deposit_id = d.id
                 WHERE d.chain_id = i.chain_id AND d.dst = i.address AND d.token_id = i.token_id
                   AND d.state <> 'orphaned' AND d.flushed_block IS NULL
-                  AND p.state = 'unapplied' AND p.reason = 'held')
+                  AND (p.state = 'unapplied' AND p.reason = 'held'
+                       OR p.reason IS DISTINCT FROM 'dust'
+                      AND EXISTS (SELECT FROM screenings s WHERE s.deposit_id = d.id AND s.state <> 'released')))
        OR EXISTS (SELECT FROM listed_addresses l JOIN tokens k ON k.chain_id = l.chain_id AND k.contract = l.token
                    WHERE l.chain_id = i.chain_id AND l.address = i.address AND k.id = i.token_id) AS held
   FROM flush_items i WHERE i.flush_id = %(flush_id)s AND i.outcome = 'open'

@@ -31,6 +31,7 @@ async def exact(stage: Stage) -> None:
     stage.timeline.say(act, f"{intent['id']} asks for 25.00 USDC at 0x{to.hex()}")
     wallet = stage.customer(0)
     mined = await receipt(stage.rpc, await wallet.transfer(stage.token, to, amount))
+    stage.served.set()
     stage.timeline.say(act, f"the customer paid in block {mined.block_number}", tx_hash=mined.hash)
     seen = await stage.intent_until(
         intent["id"], lambda i: i["status"] != "requires_action", "the payment to be seen"
