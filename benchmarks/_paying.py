@@ -18,6 +18,7 @@ from bascule.chain.rpc import Rpc
 from bascule.entrypoints.schedule import Loop, run_all
 from bascule.entrypoints.signer_client import SignerClient
 from bascule.services.outbox import Outbox
+from bascule.services.pace import Pace
 from bascule.services.seams import SystemClock, SystemEntropy
 from bascule.services.submitter import Submitter
 from bascule.storage import networks
@@ -53,10 +54,11 @@ async def pay(url: str, node: str, socket: Path, lanes: int, ahead: float) -> No
         async with db.read() as conn:
             [network] = await networks.every(conn)
         rpc = Rpc(node, session=session, guard=db.refuse_open_transaction, family=ETHEREUM)
+        pace = Pace()
         workers = [
             Submitter(
                 db, rpc, signer, network, f"vault-{lane}", clock=clock, outbox=Outbox(clock, ENTROPY),
-                holder=f"bench-{lane}",
+                holder=f"bench-{lane}", pace=pace,
             )
             for lane in range(lanes)
         ]  # fmt: skip

@@ -34,6 +34,7 @@ from bascule.domain.hashing import keccak
 from bascule.entrypoints.signer_client import SignerClient
 from bascule.services.failpoints import Failpoints
 from bascule.services.outbox import Outbox
+from bascule.services.pace import Pace
 from bascule.services.seams import SystemClock, SystemEntropy
 from bascule.services.submitter import Submitter, SubmitterSettings
 from bascule.storage import payout_batches, signer_limits, signer_rosters, signer_wallets
@@ -108,7 +109,7 @@ class NoChain:
         return "0x" + keccak(bytes.fromhex(str(params[0])[2:])).hex()
 
     async def call_as(self, shape: Any, method: str, *params: Any) -> Any:
-        """A wallet that has sent nothing, the vault's views, the final block, or what blocks paid."""
+        """An unused wallet, the vault's views, no event, the final block, or what blocks paid."""
         if method == "eth_getTransactionCount":
             return "0x0"
         if method == "eth_getBlockByNumber":
@@ -116,6 +117,8 @@ class NoChain:
         if method == "eth_call":
             asked = params[0]["data"][:10]
             return "0x" + ("ff" if asked == AVAILABLE else "00") * (64 if asked == LIMIT_OF else 32)
+        if method == "eth_getLogs":
+            return msgspec.convert([], shape)
         price = hex(10**9)
         return msgspec.convert({"baseFeePerGas": [price] * 6, "reward": [[price]] * 5}, shape)
 
@@ -172,6 +175,7 @@ class Treasury:
     lanes: int = 0
     asked: int = 0
     wallets: list[Address] = field(default_factory=list)
+    pace: Pace = field(default_factory=Pace)
 
     async def open_lanes(self, count: int, items: int) -> list[Submitter]:
         """As many new lanes, each with a submitter that takes batches of so many."""
@@ -189,7 +193,7 @@ class Treasury:
         return Submitter(
             self.submitters, rpc, self.signer, network, f"vault-{lane}", clock=CLOCK,
             outbox=Outbox(CLOCK, ENTROPY), holder=f"bench-{lane}", failpoints=self.saved,
-            settings=SubmitterSettings(max_items=items),
+            settings=SubmitterSettings(max_items=items), pace=self.pace,
         )  # fmt: skip
 
     async def ask(self, count: int, *, together: bool, approved: bool = True) -> list[str]:
@@ -231,7 +235,7 @@ class Treasury:
 
     def processors(self) -> tuple[float, float, float]:
         """Seconds used so far by this process, the signer's, and the database server's."""
-        return time.process_time(), _spent(self.signer_pid), _spent_below(self.server_pid)
+        return time.process_time(), spent(self.signer_pid), spent_below(self.server_pid)
 
 
 @asynccontextmanager
@@ -365,13 +369,13 @@ def sign(key: PrivateKey, digest: bytes) -> bytes:
     return signed[:64] + bytes([signed[64] + 27])
 
 
-def _spent(pid: int) -> float:
+def spent(pid: int) -> float:
     """Processor seconds of a process (proc(5), stat)."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _spent_below(pid: int) -> float:
+def spent_below(pid: int) -> float:
     """Processor seconds of a process's children: the server's sessions are those of its first process."""
     spent = 0.0
     for path in Path("/proc").glob("[0-9]*/stat"):

@@ -216,6 +216,15 @@ async def test_two_submitters_share_one_lane_without_a_double(stage: Treasury) -
     await stage.run(second)
     assert await stage.status(another) == "paid"
     assert await stage.rows("SELECT DISTINCT epoch FROM slots ORDER BY epoch") == [(1,), (2,)]
+
+    await second.release()
+    last = await stage.approved("2.00")
+    raced = await asyncio.gather(first.run_once(), second.run_once(), return_exceptions=True)
+    assert sorted(bool(done) for done in raced) == [False, True], "one has the lane"
+    await stage.follow(3)
+    await asyncio.gather(first.run_once(), second.run_once())
+    assert await stage.status(last) == "paid"
+    assert await stage.rows("SELECT nonce FROM slots ORDER BY nonce") == [(0,), (1,), (2,)]
     await stage.require_truth()
 
 

@@ -25,6 +25,7 @@ THIEF = bytes.fromhex(payee(66)[2:])
 LIKED: dict[str, tuple[Any, ...]] = {
     "text": ("pending", "active", "processing", "requires_action", "paid"),
     "bytea": (THIEF, bytes(32), b"\x01" * 64 + b"\x1b"),
+    "smallint": (0, 1, 999),
     "integer": (0, 1, 999),
     "bigint": (0, 1, 999),
     "numeric": (0, 1, 10**9),

@@ -14,8 +14,10 @@ from psycopg.pq import TransactionStatus
 from bascule.chain import fee_oracle
 from bascule.domain.chain import checksum, parse_address
 from bascule.domain.fees import Ceiling
+from bascule.services import reservation
+from bascule.services.pace import Pace
 from bascule.services.reservation import Reservation
-from bascule.storage import addresses, floats, slots
+from bascule.storage import addresses, floats
 from tests.support.chain import calldata
 from tests.support.money_out import FLOAT, LIMIT, OpenAs, Treasury, treasury
 from tests.support.payout_batches import batch_of
@@ -146,14 +148,11 @@ async def test_lane_that_counted_on_float_which_another_lane_took_starts_over_an
 
     both, count = asyncio.Barrier(2), Reservation._require_counted
 
-    async def seems_plenty(*_: Any) -> bool:
-        return True
-
     async def count_once_both_took(*args: Any) -> None:
         await asyncio.wait_for(both.wait(), 30)
         await count(*args)
 
-    monkeypatch.setattr(Reservation, "_plenty", seems_plenty)
+    monkeypatch.setattr(reservation, "_plenty", lambda *_: True)
     monkeypatch.setattr(Reservation, "_require_counted", count_once_both_took)
     await asyncio.gather(first.run_once(), second.run_once())
 
@@ -167,7 +166,7 @@ async def test_lane_that_counted_on_float_which_another_lane_took_starts_over_an
 async def test_lane_that_counts_the_float_while_another_lane_is_paid_gives_nothing_twice(
     stage: Treasury, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other batch becomes final between the two numbers: the float, and what is being paid of it."""
+    """The other batch becomes final just after float and what is being paid of it are counted, as one."""
     await leave_in_the_vault(stage, 30 * MILLION)
     second = await stage.submitter(lane=await stage.open_lane(1, 5), holder="other")
     first = await stage.submitter()
@@ -179,8 +178,8 @@ async def test_lane_that_counts_the_float_while_another_lane_is_paid_gives_nothi
     ended: list[int] = []  # how much the other lane did meanwhile
 
     def interleaved(read: Any) -> Any:
-        async def read_and_end_the_other(conn: Any, *args: Any) -> int:
-            found = int(await read(conn, *args))
+        async def read_and_end_the_other(conn: Any, *args: Any, **named: Any) -> Any:
+            found = await read(conn, *args, **named)
             if not ended and conn.info.transaction_status == TransactionStatus.INTRANS:
                 ended.append(0)  # in a context of its own, as another process
                 ended[0] = await asyncio.create_task(first.run_once(), context=contextvars.Context())
@@ -188,13 +187,42 @@ async def test_lane_that_counts_the_float_while_another_lane_is_paid_gives_nothi
 
         return read_and_end_the_other
 
-    monkeypatch.setattr(floats, "held", interleaved(floats.held))
-    monkeypatch.setattr(slots, "in_transit", interleaved(slots.in_transit))
+    monkeypatch.setattr(floats, "count", interleaved(floats.count))
     await second.run_once()
 
     assert ended[0] > 0
     assert await stage.rows("SELECT state, sum(total) FROM slots GROUP BY 1") == [("final", 20 * MILLION)]
     assert await stage.status(waiting) == "pending"
+    await stage.require_truth()
+
+
+async def test_lane_that_waits_for_its_node_keeps_no_other_lane_from_paying(
+    stage: Treasury, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are of one process, where one lane at a time may choose, and one may take."""
+    pace = Pace(asyncio.Semaphore(1), asyncio.Semaphore(1))
+    slow = await stage.submitter(max_items=1, pace=pace)
+    quick = await stage.submitter(lane=await stage.open_lane(1, 5), holder="other", max_items=1, pace=pace)
+    both = [await stage.approved("1.00") for _ in range(2)]
+    asked, answered, priced = asyncio.Event(), asyncio.Event(), fee_oracle.offer
+
+    async def slowly(*args: Any, **named: Any) -> Any:
+        if not asked.is_set():
+            asked.set()
+            await answered.wait()
+        return await priced(*args, **named)
+
+    monkeypatch.setattr(fee_oracle, "offer", slowly)
+    waits = asyncio.create_task(slow.run_once())
+    await asyncio.wait_for(asked.wait(), 30)
+    await asyncio.wait_for(quick.run_once(), 30)
+
+    assert await stage.rows("SELECT lane, count(*) FROM slots GROUP BY lane") == [(1, 1)]
+    answered.set()
+    await waits
+    await stage.follow(3)
+    await asyncio.gather(slow.run_once(), quick.run_once())
+    assert [await stage.status(payout) for payout in both] == ["paid", "paid"]
     await stage.require_truth()
 
 

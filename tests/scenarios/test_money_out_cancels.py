@@ -234,7 +234,7 @@ async def test_payout_whose_id_a_stranger_used_is_stuck_and_explained_with_what_
     assert f"PayoutCanceled of vault {stage.vault}, then `bascule explain`" in told["next"]
 
     rpc = Rpc(stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
-    work = LaneRecovery(stage.owner, stage.use_cases.outbox)  # `bascule restore lanes`
+    work = LaneRecovery(stage.owner, stage.use_cases.outbox)  # `bascule restore check`
     [open_lane] = await work.every()
     assert [await work.take_over_canceled(rpc, open_lane, 0) for _ in range(2)] == [1, 0]
     ended = await stage.read(payout)

@@ -116,16 +116,17 @@ async def test_no_word_of_a_node_moves_a_nonce_or_a_payout(stage: Treasury, word
     assert await stage.rows("SELECT next_nonce FROM wallets") == [(1,)]
 
 
-async def test_orphaned_batch_goes_out_again_as_the_same_bytes(stage: Treasury) -> None:
+@pytest.mark.parametrize("depth", [1, pytest.param(2, marks=pytest.mark.slow)])
+async def test_orphaned_batch_goes_out_again_as_the_same_bytes(stage: Treasury, depth: int) -> None:
     payout = await stage.approved()
     submitter = await stage.submitter()
     await submitter.run_once()
-    await stage.follow(1)
+    await stage.follow(depth)
     await submitter.run_once()
     [mined] = (await stage.read(payout))["transactions"]
     assert mined["status"] == "mined"
 
-    await stage.node.dev.reorg(1, drop=[mined["hash"]])
+    await stage.node.dev.reorg(depth, drop=[mined["hash"]])
     await stage.follow()
     assert await stage.transfers_out() == []
     await submitter.run_once()

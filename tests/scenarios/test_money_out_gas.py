@@ -30,7 +30,10 @@ async def drain(stage: Treasury) -> None:
         stage.wallet, to=stage.node.accounts[0].address, value=await coin(stage) - 21_000 * 20 * GWEI
     )
     assert sent["status"] == "0x1"
-    await stage.rows_change("UPDATE wallets SET next_nonce = 1 WHERE name = 'vault-0'")
+    await stage.rows_change(
+        "UPDATE wallets SET next_nonce = 1 WHERE name = 'vault-0';"
+        " UPDATE signer.wallets SET highest_nonce = 0"
+    )
     await stage.follow(3)
 
 

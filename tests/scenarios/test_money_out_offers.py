@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, LiteralString
 
 import pytest
 
+from bascule.chain.errors import WrongChain
 from bascule.chain.families import ARBITRUM, OP_STACK
 from bascule.domain.fees import Ceiling
+from bascule.entrypoints import wiring
 from bascule.entrypoints.explaining import explain
 from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import fault_proxy
@@ -73,13 +75,44 @@ async def test_refusal_of_one_node_is_kept_and_decides_nothing_while_another_acc
     assert await stage.rows("SELECT count(*) FROM attempts") == [(1,)]
 
 
-async def test_hash_that_a_node_makes_up_counts_for_nothing(stage: Treasury) -> None:
+async def test_submitter_of_a_node_of_another_chain_neither_starts_nor_signs(
+    stage: Treasury, database_url: Callable[..., str]
+) -> None:
+    payout = await stage.approved()
+    async with fault_proxy(stage.node.url) as proxy:
+        settings = wiring.load(
+            {
+                "BASCULE_DATABASE_URL_SUBMITTER": database_url("submitter"),
+                "BASCULE_CHAINS": f"{stage.network.chain_id}={proxy.url}",
+                "BASCULE_SIGNER_SOCKET": str(stage.socket),
+            }
+        )
+        lane = [f"{stage.network.chain_id}/vault-0"]
+        proxy.set("wrong_chain")
+        with pytest.raises(WrongChain):
+            async with wiring.paying(settings, lane, wiring.Seams(settings)):
+                pass
+        assert await stage.rows("SELECT 1 FROM slots UNION ALL SELECT 1 FROM attempts") == []
+        assert await stage.rows("SELECT 1 FROM leases WHERE name LIKE 'submitter%%'") == []
+        proxy.clear()
+        async with wiring.paying(settings, lane, wiring.Seams(settings)) as work:
+            assert work.facts == {"lanes": lane}
+
+    await stage.run()
+    await require_paid_once(stage, payout)
+
+
+async def test_hash_that_a_node_makes_up_counts_for_nothing(
+    stage: Treasury, capsys: pytest.CaptureFixture[str]
+) -> None:
     payout = await stage.approved()
     async with lying_node(stage.node.url) as node:
         node.twist = lambda method, params, result: "0x" + "77" * 32 if method in SEND else result
         submitter = await stage.submitter(url=node.url)
         await submitter.run_once()
         assert await said(stage) == [("other_hash", 1, 0)]
+        [alarm] = [line for line in capsys.readouterr().out.splitlines() if "names another hash" in line]
+        assert ("[error" in alarm, "77" * 32 in alarm) == (True, True)
         await stage.run(submitter)
 
     paid = await require_paid_once(stage, payout)
@@ -197,7 +230,7 @@ async def test_empty_gas_wallet_loses_no_nonce_and_pays_after_its_top_up(stage: 
         stage.wallet, to=stage.node.accounts[0].address, value=balance - 21_000 * 20 * GWEI
     )
     assert drained["status"] == "0x1"
-    await stage.rows_change("UPDATE wallets SET next_nonce = 1")
+    await stage.rows_change("UPDATE wallets SET next_nonce = 1; UPDATE signer.wallets SET highest_nonce = 0")
     await stage.follow(3)
     payout = await stage.approved()
     submitter = await stage.submitter()

@@ -184,6 +184,31 @@ async def test_two_nodes_that_pruned_their_history_make_no_loss_certain(stage: T
     await stage.require_truth()
 
 
+async def test_two_nodes_that_hide_the_receipt_of_a_wallets_first_transaction_free_nothing(
+    stage: Treasury,
+) -> None:
+    """There is no older one by which to see that they would remember."""
+    payout = await stage.approved()
+    async with lying_node(stage.node.url) as one, lying_node(stage.node.url) as two:
+        submitter = await stage.submitter(url=[one.url, two.url])
+        await submitter.run_once()
+        for node in (one, two):
+            node.twist = lambda method, params, result: (
+                None if method == "eth_getTransactionReceipt" else result
+            )
+        await stage.follow(3)
+        await settle(stage, submitter)
+        waiting = await stage.read(payout)
+        assert (waiting["status"], waiting["stuck"]) == ("in_transit", True)
+        for node in (one, two):
+            node.twist = lambda method, params, result: result
+        await stage.run(submitter)
+
+    assert (await stage.status(payout), (await stage.read(payout))["stuck"]) == ("paid", False)
+    assert await stage.rows("SELECT count(*) FROM slots") == [(1,)]
+    await stage.require_truth()
+
+
 def test_loss_is_certain_only_by_two_and_against_nobody_who_knows_the_block() -> None:
     every = [Witness(*flags) for flags in itertools.product((False, True), repeat=4)]
     for told in itertools.combinations_with_replacement(every, 3):

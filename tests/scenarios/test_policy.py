@@ -14,6 +14,8 @@ from psycopg.types.json import Jsonb
 from bascule.domain.chain import Address, parse_address
 from bascule.domain.errors import Conflict, Forbidden, Rejected
 from bascule.domain.policy import Tier, Velocity
+from bascule.entrypoints.explaining import explain
+from bascule.services.compliance import Compliance
 from bascule.storage import accounts, payouts
 from tests.support.money_out import LIMIT, START, OpenAs, Treasury, approver, payee, treasury
 from tests.support.money_out_setup import set_policy
@@ -204,3 +206,60 @@ async def test_a_policy_that_the_apis_login_made_unreadable_stops_its_own_accoun
         assert await refusal(stage, "1.00", payee(1)) == ("limit_exceeded", "amount")
     await rule(stage)
     assert (await stage.request("1.00"))["status"] == "requires_action"
+
+
+async def list_payee(stage: Treasury, number: int) -> None:
+    """The list `ofac` names this payee alone from now on."""
+    async with stage.api.transaction() as conn:
+        await Compliance(stage.clock, stage.use_cases.outbox).import_list(
+            conn, "ofac", f"address\n{payee(number)}\n", actor="key_c", may_shrink=True
+        )
+
+
+async def decide(stage: Treasury, payout: dict[str, Any], verb: str, actor: str = "key_c") -> dict[str, Any]:
+    [(screening,)] = await stage.rows(
+        "SELECT array_agg(id) FROM screenings WHERE payout_id IS NOT NULL AND state = 'open'"
+    )
+    assert len(screening) == 1, screening
+    async with stage.api.transaction() as conn:
+        does = getattr(Compliance(stage.clock, stage.use_cases.outbox), verb)
+        found: dict[str, Any] = await does(conn, screening[0], reason="case 7", actor=actor)
+    assert found["payout"] == payout["id"]
+    return found
+
+
+async def test_a_payout_to_a_listed_address_is_not_sent_until_it_is_released_or_ends_when_rejected(
+    stage: Treasury,
+) -> None:
+    """However it came about that it is listed: before it was asked for, or while it waits for its batch."""
+    early = await stage.approved("1.00", payee(1))
+    await list_payee(stage, 1)
+    asked = await stage.approved("2.00", payee(1))
+    other = await stage.approved("3.00", payee(2))
+    assert ((await stage.read(asked))["waits_for"], await stage.status(asked)) == ("screening", "pending")
+    with pytest.raises(Forbidden) as refused:
+        await decide(
+            stage, asked, "release", actor=(await stage.rows("SELECT requested_by FROM payouts"))[0][0]
+        )
+    assert refused.value.code == "screening_own_payout"
+    await decide(stage, asked, "release")
+
+    await stage.run()
+
+    assert [await stage.status(each) for each in (early, asked, other)] == ["pending", "paid", "paid"]
+    assert (await stage.read(early))["waits_for"] == "screening"
+    async with stage.owner.read() as conn:
+        told = await explain(conn, early["id"])
+    assert told is not None
+    assert "the compliance role decides" in told["next"]
+    await decide(stage, early, "reject")
+    waiting = await stage.request("4.00", payee(1))
+    await decide(stage, waiting, "reject")
+    await stage.run()
+    ended = [await stage.read(each) for each in (early, waiting)]
+    assert [(each["status"], each["failure_code"]) for each in ended] == [
+        ("failed", "screening_rejected"),
+        ("canceled", None),
+    ]
+    assert len(await stage.transfers_out()) == 2
+    await stage.require_truth()

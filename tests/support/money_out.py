@@ -28,6 +28,7 @@ from bascule.entrypoints.signer_client import SignerClient
 from bascule.entrypoints.signer_server import SignerServer
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.outbox import Outbox
+from bascule.services.pace import Pace
 from bascule.services.payouts import PayoutRequest, Payouts, describe
 from bascule.services.seams import SystemEntropy
 from bascule.services.signer import Signer
@@ -41,7 +42,7 @@ from bascule.storage.signer_limits import HardLimits
 from bascule.storage.tokens import Token
 from tests.support.chain import LocalNode, calldata
 from tests.support.money_out_setup import FLOAT, LANE_NAME, LIMIT, START, approver, deploy_vault, write_rows
-from tests.support.prepared import prepared_node
+from tests.support.prepared import Lay, prepared_node
 from tests.support.told import require_told
 
 __all__ = ["FLOAT", "LANE_NAME", "LIMIT", "START", "OpenAs", "Treasury"]
@@ -55,8 +56,8 @@ TRANSFER = "0x" + keccak(b"Transfer(address,address,uint256)").hex()
 class StageClock:
     """Stands still until a test moves it; never behind the chain."""
 
-    def __init__(self) -> None:
-        self.time = START
+    def __init__(self, start: datetime = START) -> None:
+        self.time = start
         self.head: Callable[[], int] = lambda: 0
 
     def now(self) -> datetime:
@@ -107,8 +108,6 @@ class Treasury:
     clients: AsyncExitStack = field(default_factory=AsyncExitStack)
     requests: int = 0
     tells: bool = True  # False where a test changes rows behind everybody's back
-
-    # ── people ──
 
     async def request(self, amount: str = "10.50", to: str | None = None, **changes: Any) -> dict[str, Any]:
         """A payout asked for through the API's login; to an address of its own unless given."""
@@ -185,7 +184,7 @@ class Treasury:
         """A fresh signer process at the same socket; an earlier one is stopped first."""
         if self.server is not None:
             await self.server.close()
-        keys = [LocalKey(bytes.fromhex(account.private_key[2:])) for account in self.node.accounts[1:6]]
+        keys = [LocalKey(bytes.fromhex(account.private_key[2:])) for account in self.node.accounts[1:8]]
         signer = Signer(self.signers_db, keys, self.clock, deposit_seed=SEED, failpoints=failpoints)
         self.server = SignerServer(signer, self.socket)
         await self.server.open()
@@ -198,6 +197,7 @@ class Treasury:
         url: str | Sequence[str] = (),
         lane: str = LANE_NAME,
         family: Family = ETHEREUM,
+        pace: Pace | None = None,
         **settings: Any,
     ) -> Submitter:
         """A fresh submitter process of a lane, asking one node or several; a holder finds its lease."""
@@ -208,17 +208,10 @@ class Treasury:
         caller = rpcs[0] if len(rpcs) == 1 else pool([(rpc, 1) for rpc in rpcs], chain_id=chain_id)
         client = await self.clients.enter_async_context(SignerClient(self.socket, guard=guard))
         return Submitter(
-            self.submitters_db,
-            caller,
-            client,
-            self.network,
-            lane,
-            clock=self.clock,
-            outbox=self.use_cases.outbox,
-            holder=holder,
-            settings=SubmitterSettings(**settings),
-            failpoints=failpoints,
-        )
+            self.submitters_db, caller, client, self.network, lane, clock=self.clock,
+            outbox=self.use_cases.outbox, holder=holder, settings=SubmitterSettings(**settings),
+            failpoints=failpoints, pace=pace,
+        )  # fmt: skip
 
     def restart_watcher(self, db: Database, url: str | None = None) -> None:
         """A fresh watcher process, on this login; it reads the node at `url`, else the true one."""
@@ -352,11 +345,13 @@ class Treasury:
 
 
 @asynccontextmanager
-async def treasury(open_as: OpenAs, folder: Path) -> AsyncIterator[Treasury]:
+async def treasury(
+    open_as: OpenAs, folder: Path, lay: Lay[Any] = deploy_vault, start: datetime = START
+) -> AsyncIterator[Treasury]:
     """A treasury whose float is booked, with a signer listening and nothing paid yet."""
-    clock = StageClock()
+    clock = StageClock(start)
     async with (
-        prepared_node(deploy_vault, finalized=2, clock=clock.seconds) as (node, (vault, dollar)),
+        prepared_node(lay, finalized=2, clock=clock.seconds) as (node, (vault, dollar)),
         aiohttp.ClientSession() as session,
         AsyncExitStack() as clients,
     ):

@@ -74,10 +74,14 @@ async def set_policy(
     return made.id
 
 
-async def deploy_vault(node: LocalNode) -> tuple[str, str]:
-    """The contracts, the lane's operator and limit, and the float: in as few blocks as their order allows."""
+async def deploy_vault(node: LocalNode, quirk: str | None = None) -> tuple[str, str]:
+    """The contracts, the lane's operator and limit, and the float: in as few blocks as their order allows.
+
+    quirk: a token that misbehaves, by its name, in the dollar's place.
+    """
     issuer, wallet, owner, guardian, canceller = node.accounts[:5]
-    dollar = await deploy_dollar(node, issuer)
+    named = None if quirk is None else f"quirks/{quirk}"
+    dollar = await (deploy_dollar(node, issuer) if named is None else node.deploy(issuer, named, [], []))
     vault = await node.deploy(
         issuer,
         "PayoutVault",

@@ -72,6 +72,7 @@ def _waits(why: str | None) -> str:
         "float_short": "the vault holds too little: `bascule float`",
         "rolling_limit": "the vault's own limit: wait, or its owner raises it",
         "signer_refuses": "a limit of the signer: wait, or `bascule limits propose`",
+        "screening": "its payee stands on a list, and the compliance role decides: `bascule screening list`",
     }
     end = ends.get(why.partition(":")[0])
     return f"it waits ({why})" + (f"; {end}" if end else "")
@@ -129,11 +130,11 @@ async def _remedy(conn: Connection, payout_id: str, state: PayoutState) -> str |
         at = f"{found.chain_id}/"
         closed = [f"{k}: {why}" for k, why in (await lanes.closed(conn)).items() if k.startswith(at)]
         if closed:
-            return f"closed lanes ({'; '.join(closed)}): an operator runs `bascule restore lanes`"
+            return f"closed lanes ({'; '.join(closed)}): an operator runs `bascule restore check`"
         if found.stuck and await cancels.left_over(conn, payout_id):
             return (
                 f"its vault id {found.vault_id} was used before its batch came, by a call these rows do not"
-                " know, so no batch can pay it any more: if that was a cancel, `bascule restore lanes` ends"
+                " know, so no batch can pay it any more: if that was a cancel, `bascule restore check` ends"
                 " it; otherwise look for the id in BatchPaid and PayoutCanceled of"
                 f" vault {checksum(found.vault)}, then `bascule explain` that transaction; a transfer to"
                 f" {checksum(found.destination)} there has paid it"

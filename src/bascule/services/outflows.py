@@ -1,8 +1,9 @@
 """What leaves us without a payout: capital that goes back to its source, or money that is missing.
 
-The owner of a vault may withdraw; the keys of other addresses of ours are outside of this bridge. At finality
-each such transfer is booked. What went to no source of capital, or was more than the operator has free, is an
-open break, and its token is suspended: nothing is paid in it until a person has looked.
+The owner of a vault may withdraw; the keys of other addresses of ours are outside of this bridge; some
+issuers move what lies at any address, a deposit address too. At finality each such transfer is booked. What
+went to no source of capital, or was more than the operator has free, is an open break, and its token is
+suspended: nothing is paid in it until a person has looked.
 """
 
 from collections import Counter
@@ -47,21 +48,21 @@ class Outflows:
     async def look(self, after: int, upto: int) -> set[Place]:
         """Where money leaves us in blocks after + 1 … upto by no batch of a vault; (block hash, log index).
 
-        A batch that we know nothing of is what an older backup forgot: `bascule restore lanes` takes it over.
+        A batch that we know nothing of is what an older backup forgot: `bascule restore check` takes it over.
         Raises: OutflowUnread, as reads do.
         """
         async with self.db.read() as conn:
             found = await transfers.outflows_between(conn, self.chain_id, after, upto)
-        told = await self._logs(list(dict.fromkeys(each.block_hash for each in found)))
-        return {(each.block_hash, each.log_index) for each in found if not _is_batch(each, told)}
+        return await by_no_batch(self.rpc, found)
 
     async def book(self, conn: Connection, after: int, upto: int, looked: Collection[Place]) -> None:
         """Those places are booked when this returns, in the caller's transaction, in which they are final.
 
-        What was missing before, and a person has looked at, is the operator's loss.
+        What was missing before, and a person has looked at, is the operator's loss. What left a deposit
+        address before it came into the books is left out: a run of the reconciliation names it.
         """
         for each in await transfers.outflows_between(conn, self.chain_id, after, upto) if looked else ():
-            if (each.block_hash, each.log_index) in looked:
+            if (each.block_hash, each.log_index) in looked and not each.held:
                 explained = await ledger.post_outflow(conn, self.chain_id, each.block_hash, each.log_index)
                 self.counters["outflows_explained" if explained else "outflows_unexplained"] += 1
                 if not explained:
@@ -102,19 +103,29 @@ class Outflows:
     def _subject(self, token_id: str, block_hash: Hash, log_index: int) -> str:
         return f"{token_id}/{self.chain_id}/{block_hash.hex()}/{log_index}"
 
-    async def _logs(self, wanted: Sequence[Hash]) -> dict[Hash, list[Log]]:
-        """All logs of these blocks as their headers prove them, or as a quorum tells where headers do not."""
-        headers = await heads.by_hashes(self.rpc, wanted)
-        known = [header for header in headers if header is not None]
-        if len(known) < len(wanted):
-            raise OutflowUnread("no node tells a block of ours in which money left us")
-        proving = self.rpc.family is not None and all(
-            header.sealed and header.receipts_root is not None for header in known
-        )
-        if proving or not known:
-            return dict(zip(wanted, await block_receipts.logs_of(self.rpc, known), strict=True))
-        agreed = await self.rpc.agreed(lambda node: _told(node, known), lambda told: told, settled=False)
-        return dict(zip(wanted, agreed, strict=True))
+
+async def by_no_batch(rpc: Caller, found: Sequence[Outflow]) -> set[Place]:
+    """Those that no batch of a vault made, as the logs of their blocks say.
+
+    Raises: OutflowUnread, as reads do.
+    """
+    told = await _logs(rpc, list(dict.fromkeys(Hash(each.block_hash) for each in found)))
+    return {(Hash(each.block_hash), each.log_index) for each in found if not _is_batch(each, told)}
+
+
+async def _logs(rpc: Caller, wanted: Sequence[Hash]) -> dict[Hash, list[Log]]:
+    """All logs of these blocks as their headers prove them, or as a quorum tells where headers do not."""
+    headers = await heads.by_hashes(rpc, wanted)
+    known = [header for header in headers if header is not None]
+    if len(known) < len(wanted):
+        raise OutflowUnread("no node tells a block of ours in which money left us")
+    proving = rpc.family is not None and all(
+        header.sealed and header.receipts_root is not None for header in known
+    )
+    if proving or not known:
+        return dict(zip(wanted, await block_receipts.logs_of(rpc, known), strict=True))
+    agreed = await rpc.agreed(lambda node: _told(node, known), lambda told: told, settled=False)
+    return dict(zip(wanted, agreed, strict=True))
 
 
 async def _told(node: Caller, headers: Sequence[Header]) -> list[list[Log]]:

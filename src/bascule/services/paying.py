@@ -24,6 +24,7 @@ from bascule.services.calling_off import CallingOff
 from bascule.services.failpoints import Failpoints
 from bascule.services.float_watch import FloatWatch
 from bascule.services.item_rules import WAIT
+from bascule.services.pace import Pace
 from bascule.services.payout_events import tell
 from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.reservation import ROLLING_LIMIT, SIGNER_REFUSES, Crowded, Outcome, Reservation
@@ -66,6 +67,7 @@ class Paying:
         max_items: int,
         batch_life: timedelta,
         failpoints: Failpoints,
+        pace: Pace,
     ) -> None:
         self._db = db
         self._rpc = rpc
@@ -76,6 +78,7 @@ class Paying:
         self._outbox = outbox = alarms.outbox
         self._ceiling = ceiling
         self._failpoints = failpoints
+        self._pace = pace
         self._rounds = PayoutRounds(clock, outbox)
         self._reservation = Reservation(clock, alarms, self._rounds, max_items, batch_life)
         self._outcome = BatchOutcome(clock, outbox, rpc.names)
@@ -169,7 +172,7 @@ class Paying:
         self, take: Callable[..., Awaitable[Outcome]], lease: Lease, *, alone: bool
     ) -> Outcome:  # fmt: skip
         """What `take` makes of it, in one transaction. Raises: Crowded, and nothing was written."""
-        async with self._db.transaction() as conn:
+        async with self._pace.taking, self._db.transaction() as conn:
             await leases.hold(conn, lease)
             blocks.require_running(await blocks.cursor(conn, self._chain_id))
             outcome = await take(conn, alone=alone)
@@ -277,7 +280,7 @@ class Paying:
         self, without: Sequence[str], limits: Mapping[str, int]
     ) -> tuple[Lane, Choice] | None:
         """The lane as it stands now and the batch whose turn it is; None while a slot is unfinished."""
-        async with self._db.read() as conn:
+        async with self._pace.choosing, self._db.read() as conn:
             lane = await lanes.get(conn, self._chain_id, self._lane)
             if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
                 return None

@@ -30,6 +30,7 @@ from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell_all
 from bascule.services.payout_request import IDENTITY_MAX, read_signature
 from bascule.services.payouts import round_end
+from bascule.services.screening import Screening
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.storage import approvals, ledger, payout_batches, payouts
 from bascule.storage.database import Connection
@@ -246,6 +247,7 @@ class PayoutBatches:
             for place, (id, each) in enumerate(zip(ids, checked.good, strict=True))
         ]
         made = await payouts.insert_many(conn, new)
+        await Screening(self.outbox).payouts(conn, ids)
         if len(made) < len(new):
             raise Conflict("payout_identity_used", "Somebody asked for one of these payouts a moment ago.")
         event = BatchEvent.AUTHORIZE if checked.under else BatchEvent.VALIDATE

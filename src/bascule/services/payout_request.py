@@ -80,12 +80,18 @@ class Catalog:
 
     def money(self, request: PayoutRequest, livemode: bool) -> PayoutTerms:
         """What would be paid from where, to nobody yet: the zero address. Raises: as `read`."""
-        network = self.network(request.network, livemode)
-        token = self._token(request, network)
+        network, token = self.asset(request.network, request.currency, request.token, livemode)
         amount = parse_amount(request.amount, token.currency).to_token(token.asset)
         layout.require_payable(amount.units)
         assert network.vault is not None, "`network` lets none without a vault through"
         return PayoutTerms(network, Address(network.vault), token, amount, ZERO_ADDRESS, None)
+
+    def asset(
+        self, network: object, currency: str, token_id: str | None, livemode: bool
+    ) -> tuple[Network, Token]:
+        """A token of a currency, and its network, which has a vault. Raises: as `read`."""
+        found = self.network(network, livemode)
+        return found, self._token(currency, token_id, found)
 
     def network(self, name: object, livemode: bool) -> Network:
         """The network, which has a vault to pay from. Raises: Rejected `network_unsupported`."""
@@ -94,14 +100,14 @@ class Catalog:
             raise Rejected("network_unsupported", f"No payouts are made on {name!r:.60}.", param="network")
         return network
 
-    def _token(self, request: PayoutRequest, network: Network) -> Token:
+    def _token(self, currency: str, token_id: str | None, network: Network) -> Token:
         fitting = [
             token
             for token in self.tokens
-            if token.chain_id == network.chain_id and token.accepted and token.currency == request.currency
+            if token.chain_id == network.chain_id and token.accepted and token.currency == currency
         ]
-        if request.token is not None:
-            fitting = [token for token in fitting if token.id == request.token]
+        if token_id is not None:
+            fitting = [token for token in fitting if token.id == token_id]
             if not fitting:
                 raise Rejected(
                     "token_unsupported", "No such token of that currency on that network.", param="token"
@@ -130,11 +136,24 @@ async def read_terms(
     conn: Connection, request: PayoutRequest, *, account_id: str, livemode: bool
 ) -> PayoutTerms:
     """Raises: Rejected, naming the parameter at fault; of the account only its address book is looked at."""
-    named = await destinations.of_ids(conn, [str(request.destination)])
-    own = {
-        id: each for id, each in named.items() if (each.account_id, each.livemode) == (account_id, livemode)
-    }
+    own = await _own_entries(conn, request.destination, account_id, livemode)
     return (await catalog(conn)).read(request, own, livemode=livemode)
+
+
+async def read_payee(
+    conn: Connection, named: object, chain_id: int, *, account_id: str, livemode: bool
+) -> tuple[Address, str | None]:
+    """An address, or an entry of the account's address book with its id. Raises: Rejected, param `to`."""
+    return _payee(named, chain_id, await _own_entries(conn, named, account_id, livemode))
+
+
+async def _own_entries(
+    conn: Connection, named: object, account_id: str, livemode: bool
+) -> dict[str, Destination]:
+    found = await destinations.of_ids(conn, [str(named)])
+    return {
+        id: each for id, each in found.items() if (each.account_id, each.livemode) == (account_id, livemode)
+    }
 
 
 async def read_network(conn: Connection, name: object, livemode: bool) -> Network:

@@ -22,7 +22,7 @@ from bascule.services.payout_events import tell, tell_all
 from bascule.services.payouts import round_end
 from bascule.services.policy import Verdict
 from bascule.services.seams import Clock
-from bascule.storage import approvals, ledger, payout_batches, payouts, policies
+from bascule.storage import approvals, ledger, payout_batches, payouts, policies, screenings
 from bascule.storage.database import Connection
 from bascule.storage.payout_batches import BatchRow
 from bascule.storage.payouts import PayoutRow
@@ -42,13 +42,18 @@ class PayoutRounds:
             return False
         expired = payout.approval_expires_at <= self.clock.now()
         changed = payout.roster_version != await self._roster(conn, payout)
+        if await screenings.rejected(conn, payout.id):
+            await self._deny(conn, payout, FailureCode.SCREENING_REJECTED)
+            return True
         review = await policy.review(conn, payout)
         ended = payout.mandate_id is not None and await mandate_rounds.ended(conn, payout.mandate_id)
         if not (expired or changed or review or ended):
             return False
         if review is not None:
             if review.decision.outcome == "deny":
-                await self._deny(conn, await self._decided_anew(conn, payout, review), review)
+                denylisted = review.decision.rule is Rule.DENYLIST
+                code = FailureCode.DESTINATION_DENYLISTED if denylisted else FailureCode.LIMIT_EXCEEDED
+                await self._deny(conn, await self._decided_anew(conn, payout, review), code)
                 return True
             payout = await self._decided_anew(conn, payout, review)
         if payout.state is PayoutState.PENDING:
@@ -89,11 +94,9 @@ class PayoutRounds:
             decision=review.decision.shown(),
         )
 
-    async def _deny(self, conn: Connection, payout: PayoutRow, review: Verdict) -> None:
-        """A locked payout that the policy does not allow any more ends; what it held is released."""
+    async def _deny(self, conn: Connection, payout: PayoutRow, code: FailureCode) -> None:
+        """A locked payout that may not be paid any more ends; what it held is released."""
         if payout.state is PayoutState.PENDING:
-            denylisted = review.decision.rule is Rule.DENYLIST
-            code = FailureCode.DESTINATION_DENYLISTED if denylisted else FailureCode.LIMIT_EXCEEDED
             ended = await payouts.advance(conn, payout, PayoutEvent.DENY, failure_code=code)
             await ledger.post_release(conn, payout.id)
             await tell(conn, self.outbox, EventType.PAYOUT_FAILED, ended, before=payout)

@@ -13,7 +13,7 @@ from bascule.domain.payout import PayoutState
 from bascule.services import approval_rounds
 from bascule.services.approval_rounds import Round, tokens_of
 from bascule.services.signatories import may_sign_each
-from bascule.storage import attempts, cancels, negatives, payouts
+from bascule.storage import attempts, cancels, negatives, payouts, screenings
 from bascule.storage.approvals import Approval
 from bascule.storage.attempts import Attempt
 from bascule.storage.cancels import Request
@@ -23,6 +23,7 @@ from bascule.storage.payouts import PayoutRow
 from bascule.storage.tokens import Token
 
 COIN_DECIMALS = 18  # of every chain that counts gas in wei
+_STOPPABLE = (PayoutState.REQUIRES_ACTION, PayoutState.PENDING)
 _UNPAID = (PayoutState.FAILED, PayoutState.CANCELED)
 
 
@@ -63,6 +64,8 @@ async def describe_rows(
     signers = await may_sign_each(conn, waits)
     unpaid = [row.id for row in rows if row.state in _UNPAID and row.vault_id is not None]
     never = await negatives.grounds(conn, unpaid) if unpaid else {}
+    early = [row.id for row in rows if row.state in _STOPPABLE]
+    held = await screenings.holding_payouts(conn, early) if early else frozenset()
     return [
         _shown(
             payout,
@@ -72,6 +75,7 @@ async def describe_rows(
             called_off.get(payout.id),
             signers.get(payout.id),
             never.get(payout.id),
+            held=payout.id in held,
         )
         for payout in rows
     ]
@@ -85,8 +89,12 @@ def _shown(
     called_off: Request | None,
     signers: frozenset[Address] | None,
     never: Negative | None,
+    *,
+    held: bool,
 ) -> dict[str, Any]:
-    """signers: whose approvals it waits for; None when it waits for none; never: why it cannot be paid."""
+    """signers: whose approvals it waits for; None when it waits for none; never: why it cannot be paid;
+    held: screening holds it.
+    """
     amount = TokenAmount(payout.amount, token.asset)
     return {
         "id": payout.id,
@@ -102,7 +110,7 @@ def _shown(
         "to": checksum(payout.destination),
         "status": payout.state.value,
         "stuck": payout.stuck,
-        "waits_for": payout.waits_for,
+        "waits_for": "screening" if held else payout.waits_for,
         "failure_code": payout.failure_code,
         "approvals": [_approval(each) for each in round.counts(payout.approvals_required)],
         "approvals_required": payout.approvals_required,

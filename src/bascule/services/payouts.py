@@ -35,6 +35,7 @@ from bascule.services.payout_request import (
 )
 from bascule.services.payout_view import describe, describe_row
 from bascule.services.reissue import require_reissue
+from bascule.services.screening import Screening
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.services.signatories import may_sign
 from bascule.storage import approvals, cancels, lanes, ledger, payouts, recovered
@@ -107,6 +108,7 @@ class Payouts:
         return row.id
 
     async def _born(self, conn: Connection, row: PayoutRow, context: RequestContext) -> dict[str, Any]:
+        await Screening(self.outbox).payouts(conn, [row.id])
         if row.mandate_id is not None:
             row = await payouts.advance_to_pending(conn, row)
             await ledger.post_hold(conn, row.id)

@@ -22,6 +22,7 @@ from bascule.services.item_rules import Facts
 from bascule.services.payout_events import tell_all
 from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.payout_view import Known
+from bascule.services.screening import Screening
 from bascule.services.seams import Clock
 from bascule.services.signer_alarms import SignerAlarms
 from bascule.services.signing_intents import (
@@ -35,6 +36,7 @@ from bascule.services.signing_intents import (
 from bascule.services.submitted_batch import asked_for, mandates_of
 from bascule.storage import floats, lanes, mandates, payout_batches, payouts, slots, tokens
 from bascule.storage.database import Connection
+from bascule.storage.floats import Count
 from bascule.storage.lanes import Lane
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.tokens import Token
@@ -87,6 +89,10 @@ class Reservation:
     max_items: int
     batch_life: timedelta
 
+    @property
+    def _screening(self) -> Screening:
+        return Screening(self.rounds.outbox)
+
     async def choose(
         self, conn: Connection, lane: Lane, without: Sequence[str] = (), limits: Mapping[str, int] = NO_LIMITS
     ) -> Choice | None:
@@ -106,7 +112,8 @@ class Reservation:
         word = layout.word_of(
             layout.make_id(lane.lane, lane.next_sequence) if first.vault_id is None else first.vault_id
         )
-        left = await self._left(conn, lane, token, limits.get(token.id))
+        count = await floats.count(conn, lane.chain_id, lane.vault, token.id)
+        left = _left(count, limits.get(token.id))
         return await self._chosen(conn, lane, token, word, self.max_items, left, lock=False)
 
     async def _chosen(
@@ -126,6 +133,8 @@ class Reservation:
         )
         soonest = self.clock.now() + SHORTEST_LIFE
         void = await policy.voided(conn, waiting)
+        if lock:  # a list may have come since they were asked for
+            void |= frozenset(await self._screening.payouts(conn, [payout.id for payout in waiting]))
         lasting = [p for p in waiting if p.approval_expires_at >= soonest and p.id not in void]
         tellable = await _tellable(conn, lasting)
         affordable = tellable if left is None else covered(tellable, left.units)
@@ -164,12 +173,12 @@ class Reservation:
         lane = await lanes.lock(conn, lane.chain_id, lane.name)
         if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
             return NOTHING
-        if not alone and not await self._plenty(conn, lane, token, rules, limits):
-            raise Crowded
-        left = None
         if alone:
             await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
-            left = await self._left(conn, lane, token, limits.get(token.id))
+        count = await floats.count(conn, lane.chain_id, lane.vault, token.id, waiting=not alone)
+        if not alone and (token.id in limits or not _plenty(count, rules)):
+            raise Crowded
+        left = _left(count, limits.get(token.id)) if alone else None
         most = (fees.gas - data_gas - GAS_OF_BATCH) // GAS_OF_ITEM
         choice = await self._chosen(conn, lane, token, looked.word, most, left, lock=True)
         if choice.short == FLOAT_SHORT:
@@ -184,7 +193,7 @@ class Reservation:
         rounds = await approval_rounds.of_payouts(conn, rows, {token.id: token})
         under = await mandates_of(conn, rows)
         asked = _question(lane, choice, rounds, under)
-        named = await self._named(conn, lane, asked, rules)
+        named = await self._named(conn, asked, rules, count.unsigned)
         if not alone and (named or asked.mandates):
             raise Crowded
         changed = await self._set_aside(conn, lane, choice, named)
@@ -198,16 +207,6 @@ class Reservation:
         if not alone:
             await self._require_counted(conn, lane, token, rules)
         return Outcome(True, msgspec.structs.replace(asked, nonce=nonce, epoch=epoch, fees=FeeOffer.of(fees)))
-
-    async def _plenty(
-        self, conn: Connection, lane: Lane, token: Token, rules: Rules, limits: Mapping[str, int]
-    ) -> bool:
-        """Whether float and the day's limit cover all that waits, whoever counts first."""
-        count = await floats.count(conn, lane.chain_id, lane.vault, token.id, waiting=True)
-        spent = rules.spent + count.unsigned
-        most = 0 if rules.limits is None else rules.limits.per_day
-        fits = count.paying + count.waiting <= count.held and spent + count.waiting <= most
-        return fits and token.id not in limits
 
     async def _require_counted(self, conn: Connection, lane: Lane, token: Token, rules: Rules) -> None:
         """Nobody else counts until the commit, and float and limit cover this batch too. Raises: Crowded."""
@@ -228,10 +227,9 @@ class Reservation:
         return bool(told)
 
     async def _named(
-        self, conn: Connection, lane: Lane, asked: PayIntent, rules: Rules
+        self, conn: Connection, asked: PayIntent, rules: Rules, reserved: int
     ) -> dict[str, str]:  # fmt: skip
-        """Why the signer would not sign for some of the payouts, by id."""
-        reserved = await slots.unsigned(conn, lane.chain_id, lane.vault, Address(asked.token))
+        """Why the signer would not sign for some of the payouts, by id. reserved: what it is asked beside."""
         told = [each.mandate_id for each in asked.mandates]
         by_mandate = await mandates.unsigned(conn, told) if told else {}
         now = self.clock.now()
@@ -266,18 +264,6 @@ class Reservation:
             code, "Seen before anything was reserved for it.", (OffendingItem(payout.id, code),)
         )
         await self.alarms.keep(conn, lane.chain_id, lane.wallet, lane.next_nonce, refusal, payout.id)
-
-    async def _left(self, conn: Connection, lane: Lane, token: Token, limit: int | None) -> Left:
-        """What may be paid beside what the lanes are paying now.
-
-        What is mined and not final counts twice against the limit: too little is taken, never too much.
-        """
-        # in this order: a batch that ends in between is counted in both, and never in neither
-        paying = await slots.in_transit(conn, lane.chain_id, lane.vault, Address(token.contract))
-        held = await floats.held(conn, lane.chain_id, lane.vault, token.id)
-        if limit is not None and limit < held:
-            return Left(limit - paying, ROLLING_LIMIT)
-        return Left(held - paying, FLOAT_SHORT)
 
     async def _take(
         self,
@@ -314,6 +300,23 @@ class Reservation:
             known=known,
         )
         return nonce
+
+
+def _plenty(count: Count, rules: Rules) -> bool:
+    """Whether float and the day's limit cover all that waits, whoever counts first."""
+    most = 0 if rules.limits is None else rules.limits.per_day
+    fits = count.paying + count.waiting <= count.held
+    return fits and rules.spent + count.unsigned + count.waiting <= most
+
+
+def _left(count: Count, limit: int | None) -> Left:
+    """What may be paid beside what the lanes are paying now. limit: what the vault's rolling limit leaves.
+
+    What is mined and not final counts twice against the limit: too little is taken, never too much.
+    """
+    if limit is not None and limit < count.held:
+        return Left(limit - count.paying, ROLLING_LIMIT)
+    return Left(count.held - count.paying, FLOAT_SHORT)
 
 
 def _question(

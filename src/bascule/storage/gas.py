@@ -45,6 +45,12 @@ async def see(
     )
 
 
+async def worked_up_to(conn: Connection, chain_id: int, vault: Address) -> int | None:
+    """The newest block at which a lane of the vault was open, and its wallet seen; None for never."""
+    found = await Q.scalar(conn, "worked_up_to", chain_id=chain_id, vault=vault)
+    return None if found is None else int(found)
+
+
 async def standing(conn: Connection) -> list[tuple[ChainId, Tank]]:
     """How every wallet stands, by chain and name."""
     return [(ChainId(row["chain_id"]), _tank(row)) for row in await Q.all(conn, "standing")]

@@ -1,4 +1,4 @@
--- tables: wallet_gas, gas_routes, gas_top_ups
+-- tables: wallet_gas, gas_routes, gas_top_ups, coin_marks
 
 -- name: see
 -- How a wallet stands now; what was seen at a later block stays.
@@ -8,6 +8,12 @@ ON CONFLICT (chain_id, wallet) DO UPDATE
    SET balance = excluded.balance, block_number = excluded.block_number, full_cost = excluded.full_cost,
        spent = excluded.spent, spent_since = excluded.spent_since, seen_at = excluded.seen_at
  WHERE wallet_gas.block_number <= excluded.block_number
+
+-- name: worked_up_to
+-- The newest block at which a lane of a vault was worked, as its submitter saw its wallet there; null for none.
+SELECT max(g.block_number) AS number FROM wallet_gas AS g
+  JOIN lanes AS l ON l.chain_id = g.chain_id AND l.wallet = g.wallet
+ WHERE l.chain_id = %(chain_id)s AND l.vault = %(vault)s
 
 -- name: spent
 -- What a wallet spent since a moment: fees, and coin it sent to other wallets of ours; and when that began.
@@ -61,3 +67,47 @@ SELECT destination, amount FROM gas_top_ups
 -- What came of it; it is said once.
 UPDATE gas_top_ups SET outcome = %(outcome)s, decided_at = %(at)s, block_number = %(block_number)s
  WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s AND outcome = 'open'
+
+-- name: wallets_opened
+-- The wallets whose first balance of coin is known, by chain, with the newest final block as far as it was read. since, base: the
+-- last block at which one had what the rows say, or the first of all.
+SELECT w.chain_id, w.address, w.name, k.id AS token_id, n.livemode, coalesce(m.block_number, o.block_number) AS since,
+       coalesce(m.amount, o.amount) AS base, c.finalized_number AS block_number
+  FROM wallets AS w
+  JOIN networks AS n ON n.chain_id = w.chain_id
+  JOIN cursors AS c ON c.chain_id = w.chain_id
+  JOIN tokens AS k ON k.chain_id = w.chain_id AND k.contract = decode(repeat('00', 20), 'hex')
+  JOIN openings AS o ON (o.chain_id, o.address, o.token) = (w.chain_id, w.address, k.contract)
+  LEFT JOIN coin_marks AS m ON m.chain_id = w.chain_id AND m.wallet = w.address
+ WHERE o.block_number <= c.finalized_number
+ ORDER BY w.chain_id, w.name
+
+-- name: mark
+-- A wallet had what the rows say at the end of a block.
+INSERT INTO coin_marks (chain_id, wallet, block_number, amount)
+VALUES (%(chain_id)s, %(wallet)s, %(block_number)s, %(amount)s)
+ON CONFLICT (chain_id, wallet) DO UPDATE SET block_number = excluded.block_number, amount = excluded.amount
+ WHERE coin_marks.block_number < excluded.block_number
+
+-- name: booked
+-- What the rows say moved in a wallet up to the end of a block. settled: all that had its nonces by then is final here, too, and so
+-- is every top-up that may have reached it; wallets and nonces: how many each wallet had used at that block.
+WITH used AS (SELECT * FROM unnest(%(wallets)s::bytea[], %(nonces)s::bigint[]) AS u (wallet, nonces))
+SELECT (SELECT coalesce(sum(t.amount), 0) FROM gas_top_ups AS t
+         WHERE t.chain_id = %(chain_id)s AND t.destination = %(wallet)s AND t.outcome = 'done'
+           AND t.block_number > %(since)s AND t.block_number <= %(block_number)s) AS came,
+       (SELECT coalesce(sum(t.amount), 0) FROM gas_top_ups AS t
+         WHERE t.chain_id = %(chain_id)s AND t.wallet = %(wallet)s AND t.outcome = 'done'
+           AND t.block_number > %(since)s AND t.block_number <= %(block_number)s) AS went,
+       (SELECT coalesce(-sum(e.amount), 0)
+          FROM attempts AS a
+          JOIN ledger.tx AS x ON x.source = 'gas' AND x.source_id = encode(a.tx_hash, 'hex')
+          JOIN ledger.entry AS e ON e.tx_id = x.id AND e.layer = 0
+          JOIN ledger.account AS l ON l.id = e.account_id AND l.code = 'custody:wallets'
+         WHERE a.chain_id = %(chain_id)s AND a.wallet = %(wallet)s
+           AND x.block_number > %(since)s AND x.block_number <= %(block_number)s) AS gas,
+       NOT EXISTS (SELECT FROM slots AS s JOIN used AS u ON u.wallet = s.wallet
+                    WHERE s.chain_id = %(chain_id)s AND s.wallet = %(wallet)s AND s.nonce < u.nonces AND s.state <> 'final')
+       AND NOT EXISTS (SELECT FROM gas_top_ups AS t LEFT JOIN used AS u ON u.wallet = t.wallet
+                        WHERE t.chain_id = %(chain_id)s AND t.destination = %(wallet)s AND t.outcome = 'open'
+                          AND (t.nonce < u.nonces) IS NOT FALSE) AS settled

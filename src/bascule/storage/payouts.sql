@@ -55,25 +55,29 @@ SELECT * FROM payouts WHERE id = ANY (%(ids)s::text[]) ORDER BY id
 SELECT * FROM payouts WHERE id = ANY (%(ids)s::text[]) ORDER BY id FOR UPDATE
 
 -- name: oldest_waiting
--- The pending payout a lane should take next: its own released ids first come in turn with new ones.
+-- The pending payout a lane should take next: its own released ids first come in turn with new ones. Those that screening holds
+-- are in nobody's way.
 SELECT * FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND state = 'pending'
    AND (vault_id IS NULL OR div(vault_id, 2::numeric ^ 224) = %(lane)s)
    AND NOT token_id = ANY (%(without)s::text[])
+   AND id NOT IN (SELECT s.payout_id FROM screenings s WHERE s.payout_id IS NOT NULL AND s.state <> 'released')
  ORDER BY created_at, id LIMIT 1
 
 -- name: waiting
--- Pending payouts of one token that fit into one word, oldest first.
+-- Pending payouts of one token that fit into one word, oldest first; not those that screening holds.
 SELECT * FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
    AND (vault_id IS NULL OR div(vault_id, 256) = %(word)s)
+   AND id NOT IN (SELECT s.payout_id FROM screenings s WHERE s.payout_id IS NOT NULL AND s.state <> 'released')
  ORDER BY created_at, id LIMIT %(limit)s
 
 -- name: lock_waiting
--- Pending payouts of one token that fit into one word, oldest first, locked; those another lane holds are skipped.
+-- The same, locked; those another lane holds are skipped.
 SELECT * FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
    AND (vault_id IS NULL OR div(vault_id, 256) = %(word)s)
+   AND id NOT IN (SELECT s.payout_id FROM screenings s WHERE s.payout_id IS NOT NULL AND s.state <> 'released')
  ORDER BY created_at, id LIMIT %(limit)s
    FOR UPDATE SKIP LOCKED
 
@@ -198,8 +202,8 @@ RETURNING *
 
 -- name: rounds_over
 -- Payouts of a vault whose approvals are out of date: expired, given under a roster or policy that is not current, by a
--- mandate that ended, or to an address that the operator denies meanwhile. Each lane asks and one look is enough:
--- nothing while another looks.
+-- mandate that ended, or to an address that the operator denies meanwhile; and those whose screening was rejected. Each lane
+-- asks and one look is enough: nothing while another looks.
 WITH alone AS MATERIALIZED (
     SELECT pg_try_advisory_xact_lock(
         hashtextextended('rounds of ' || %(chain_id)s::bigint::text || ' ' || %(vault)s::bytea::text, 0)) AS alone
@@ -216,6 +220,7 @@ SELECT p.id FROM payouts AS p
    AND p.chain_id = %(chain_id)s AND p.vault = %(vault)s AND p.state IN ('requires_action', 'pending')
    AND (p.approval_expires_at <= %(now)s OR p.roster_version < r.version OR p.policy_id <> q.id
         OR p.mandate_id IN (SELECT m.id FROM mandates AS m WHERE m.state <> 'active')
+        OR p.id IN (SELECT s.payout_id FROM screenings AS s WHERE s.payout_id IS NOT NULL AND s.state = 'rejected')
         OR (p.livemode, '0x' || encode(p.destination, 'hex')) IN (SELECT n.livemode, n.address FROM operators_denied AS n))
  ORDER BY p.created_at, p.id LIMIT 100
 

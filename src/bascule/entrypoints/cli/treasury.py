@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bascule.entrypoints.cli.merchant import ApiKey, ApiUrl, treasurys
 from bascule.entrypoints.cli.output import AsJson, line, rows, say
-from bascule.entrypoints.cli.people import call
-from bascule.entrypoints.cli.place import remembered
 from bascule.entrypoints.failures import USAGE, CommandFailed
 
-ApiUrl = Annotated[str | None, typer.Option(help="The API; else the development installation's.")]
-ApiKey = Annotated[str | None, typer.Option(envvar="BASCULE_API_KEY", help="A key of the account that pays.")]
+if TYPE_CHECKING:
+    from bascule.client import Client
+    from bascule.client.objects import Payout
+
 _CHUNK = 16 * 1024
 _SHOWN = 50
 
@@ -56,12 +56,11 @@ def import_file(
         "batch_key": key or f"file-{hashlib.sha256(raw).hexdigest()[:32]}",
         "mode": "best_effort" if best_effort else "all_or_nothing",
     }
-    url = api_url or remembered("ready")["api_url"]
-    secret = api_key or remembered("ready")["treasury"]["secret_key"]
-    report = asyncio.run(_send(url, secret, raw, query | {"dry_run": "true"}, "checking"))
-    wrong = report["status"] == "invalid"
-    if not dry_run and not wrong:
-        report = asyncio.run(_send(url, secret, raw, query, "handing in"))
+    with treasurys(api_url, api_key) as api:
+        report = _send(api, raw, query | {"dry_run": "true"}, "checking")
+        wrong = report["status"] == "invalid"
+        if not dry_run and not wrong:
+            report = _send(api, raw, query, "handing in")
     if as_json:
         line(report)
     else:
@@ -92,9 +91,8 @@ def reissue(
 
     The new one has its own approvals.
     """
-    url = api_url or remembered("ready")["api_url"]
-    secret = api_key or remembered("ready")["treasury"]["secret_key"]
-    made = asyncio.run(_reissue(url, secret, payout, to))
+    with treasurys(api_url, api_key) as api:
+        made = _reissue(api, payout, to)
     if as_json:
         line(made)
     else:
@@ -102,25 +100,38 @@ def reissue(
         say(f"Next: bascule approve {made['id']}")
 
 
-async def _reissue(url: str, key: str, payout: str, to: str | None) -> dict[str, Any]:
-    old = await call(url, key, "GET", f"/v1/payouts/{payout}")
-    same = {name: old[name] for name in ("amount", "currency", "network", "token")}
-    named = {"reissue_of": old["id"], "client_reference_id": f"reissue-{old['id']}", "to": to or old["to"]}
-    return await call(url, key, "POST", "/v1/payouts", same | named)
+def _reissue(api: Client, payout: str, to: str | None) -> Payout:
+    old = api.payouts.retrieve(payout)
+    return api.payouts.create(
+        amount=old["amount"],
+        currency=old["currency"],
+        network=old["network"],
+        token=old["token"],
+        to=to or old["to"],
+        reissue_of=old["id"],
+        client_reference_id=f"reissue-{old['id']}",
+    )
 
 
-async def _send(url: str, key: str, raw: bytes, query: dict[str, str], doing: str) -> dict[str, Any]:
-    path = f"/v1/payout_batches?{urlencode(query)}"
+@dataclass
+class _File:
+    """The file in pieces, as often as it is sent; the bar follows."""
+
+    raw: bytes
+    told: Any
+
+    def __iter__(self) -> Iterator[bytes]:
+        for place in range(0, len(self.raw), _CHUNK):
+            yield self.raw[place : place + _CHUNK]
+            self.told.update(_CHUNK)
+
+
+def _send(api: Client, raw: bytes, query: dict[str, str], doing: str) -> dict[str, Any]:
     with typer.progressbar(
         length=max(1, len(raw)), label=doing, file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
-
-        async def chunks() -> AsyncIterator[bytes]:
-            for place in range(0, len(raw), _CHUNK):
-                yield raw[place : place + _CHUNK]
-                bar.update(_CHUNK)
-
-        return await call(url, key, "POST", path, file=chunks())
+        answer: dict[str, Any] = api.request("POST", "/v1/payout_batches", query, content=_File(raw, bar))
+        return answer
 
 
 def _tell(report: dict[str, Any]) -> None:

@@ -1,8 +1,7 @@
-"""The acts of money out: payouts that two approvers sign each, paid through the vault, three in one batch."""
+"""The acts of money out: a payout and a batch of three that two approvers sign, paid through the vault."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from secrets import token_bytes
 from typing import Any
@@ -17,7 +16,7 @@ BATCH = (("110.00", 110_000_000), ("220.50", 220_500_000), ("330.25", 330_250_00
 
 
 async def play(stage: Stage) -> None:
-    """A first payout keeps the lane busy, so that the three approved meanwhile share the next batch."""
+    """A first payout keeps the lane busy; the three of a batch are approved together and paid together."""
     act = "payouts"
     funded = await stage.until(
         lambda: stage.treasury.get("/v1/balance"),
@@ -40,10 +39,7 @@ async def play(stage: Stage) -> None:
     stage.timeline.say(act, f"{first['id']}: one approval was not enough, the second approver's was")
     await _until(stage, first, "in_transit")
     mistake = await _called_off(stage)
-    batch = [await _request(stage, amount, f"salary-{number}") for number, (amount, _) in enumerate(BATCH, 1)]
-    for approver in (1, 2):
-        await asyncio.gather(*(approve(stage, payout, approver) for payout in batch))
-    stage.timeline.say(act, "three more payouts have two EIP-712 approvals each and wait for the lane")
+    batch = await _salaries(stage)
     paid = [await _until(stage, payout, "paid") for payout in (first, *batch)]
     stage.timeline.say(act, f"{first['id']} is paid", tx_hash=_paid_by(paid[0]))
     stage.paid_out.set()
@@ -59,6 +55,21 @@ async def play(stage: Stage) -> None:
     await stage.told("payout.canceled", mistake["id"])
     check(await transfers_to(stage, Address(bytes.fromhex(mistake["to"][2:]))) == 0, "nothing of it", mistake)
     stage.timeline.say(act, "every payee got its amount by exactly one Transfer; four signed webhooks verify")
+
+
+async def _salaries(stage: Stage) -> list[dict[str, Any]]:
+    """The payouts of a batch, in its order, that each of two approvers signed with one signature."""
+    items = [_terms(stage, amount, f"salary-{number}") for number, (amount, _) in enumerate(BATCH, 1)]
+    batch = await stage.treasury.post("/v1/payout_batches", items=items)
+    for approver in (1, 2):
+        await approve(stage, batch, approver)
+    listed = await stage.treasury.get(f"/v1/payout_batches/{batch['id']}/items")
+    found = sorted(listed["data"], key=lambda payout: str(payout["client_reference_id"]))
+    check(len(found) == len(BATCH), "the batch has its payouts", listed)
+    stage.timeline.say(
+        "payouts", f"{batch['id']}: three more payouts, approved by one EIP-712 signature of each"
+    )
+    return found
 
 
 async def _called_off(stage: Stage) -> dict[str, Any]:
@@ -77,22 +88,26 @@ async def _called_off(stage: Stage) -> dict[str, Any]:
 
 
 async def _request(stage: Stage, amount: str, reference: str) -> dict[str, Any]:
-    return await stage.treasury.post(
-        "/v1/payouts",
-        amount=amount,
-        currency="usdc",
-        network=f"eip155:{stage.chain_id}",
-        to=checksum(Address(token_bytes(20))),
-        client_reference_id=f"demo-{reference}",
-    )
+    return await stage.treasury.post("/v1/payouts", **_terms(stage, amount, reference))
+
+
+def _terms(stage: Stage, amount: str, reference: str) -> dict[str, str]:
+    return {
+        "amount": amount,
+        "currency": "usdc",
+        "network": f"eip155:{stage.chain_id}",
+        "to": checksum(Address(token_bytes(20))),
+        "client_reference_id": f"demo-{reference}",
+    }
 
 
 async def approve(stage: Stage, payout: dict[str, Any], approver: int, api: Api | None = None) -> None:
-    """One of the approvers signs a payout of the treasury, or of whose API it is."""
+    """One of the approvers signs a payout, or a batch of them, of the treasury or of whose API it is."""
     key = stage.ready["treasury"]["approvers"][approver]["private_key"]
     address, signature = sign_typed_data(key, payout["next_action"]["typed_data"])
     api = api or stage.treasury
-    await api.post(f"/v1/payouts/{payout['id']}/approve", approver=address, signature=signature)
+    path = "payout_batches" if payout["object"] == "payout_batch" else "payouts"
+    await api.post(f"/v1/{path}/{payout['id']}/approve", approver=address, signature=signature)
 
 
 async def _until(stage: Stage, payout: dict[str, Any], status: str) -> dict[str, Any]:

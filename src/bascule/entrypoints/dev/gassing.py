@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bascule.domain import call_off, flush
+from bascule.domain import anchor, authorization, call_off, flush
 from bascule.domain.chain import Address
 from bascule.entrypoints import gassing
 from bascule.storage import lanes
@@ -20,7 +20,7 @@ async def register(
     """The lane CHAIN/gas has this wallet, with a route to every other lane's; repeatable."""
     await gassing.register(conn, chain_id, wallet, next_nonce=0)
     limits = HardLimits(MAX_PER_ITEM, MAX_PER_DAY, max_fee_per_gas, gassing.MAX_GAS)
-    for name in (lane, flush.LANE, call_off.LANE):
+    for name in (lane, flush.LANE, call_off.LANE, anchor.LANE, authorization.LANE):
         filled = await lanes.service_wallet(conn, chain_id, name)
         assert filled is not None, f"{name} is opened before the gas wallet"
         await gassing.open_route(conn, chain_id, filled.address, limits)

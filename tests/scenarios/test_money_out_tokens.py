@@ -1,0 +1,37 @@
+"""Payouts of tokens that do not say what they did: what moved counts, not what was answered."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bascule.domain.errors import Halted
+from tests.support.money_out import OpenAs, payee, treasury
+from tests.support.money_out_setup import deploy_vault
+
+
+async def test_token_that_refuses_by_answering_false_has_paid_nobody(db_as: OpenAs, tmp_path: Path) -> None:
+    async with treasury(db_as, tmp_path, partial(deploy_vault, quirk="RefusesWithFalse")) as stage:
+        payout = await stage.approved()
+        await stage.run()
+
+        failed = await stage.read(payout)
+        assert (failed["status"], failed["failure_code"]) == ("failed", "refused_by_token")
+        assert await stage.transfers_out() == []
+        await stage.require_truth()
+
+
+async def test_token_that_denies_what_it_moved_stops_its_lane_and_is_not_paid_again(
+    db_as: OpenAs, tmp_path: Path
+) -> None:
+    """The vault calls it refused, the Transfer stands there: neither is believed, so a person has to look."""
+    async with treasury(db_as, tmp_path, partial(deploy_vault, quirk="MovesAndReturnsFalse")) as stage:
+        payout = await stage.approved("5.00", payee(1))
+        for _ in range(2):
+            with pytest.raises(Halted, match="token not plain"):
+                await stage.run()
+
+        assert await stage.status(payout) == "in_transit"
+        assert await stage.transfers_out() == [(payee(1), 5_000_000)]
