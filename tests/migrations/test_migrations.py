@@ -59,6 +59,7 @@ async def test_migrating_again_changes_nothing(empty_url: str) -> None:
     assert await ask(empty_url, count) == before
 
 
+@pytest.mark.slow
 async def test_migrations_at_the_same_time_apply_once(empty_url: str) -> None:
     program = (
         "import asyncio, sys; from bascule.storage.migrate import migrate as m; asyncio.run(m(sys.argv[1]))"

@@ -74,9 +74,12 @@ async def test_each_contradiction_is_found_under_its_type(db: Database) -> None:
                     assert (await conn.execute(statement)).rowcount > 0, statement
                 assert expected in await everything(conn), statements
                 raise Undone
-    index = await books.transfer(STRANGER, FORWARDER, 7)
+    places = [await books.transfer(*way, 7) for way in ((STRANGER, FORWARDER), (FORWARDER, STRANGER))]
     async with db.read() as conn:
-        assert await everything(conn) == {OVER, ("unbooked_transfer", f"{TRANSFER}/{index}")}
+        assert await everything(conn) == {
+            OVER,
+            *(("unbooked_transfer", f"{TRANSFER}/{index}") for index in places),
+        }
 
 
 def test_each_search_opens_types_that_there_are() -> None:

@@ -40,6 +40,20 @@ async def test_a_released_lease_is_free_at_once(db: Database) -> None:
     assert await claim(db, "b") == Lease("watcher:1", "b", 2)
 
 
+async def test_a_lease_lasts_for_its_holder_alone_and_no_longer_than_it_was_claimed(db: Database) -> None:
+    lease = await claim(db, "a", seconds=60)
+    assert lease is not None
+
+    async def lasts(lease: Lease, seconds: float) -> bool:
+        async with db.read() as conn:
+            return await leases.lasts(conn, lease, seconds)
+
+    assert await lasts(lease, 30)
+    assert not await lasts(lease, 61)
+    assert not await lasts(Lease("watcher:1", "b", lease.epoch), 30)
+    assert not await lasts(Lease("watcher:1", "a", lease.epoch + 1), 30)
+
+
 async def test_a_lease_that_ran_out_is_held_until_somebody_takes_it(db: Database) -> None:
     first = await claim(db, "a", seconds=0)
     assert first is not None

@@ -7,6 +7,8 @@ KINDS = {
     "TEXT": "text",
     "BOOLEAN": "boolean",
     "BIGINT": "bigint",
+    "NUMERIC": "numeric",
+    "JSONB": "jsonb",
     "BLOB": "bytea",
     "DATETIME": "timestamp with time zone",
 }

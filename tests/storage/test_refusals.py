@@ -12,7 +12,7 @@ import pytest
 from bascule.domain.breaks import TYPES, may_explain
 from bascule.storage import audit, ledger
 from bascule.storage.database import Database
-from bascule.storage.roles import PROCESSES
+from bascule.storage.roles import ROLES
 from tests.support.books import VAULT, Books, fund, in_transaction
 from tests.support.cases import case
 
@@ -78,12 +78,36 @@ async def test_watcher_corrects_no_transfer_that_is_final(db_as: Open, books: Bo
 
 
 async def test_no_process_removes_what_happened(db_as: Open) -> None:
-    for who in PROCESSES:
+    for who in ROLES:
         async with (await db_as(who)).read() as conn:
             for table in ("audit_log", "payouts", "payout_approvals", "transfers", "events"):
                 for words in ("DELETE FROM", "TRUNCATE"):
                     with pytest.raises(FORBIDDEN):
                         await conn.execute(f"{words} public.{table}".encode())
+
+
+async def test_auditor_reads_the_books_writes_nothing_and_sees_no_secret(db_as: Open, books: Books) -> None:
+    auditor = await db_as("auditor")
+    async with auditor.read() as conn:
+        found = await conn.execute(
+            "SELECT c.oid::regclass::text FROM pg_class AS c WHERE c.relkind IN ('r', 'p')"
+            " AND c.relnamespace IN ('public'::regnamespace, 'ledger'::regnamespace)"
+            " AND has_table_privilege(c.oid, 'SELECT')"
+        )
+        readable = await found.fetchall()
+        for (table,) in readable:
+            await conn.execute(f"SELECT FROM {table} LIMIT 1".encode())
+        await conn.execute("SELECT id, state FROM payment_intents")
+    assert {("ledger.tx",), ("audit_log",), ("payouts",), ("seals",)} <= set(readable)
+    hidden = ["SELECT client_secret FROM payment_intents", "SELECT claim_hash FROM refunds"]
+    hidden += [f"SELECT FROM {name}" for name in ("api_keys", "webhook_endpoints", "idempotency_keys")]
+    written = [f"{words} {table}" for (table,) in readable for words in ("DELETE FROM", "TRUNCATE")]
+    written += [f"INSERT INTO {table} DEFAULT VALUES" for (table,) in readable]
+    for statement in (*hidden, *written, "SELECT FROM signer.wallets", "SELECT ledger.post_hold('x')"):
+        with case(statement):
+            async with auditor.read() as conn:
+                with pytest.raises(FORBIDDEN):
+                    await conn.execute(statement.encode())
 
 
 async def test_audit_line_is_not_rewritten_even_by_the_owner(db: Database, books: Books) -> None:

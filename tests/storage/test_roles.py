@@ -8,7 +8,7 @@ from psycopg import sql
 from bascule.domain.errors import Retryable
 from bascule.storage import ledger, verification
 from bascule.storage.database import Database
-from bascule.storage.roles import PROCESSES, ensure_groups, ensure_logins, group_of, login_of
+from bascule.storage.roles import PROCESSES, ROLES, ensure_groups, ensure_logins, group_of, login_of
 from tests.support.cases import case
 from tests.support.postgres import TestServer
 
@@ -142,7 +142,7 @@ def test_name_that_would_be_cut_off_is_refused() -> None:
 # ───────── what a login may not do ─────────
 
 SIGNER_TABLES = ["rosters", "roster_members", "limits", "wallets", "items", "slots", "signatures"]
-NOT_THE_SIGNER = [process for process in PROCESSES if process != "signer"]
+NOT_THE_SIGNER = [role for role in ROLES if role != "signer"]
 FUNCTIONS = {
     "post_opening": ("('x')", {"watcher"}),
     "post_deposit": ("('x')", {"watcher"}),
@@ -170,7 +170,7 @@ async def refused(db: Database, statement: str, words: str = r"permission denied
             await conn.execute(statement.encode())
 
 
-@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize("process", ROLES)
 async def test_process_cannot_call_posting_functions_that_are_not_its_own(db_as: Open, process: str) -> None:
     db = await db_as(process)
 
@@ -190,7 +190,7 @@ async def test_process_can_call_the_posting_functions_that_are_its_own(db_as: Op
                     await conn.execute(f"SELECT ledger.{name}{arguments}".encode())
 
 
-@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize("process", ROLES)
 async def test_no_process_writes_the_books_by_hand(db_as: Open, process: str) -> None:
     db = await db_as(process)
 

@@ -34,6 +34,7 @@ async def installation(db: Database) -> Books:
     for deposit in (payment, await books.deposit("capital", VAULT, 5)):
         await in_transaction(db, ledger.post_deposit, deposit)
     await books.refund("re_1", 10)
+    await books.settlement("stl_1", 5)
     flush = await books.transfer(FORWARDER, COLLECTOR, 50)
     async with db.transaction() as conn:
         await ledger.post_internal(conn, CHAIN, FINAL_BLOCK, flush)
@@ -92,13 +93,17 @@ REDIGESTED: LiteralString = "UPDATE ledger.tx SET digest = sha256('') WHERE id =
 TAMPERED: Sequence[tuple[list[LiteralString], dict[str, str]]] = [
     ([MORE], {"G1": "tok_usd", "G2": "transaction 3", "G3": "custody:forwarders of tok_usd",
               "G12": "transaction 3"}),
-    ([MORE, LESS, CANCEL], {"G12": "transaction 3"}),
+    ([MORE, LESS, CANCEL], {"G3": "custody:forwarders of tok_usd", "G12": "transaction 3"}),
     ([REDIGESTED], {"G12": "transaction 3"}),
     (["UPDATE ledger.tx SET block_number = 9 WHERE id = 3"], {"G12": "transaction 3"}),
     (["DELETE FROM ledger.entry WHERE tx_id = 4"],
      {"G2": "transaction 4", "G3": "custody:vault of tok_usd", "G12": "transaction 4"}),
+    (["UPDATE ledger.entry SET account_id = account_id + 1000 WHERE (tx_id, seq) = (4, 2)"],
+     {"G2": "entry 4/2", "G3": "available:acct_operator of tok_usd", "G12": "transaction 4"}),
+    (["UPDATE ledger.entry SET token_id = 'tok_other' WHERE (tx_id, seq) = (4, 2)"],
+     {"G1": "tok_other", "G2": "entry 4/2", "G12": "transaction 4"}),
     (["DELETE FROM ledger.tx WHERE id = 4"],
-     {"G2": "entry 4/1", "G5": f"{BLOCK}/4", "G12": "transaction 4"}),
+     {"G2": "entry 4/1", "G3": "custody:vault of tok_usd", "G5": f"{BLOCK}/4", "G12": "transaction 4"}),
     (["UPDATE ledger.balance SET posted = posted - 1 WHERE kind = 'asset' AND posted = 150"],
      {"G3": "custody:collector of tok_usd"}),
     (["UPDATE transfers SET canonical = false WHERE log_index = 3"],
@@ -109,7 +114,9 @@ TAMPERED: Sequence[tuple[list[LiteralString], dict[str, str]]] = [
     (["UPDATE transfers SET amount = amount + 1 WHERE log_index = 3"], {"G5": "dep_3"}),
     (["UPDATE deposits SET block_number = 9 WHERE kind = 'payment'"], {"G5": "dep_3"}),
     (["UPDATE ledger.tx SET effective_at = effective_at - interval '1 s' WHERE id = 3"],
-     {"G12": "transaction 3"}),
+     {"G3": "custody:forwarders of tok_usd", "G12": "transaction 3"}),
+    (["UPDATE ledger.tally SET posted = posted + 1 WHERE account_id = 3 AND hourly"],
+     {"G3": "custody:collector of tok_usd"}),
     (["UPDATE payouts SET amount = 21 WHERE amount = 20"], {"G6": "po_6", "G12": "transaction 6"}),
     (["UPDATE payouts SET state = 'pending', paid_at = NULL WHERE amount = 20"], {"G6": "po_6"}),
     (["DELETE FROM payout_approvals"], {"G7": "po_6"}),
@@ -118,6 +125,11 @@ TAMPERED: Sequence[tuple[list[LiteralString], dict[str, str]]] = [
     (["UPDATE refunds SET excess = 21, amount = 21"], {"G13": "pi_1"}),
     (["UPDATE refunds SET state = 'succeeded', ended_at = now()"], {"G13": "pi_1"}),
     (["UPDATE payment_intents SET refunded = 1"], {"G13": "pi_1"}),
+    (["UPDATE settlements SET period = 2"], {"G16": "stl_1"}),
+    (["UPDATE settlements SET state = 'completed', ended_at = now()"], {"G16": "stl_1"}),
+    (["UPDATE settlements SET destination = s.destination, payout_id = s.id FROM payouts s"
+      " WHERE s.amount = 20"], {"G16": "stl_1"}),
+    (["UPDATE payouts SET requested_by = 'process:worker' WHERE amount = 40"], {"G16": "po_8"}),
     (["UPDATE accounts SET kind = 'merchant' WHERE kind = 'operator'"], {"G12": "transaction 1"}),
     (["UPDATE deposits SET state = 'detected', finalized_at = NULL WHERE kind = 'capital'"],
      {"G10": "dep_4"}),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from bascule.domain.webhook import API_VERSION
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -14,12 +15,14 @@ Kind = Literal["operator", "merchant"]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account."""
+    """One account. test_version, live_version: of the API, what requests mean that name none."""
 
     id: str
     kind: Kind
     name: str
     created_at: datetime
+    test_version: str = API_VERSION
+    live_version: str = API_VERSION
 
 
 async def create(conn: Connection, *, id: str, kind: Kind, name: str, created_at: datetime) -> Account:
@@ -31,6 +34,11 @@ async def create(conn: Connection, *, id: str, kind: Kind, name: str, created_at
 async def get(conn: Connection, id: str) -> Account | None:
     """The account, if there is one."""
     return _account(await _Q.maybe(conn, "by_id", id=id))
+
+
+async def pin(conn: Connection, id: str, version: str, *, livemode: bool) -> None:
+    """What requests of this mode mean from now on when they name no version."""
+    await _Q.run(conn, "pin_live" if livemode else "pin_test", id=id, version=version)
 
 
 async def operator(conn: Connection) -> Account | None:

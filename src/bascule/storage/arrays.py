@@ -6,6 +6,7 @@ psycopg asks for the type of each element and quotes it by itself, which takes l
 
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime
 
 
 def texts(values: Iterable[str | None]) -> str:
@@ -31,6 +32,11 @@ def numbers(values: Iterable[int]) -> str:
 def truths(values: Iterable[bool]) -> str:
     """Truth values."""
     return "{" + ",".join(["t" if value else "f" for value in values]) + "}"
+
+
+def moments(values: Iterable[datetime]) -> str:
+    """Moments, each with its time zone."""
+    return "{" + ",".join([f'"{value.isoformat()}"' for value in values]) + "}"
 
 
 def _quoted(value: str) -> str:

@@ -1,6 +1,6 @@
 """The audit log: lines are added, never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -35,3 +35,8 @@ async def append(
 async def of_object(conn: Connection, object_id: str) -> list[Row]:
     """What was done to an object, oldest first."""
     return await _Q.all(conn, "of_object", object_id=object_id)
+
+
+async def get_many(conn: Connection, ids: Sequence[int]) -> list[Row]:
+    """These lines, newest first, without their details."""
+    return await _Q.all(conn, "of_ids", ids=list(ids))

@@ -101,6 +101,12 @@ async def canonical_at(conn: Connection, chain_id: ChainId, number: int) -> Bloc
     return None if row is None else BlockRef(**row)
 
 
+async def first(conn: Connection, chain_id: int) -> int | None:
+    """The number of the lowest canonical block; None when none was read."""
+    found: int | None = await _sql.scalar(conn, "first", chain_id=chain_id)
+    return found
+
+
 async def last_before(conn: Connection, chain_id: ChainId, moment: datetime) -> int | None:
     """The number of the newest canonical block that is not later than a moment; None when none was read."""
     found: int | None = await _sql.scalar(

@@ -20,6 +20,10 @@ UPDATE blocks SET canonical = false
 SELECT number, hash, parent, extract(epoch FROM block_time)::bigint AS time
   FROM blocks WHERE chain_id = %(chain_id)s AND number = %(number)s AND canonical;
 
+-- name: first
+-- The lowest canonical block.
+SELECT min(number) AS number FROM blocks WHERE chain_id = %(chain_id)s AND canonical;
+
 -- name: last_before
 -- The newest canonical block that is not later than a moment.
 SELECT number FROM blocks WHERE chain_id = %(chain_id)s AND canonical AND block_time <= %(moment)s ORDER BY number DESC LIMIT 1;

@@ -10,7 +10,7 @@ from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
 _Q = Queries("contradictions")
-MOST = 1_000  # of one query; whatever is behind them waits until these have ended
+MOST = 5_000  # of one query: as many as are in memory at once
 UNAPPLIED = "unapplied_deposit"
 # Each query with the types of what it finds.
 SEARCHES: Final[dict[str, tuple[str, ...]]] = {
@@ -28,9 +28,9 @@ async def take_your_time(conn: Connection) -> None:
     await _Q.run(conn, "take_your_time")
 
 
-async def find(conn: Connection, search: str) -> list[Found]:
-    """What one of `SEARCHES` finds now, at most `MOST`."""
-    return [_found(search, row) for row in await _Q.all(conn, search, most=MOST)]
+async def find(conn: Connection, search: str, after: str = "") -> list[Found]:
+    """What one of `SEARCHES` finds now, by subject: at most the `MOST` that follow one."""
+    return [_found(search, row) for row in await _Q.all(conn, search, after=after, most=MOST)]
 
 
 def _found(search: str, row: Row) -> Found:

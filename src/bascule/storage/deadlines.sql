@@ -7,13 +7,17 @@ WHERE state = 'requires_action' AND expires_at <= %(now)s AND NOT 'expired' = AN
 ORDER BY expires_at LIMIT %(limit)s;
 
 -- name: intents_to_close
--- Intents past their close on every accepted chain: a chain we lag on, or have not read yet, keeps them open.
+-- Intents past their close on every accepted chain: a chain we lag on, or have not read yet, keeps them open, and so does a
+-- payment that screening holds until it is decided.
 SELECT i.id FROM payment_intents AS i
 WHERE i.state = 'requires_action' AND i.closes_at < %(now)s
   AND NOT EXISTS (
       SELECT 1 FROM tokens AS t LEFT JOIN cursors AS c ON c.chain_id = t.chain_id
       WHERE t.id = ANY (i.accepted_tokens)
         AND (c.chain_id IS NULL OR c.head_time <= i.closes_at OR c.halted_reason IS NOT NULL))
+  AND NOT EXISTS (
+      SELECT 1 FROM screenings AS s JOIN applications AS a ON a.deposit_id = s.deposit_id
+      WHERE a.intent_id = i.id AND s.state = 'open')
 ORDER BY i.closes_at LIMIT %(limit)s;
 
 -- name: may_close
@@ -21,5 +25,8 @@ ORDER BY i.closes_at LIMIT %(limit)s;
 SELECT NOT EXISTS (
       SELECT 1 FROM tokens AS t LEFT JOIN cursors AS c ON c.chain_id = t.chain_id
       WHERE t.id = ANY (i.accepted_tokens)
-        AND (c.chain_id IS NULL OR c.head_time <= i.closes_at OR c.halted_reason IS NOT NULL)) AS may_close
+        AND (c.chain_id IS NULL OR c.head_time <= i.closes_at OR c.halted_reason IS NOT NULL))
+  AND NOT EXISTS (
+      SELECT 1 FROM screenings AS s JOIN applications AS a ON a.deposit_id = s.deposit_id
+      WHERE a.intent_id = i.id AND s.state = 'open') AS may_close
 FROM payment_intents AS i WHERE i.id = %(id)s;

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from bascule.domain.delivery import DeliveryState
 from bascule.storage.database import Connection
@@ -47,6 +47,7 @@ class Claimed:
     secret: str
     previous_secret: str | None
     previous_expires_at: datetime | None
+    bascule_signature: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,42 @@ class Attempt:
     response: str | None
 
 
+Made = tuple[Claimed, Attempt]
+
+
+class Replay(NamedTuple):
+    """Which events are sent again: numbers after `after` to `until`, moments from `since` to before `before`.
+
+    delivered_too: also those the endpoint took.
+    """
+
+    after: int = 0
+    until: int | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    delivered_too: bool = False
+
+
+class Replayable(NamedTuple):
+    """An event that may be sent again. waits: a delivery of it has attempts left."""
+
+    id: str
+    account_sequence: int
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """What an endpoint did not take in ten attempts. state, disabled_reason: of the endpoint."""
+
+    endpoint_id: str
+    account_id: str
+    url: str
+    state: str
+    disabled_reason: str | None
+    event_ids: list[str]
+
+
 async def insert(conn: Connection, rows: Sequence[tuple[str, str, str]], at: datetime) -> None:
     """Adds (id, event, endpoint) triples, due at `at`, and wakes the dispatchers at commit."""
     if not rows:
@@ -71,10 +108,35 @@ async def insert(conn: Connection, rows: Sequence[tuple[str, str, str]], at: dat
     await _Q.run(conn, "wake_dispatcher")
 
 
-async def insert_replay(conn: Connection, *, id: str, event_id: str, endpoint_id: str, at: datetime) -> None:
-    """A new delivery of an event the endpoint was sent before."""
-    await _Q.run(conn, "insert_replay", id=id, event_id=event_id, endpoint_id=endpoint_id, at=at)
+async def insert_replays(
+    conn: Connection, endpoint_id: str, ids: Sequence[str], event_ids: Sequence[str], at: datetime
+) -> None:
+    """New deliveries of events to an endpoint, which the caller holds."""
+    values = {"ids": list(ids), "event_ids": list(event_ids)}
+    await _Q.run(conn, "insert_replays", endpoint_id=endpoint_id, at=at, **values)
     await _Q.run(conn, "wake_dispatcher")
+
+
+async def replayable(
+    conn: Connection, endpoint_id: str, wanted: Replay, limit: int, *, ping: str
+) -> list[Replayable]:
+    """The oldest `limit` events that the endpoint hears. ping: a type that nobody is sent again."""
+    values = wanted._asdict() | {"endpoint_id": endpoint_id, "limit": limit, "ping": ping}
+    return [Replayable(**row) for row in await _Q.all(conn, "replayable", **values)]
+
+
+async def hasten(conn: Connection, endpoint_id: str, event_ids: Sequence[str], at: datetime) -> None:
+    """What waits for its next attempt at these events is due at `at`."""
+    await _Q.run(conn, "hasten", endpoint_id=endpoint_id, event_ids=list(event_ids), at=at)
+    await _Q.run(conn, "wake_dispatcher")
+
+
+async def exhausted(
+    conn: Connection, since: datetime, *, endpoint_id: str | None, account_id: str | None
+) -> list[Exhausted]:
+    """Events since then whose deliveries all ran out of attempts, by endpoint."""
+    rows = await _Q.all(conn, "exhausted", since=since, endpoint_id=endpoint_id, account_id=account_id)
+    return [Exhausted(**row) for row in rows]
 
 
 async def get_many(conn: Connection, ids: Sequence[str]) -> list[Delivery]:
@@ -88,37 +150,44 @@ async def claim(
     conn: Connection,
     *,
     now: datetime,
-    limit: int,
+    quick: int,
+    slow: int,
     per_endpoint: int,
-    flying: Mapping[str, int],
+    slow_endpoints: Sequence[str],
+    left: Mapping[str, int],
     lease_s: float,
 ) -> list[Claimed]:
-    """Leases up to `limit` due deliveries. flying: how many of an endpoint's `per_endpoint` are taken."""
+    """Leases due deliveries, up to `slow` of the slow endpoints and `quick` of all others.
+
+    left: how many more some endpoints may be sent, where it is not `per_endpoint`.
+    """
     rows = await _Q.all(
         conn,
         "claim",
         now=now,
-        limit=limit,
+        quick=quick,
+        slow=slow,
         per_endpoint=per_endpoint,
-        flying_to=list(flying.keys()),
-        flying=list(flying.values()),
+        slow_endpoints=list(slow_endpoints),
+        few_to=list(left.keys()),
+        few=list(left.values()),
         lease_s=lease_s,
     )
     return [Claimed(**row) for row in rows]
 
 
-async def record_attempt(conn: Connection, attempt: Attempt) -> None:
-    """Adds an attempt; the same one again changes nothing."""
+async def record_attempts(conn: Connection, attempts: Sequence[Attempt]) -> None:
+    """Adds attempts; the same ones again change nothing."""
     await _Q.run(
         conn,
-        "insert_attempt",
-        delivery_id=attempt.delivery_id,
-        n=attempt.n,
-        at=attempt.at,
-        status=attempt.status,
-        duration_ms=attempt.duration_ms,
-        error=attempt.error,
-        response=attempt.response,
+        "insert_attempts",
+        delivery_ids=[each.delivery_id for each in attempts],
+        ns=[each.n for each in attempts],
+        ats=[each.at for each in attempts],
+        statuses=[each.status for each in attempts],
+        durations=[each.duration_ms for each in attempts],
+        errors=[each.error for each in attempts],
+        responses=[each.response for each in attempts],
     )
 
 
@@ -127,40 +196,24 @@ async def attempts_of(conn: Connection, ids: Sequence[str]) -> list[Attempt]:
     return [Attempt(**row) for row in await _Q.all(conn, "attempts_of", ids=list(ids))]
 
 
-async def reschedule(conn: Connection, claimed: Claimed, attempt: Attempt, next_at: datetime) -> bool:
-    """Sets the next attempt; False when the lease is no longer ours."""
-    changed = await _Q.run(
-        conn,
-        "reschedule",
-        id=claimed.id,
-        attempts=attempt.n,
-        next_at=next_at,
-        status=attempt.status,
-        error=attempt.error,
-        lease_until=claimed.lease_until,
-    )
-    return changed == 1
+async def reschedule(conn: Connection, made: Sequence[Made], next_ats: Sequence[datetime]) -> int:
+    """Sets the next attempts; how many leases were still ours."""
+    return await _Q.run(conn, "reschedule", **_columns(made), next_ats=list(next_ats)) if made else 0
 
 
-async def advance(
-    conn: Connection, claimed: Claimed, attempt: Attempt, from_: DeliveryState, to: DeliveryState
-) -> bool:
-    """Ends the delivery; False when the lease is no longer ours."""
-    values: dict[str, Any] = {"from": str(from_), "to": str(to)}
-    changed = await _Q.run(
-        conn,
-        "advance",
-        id=claimed.id,
-        attempts=attempt.n,
-        status=attempt.status,
-        error=attempt.error,
-        lease_until=claimed.lease_until,
-        at=attempt.at,
-        **values,
-    )
-    return changed == 1
+async def advance(conn: Connection, made: Sequence[Made], from_: DeliveryState, to: DeliveryState) -> int:
+    """Ends deliveries; how many leases were still ours."""
+    if not made:
+        return 0
+    values: dict[str, Any] = {"from": str(from_), "to": str(to), "ats": [attempt.at for _, attempt in made]}
+    return await _Q.run(conn, "advance", **_columns(made), **values)
 
 
-async def only_failing_since(conn: Connection, endpoint_id: str, since: datetime) -> bool:
-    """Whether the endpoint has been owed something since `since` and has taken nothing after it."""
-    return bool(await _Q.scalar(conn, "only_failing_since", endpoint_id=endpoint_id, since=since))
+def _columns(made: Sequence[Made]) -> dict[str, list[Any]]:
+    return {
+        "ids": [claimed.id for claimed, _ in made],
+        "lease_untils": [claimed.lease_until for claimed, _ in made],
+        "ns": [attempt.n for _, attempt in made],
+        "statuses": [attempt.status for _, attempt in made],
+        "errors": [attempt.error for _, attempt in made],
+    }

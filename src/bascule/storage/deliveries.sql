@@ -6,11 +6,42 @@ INSERT INTO deliveries (id, event_id, endpoint_id, replay, next_at, created_at)
 SELECT id, event_id, endpoint_id, 0, %(at)s::timestamptz, %(at)s::timestamptz
 FROM unnest(%(ids)s::text[], %(event_ids)s::text[], %(endpoint_ids)s::text[]) AS new (id, event_id, endpoint_id);
 
--- name: insert_replay
--- The same event to the same endpoint once more.
+-- name: insert_replays
+-- Events to an endpoint once more, or for the first time; the endpoint is held, so that each gets a number of its own.
 INSERT INTO deliveries (id, event_id, endpoint_id, replay, next_at, created_at)
-SELECT %(id)s, %(event_id)s, %(endpoint_id)s, max(replay) + 1, %(at)s::timestamptz, %(at)s::timestamptz
-FROM deliveries WHERE event_id = %(event_id)s AND endpoint_id = %(endpoint_id)s;
+SELECT new.id, new.event_id, %(endpoint_id)s, (
+           SELECT coalesce(max(d.replay) + 1, 0) FROM deliveries d
+           WHERE d.event_id = new.event_id AND d.endpoint_id = %(endpoint_id)s),
+       %(at)s::timestamptz, %(at)s::timestamptz
+FROM unnest(%(ids)s::text[], %(event_ids)s::text[]) AS new (id, event_id);
+
+-- name: hasten
+-- What waits for its next attempt at these events is due now.
+UPDATE deliveries SET next_at = %(at)s::timestamptz
+WHERE endpoint_id = %(endpoint_id)s AND event_id = ANY(%(event_ids)s::text[]) AND state = 'scheduled' AND next_at > %(at)s;
+
+-- name: replayable
+-- Events that an endpoint hears, in their order, and whether they wait to be sent; those it took only when wanted too.
+SELECT e.id, e.account_sequence, EXISTS (
+           SELECT FROM deliveries d WHERE d.event_id = e.id AND d.endpoint_id = w.id AND d.state = 'scheduled') AS waits
+FROM events e JOIN webhook_endpoints w ON w.id = %(endpoint_id)s
+WHERE e.account_id = w.account_id AND e.livemode = w.livemode AND e.account_sequence > %(after)s
+  AND (%(until)s::bigint IS NULL OR e.account_sequence <= %(until)s)
+  AND (%(since)s::timestamptz IS NULL OR e.created_at >= %(since)s)
+  AND (%(before)s::timestamptz IS NULL OR e.created_at < %(before)s)
+  AND w.enabled_events && ARRAY['*', e.type] AND e.type <> %(ping)s
+  AND (%(delivered_too)s OR NOT EXISTS (
+      SELECT FROM deliveries d WHERE d.event_id = e.id AND d.endpoint_id = w.id AND d.state = 'delivered'))
+ORDER BY e.account_sequence LIMIT %(limit)s;
+
+-- name: exhausted
+-- Events whose deliveries to an endpoint all ran out of attempts, by endpoint, the oldest first.
+SELECT d.endpoint_id, w.account_id, w.url, w.state, w.disabled_reason, array_agg(DISTINCT d.event_id) AS event_ids
+FROM deliveries d JOIN webhook_endpoints w ON w.id = d.endpoint_id JOIN events e ON e.id = d.event_id
+WHERE d.state = 'exhausted' AND w.state <> 'deleted' AND e.created_at >= %(since)s::timestamptz
+  AND (%(endpoint_id)s::text IS NULL OR w.id = %(endpoint_id)s) AND (%(account_id)s::text IS NULL OR w.account_id = %(account_id)s)
+  AND NOT EXISTS (SELECT FROM deliveries o WHERE o.event_id = d.event_id AND o.endpoint_id = d.endpoint_id AND o.state <> 'exhausted')
+GROUP BY d.endpoint_id, w.account_id, w.url, w.state, w.disabled_reason ORDER BY d.endpoint_id;
 
 -- name: wake_dispatcher
 -- Tells listening dispatchers, when the transaction commits, that there is work; polling is the truth.
@@ -23,31 +54,45 @@ SELECT d.id, d.event_id, d.endpoint_id, d.replay, d.state, d.attempts, d.next_at
 FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.id = ANY(%(ids)s::text[]);
 
 -- name: claim
--- Due deliveries of enabled endpoints, a few per endpoint, leased by database time so that no other worker takes them.
-WITH due AS (
-    SELECT d.id, coalesce(flying.n, 0)
-           + row_number() OVER (PARTITION BY d.endpoint_id ORDER BY d.next_at, d.id) AS place
-    FROM deliveries d JOIN webhook_endpoints w ON w.id = d.endpoint_id
-    LEFT JOIN unnest(%(flying_to)s::text[], %(flying)s::integer[]) AS flying (endpoint_id, n)
-           ON flying.endpoint_id = d.endpoint_id
-    WHERE d.state = 'scheduled' AND d.next_at <= %(now)s::timestamptz AND w.state = 'enabled'
-      AND (d.lease_until IS NULL OR d.lease_until <= now())
+-- Due deliveries of enabled endpoints, leased by database time so that no other worker takes them. Endpoints that have
+-- something to be sent are found one by one in the index; each gives its longest due ones, and a first of each endpoint
+-- comes before a second of any.
+WITH RECURSIVE waiting (endpoint_id) AS (
+    (SELECT endpoint_id FROM deliveries WHERE state = 'scheduled' ORDER BY endpoint_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.endpoint_id FROM deliveries d WHERE d.state = 'scheduled' AND d.endpoint_id > waiting.endpoint_id
+            ORDER BY d.endpoint_id LIMIT 1)
+    FROM waiting WHERE waiting.endpoint_id IS NOT NULL
+), due AS (
+    SELECT d.id, d.next_at, d.place, slow.endpoint_id IS NOT NULL AS slow,
+           row_number() OVER (PARTITION BY slow.endpoint_id IS NOT NULL ORDER BY d.place, d.next_at, d.id) AS turn
+    FROM waiting JOIN webhook_endpoints w ON w.id = waiting.endpoint_id AND w.state = 'enabled'
+    LEFT JOIN unnest(%(slow_endpoints)s::text[]) AS slow (endpoint_id) ON slow.endpoint_id = w.id
+    LEFT JOIN unnest(%(few_to)s::text[], %(few)s::integer[]) AS few (endpoint_id, n) ON few.endpoint_id = w.id
+    CROSS JOIN LATERAL (
+        SELECT d.id, d.next_at, row_number() OVER (ORDER BY d.next_at, d.id) - coalesce(few.n, %(per_endpoint)s) AS place
+        FROM deliveries d
+        WHERE d.endpoint_id = w.id AND d.state = 'scheduled' AND d.next_at <= %(now)s::timestamptz
+          AND (d.lease_until IS NULL OR d.lease_until <= now())
+        ORDER BY d.next_at, d.id LIMIT coalesce(few.n, %(per_endpoint)s)
+    ) AS d
 ), picked AS (
     SELECT d.id FROM deliveries d JOIN due USING (id)
-    WHERE due.place <= %(per_endpoint)s AND d.state = 'scheduled'
+    WHERE due.turn <= CASE WHEN due.slow THEN %(slow)s::bigint ELSE %(quick)s::bigint END AND d.state = 'scheduled'
       AND (d.lease_until IS NULL OR d.lease_until <= now())
-    ORDER BY d.next_at, d.id LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED
+    FOR UPDATE OF d SKIP LOCKED
 )
 UPDATE deliveries d SET lease_until = now() + make_interval(secs => %(lease_s)s)
 FROM picked, events e, webhook_endpoints w
 WHERE d.id = picked.id AND e.id = d.event_id AND w.id = d.endpoint_id
 RETURNING d.id, d.event_id, d.endpoint_id, d.attempts, d.lease_until, e.body, w.url, w.livemode, w.secret,
-    w.previous_secret, w.previous_expires_at;
+    w.previous_secret, w.previous_expires_at, w.bascule_signature;
 
--- name: insert_attempt
--- What one attempt met; attempts are never changed.
+-- name: insert_attempts
+-- What attempts met; they are never changed.
 INSERT INTO delivery_attempts (delivery_id, n, at, status, duration_ms, error, response)
-VALUES (%(delivery_id)s, %(n)s, %(at)s, %(status)s, %(duration_ms)s, %(error)s, %(response)s)
+SELECT * FROM unnest(%(delivery_ids)s::text[], %(ns)s::integer[], %(ats)s::timestamptz[], %(statuses)s::integer[],
+    %(durations)s::integer[], %(errors)s::text[], %(responses)s::text[])
 ON CONFLICT (delivery_id, n) DO NOTHING;
 
 -- name: attempts_of
@@ -56,20 +101,17 @@ SELECT delivery_id, n, at, status, duration_ms, error, response FROM delivery_at
 WHERE delivery_id = ANY(%(ids)s::text[]) ORDER BY delivery_id, n;
 
 -- name: reschedule
--- The next attempt has a time; only for the lease that made the attempt.
-UPDATE deliveries SET attempts = %(attempts)s, next_at = %(next_at)s, lease_until = NULL, last_status = %(status)s,
-    last_error = %(error)s
-WHERE id = %(id)s AND state = 'scheduled' AND lease_until = %(lease_until)s;
+-- The next attempts have their times; only for the leases that made the attempts.
+UPDATE deliveries d SET attempts = made.n, next_at = made.next_at, lease_until = NULL, last_status = made.status,
+    last_error = made.error
+FROM unnest(%(ids)s::text[], %(lease_untils)s::timestamptz[], %(ns)s::integer[], %(statuses)s::integer[],
+    %(errors)s::text[], %(next_ats)s::timestamptz[]) AS made (id, lease_until, n, status, error, next_at)
+WHERE d.id = made.id AND d.state = 'scheduled' AND d.lease_until = made.lease_until;
 
 -- name: advance
--- The delivery is over.
-UPDATE deliveries SET state = %(to)s, attempts = %(attempts)s, lease_until = NULL, last_status = %(status)s,
-    last_error = %(error)s,
-    delivered_at = CASE WHEN %(to)s::text = 'delivered' THEN %(at)s::timestamptz END
-WHERE id = %(id)s AND state = %(from)s AND lease_until = %(lease_until)s;
-
--- name: only_failing_since
--- Whether an endpoint has had something to take since a moment and has taken nothing since.
-SELECT count(*) FILTER (WHERE created_at <= %(since)s) > 0
-   AND count(*) FILTER (WHERE delivered_at > %(since)s) = 0 AS failing
-FROM deliveries WHERE endpoint_id = %(endpoint_id)s AND (state <> 'delivered' OR delivered_at > %(since)s);
+-- Deliveries are over; only for the leases that made the attempts.
+UPDATE deliveries d SET state = %(to)s, attempts = made.n, lease_until = NULL, last_status = made.status,
+    last_error = made.error, delivered_at = CASE WHEN %(to)s::text = 'delivered' THEN made.at END
+FROM unnest(%(ids)s::text[], %(lease_untils)s::timestamptz[], %(ns)s::integer[], %(statuses)s::integer[],
+    %(errors)s::text[], %(ats)s::timestamptz[]) AS made (id, lease_until, n, status, error, at)
+WHERE d.id = made.id AND d.state = %(from)s AND d.lease_until = made.lease_until;

@@ -1,10 +1,12 @@
-"""Events: numbered per account without holes, with the exact bytes that are signed and sent."""
+"""Events: numbered per account and mode without holes, with the exact bytes that are signed and sent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bascule.storage.database import Connection
+from bascule.storage.outbox import Book
 from bascule.storage.queries import Queries
 
 _Q = Queries("events")
@@ -24,20 +26,33 @@ class Event:
     created_at: datetime
 
 
-async def hold_sequence(conn: Connection, account_id: str) -> int | None:
-    """The account's last number, held until the transaction ends; None when another sequencer holds it."""
-    await _Q.run(conn, "open_sequence", account_id=account_id)
-    last = await _Q.scalar(conn, "hold_sequence", account_id=account_id)
-    return None if last is None else int(last)
+async def hold_sequences(conn: Connection, books: Sequence[Book]) -> dict[Book, int]:
+    """The last numbers of accounts and modes, held until the transaction ends; not those others hold."""
+    wanted = _columns(books)
+    await _Q.run(conn, "open_sequences", **wanted)
+    rows = await _Q.all(conn, "hold_sequences", **wanted)
+    return {(row["account_id"], row["livemode"]): int(row["last"]) for row in rows}
 
 
-async def move_sequence(conn: Connection, account_id: str, last: int) -> None:
-    """Writes the account's last number."""
-    await _Q.run(conn, "move_sequence", account_id=account_id, last=last)
+async def move_sequences(conn: Connection, lasts: Mapping[Book, int]) -> None:
+    """Writes the last numbers."""
+    await _Q.run(conn, "move_sequences", **_columns(list(lasts)), lasts=list(lasts.values()))
+
+
+async def last_of(conn: Connection, account_id: str, livemode: bool) -> int:
+    """The newest number; 0 before the first event."""
+    found = await _Q.all(conn, "last_of", account_id=account_id, livemode=livemode)
+    return int(found[0]["last"]) if found else 0
+
+
+async def after(conn: Connection, account_id: str, livemode: bool, after: int, limit: int) -> list[Event]:
+    """The oldest `limit` events with a higher number than `after`."""
+    rows = await _Q.all(conn, "after", account_id=account_id, livemode=livemode, after=after, limit=limit)
+    return [Event(**row) for row in rows]
 
 
 async def insert(conn: Connection, events: Sequence[Event]) -> None:
-    """Adds a batch."""
+    """Adds a batch, and wakes at commit who follows events."""
     await _Q.run(
         conn,
         "insert",
@@ -50,6 +65,7 @@ async def insert(conn: Connection, events: Sequence[Event]) -> None:
         bodies=[e.body for e in events],
         created_ats=[e.created_at for e in events],
     )
+    await _Q.run(conn, "wake_streams")
 
 
 async def get_many(conn: Connection, ids: Sequence[str]) -> list[Event]:
@@ -62,3 +78,7 @@ async def get(conn: Connection, id: str) -> Event | None:
     """The event, if there is one."""
     found = await get_many(conn, [id])
     return found[0] if found else None
+
+
+def _columns(books: Sequence[Book]) -> dict[str, list[Any]]:
+    return {"account_ids": [account for account, _ in books], "livemodes": [mode for _, mode in books]}

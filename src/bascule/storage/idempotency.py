@@ -54,3 +54,8 @@ async def keep(conn: Connection, scope: Scope, answer: StoredAnswer, at: datetim
         body=answer.body,
         created_at=at,
     )
+
+
+async def forget(conn: Connection, *, before: datetime, limit: int) -> int:
+    """Ends keys made before a moment, none younger than 30 days; how many."""
+    return int(await _Q.scalar(conn, "forget", before=before, limit=limit))

@@ -13,3 +13,7 @@ WHERE account_id = %(account_id)s AND livemode = %(livemode)s AND key = %(key)s;
 -- Stores an answer, in the transaction of its effect.
 INSERT INTO idempotency_keys (account_id, livemode, key, fingerprint, status, body, created_at)
 VALUES (%(account_id)s, %(livemode)s, %(key)s, %(fingerprint)s, %(status)s, %(body)s, %(created_at)s);
+
+-- name: forget
+-- Ends the oldest keys made before a moment, at least 30 days ago; how many they were.
+SELECT forget_answers(%(before)s, %(limit)s) AS gone;

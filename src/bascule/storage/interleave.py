@@ -26,6 +26,7 @@ async def interleaved(parts: Sequence[Any], *steps: Step) -> list[Any]:
             result = await step(await between[number].get())
             if number + 1 < len(steps):
                 await between[number + 1].put(result)
+                await asyncio.sleep(0)  # the next step's statement goes before that of this step's next part
             else:
                 done.append(result)
 

@@ -38,6 +38,12 @@ async def claim(conn: Connection, name: str, holder: str, seconds: float) -> Lea
     return None if epoch is None else Lease(name, holder, epoch)
 
 
+async def lasts(conn: Connection, lease: Lease, seconds: float) -> bool:
+    """Whether it is ours for so many seconds of database time yet; nothing keeps it so."""
+    named = {"name": lease.name, "holder": lease.holder, "epoch": lease.epoch}
+    return await _sql.maybe(conn, "lasts", **named, seconds=seconds) is not None
+
+
 async def hold(conn: Connection, lease: Lease) -> None:
     """Returns when the lease is still ours, and keeps it so until the transaction ends. Raises: LeaseLost."""
     row = await _sql.maybe(conn, "hold", name=lease.name, holder=lease.holder, epoch=lease.epoch)

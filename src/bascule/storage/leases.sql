@@ -10,6 +10,12 @@ ON CONFLICT (name) DO UPDATE
  WHERE held.holder = excluded.holder OR held.expires_at <= clock_timestamp()
 RETURNING epoch;
 
+-- name: lasts
+-- The lease, if it is still the holder's for so long at least.
+SELECT epoch FROM leases
+ WHERE name = %(name)s AND holder = %(holder)s AND epoch = %(epoch)s
+   AND expires_at > clock_timestamp() + make_interval(secs => %(seconds)s);
+
 -- name: hold
 -- The lease, if it is still the holder's; nobody else can take it before the transaction ends. One that ran out is
 -- the holder's until somebody takes it, so that work slower than the lease is not thrown away for nobody.

@@ -16,12 +16,14 @@ from sqlalchemy import (
     DateTime,
     LargeBinary,
     MetaData,
+    Numeric,
     Select,
     Table,
     Text,
     select,
 )
 from sqlalchemy import tuple_ as row_of
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -36,9 +38,23 @@ def _when(name: str = "created_at") -> Column[datetime]:
     return Column(name, DateTime(timezone=True))
 
 
+ACCOUNTS = Table("accounts", METADATA, Column("id", Text), _when())
+API_KEYS = Table(
+    "api_keys", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
+    Column("kind", Text), Column("member_id", Text), _when(),
+)  # fmt: skip
+AUDIT_LOG = Table(
+    "audit_log", METADATA, Column("id", BigInteger), Column("actor", Text), Column("action", Text),
+    Column("object_id", Text), Column("at", DateTime(timezone=True), key="created_at"),
+)  # fmt: skip
+MEMBERS = Table(
+    "members", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
+    Column("removed_at", DateTime(timezone=True)), _when(),
+)  # fmt: skip
 PAYMENT_INTENTS = Table(
     "payment_intents", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
-    Column("state", Text), Column("currency", Text), Column("client_reference_id", Text), _when(),
+    Column("state", Text), Column("currency", Text), Column("client_reference_id", Text),
+    Column("due", Numeric), Column("metadata", JSONB), _when(),
 )  # fmt: skip
 DEPOSITS = Table(
     "deposits", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
@@ -77,7 +93,16 @@ QUOTES = Table(
 )  # fmt: skip
 REFUNDS = Table(
     "refunds", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
-    Column("state", Text), Column("payment_intent_id", Text), Column("client_reference_id", Text), _when(),
+    Column("state", Text), Column("payment_intent_id", Text), Column("deposit_id", Text),
+    Column("client_reference_id", Text), _when(),
+)  # fmt: skip
+INVOICES = Table(
+    "invoices", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
+    Column("state", Text), Column("type", Text), Column("client_reference_id", Text), _when(),
+)  # fmt: skip
+SETTLEMENTS = Table(
+    "settlements", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
+    Column("state", Text), Column("token_id", Text), _when(),
 )  # fmt: skip
 POLICIES = Table(
     "policies", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
@@ -106,6 +131,11 @@ BREAKS = Table(
     Column("opened_at", DateTime(timezone=True), key="created_at"),
 )  # fmt: skip
 
+SCREENINGS = Table(
+    "screenings", METADATA, Column("id", Text), Column("livemode", Boolean), Column("state", Text),
+    Column("deposit_id", Text), Column("payout_id", Text), _when(),
+)  # fmt: skip
+
 RECONCILIATION_RUNS = Table(
     "reconciliation_runs", METADATA, Column("id", Text), Column("livemode", Boolean), _when()
 )
@@ -131,9 +161,11 @@ class Wanted:
 
 async def page(
     conn: Connection, table: Table, scope: Sequence[ColumnElement[bool]],
-    filters: Sequence[ColumnElement[bool]], wanted: Wanted,
+    filters: Sequence[ColumnElement[bool]], wanted: Wanted, *, after_param: str = "starting_after",
 ) -> Page:  # fmt: skip
     """The newest first. scope: what the caller may see, which a cursor must lie in too.
+
+    after_param: what the caller calls `wanted.after`.
 
     Raises: NotFound when a cursor names nothing in scope; Rejected when both cursors are given.
     """
@@ -144,7 +176,7 @@ async def page(
     key = row_of(table.c.created_at, table.c.id)
     statement = select(table.c.id).where(*scope, *filters, *_in_range(table, wanted.created))
     if wanted.after is not None:
-        statement = statement.where(key < await _cursor(conn, table, scope, wanted.after, "starting_after"))
+        statement = statement.where(key < await _cursor(conn, table, scope, wanted.after, after_param))
     if wanted.before is not None:
         statement = statement.where(key > await _cursor(conn, table, scope, wanted.before, "ending_before"))
         statement = statement.order_by(table.c.created_at, table.c.id)
@@ -158,7 +190,8 @@ async def page(
 async def _cursor(
     conn: Connection, table: Table, scope: Sequence[ColumnElement[bool]], id: str, param: str
 ) -> Any:
-    rows = await run(conn, select(table.c.created_at, table.c.id).where(*scope, table.c.id == id))
+    same = table.c.id == table.c.id.type.python_type(id)
+    rows = await run(conn, select(table.c.created_at, table.c.id).where(*scope, same))
     if not rows:
         raise NotFound("resource_missing", f"The list has nothing with the id {id!r:.70}.", param=param)
     return row_of(*rows[0])

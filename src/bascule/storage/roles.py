@@ -1,5 +1,7 @@
 """Who may do what in the database: one group role per process, one login role per process and installation.
 
+Beside the processes stands the auditor, whom no process logs in as.
+
 Groups (`bascule_api` …) belong to the cluster and get their grants in migrations. Logins (`<database>_api` …)
 belong to one installation, have one group and one secret each, and its database lets in nobody else.
 Doing any of this again is harmless, also when several installations on one server do it at the same time.
@@ -15,13 +17,15 @@ from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
 PROCESSES: Final = ("api", "watcher", "submitter", "signer", "worker")
+READERS: Final = ("auditor",)  # people and their tools, who write nothing
+ROLES: Final = (*PROCESSES, *READERS)
 MAX_IDENTIFIER = 63  # PostgreSQL: NAMEDATALEN - 1
 Q = Queries("roles")
 
 
 def group_of(process: str) -> str:
-    """The group role of a process."""
-    if process not in PROCESSES:
+    """The group role of a process or a reader."""
+    if process not in ROLES:
         raise ValueError(f"{process} is not a process with a database role")
     return f"bascule_{process}"
 
@@ -38,7 +42,7 @@ def login_of(database: str, process: str) -> str:
 
 async def ensure_groups(conn: Connection) -> None:
     """All group roles exist and cannot log in."""
-    names = [group_of(process) for process in PROCESSES]
+    names = [group_of(process) for process in ROLES]
     present = {row["rolname"] for row in await Q.all(conn, "existing", names=names)}
     for name in names:
         if name not in present:

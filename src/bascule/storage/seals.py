@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psycopg.types.json import Jsonb
 
-from bascule.domain.seal import Line, Seal
+from bascule.domain.seal import STREAMS, Line, Seal
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -16,10 +16,11 @@ LOWEST = -(2**63)
 
 @dataclass(frozen=True)
 class Reach:
-    """Up to which ledger transaction and which line of audit; by default up to none."""
+    """Up to which ledger transaction, line of audit and payout; by default up to none."""
 
     ledger: int = LOWEST
     audit: int = LOWEST
+    payouts: int = LOWEST
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ async def insert(conn: Connection, kept: Kept) -> bool:
         rows=Jsonb(seal.rows),
         ledger=kept.reach.ledger,
         audit=kept.reach.audit,
+        payouts=kept.reach.payouts,
     )
     return row is not None
 
@@ -78,7 +80,8 @@ async def rows_between(
 ) -> list[tuple[str, int, Line]]:
     """The rows of a stretch as they are now: (stream, id, content), at most `limit` of each stream."""
     found: list[tuple[str, int, Line]] = []
-    for stream, begin, end in (("ledger", after.ledger, upto.ledger), ("audit", after.audit, upto.audit)):
+    for stream in STREAMS:
+        begin, end = getattr(after, stream), getattr(upto, stream)
         rows = await _Q.all(conn, f"{stream}_rows", after=begin, upto=end, limit=limit)
         found += [(stream, row["id"], row["row"]) for row in rows]
     return found
@@ -87,4 +90,4 @@ async def rows_between(
 def _kept(row: Row) -> Kept:
     rows = tuple((stream, row_id, leaf) for stream, row_id, leaf in row["rows"])
     seal = Seal(row["number"], row["previous"], row["sealed_at"], rows, row["root"])
-    return Kept(seal, Reach(row["ledger"], row["audit"]))
+    return Kept(seal, Reach(row["ledger"], row["audit"], row["payouts"]))

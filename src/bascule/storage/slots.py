@@ -142,16 +142,6 @@ async def cost_lately(conn: Connection, chain_id: int, vault: Address) -> Decima
     return wei
 
 
-async def in_transit(conn: Connection, chain_id: int, vault: Address, token: Address) -> int:
-    """Base units of the token that batches of the vault will pay which are not final yet."""
-    return int(await Q.scalar(conn, "in_transit", chain_id=chain_id, vault=vault, token=token))
-
-
-async def unsigned(conn: Connection, chain_id: int, vault: Address, token: Address) -> int:
-    """Base units of the token in batches of the vault of which no signed bytes were kept yet."""
-    return int(await Q.scalar(conn, "unsigned", chain_id=chain_id, vault=vault, token=token))
-
-
 async def lock(conn: Connection, chain_id: int, wallet: Address, nonce: int) -> Slot:
     """One slot, locked until the transaction ends."""
     return _slot(await Q.one(conn, "lock", chain_id=chain_id, wallet=wallet, nonce=nonce))

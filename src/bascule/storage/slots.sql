@@ -23,16 +23,6 @@ VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, 'service', 'reserved', %(epoch)s, %
 -- The slots of a wallet whose nonce is not consumed for ever, lowest first.
 SELECT * FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND state <> 'final' ORDER BY nonce
 
--- name: in_transit
--- Base units of a token that unfinished batches of a vault will pay.
-SELECT coalesce(sum(total), 0) AS amount FROM slots
- WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s AND kind = 'pay' AND state <> 'final'
-
--- name: unsigned
--- Base units of a token in batches of a vault of which no signed bytes were kept yet.
-SELECT coalesce(sum(total), 0) AS amount FROM slots
- WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token = %(token)s AND kind = 'pay' AND state = 'reserved'
-
 -- name: lock
 -- One slot, locked until the transaction ends.
 SELECT * FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s FOR UPDATE

@@ -40,9 +40,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """breaks: by type; payouts: by state; outbox_s, delivery_s: seconds that the oldest event waits for its
-    number, and the most overdue delivery for its attempt; unsealed_rows: postings and lines of audit; seal_s:
-    age of the newest seal, None before the first.
+    """breaks: by type; payouts: by state; screened: what screening holds; outbox_s, delivery_s: seconds that
+    the oldest event waits for its number, and the most overdue delivery for its attempt; failing: endpoints
+    that took nothing last; unsealed_rows: postings and lines of audit; seal_s: age of the newest seal, None
+    before the first; room: transactions that fit into the partitions there are.
     """
 
     breaks: tuple[Waiting, ...] = ()
@@ -50,9 +51,12 @@ class Standing:
     payouts: tuple[Waiting, ...] = ()
     outbox_s: float = 0.0
     delivery_s: float = 0.0
+    failing: int = 0
     unsealed_rows: int = 0
     seal_s: float | None = None
     gaps: tuple[Gap, ...] = ()
+    room: int = 0
+    screened: Waiting | None = None
 
 
 async def read(conn: Connection, now: datetime) -> Standing:
@@ -60,6 +64,7 @@ async def read(conn: Connection, now: datetime) -> Standing:
     breaks = await _Q.all(conn, "breaks", now=now)
     residuals = await _Q.all(conn, "residuals")
     payouts = await _Q.all(conn, "payouts", now=now)
+    held = await _Q.one(conn, "screenings", now=now)
     queues = await _Q.one(conn, "queues", now=now)
     gaps = await _Q.all(conn, "nonces")
     return Standing(
@@ -68,7 +73,10 @@ async def read(conn: Connection, now: datetime) -> Standing:
         payouts=tuple(Waiting(row["state"], row["open"], row["oldest_s"]) for row in payouts),
         outbox_s=max(0.0, queues["outbox_s"]),
         delivery_s=max(0.0, queues["delivery_s"]),
+        failing=queues["failing"],
         unsealed_rows=queues["unsealed_rows"],
         seal_s=queues["seal_s"],
         gaps=tuple(Gap(row["chain_id"], row["name"], row["gap"]) for row in gaps),
+        room=queues["room"],
+        screened=Waiting("screening", held["open"], max(0.0, held["oldest_s"])),
     )

@@ -23,15 +23,24 @@ SELECT state, count(*)::int AS open, extract(epoch FROM %(now)s - min(created_at
          WHERE s.kind = 'pay' AND s.state <> 'final' AND i.outcome = 'open' AND p.state = 'in_transit') AS waiting
  GROUP BY state ORDER BY state
 
+-- name: screenings
+-- What screening holds until the compliance role decides: how much, and for how long the oldest; 0 when nothing is held.
+SELECT count(*)::int AS open, coalesce(extract(epoch FROM %(now)s - min(created_at)), 0)::float8 AS oldest_s
+  FROM screenings WHERE state = 'open'
+
 -- name: queues
 -- For how long the oldest of what nobody has numbered, sent or sealed yet is waiting; 0 when nothing is.
 SELECT coalesce(extract(epoch FROM %(now)s - (
            SELECT created_at FROM outbox WHERE NOT sequenced ORDER BY id LIMIT 1)), 0)::float8 AS outbox_s,
        coalesce(extract(epoch FROM %(now)s - (
-           SELECT next_at FROM deliveries WHERE state = 'scheduled' ORDER BY next_at LIMIT 1)), 0)::float8 AS delivery_s,
+           SELECT min(d.next_at) FROM webhook_endpoints AS w CROSS JOIN LATERAL (
+               SELECT next_at FROM deliveries AS d WHERE d.endpoint_id = w.id AND d.state = 'scheduled' ORDER BY next_at LIMIT 1
+           ) AS d WHERE w.state = 'enabled')), 0)::float8 AS delivery_s,
+       (SELECT count(*) FROM webhook_endpoints AS w WHERE w.failing_since IS NOT NULL AND w.state = 'enabled') AS failing,
        (SELECT coalesce(max(x.id), 0) FROM ledger.tx AS x) - coalesce(s.ledger, 0)
        + (SELECT coalesce(max(a.id), 0) FROM audit_log AS a) - coalesce(s.audit, 0) AS unsealed_rows,
-       extract(epoch FROM %(now)s - s.sealed_at::timestamptz)::float8 AS seal_s
+       extract(epoch FROM %(now)s - s.sealed_at::timestamptz)::float8 AS seal_s,
+       ledger.entries_end() - 1 - (SELECT coalesce(max(x.id), 0) FROM ledger.tx AS x) AS room
   FROM (SELECT 1) AS once
   LEFT JOIN LATERAL (SELECT ledger, audit, sealed_at FROM seals ORDER BY number DESC LIMIT 1) AS s ON true
 

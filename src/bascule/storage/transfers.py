@@ -120,11 +120,6 @@ async def orphan_above(conn: Connection, chain_id: ChainId, number: int) -> int:
     return await _sql.run(conn, "orphan_above", chain_id=chain_id, number=number)
 
 
-async def count_in(conn: Connection, chain_id: ChainId, block_hashes: Sequence[Hash]) -> int:
-    """How many canonical transfers of these blocks touch our addresses."""
-    return int(await _sql.scalar(conn, "count_in", chain_id=chain_id, block_hashes=bytes_(block_hashes)))
-
-
 async def internal_between(
     conn: Connection, chain_id: ChainId, after: int, upto: int, final: Sequence[str] = ()
 ) -> list[tuple[Hash, int]]:
@@ -141,7 +136,7 @@ async def internal_between(
 class Outflow(NamedTuple):
     """A transfer from us to somebody else, in no transaction that we signed. amount: base units.
 
-    to_source: to a registered source of capital.
+    to_source: to a registered source of capital; held: from a deposit address into which not all is booked.
     """
 
     block_hash: Hash
@@ -153,11 +148,15 @@ class Outflow(NamedTuple):
     amount: int
     token_id: str
     to_source: bool
+    held: bool
 
 
 async def outflows_between(conn: Connection, chain_id: ChainId, after: int, upto: int) -> list[Outflow]:
     """What left own addresses in blocks after + 1 … upto and is not booked, in chain order."""
-    rows = await _sql.all(conn, "outflows_between", chain_id=chain_id, after=after, upto=upto)
+    stretch: dict[str, object] = {"chain_id": chain_id, "after": after, "upto": upto}
+    if not (await _sql.one(conn, "leaves", **stretch))["leaves"]:
+        return []
+    rows = await _sql.all(conn, "outflows_between", **stretch)
     return [Outflow(**row | {"amount": int(row["amount"])}) for row in rows]
 
 

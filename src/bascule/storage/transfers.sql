@@ -136,11 +136,6 @@ UPDATE transfers SET canonical = false
 UPDATE seen_transfers SET canonical = false
  WHERE chain_id = %(chain_id)s AND number > %(number)s AND canonical;
 
--- name: count_in
--- How many canonical transfers of some blocks touch our addresses.
-SELECT count(*) FROM transfers
- WHERE chain_id = %(chain_id)s AND block_hash = ANY(%(block_hashes)s::bytea[]) AND canonical;
-
 -- name: internal_between
 -- Canonical transfers of booked tokens between two addresses of ours, in blocks after one and up to another. An own
 -- address is ours after its opening: what came before is in its first balance. What is booked already stays so.
@@ -167,15 +162,42 @@ SELECT t.block_hash, t.log_index
    AND NOT ledger.awaits_payout(t.chain_id, t.src, t.dst, k.id, t.amount)
  ORDER BY t.block_number, t.log_index;
 
+-- name: leaves
+-- Whether anything may have left an address of ours in blocks after one and up to another, or of a token that was suspended
+-- before: where nothing did, as in most blocks, the next statement need not be asked. Counted, so that each sender is looked
+-- up in the index, and never all addresses read.
+SELECT EXISTS (
+    SELECT FROM transfers t
+     WHERE t.chain_id = %(chain_id)s AND t.block_number <= %(upto)s AND t.canonical AND t.amount > 0
+       AND t.block_number > least(%(after)s, (SELECT min(s.from_number) FROM token_suspensions s JOIN tokens r ON r.id = s.token_id
+                                               WHERE r.chain_id = %(chain_id)s AND NOT s.settled AND s.ended_at IS NOT NULL))
+       AND ((SELECT count(*) FROM deposit_addresses d WHERE d.chain_id = t.chain_id AND d.address = t.src) > 0
+            OR t.src IN (SELECT p.address FROM openings p WHERE p.chain_id = %(chain_id)s))) AS leaves
+
 -- name: outflows_between
--- Canonical transfers of booked tokens from an own address to nobody of ours, in blocks after one and up to another, by
--- transactions that no process of ours signed. As with internal ones, those of suspended tokens wait.
+-- Canonical transfers of booked tokens from an address of ours to nobody of ours, in blocks after one and up to another, by
+-- transactions that no process of ours signed. As with internal ones, those of suspended tokens wait. Held: what came to
+-- its deposit address before is not booked either, as while the issuer's list names it, or while its payout is not final;
+-- found by deposit and by slot, as what came to an address is in no index of transfers.
 SELECT t.block_hash, t.log_index, t.block_number, t.tx_hash, t.src, t.dst, t.amount, k.id AS token_id,
-       EXISTS (SELECT FROM treasury_sources s WHERE s.chain_id = t.chain_id AND s.address = t.dst) AS to_source
+       EXISTS (SELECT FROM treasury_sources s WHERE s.chain_id = t.chain_id AND s.address = t.dst) AS to_source,
+       EXISTS (SELECT FROM deposits i JOIN deposit_addresses d ON d.chain_id = i.chain_id AND d.address = i.dst
+                WHERE i.chain_id = t.chain_id AND i.dst = t.src AND i.token = t.token AND i.state <> 'orphaned' AND i.amount > 0
+                  AND (i.block_number, i.log_index) < (t.block_number, t.log_index)
+                  AND NOT EXISTS (SELECT FROM ledger.booked b WHERE b.chain_id = i.chain_id AND b.block_hash = i.block_hash
+                                                                AND b.log_index = i.log_index))
+       OR EXISTS (SELECT FROM slots s
+                    JOIN attempts a ON a.chain_id = s.chain_id AND a.wallet = s.wallet AND a.nonce = s.nonce
+                    JOIN transfers i ON i.chain_id = a.chain_id AND i.tx_hash = a.tx_hash AND i.canonical
+                    JOIN deposit_addresses d ON d.chain_id = i.chain_id AND d.address = i.dst
+                   WHERE s.chain_id = t.chain_id AND s.kind = 'pay' AND s.state <> 'final' AND i.dst = t.src AND i.token = t.token
+                     AND (i.block_number, i.log_index) < (t.block_number, t.log_index)) AS held
   FROM transfers t
   JOIN tokens k ON k.chain_id = t.chain_id AND k.contract = t.token AND k.accepted
-  JOIN openings p ON p.chain_id = t.chain_id AND p.address = t.src AND p.token = t.token AND p.block_number < t.block_number
  WHERE t.chain_id = %(chain_id)s AND t.block_number <= %(upto)s AND t.canonical AND t.amount > 0
+   AND (EXISTS (SELECT FROM openings p WHERE p.chain_id = t.chain_id AND p.address = t.src AND p.token = t.token
+                   AND p.block_number < t.block_number)
+        OR EXISTS (SELECT FROM deposit_addresses d WHERE d.chain_id = t.chain_id AND d.address = t.src))
    AND t.block_number > least(%(after)s, (SELECT min(s.from_number) FROM token_suspensions s JOIN tokens r ON r.id = s.token_id
                                            WHERE r.chain_id = %(chain_id)s AND NOT s.settled AND s.ended_at IS NOT NULL))
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = k.id AND s.ended_at IS NULL)
