@@ -24,8 +24,13 @@ deposit         orphan     detected                       orphaned
 deposit         return     orphaned                       detected
 application     apply      unapplied                      applied
 application     orphan     applied                        unapplied
-application     refund     applied,unapplied              refunded
-application     accept     unapplied                      accepted
+application     hold       applied,accepted               unapplied
+application     refund     refunded,unapplied             refunded
+application     accept     refunded,unapplied             accepted
+authorization   include    pending                        included
+authorization   orphan     included                       pending
+authorization   finalize   included                       settled
+authorization   fail       pending                        failed
 payment_intent  cover      requires_action                processing
 payment_intent  uncover    processing                     requires_action
 payment_intent  settle     processing                     succeeded
@@ -60,6 +65,13 @@ refund          cancel     requires_action,pending        canceled
 refund          expire     requires_action                canceled
 refund          succeed    pending                        succeeded
 refund          fail       pending                        failed
+invoice         finalize   draft                          open
+invoice         pay        open,uncollectible             paid
+invoice         void       draft,open,uncollectible       void
+invoice         mark_uncollectible open                   uncollectible
+settlement      complete   scheduled                      completed
+settlement      fail       scheduled                      failed
+settlement      cancel     scheduled                      canceled
 slot            sign       reserved                       signed
 slot            refuse     reserved                       reserved
 slot            offer      signed                         broadcast
@@ -79,6 +91,8 @@ flush           finalize   in_transit                     done
 flush           revert     in_transit                     reverted
 flush           refuse     in_transit                     refused
 break           resolve    open                           resolved
+screening       release    open                           released
+screening       reject     open                           rejected
 report_run      begin      pending,running                running
 report_run      finish     running                        succeeded
 report_run      fail       running                        failed
@@ -87,16 +101,20 @@ delivery        exhaust    scheduled                      exhausted
 """
 FINALS = {
     "deposit": {"finalized"},
-    "application": {"refunded", "accepted"},
+    "application": set(),
+    "authorization": {"settled", "failed"},
     "payment_intent": {"succeeded", "canceled"},
     "payout": {"paid", "failed", "canceled"},
     "payout_batch": {"completed", "completed_with_failures", "canceled", "invalid"},
     "mandate": {"revoked", "expired"},
     "refund": {"succeeded", "failed", "canceled"},
+    "invoice": {"paid", "void"},
+    "settlement": {"completed", "failed", "canceled"},
     "slot": {"final"},
     "attempt": {"final", "superseded"},
     "flush": {"done", "reverted", "refused", "done_elsewhere", "withdrawn"},
     "break": {"resolved"},
+    "screening": {"released", "rejected"},
     "report_run": {"succeeded", "failed"},
     "delivery": {"delivered", "exhausted"},
 }

@@ -40,6 +40,7 @@ class Prefix(StrEnum):
 
     ACCOUNT = "acct"
     API_KEY = "key"
+    AUTHORIZATION = "aut"
     BREAK = "brk"
     CHECKOUT_SESSION = "cs"
     DELIVERY = "dlv"
@@ -62,6 +63,7 @@ class Prefix(StrEnum):
     REPORT = "rpt"
     REQUEST = "req"
     SCREENING = "scr"
+    SETTLEMENT = "stl"
     TOKEN = "tok"  # noqa: S105 - a prefix, not a secret
     TRANSACTION = "txn"
     WEBHOOK_ENDPOINT = "we"

@@ -83,6 +83,22 @@ BOUNDARIES: tuple[Boundary, ...] = (
         "canceller", "reserve", AGAIN,
         "the slot is found reserved with the ids it took; its content is asked for",
     ),
+    Boundary("anchor_planner", "request", AGAIN, "the request is there, once; the anchor's lane takes it up"),
+    Boundary(
+        "anchor", "reserve", AGAIN,
+        "the slot is found reserved with the head it took; its content is asked for",
+    ),
+    Boundary(
+        "facilitator", "commit",
+        "nothing of the payment is stored; asked again, it is",
+        "the payer's signature is kept and is presented; asked again, it is found",
+    ),
+    Boundary(
+        "presenter", "reserve", AGAIN,
+        "the slot is found reserved with the authorization it took; its content is asked for",
+    ),
+    Boundary("presenter", "wait", AGAIN, "the authorization says why it waits"),
+    Boundary("presenter", "outcome", AGAIN, "what came of the authorization is known, and told once"),
     Boundary(
         "signer", "intent_commit",
         "the signer knows nothing of it",
@@ -109,6 +125,14 @@ BOUNDARIES: tuple[Boundary, ...] = (
         "nothing was written; the next turn does it",
         "the refund went on: its payout stands with its hold, or it ended as its payout did, once",
     ),
+    Boundary("biller", "remind", AGAIN, "the reminder is told, once"),
+    Boundary("biller", "month", AGAIN, "the month's fee invoices are there, all of them, once"),
+    Boundary("settler", "schedule", AGAIN, "the settlement waits for its payout, the due time is over"),
+    Boundary(
+        "settler", "step",
+        "nothing was written; the next turn does it",
+        "the settlement went on: its payout stands with its hold, or it ended as its payout did, once",
+    ),
     Boundary("reporter", "claim", AGAIN, "the report waits until the dead worker's lease is over"),
     Boundary("reporter", "finish", "the report is made anew", "files, state and event are there, once"),
     Boundary("reconciler", "compare", AGAIN, "the comparison is kept, a break told"),
@@ -126,7 +150,9 @@ _KNOWN = frozenset(FAILPOINTS)
 _PROCESS_OF = {
     "sequencer": "worker", "dispatcher": "worker", "expirer": "worker", "reconciler": "worker",
     "refunder": "worker", "claim": "api", "planner": "worker", "canceller": "services",
-    "reporter": "worker", "schedule": "worker", "setup": "set-up",
+    "biller": "worker", "anchor_planner": "worker", "anchor": "services",
+    "facilitator": "api", "presenter": "services",
+    "reporter": "worker", "settler": "worker", "schedule": "worker", "setup": "set-up",
 }  # fmt: skip
 
 

@@ -40,8 +40,9 @@ WAIT = frozenset({"day_limit_exceeded", "mandate_day_exceeded", "account_day_exc
 class Facts:
     """What items are held against; all of one chain, vault and token.
 
-    spent: base units signed for in 24 hours; spent_in: in a batch of approvals; denied: scopes as in
+    spent: base units last signed for in 24 hours; spent_in: in a batch of approvals; denied: scopes as in
     `domain.stops`; signed, changed: payouts that were signed for before, and those whose content is another;
+    counted, counted_under: of `signed`, those that `spent`, and that their mandate's day, has in it already;
     bounds: of accounts that have some of their own.
     """
 
@@ -51,6 +52,8 @@ class Facts:
     spent_in: Mapping[str, int] = field(default_factory=dict)
     denied: AbstractSet[str] = frozenset()
     signed: AbstractSet[str] = frozenset()
+    counted: AbstractSet[str] = frozenset()
+    counted_under: AbstractSet[str] = frozenset()
     changed: AbstractSet[str] = frozenset()
     mandates: Sequence[Mandated] = ()
     bounds: Mapping[str, Bound] = field(default_factory=dict)
@@ -84,15 +87,15 @@ def faults(intent: PayIntent, facts: Facts, now: datetime) -> list[OffendingItem
     spent = facts.spent
     found: list[OffendingItem] = []
     for item in intent.items:
-        fresh = item.payout_id not in facts.signed
-        amount = item.amount if fresh else 0  # what was signed before was counted before
+        amount = 0 if item.payout_id in facts.counted else item.amount
+        own = 0 if item.payout_id in _counted_with_its_own(item, facts) else item.amount
         bound = facts.bounds.get(item.account_id)
         code = (
             ("content_changed" if item.payout_id in facts.changed else None)
             or ("destination_denied" if stops.destination(Address(item.to)) in facts.denied else None)
-            or _why_not_allowed(intent, item, amount, batches, facts, now)
+            or _why_not_allowed(intent, item, own, batches, facts, now)
             or (bound.why_not(item, amount) if bound is not None else None)
-            or _why_too_much(item.amount, facts.limits, spent + amount if fresh else 0)
+            or _why_too_much(item.amount, facts.limits, spent + amount if amount else 0)
         )
         if code is not None:
             found.append(OffendingItem(item.payout_id, code))
@@ -101,10 +104,15 @@ def faults(intent: PayIntent, facts: Facts, now: datetime) -> list[OffendingItem
         if bound is not None:
             bound.spent += amount
         if item.batch:
-            batches[item.batch.batch].spent += amount
+            batches[item.batch.batch].spent += own
         if item.mandate is not None:
-            facts.mandates[item.mandate].spent += amount
+            facts.mandates[item.mandate].spent += own
     return found
+
+
+def _counted_with_its_own(item: PayItem, facts: Facts) -> AbstractSet[str]:
+    """What its mandate has in its day; what its batch has in its total, for ever."""
+    return facts.counted_under if item.mandate is not None else facts.signed
 
 
 def _why_not_allowed(

@@ -13,12 +13,13 @@ from datetime import timedelta
 import structlog
 
 from bascule.chain.caller import Caller
-from bascule.domain import call_off, flush, gas
+from bascule.domain import anchor, authorization, call_off, flush, gas
 from bascule.domain.chain import Address
 from bascule.domain.errors import Retryable
 from bascule.domain.fees import Ceiling
 from bascule.domain.slot import SlotState
 from bascule.services import lane_opening
+from bascule.services.anchoring import Anchoring
 from bascule.services.batch_choice import GAS_OF_BATCH, GAS_OF_ITEM
 from bascule.services.cancelling import Cancelling
 from bascule.services.confirmation import Confirmation
@@ -29,7 +30,9 @@ from bascule.services.lane_opening import LaneClosed
 from bascule.services.lane_work import LaneWork
 from bascule.services.offering import Offering
 from bascule.services.outbox import Outbox
+from bascule.services.pace import Pace
 from bascule.services.paying import Paying
+from bascule.services.presenting import Presenting
 from bascule.services.seams import Clock
 from bascule.services.signer_alarms import SignerAlarms
 from bascule.services.signing_intents import SignerPort
@@ -68,13 +71,17 @@ class SubmitterSettings:
             flush.LANE: flush.gas_limit(flush.ADDRESSES_MAX),
             call_off.LANE: call_off.gas_limit(call_off.IDS_MAX),
             gas.LANE: gas.TRANSFER_GAS,
+            anchor.LANE: anchor.GAS,
+            authorization.LANE: authorization.GAS,
         }
         most = of_lane.get(lane, GAS_OF_BATCH + GAS_OF_ITEM * self.max_items)
         return self.ceiling.of(most) * most
 
 
 class Submitter:
-    """Works one lane. holder: unlike any other running submitter's; counters: as of `Flushing`."""
+    """Works one lane. holder: unlike any other running submitter's; counters: as of `Flushing`; pace: one for
+    all lanes of a process.
+    """
 
     def __init__(
         self,
@@ -90,18 +97,21 @@ class Submitter:
         settings: SubmitterSettings | None = None,
         failpoints: Failpoints = NO_FAILPOINTS,
         counters: Counter[tuple[int, str]] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.name = f"submitter:{network.chain_id}/{lane}"
         self._db = db
         self._rpc = rpc
         self._signer = signer
         self._lane = lane
+        self._lease: Lease | None = None  # as it was claimed last
         self._opened: int | None = None  # the lease's epoch under which the lane was found open
         self._chain_id = network.chain_id
         self._clock = clock
         self._holder = holder
         self._settings = settings or SubmitterSettings()
         self._failpoints = failpoints
+        self._pace = pace or Pace()
         self.counters = Counter() if counters is None else counters
         alarms = SignerAlarms(network, outbox)
         self._work = self._work_of(lane, signer, alarms)
@@ -129,20 +139,22 @@ class Submitter:
                 ceiling=self._settings.ceiling, max_base_fee=self._settings.max_base_fee,
                 failpoints=self._failpoints, counters=self.counters,
             )  # fmt: skip
-        if lane == call_off.LANE:
-            return Cancelling(
+        if lane in (call_off.LANE, authorization.LANE):
+            told = Cancelling if lane == call_off.LANE else Presenting
+            return told(
                 self._db, self._rpc, self._chain_id, clock=self._clock, outbox=alarms.outbox,
                 ceiling=self._settings.ceiling, failpoints=self._failpoints,
             )  # fmt: skip
-        if lane == gas.LANE:
-            return ToppingUp(
+        if lane in (gas.LANE, anchor.LANE):
+            work = ToppingUp if lane == gas.LANE else Anchoring
+            return work(
                 self._db, self._rpc, self._chain_id, clock=self._clock,
                 ceiling=self._settings.ceiling, failpoints=self._failpoints,
             )  # fmt: skip
         return Paying(
             self._db, self._rpc, signer, self._chain_id, lane, clock=self._clock, alarms=alarms,
             ceiling=self._settings.ceiling, max_items=self._settings.max_items,
-            batch_life=self._settings.batch_life, failpoints=self._failpoints,
+            batch_life=self._settings.batch_life, failpoints=self._failpoints, pace=self._pace,
         )  # fmt: skip
 
     async def run_once(self) -> int:
@@ -150,7 +162,7 @@ class Submitter:
 
         Raises: Halted while the chain is halted, or when chain and rows contradict each other; Retryable.
         """
-        lease = await self._claim()
+        lease = await self._led()
         if lease is None:
             return 0
         async with self._db.read() as conn:
@@ -175,6 +187,15 @@ class Submitter:
             lease = await leases.claim(conn, self.name, self._holder, self._settings.lease_seconds)
             if lease is not None:
                 await leases.release(conn, lease)
+
+    async def _led(self) -> Lease | None:
+        """The lane's lease, renewed when more than a third of it is over: each renewal waits for the disk."""
+        if self._lease is not None:
+            async with self._db.read() as conn:
+                if await leases.lasts(conn, self._lease, self._settings.lease_seconds * 2 / 3):
+                    return self._lease
+        self._lease = await self._claim()
+        return self._lease
 
     async def _claim(self, closed: tuple[Address, str | None] | None = None) -> Lease | None:
         """The lane's lease. closed: what its wallet's lane is said to be closed for, with the lease."""

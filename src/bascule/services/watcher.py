@@ -74,6 +74,7 @@ class Watcher:
         far_distance: int = 64,
         blocks_per_range: int = 512,
         seen_blocks: int = 4_096,
+        log_seen: restore.LogSeen | None = None,
     ) -> None:
         self.name = f"watcher:{network.chain_id}"
         self.chain_id = network.chain_id
@@ -89,7 +90,7 @@ class Watcher:
         self._addresses_since = 0
         self._waiting: list[tuple[Hash, int]] = []
         self._chain_checked = False
-        self._log_seen = restore.LogSeen()
+        self._log_seen = log_seen or restore.LogSeen()
         self._arrivals = Arrivals(network.chain_id, clock, entropy, outbox, self.counters)
         self._disagreements = Disagreements(db, rpc, network.chain_id, clock, failpoints, self.counters)
         self._openings = Openings(db, rpc, network, clock, entropy)
