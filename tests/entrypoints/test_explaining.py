@@ -7,6 +7,7 @@ import pytest
 
 from bascule.domain.errors import NotFound
 from bascule.entrypoints.explaining import explain
+from bascule.services.compliance import Compliance
 from bascule.storage.database import Database
 from tests.support.money_in import Bridge, bridge
 
@@ -64,7 +65,7 @@ async def test_deposit_that_counts_for_nothing_says_what_may_be_decided(world: B
 
     path = f"POST /v1/deposits/{deposit['id']}"
     assert told["counts_for"] == "nothing (intent_closed)"
-    assert told["next"] == f"the merchant decides: {path}/apply or {path}/accept"
+    assert told["next"] == f"the merchant decides: {path}/apply or {path}/accept or {path}/refund"
 
 
 async def test_deposit_says_what_it_counts_for_until_it_is_booked(world: Bridge, ask: Ask) -> None:
@@ -111,3 +112,32 @@ async def test_words_that_are_no_id_are_not_explained(world: Bridge, ask: Ask) -
     assert await ask("0x1234") is None
     with pytest.raises(NotFound):
         await ask("pi_00000000000000000000000000")
+
+
+async def test_held_money_is_not_asked_for_again_and_names_who_decides(world: Bridge, ask: Ask) -> None:
+    watcher = await world.started()
+    async with world.api.transaction() as conn:
+        text = f"address,reference\n{world.account(1).address},SDN 12345\n"
+        await Compliance(world.clock, world.outbox).import_list(conn, "ofac", text, actor="key_c")
+    intent = await world.intent("10.50")
+    await world.pay(intent, "10.50")
+    await world.finalize(watcher)
+    [(screening,)] = await world.rows("SELECT id FROM screenings")
+    [deposit] = await world.deposits()
+
+    assert "nobody pays again" in (await ask(intent["id"]))["next"]
+    assert (await ask(deposit["id"]))["next"] == f"screening holds it: `bascule explain {screening}`"
+    told = await ask(screening)
+    assert told["holds"] == f"{deposit['id']}, which is finalized"
+    assert told["amount"] == "10.500000 usdt on eip155:31337"
+    assert told["listed"].endswith(" by ofac.1: SDN 12345")
+    assert screening in told["next"]
+
+    async with world.api.transaction() as conn:
+        compliance = Compliance(world.clock, world.outbox)
+        await compliance.reject(conn, screening, reason="case 7", actor="key_c")
+    told = await ask(screening)
+    assert (told["decided_by"], told["reason"], told["audit"]) == ("key_c", "case 7", ["screening.reject"])
+    assert told["next"].startswith("Leave the money there")
+    with pytest.raises(NotFound):
+        await ask("scr_nothing")

@@ -12,7 +12,7 @@ from bascule import presets
 from bascule.domain.chain import checksum
 from bascule.domain.money import Asset, parse_amount
 from bascule.presets import ChainPreset, TokenPreset
-from bascule.settings_parse import chains
+from bascule.settings.parse import chains
 
 KNOWN = [(chain, name, token) for chain in presets.chains().values() for name, token in chain.tokens.items()]
 TOKENS = pytest.mark.parametrize(

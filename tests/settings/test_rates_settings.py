@@ -7,7 +7,7 @@ import pytest
 from bascule import settings
 from bascule.domain.rates import ONE, Pair
 from bascule.settings import BadConfiguration
-from bascule.settings_rates import FixedSource, HttpSource
+from bascule.settings.rates import FixedSource, HttpSource
 
 FIXED = '[[rates.sources]]\nname = "fixed"\nprices = "usdc/usd=1 usdc/eur=0.92"\n'
 HTTP = (

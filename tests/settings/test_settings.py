@@ -7,7 +7,7 @@ import pytest
 from bascule import settings
 from bascule.domain.finality import FinalityPolicy
 from bascule.settings import BadConfiguration
-from bascule.settings_parse import NodeSettings
+from bascule.settings.parse import NodeSettings
 
 
 def refused(environ: dict[str, str]) -> BadConfiguration:

@@ -8,7 +8,7 @@ import pytest
 from bascule import settings
 from bascule.domain.chain import Address, checksum
 from bascule.settings import BadConfiguration
-from bascule.settings_parse import ChainSettings, chains
+from bascule.settings.parse import ChainSettings, chains
 
 USDC = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"
 OWN = checksum(Address(b"\x77" * 20))

@@ -16,6 +16,7 @@ from bascule.domain.errors import BasculeError
 from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints import signing_keys, token_checks, wiring
 from bascule.entrypoints.failures import next_step_of
+from bascule.entrypoints.remembering import log_seen
 from bascule.entrypoints.signer_client import SignerClient
 from bascule.entrypoints.signer_doors import asked_at
 from bascule.entrypoints.wiring import ChainSettings, Settings
@@ -107,8 +108,9 @@ async def _database(settings: Settings, role: str) -> str:
 
 async def _addresses(settings: Settings) -> str:
     """Nothing shows that the database was restored without a check."""
+    seen = log_seen(settings.state_folder, keeps=False)
     async with wiring.database(settings, "api") as db, db.read() as conn:
-        await restore.require_checked(conn, settings.deposit_epoch)
+        await restore.require_checked(conn, settings.deposit_epoch, seen)
     return f"epoch {settings.deposit_epoch}, as in the database"
 
 
@@ -133,7 +135,7 @@ async def _lanes(settings: Settings) -> str:
         closed = await lanes.closed(conn)
     if closed:
         said = "; ".join(f"{lane} is closed: {why}" for lane, why in closed.items())
-        raise wiring.Unfit(said, "run `bascule restore lanes`")
+        raise wiring.Unfit(said, "run `bascule restore check`")
     return "none is closed"
 
 

@@ -13,11 +13,17 @@ from bascule.domain.errors import NotFound
 from bascule.domain.flush import FLUSH, FlushState
 from bascule.domain.ids import Prefix
 from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
+from bascule.entrypoints import (
+    explaining_authorizations,
+    explaining_invoices,
+    explaining_refunds,
+    explaining_screenings,
+    explaining_settlements,
+)
 from bascule.entrypoints import explaining_money_out as money_out
-from bascule.entrypoints import explaining_refunds
 from bascule.entrypoints import explaining_upkeep as upkeep
 from bascule.services import deposits, intents
-from bascule.storage import contract_events, flushes, overview, payment_intents
+from bascule.storage import contract_events, flushes, overview, payment_intents, screenings
 from bascule.storage.database import Connection
 
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}")
@@ -61,6 +67,8 @@ async def _intent(conn: Connection, intent_id: str) -> dict[str, Any]:
 
 def _next_of_intent(state: IntentState, shown: dict[str, Any]) -> str:
     match state:
+        case IntentState.REQUIRES_ACTION if "held" in shown["flags"]:
+            return "somebody decides about what is held, so nobody pays again: `bascule explain` its deposit"
         case IntentState.REQUIRES_ACTION:
             return (
                 f"the customer sends {shown['amount_remaining']} {shown['currency']} to one of its addresses"
@@ -79,6 +87,8 @@ async def _deposit(conn: Connection, deposit_id: str) -> dict[str, Any]:
         DepositState.ORPHANED: "the same transaction is mined again, or never",
         DepositState.FINALIZED: "nothing: it is booked",
     }
+    for screening_id in await screenings.holding_deposits(conn, [deposit_id]):
+        waits = dict.fromkeys(waits, f"screening holds it: `bascule explain {screening_id}`")
     ways = " or ".join(f"POST /v1/deposits/{deposit_id}/{step}" for step in shown["next_steps"])
     return {
         "object": f"deposit {deposit_id}",
@@ -182,11 +192,15 @@ async def _transaction(conn: Connection, tx_hash: Hash) -> dict[str, Any]:
 _KINDS: Mapping[str, Callable[[Connection, str], Awaitable[dict[str, Any]]]] = {
     Prefix.PAYMENT_INTENT: _intent,
     Prefix.DEPOSIT: _deposit,
+    Prefix.AUTHORIZATION: explaining_authorizations.authorization,
     Prefix.FLUSH: _flush,
     Prefix.PAYOUT: money_out.payout,
     Prefix.PAYOUT_BATCH: money_out.batch,
     Prefix.MANDATE: money_out.mandate,
     Prefix.REFUND: explaining_refunds.refund,
+    Prefix.INVOICE: explaining_invoices.invoice,
+    Prefix.SETTLEMENT: explaining_settlements.settlement,
+    Prefix.SCREENING: explaining_screenings.screening,
     Prefix.POLICY: money_out.policy,
     Prefix.DESTINATION: money_out.destination,
     Prefix.BREAK: upkeep.difference,

@@ -13,6 +13,7 @@ from bascule.domain.payment_intent import IntentState
 from bascule.domain.payout import PayoutState
 from bascule.domain.spread import Spread
 from bascule.services.dispatcher import RESULTS
+from bascule.services.flights import Flights
 from bascule.storage.posting_times import PostingTimes
 from bascule.storage.standing import Standing
 
@@ -34,14 +35,27 @@ def standing(found: Standing | None) -> Iterator[Metric]:
     age = GaugeMetricFamily(
         "bascule_payout_age_seconds", "Since when the oldest of them was asked for.", labels=["state"]
     )
+    screened = GaugeMetricFamily(
+        "bascule_screenings_open", "Deposits and payouts that wait for the compliance role's decision."
+    )
+    longest = GaugeMetricFamily(
+        "bascule_screenings_oldest_seconds", "For how long the oldest of them waits; 0 when none does."
+    )
     outbox = GaugeMetricFamily("bascule_outbox_oldest_seconds", "For how long an event waits for its number.")
     overdue = GaugeMetricFamily(
         "bascule_webhook_overdue_seconds", "For how long the next attempt at a delivery is overdue."
+    )
+    failing = GaugeMetricFamily(
+        "bascule_webhook_endpoints_failing", "Enabled endpoints that took nothing at their last attempt."
     )
     unsealed = GaugeMetricFamily(
         "bascule_audit_unsealed_rows", "Postings and lines of audit that no seal covers yet."
     )
     sealed = GaugeMetricFamily("bascule_seal_age_seconds", "Age of the newest seal; none before the first.")
+    room = GaugeMetricFamily(
+        "bascule_ledger_room_transactions",
+        "Transactions that the journal has room for; below 50 million for hours, nobody makes more.",
+    )
     gap = GaugeMetricFamily(
         "bascule_signer_nonce_gap",
         "Nonces given out since the lowest that no block has consumed; not for long above 0.",
@@ -56,21 +70,29 @@ def standing(found: Standing | None) -> Iterator[Metric]:
         for state in found.payouts:
             payouts.add_metric([state.kind], state.open)
             age.add_metric([state.kind], state.oldest_s)
+        if found.screened is not None:
+            screened.add_metric([], found.screened.open)
+            longest.add_metric([], found.screened.oldest_s)
         outbox.add_metric([], found.outbox_s)
         overdue.add_metric([], found.delivery_s)
+        failing.add_metric([], found.failing)
         unsealed.add_metric([], found.unsealed_rows)
         if found.seal_s is not None:
             sealed.add_metric([], found.seal_s)
+        room.add_metric([], found.room)
         for lane in found.gaps:
             gap.add_metric([caip2(ChainId(lane.chain_id)), lane.lane], lane.nonces)
-    yield from (residual, breaks, oldest, payouts, age, outbox, overdue, unsealed, sealed, gap)
+    yield from (residual, breaks, oldest, payouts, age, screened, longest)
+    yield from (outbox, overdue, failing, unsealed, sealed, room)
+    yield gap
 
 
 class Delivering(Protocol):
-    """How attempts at deliveries ended, and the seconds they took."""
+    """How attempts at deliveries ended, the seconds they took, and what is in flight."""
 
     attempts: Counter[str]
     durations: Spread
+    flights: Flights
 
 
 def webhooks(dispatcher: Delivering | None) -> Iterator[Metric]:
@@ -81,11 +103,16 @@ def webhooks(dispatcher: Delivering | None) -> Iterator[Metric]:
     took = HistogramMetricFamily(
         "bascule_webhook_delivery_duration_seconds", "How long attempts at deliveries took.", labels=[]
     )
+    aloft = GaugeMetricFamily(
+        "bascule_webhook_in_flight", "Attempts that wait for an answer, by their lane.", labels=["lane"]
+    )
     if dispatcher is not None:
         for result in RESULTS:
             counted.add_metric([result], dispatcher.attempts[result])
         took.add_metric([], dispatcher.durations.buckets(), dispatcher.durations.total)
-    yield from (counted, took)
+        aloft.add_metric(["quick"], len(dispatcher.flights.quick))
+        aloft.add_metric(["slow"], len(dispatcher.flights.slow))
+    yield from (counted, took, aloft)
 
 
 def states(entered: Mapping[tuple[str, str], int] | None) -> Iterator[Metric]:

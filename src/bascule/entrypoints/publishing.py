@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from bascule.chain import deployed, heads
 from bascule.chain.caller import Caller
+from bascule.domain.authorization import SigningDomain
 from bascule.domain.chain import ZERO_ADDRESS, Address, checksum
 from bascule.domain.errors import Conflict
 from bascule.domain.finality import FinalityPolicy
@@ -17,8 +18,8 @@ from bascule.domain.ids import Prefix
 from bascule.entrypoints import token_checks
 from bascule.entrypoints.wiring import BadConfiguration, ChainSettings, Seams, Settings
 from bascule.services.seams import new_id
-from bascule.settings_tokens import TokenSettings
-from bascule.storage import addresses, audit, networks, tokens
+from bascule.settings.tokens import TokenSettings
+from bascule.storage import addresses, audit, authorizations, networks, tokens
 from bascule.storage.database import Connection, Database
 from bascule.storage.networks import Network
 from bascule.storage.tokens import Token
@@ -123,7 +124,11 @@ async def _token(
     conn: Connection, seams: Seams, chain: ChainSettings, token: TokenSettings, *, accepted: bool
 ) -> Token:
     made_id = new_id(Prefix.TOKEN, seams.clock, seams.entropy)
-    return await tokens.publish(
+    published = await tokens.publish(
         conn,
         Token(made_id, chain.id, token.contract, token.currency, token.name, token.decimals, accepted),
     )
+    if token.eip3009 is not None:
+        signing = SigningDomain(token.eip3009.name, token.eip3009.version)
+        await authorizations.publish_domain(conn, published.id, signing)
+    return published

@@ -16,8 +16,8 @@ from bascule.storage.database import Connection
 
 Name = Literal[
     "sweeper", "canceller"
-]  # those whose key has settings of its own; the gas wallet's is a lane's
-Lane = Name | Literal["gas"]
+]  # those whose key has settings of its own; those of the others are lanes' keys
+Lane = Name | Literal["gas", "anchor", "x402"]
 
 
 async def first_nonce(rpc: Caller, wallet: Address) -> int:
@@ -44,13 +44,14 @@ async def register(
         raise Conflict(
             f"{name}_known",
             f"the {name} of chain {chain_id} is {checksum(known.address)}, not {checksum(wallet)}",
-            next_step="it never changes; give the signer the key of the one that is registered",
+            next_step="give the signer the key of the one that is registered, or end that one first:"
+            f" bascule restore check --end {chain_id}/{name}",
         )
     if known is None:
         await _require_free(conn, chain_id, wallet, name)
     await addresses.add_own(conn, chain_id, wallet, "wallet")
     await lanes.add_wallet(conn, chain_id, wallet, name=name, next_nonce=next_nonce)
-    await signer_wallets.add(conn, chain_id, wallet, role=name)
+    await signer_wallets.add(conn, chain_id, wallet, role=name, first_nonce=next_nonce)
     return known is None
 
 

@@ -9,7 +9,7 @@ from bascule.chain.caller import Caller
 from bascule.chain.token_facts import domain_separator
 from bascule.domain.chain import ChainId, checksum
 from bascule.entrypoints.wiring import ChainSettings, Unfit
-from bascule.settings_tokens import TokenSettings
+from bascule.settings.tokens import TokenSettings
 from bascule.storage.tokens import Token
 
 CORRECT = "correct the token in [[chains]] tokens, or the chain's id and node"

@@ -1,8 +1,9 @@
 """The only place where things are constructed: each process from its settings, with nothing it does not need.
 
 Every builder opens what the process stands on, refuses what must not be (schema, role, chain, keystore), says
-that it is ready, and works until `stop`. What works by turns is built apart (`watching`, `paying`, `telling`)
-so that a test can take the turns itself. Heavy modules are imported by the process that needs them.
+that it is ready, and works until `stop`. What works by turns is built apart (`watching`, `paying`, and in its
+own file `telling`) so that a test can take the turns itself. Heavy modules are imported by the
+process that needs them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from bascule.chain import families, heads
 from bascule.domain.errors import Halted, Rejected
-from bascule.entrypoints import laning, rating, reports, schedule
+from bascule.entrypoints import laning, rating, schedule
 from bascule.entrypoints.garbage import collect_rarely
 from bascule.entrypoints.nodes import measured, nodes, pardoning
 from bascule.entrypoints.ports import listen
+from bascule.entrypoints.remembering import log_seen
 from bascule.entrypoints.schedule import Due, Loop
 from bascule.services import restore
 from bascule.services.failpoints import Failpoints
@@ -41,7 +43,6 @@ __all__ = ["BadConfiguration", "ChainSettings", "Ready", "Seams", "Settings", "U
 
 Ready = Callable[[Mapping[str, Any]], None]
 DEVELOPMENT_CHAINS = families.DEVELOPMENT
-UNPAID_INTERVAL_S = 60
 
 
 class Seams:
@@ -71,7 +72,7 @@ def failpoints(settings: Settings) -> Failpoints:
         ) from None
 
 
-async def _refuse_local_webhooks(settings: Settings, db: Database) -> None:
+async def refuse_local_webhooks(settings: Settings, db: Database) -> None:
     """Webhooks to this machine are a hole in a real installation."""
     if not settings.webhook_allow_local:
         return
@@ -173,12 +174,14 @@ async def watching(settings: Settings, chain: str, seams: Seams) -> AsyncIterato
         async with db.read() as conn:
             known = [token for token in await tokens.every(conn) if token.chain_id == network.chain_id]
         await require_tokens(rpcs[network.chain_id], configured, known)
+        seen = log_seen(settings.state_folder)
         async with db.read() as conn:  # what is read before lost addresses are watched may not be found again
-            await restore.require_known(conn)
+            await restore.require_known(conn, seen)
         network = await adopt_policy(db, network, configured.finality or network.finality)
         worker = Watcher(
             db, rpcs[network.chain_id], network, clock=seams.clock, entropy=seams.entropy,
             outbox=seams.outbox, failpoints=seams.failpoints, lease_seconds=settings.lease_s,
+            log_seen=seen,
         )  # fmt: skip
         if meters is not None:
             meters.watcher = worker
@@ -204,6 +207,7 @@ async def paying(settings: Settings, lanes: Sequence[str], seams: Seams) -> Asyn
     from bascule.entrypoints.flushing import submitter_settings
     from bascule.entrypoints.signer_client import SignerClient
     from bascule.entrypoints.signer_doors import asked_at
+    from bascule.services.pace import Pace
     from bascule.services.submitter import Submitter
 
     chain, names = laning.split(lanes)
@@ -219,11 +223,12 @@ async def paying(settings: Settings, lanes: Sequence[str], seams: Seams) -> Asyn
         await require_contracts(settings.deployments, rpc, network)
         async with SignerClient(asked_at(settings), guard=db.refuse_open_transaction) as signer:
             flushed: Counter[tuple[int, str]] = Counter()
+            pace = Pace()
             workers = [
                 Submitter(
                     db, rpc, signer, network, name, clock=seams.clock, outbox=seams.outbox,
                     holder=seams.entropy.bytes(8).hex(), failpoints=seams.failpoints, counters=flushed,
-                    settings=submitter_settings(settings, configured),
+                    settings=submitter_settings(settings, configured), pace=pace,
                 )
                 for name in names
             ]  # fmt: skip
@@ -271,69 +276,11 @@ async def signer(
 
 async def worker(settings: Settings, *, ready: Ready, stop: asyncio.Event) -> None:
     """Numbers events, sends webhooks, ends what is overdue, reconciles, until `stop`."""
+    from bascule.entrypoints.telling import telling
+
     seams = Seams(settings)
     async with telling(settings, seams) as work:
         await work.run(settings, seams, ready, stop)
-
-
-@asynccontextmanager
-async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
-    """Sequencer and dispatcher; expirer and reconciler when they are due."""
-    from bascule.entrypoints.flushing import flush_settings
-    from bascule.entrypoints.reconciling import reconciling
-    from bascule.entrypoints.refunding import refunder
-    from bascule.services.dispatcher import Dispatcher
-    from bascule.services.egress import EgressRules
-    from bascule.services.expirer import Expirer
-    from bascule.services.flush_planner import FlushPlanner
-    from bascule.services.http_sender import HttpSender
-    from bascule.services.intents import Intents
-    from bascule.services.mandates import Mandates
-    from bascule.services.sealer import Sealer
-    from bascule.services.sequencer import Sequencer
-    from bascule.services.unpaid_prover import UnpaidProver
-
-    poll_s = settings.poll_interval_ms / 1000
-    async with AsyncExitStack() as stack:
-        db = await stack.enter_async_context(database(settings, "worker"))
-        await _refuse_local_webhooks(settings, db)
-        meters = measured(settings)
-        rpcs = await stack.enter_async_context(nodes(settings, db.refuse_open_transaction, meters))
-        rules = EgressRules(settings.webhook_allow_local)
-        sender = await stack.enter_async_context(
-            HttpSender(db.refuse_open_transaction, rules, settings.webhook_timeout_s)
-        )
-        sequencer = Sequencer(db, seams.clock, seams.entropy, seams.failpoints)
-        dispatcher = Dispatcher(
-            db, seams.clock, seams.entropy, seams.outbox, sender, seams.failpoints,
-            lease_s=settings.webhook_timeout_s + 10,  # outlives the longest post, or a second one follows
-        )  # fmt: skip
-        stack.push_async_callback(dispatcher.close)
-        # closing and expiring derive no address, so the worker is not given the seed
-        intents = Intents(seams.clock, seams.entropy, seams.outbox, deposit_seed=b"")
-        mandates = Mandates(seams.clock, seams.entropy, seams.outbox)
-        planner = FlushPlanner(
-            db, seams.clock, seams.entropy, rpcs, flush_settings(settings), seams.failpoints
-        )
-        if meters is not None:
-            meters.flushing = planner.counters
-            meters.tells_money, meters.webhooks, meters.entered = True, dispatcher, sequencer.entered
-        due = [
-            Due(Expirer(db, seams.clock, intents, mandates, seams.failpoints), settings.expire_interval_s),
-            *reconciling(db, seams, rpcs, settings.reconcile_interval_s),
-            Due(planner, settings.flush_interval_s),
-            Due(UnpaidProver(db, seams.clock, rpcs), UNPAID_INTERVAL_S),
-            Due(Sealer(db, seams.clock), settings.seal_interval_s),
-            *await rating.due(settings.rates, db, seams.clock, stack),
-        ]
-        loops = [
-            Loop(sequencer, poll_s, channel="bascule_outbox"),
-            Loop(dispatcher, poll_s, channel="bascule_deliveries", busy=lambda: dispatcher.in_flight > 0),
-            Loop(refunder(db, seams), poll_s),
-            reports.loop(db, seams, poll_s),
-            pardoning(db, rpcs),
-        ]
-        yield Work(db, {}, loops, due, meters)
 
 
 async def api(
@@ -348,6 +295,7 @@ async def api(
     from bascule.entrypoints import sandboxing
     from bascule.entrypoints.api.app import create_app
     from bascule.entrypoints.api.deps import ApiDeps
+    from bascule.entrypoints.api.limits import Rates
     from bascule.entrypoints.operating import operated
     from bascule.entrypoints.serving import serve
 
@@ -357,11 +305,13 @@ async def api(
     async with AsyncExitStack() as stack:
         sock = stack.enter_context(listening or listen(settings.api_host, settings.api_port))
         db = await stack.enter_async_context(database(settings, "api"))
-        await _refuse_local_webhooks(settings, db)
+        await refuse_local_webhooks(settings, db)
+        seen = log_seen(settings.state_folder)
         async with db.read() as conn:
-            await restore.require_checked(conn, settings.deposit_epoch)
+            await restore.require_checked(conn, settings.deposit_epoch, seen)
         sandbox = await stack.enter_async_context(sandboxing.opened(settings, db))
         meters = measured(settings)
+        rpcs = await stack.enter_async_context(nodes(settings, db.refuse_open_transaction))
         app = create_app(
             ApiDeps(
                 db=db,
@@ -374,11 +324,15 @@ async def api(
                 public_url=settings.public_url,
                 ready_lag_s=settings.ready_lag_s,
                 refund_cool_off_s=settings.refund_cool_off_s,
+                settlement_cool_off_s=settings.settlement_cool_off_s,
                 failpoints=seams.failpoints,
                 sandbox=sandbox,
                 coin_prices=dict(settings.flush_coin_prices),
                 rates=rating.rules(settings.rates),
                 answered=None if meters is None else meters.answered,
+                log_seen=seen,
+                pace=Rates(settings.rate_limit_test, settings.rate_limit_live, settings.rate_limit_money_out),
+                nodes=rpcs,
             )
         )
         said = await stack.enter_async_context(operated(settings, db, seams.clock, meters))

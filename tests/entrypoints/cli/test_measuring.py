@@ -26,7 +26,7 @@ def test_unknown_benchmark_is_refused_with_those_there_are(capsys: pytest.Captur
     assert run(["bench", "nothing"]) == 1
     said = capsys.readouterr().err
     assert "there is no benchmark nothing" in said
-    assert "known: chain" in said
+    assert "known: api, chain" in said
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_small_ledger_benchmark_verifies_what_it_booked(capsys: pytest.CaptureFi
     bounds = {figure["name"]: figure["bound"] for figure in result["figures"]}
     assert bounds["booked, 1,000 in a commit, one connection"] == 100
     assert bounds["booked, one in a commit, 8 connections"] == 1_000
-    assert bounds["balances a day after the newest closing"] == 10
+    assert bounds["balances 19 days after the newest closing"] == 10
     [report] = [name for name in bounds if name.endswith(" balance transactions as csv")]
     assert (bounds[report], bounds[f"{report}: memory"]) == (10, 200)
     assert all(figure["median"] > 0 for figure in result["figures"])

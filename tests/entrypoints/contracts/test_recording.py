@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bascule.domain.chain import Address, Hash
 from bascule.entrypoints.contracts import recording
-from bascule.settings_contracts import Deployed, deployments
+from bascule.settings.contracts import Deployed, deployments
 
 VAULT = Deployed(1, "PayoutVault", Address(b"\x11" * 20), Hash(b"\xaa" * 32))
 OTHER = Deployed(5, "DepositFactory", Address(b"\x22" * 20), Hash(b"\xbb" * 32))

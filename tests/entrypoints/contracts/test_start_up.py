@@ -12,7 +12,7 @@ from bascule.domain.chain import Address, Hash, parse_address
 from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints.cli.app import run
 from bascule.entrypoints.contracts import recording
-from bascule.settings_contracts import Deployed
+from bascule.settings.contracts import Deployed
 from bascule.storage import networks
 from bascule.storage.database import Database
 from bascule.storage.networks import Network

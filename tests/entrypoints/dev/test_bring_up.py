@@ -21,7 +21,7 @@ from tests.support.postgres import TestServer
 TABLES = (
     *("accounts", "api_keys", "approvers", "networks", "tokens", "policies", "own_addresses"),
     *("treasury_sources", "wallets", "lanes", "signer.rosters", "signer.roster_members", "signer.limits"),
-    *("signer.wallets", "gas_routes", "signer.top_up_limits"),
+    *("signer.wallets", "gas_routes", "signer.top_up_limits", "signer.anchor_limits"),
 )
 
 
@@ -105,7 +105,13 @@ async def test_every_process_gets_a_login_of_its_own_role(
             assert db.url == loaded.database_of(role)
 
 
-@pytest.mark.parametrize("step", ["_people", "_chain", "_treasury", "_keys", "_settings"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "_treasury",
+        *(pytest.param(s, marks=pytest.mark.slow) for s in ("_people", "_chain", "_keys", "_settings")),
+    ],
+)
 async def test_start_interrupted_in_set_up_is_completed_by_the_next(
     owner_url: str,
     installation: Installation,

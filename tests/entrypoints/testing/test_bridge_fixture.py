@@ -6,7 +6,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from bascule.entrypoints.testing.api_client import ApiRefused
+from bascule.client import ApiError
 from bascule.entrypoints.testing.bridge import Bridge
 from bascule.entrypoints.testing.inside import NotSettled
 
@@ -68,6 +68,7 @@ def test_refused_webhook_comes_again_when_its_time_has_come(bridge: Bridge) -> N
     assert (first.body, first.headers["webhook-id"]) == (second.body, second.headers["webhook-id"])
 
 
+@pytest.mark.slow
 def test_unpaid_intent_ends_when_time_moves_on(bridge: Bridge) -> None:
     now = int(bridge.chain.clock.seconds())
     intent = bridge.create_intent("5.00", expires_at=now + 60, closes_at=now + 120)
@@ -96,6 +97,7 @@ def test_payout_is_approved_signed_and_paid(bridge: Bridge) -> None:
         bridge.approve(payout, approver=1)
 
 
+@pytest.mark.slow
 def test_reorg_below_finality_halts_and_settling_says_so(bridge: Bridge) -> None:
     bridge.pay(bridge.create_intent("5.00"))
     bridge.finalize()
@@ -118,12 +120,13 @@ def test_what_settling_waits_for_is_said(bridge: Bridge) -> None:
 
 
 def test_refusal_of_the_api_comes_in_its_own_words(bridge: Bridge) -> None:
-    with pytest.raises(ApiRefused, match="amount_decimal_point_required") as refused:
+    with pytest.raises(ApiError, match="amount_decimal_point_required") as refused:
         bridge.create_intent("5")
 
     assert (refused.value.status, refused.value.code) == (400, "amount_decimal_point_required")
 
 
+@pytest.mark.slow
 def test_node_that_misbehaves_is_waited_for_and_named(bridge: Bridge) -> None:
     intent = bridge.create_intent("5.00")
     bridge.pay(intent)

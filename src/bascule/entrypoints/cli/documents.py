@@ -19,13 +19,22 @@ def add_to(app: typer.Typer) -> None:
     app.command()(docs)
 
 
-def openapi(out: Out = Path("docs/api/openapi.json")) -> None:
-    """Writes the OpenAPI 3.1 document."""
+def openapi(
+    out: Out = Path("docs/api/openapi.json"),
+    client: Annotated[
+        Path | None, typer.Option(help="Where the Python client's generated modules go, too.")
+    ] = None,
+) -> None:
+    """Writes the OpenAPI 3.1 document, and what is generated from it."""
+    from bascule.entrypoints import docs_client
     from bascule.entrypoints.api.app import OPERATIONS
     from bascule.entrypoints.api.openapi import document
 
     described = document(OPERATIONS, "http://127.0.0.1:8000")
     _write(out, json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+    if client is not None:
+        _write(client / "objects.py", docs_client.objects(described))
+        _write(client / "resources.py", docs_client.resources(described))
 
 
 def docs(folder: Annotated[Path, typer.Option(help="The documentation's folder.")] = Path("docs")) -> None:

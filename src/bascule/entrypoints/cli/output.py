@@ -6,10 +6,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+_MOMENTS = frozenset(
+    {"created", "seen", "updated", "since", "until"}
+)  # and what ends in _at: seconds of an API
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable lines.")]
 
 
@@ -33,7 +37,7 @@ def line(value: Mapping[str, Any]) -> None:
 
 
 def rows(found: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str = "nothing") -> None:
-    """Rows of the same shape: a table, or one JSON line each."""
+    """Rows of the same shape: a table, where nothing is `-` and times are read, or one JSON line each."""
     if as_json:
         for row in found:
             line(row)
@@ -42,7 +46,15 @@ def rows(found: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str = "not
         say(empty)
         return
     names = list(found[0])
-    cells = [names, *([str(row[name]) for name in names] for row in found)]
+    cells = [names, *([_cell(name, row[name]) for name in names] for row in found)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(names))]
     for texts in cells:
         say("  ".join(cell.ljust(width) for cell, width in zip(texts, widths, strict=True)).rstrip())
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if type(value) is int and (name in _MOMENTS or name.endswith("_at")):
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return str(value)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urljoin
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bascule.entrypoints.cli.merchant import ApiKey, ApiUrl, merchants, treasurys
 from bascule.entrypoints.cli.output import AsJson, line, say
 from bascule.entrypoints.cli.place import remembered
-from bascule.entrypoints.failures import UNREACHABLE, USAGE, CommandFailed
+from bascule.entrypoints.failures import USAGE, CommandFailed
+
+if TYPE_CHECKING:
+    from bascule.client import Client
+    from bascule.client.objects import PaymentIntent
 
 _LISTS = {"pob": "payout_batches", "mnd": "mandates"}
 
@@ -33,7 +36,9 @@ def pay(
     as_json: AsJson = False,
 ) -> None:
     """Pays a payment intent of a development installation from a funded account."""
-    done = asyncio.run(_pay(intent_id, amount, account))
+    with merchants(None, None) as api:
+        intent = api.payment_intents.retrieve(intent_id)
+    done = asyncio.run(_pay(intent, amount, account))
     if as_json:
         line(done)
     else:
@@ -41,7 +46,7 @@ def pay(
         say(f"{done['hash']}, block {done['block_number']}")
 
 
-async def _pay(intent_id: str, amount: str | None, account: int) -> dict[str, Any]:
+async def _pay(intent: PaymentIntent, amount: str | None, account: int) -> dict[str, Any]:
     import aiohttp
 
     from bascule.chain.rpc import Rpc
@@ -53,11 +58,10 @@ async def _pay(intent_id: str, amount: str | None, account: int) -> dict[str, An
     payers = ready["funded_accounts"]
     if account >= len(payers):
         raise CommandFailed(f"there is no funded account {account}", f"0 to {len(payers) - 1}", code=USAGE)
-    intent = await call(ready["api_url"], ready["secret_key"], "GET", f"/v1/payment_intents/{intent_id}")
     action = intent["next_action"]
     if action is None:
         raise CommandFailed(
-            f"{intent_id} is {intent['status']} and waits for no payment", "create a new intent"
+            f"{intent['id']} is {intent['status']} and waits for no payment", "create a new intent"
         )
     details = action["display_deposit_details"]["deposit_addresses"][caip2(ready["chain_id"])]
     token = details["supported_tokens"][0]
@@ -87,17 +91,14 @@ def approve(
     approver: Annotated[
         int | None, typer.Option(help="On a development installation: the approver's number, from 1.", min=1)
     ] = None,
-    api_url: Annotated[str | None, typer.Option(help="The API; else the development installation's.")] = None,
-    api_key: Annotated[
-        str | None, typer.Option(envvar="BASCULE_API_KEY", help="A key of the payout's account.")
-    ] = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Signs the approval (EIP-712) of a payout, of a whole batch or of a mandate, and hands it in."""
     private_key = approvers_key(keystore, approver)
-    url = api_url or remembered("ready")["api_url"]
-    key = api_key or remembered("ready")["treasury"]["secret_key"]
-    approved = asyncio.run(_approve(url, key, payout_or_batch_or_mandate, private_key))
+    with treasurys(api_url, api_key) as api:
+        approved = _approve(api, payout_or_batch_or_mandate, private_key)
     if as_json:
         line(approved)
     else:
@@ -127,15 +128,32 @@ def approvers_key(keystore: Path | None, approver: int | None) -> str:
     return str(approvers[approver - 1]["private_key"])
 
 
-async def _approve(url: str, key: str, id: str, private_key: str) -> dict[str, Any]:
+def _approve(api: Client, id: str, private_key: str) -> dict[str, Any]:
     path = f"/v1/{_LISTS.get(id.partition('_')[0], 'payouts')}/{id}"
-    waiting = await call(url, key, "GET", path)
+    waiting = _waiting(api, id, path)
     action = waiting["next_action"]
     if action is None:
         raise CommandFailed(f"{id} is {waiting['status']} and waits for no approval", "bascule explain it")
     address, signature = sign_typed_data(private_key, action["typed_data"])
     body = {"approver": address, "signature": signature}
-    return await call(url, key, "POST", f"{path}/approve", body)
+    answer: dict[str, Any] = api.request("POST", f"{path}/approve", body)
+    return answer
+
+
+def _waiting(api: Client, id: str, path: str) -> dict[str, Any]:
+    """What waits for approval; who is not its account is told whose key it needs."""
+    from bascule.client import ApiError
+
+    try:
+        found: dict[str, Any] = api.request("GET", path)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        raise CommandFailed(
+            f"{id} is nothing that this key's account has",
+            "a merchant's is approved with a key of the merchant's: --api-key, or BASCULE_API_KEY",
+        ) from None
+    return found
 
 
 def sign_typed_data(private_key: str, typed_data: dict[str, Any]) -> tuple[str, str]:
@@ -156,41 +174,3 @@ def _open(path: Path) -> str:
         return "0x" + bytes(Account.decrypt(json.loads(path.read_text(encoding="utf-8")), password)).hex()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CommandFailed(f"{path} cannot be opened: {error}", "check the file and its password") from None
-
-
-async def call(
-    url: str,
-    key: str,
-    method: str,
-    path: str,
-    body: dict[str, Any] | None = None,
-    *,
-    file: AsyncIterator[bytes] | None = None,
-) -> dict[str, Any]:
-    """One request to our API; file: a CSV file instead of JSON. Raises: CommandFailed in the API's words."""
-    import aiohttp
-
-    headers = {"Authorization": f"Bearer {key}"}
-    if method == "POST":
-        import secrets
-
-        headers["Idempotency-Key"] = secrets.token_hex(16)
-    if file is not None:
-        headers["Content-Type"] = "text/csv"
-    try:
-        async with (
-            aiohttp.ClientSession(headers=headers) as session,
-            session.request(method, url + path, json=body, data=file) as response,
-        ):
-            answer: dict[str, Any] = await response.json(content_type=None)
-    except aiohttp.ClientError as error:
-        raise CommandFailed(
-            f"the API at {url} does not answer: {error}", "is it running?", code=UNREACHABLE
-        ) from None
-    if response.status >= 400:
-        problem = answer["error"]
-        raise CommandFailed(
-            f"{problem['message']} ({problem['code']})",
-            problem.get("next_step") or "see " + urljoin(url + "/", problem["doc_url"]),
-        )
-    return answer

@@ -11,7 +11,7 @@ from bascule.domain.errors import Rejected
 from bascule.domain.forwarder import implementation_address
 from bascule.entrypoints import wiring
 from bascule.entrypoints.wiring import BadConfiguration, ChainSettings, Settings
-from bascule.settings_contracts import ChainContracts, ContractsSettings
+from bascule.settings.contracts import ChainContracts, ContractsSettings
 
 # Chains whose CREATE2 hashes another prefix and whose code is no EVM bytecode: the proxy's addresses do not
 # exist there, and deposit addresses shown to customers could never be deployed.

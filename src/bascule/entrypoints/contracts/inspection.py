@@ -24,7 +24,7 @@ from bascule.domain.hashing import keccak
 from bascule.entrypoints.contracts import extras
 from bascule.entrypoints.contracts.blueprint import Blueprint
 from bascule.entrypoints.contracts.checks import MISSING, Check, Step, calling, deploying, shown
-from bascule.settings_contracts import OwnerSettings
+from bascule.settings.contracts import OwnerSettings
 
 OURS = "as in abi/"
 _DELEGATED = b"\xef\x01\x00"  # EIP-7702: a key-held account that borrows code

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bascule import settings_contracts
 from bascule.chain.abi import artifact
 from bascule.domain.chain import Address, Hash, checksum
 from bascule.entrypoints.contracts.blueprint import Blueprint
 from bascule.entrypoints.contracts.checks import MISSING, Check
-from bascule.settings_contracts import Deployed
+from bascule.settings import contracts as born
+from bascule.settings.contracts import Deployed
 
 BEGIN = "# Written by `bascule contracts deploy`; do not edit up to the closing line."
 LISTED = "listed"
@@ -70,7 +70,7 @@ def write(path: Path, entries: Sequence[Deployed]) -> bool:
     """Puts the entries into the file; False when it has them already. Raises: OSError, ValueError."""
     real = path.resolve()
     text = real.read_bytes().decode()
-    given = settings_contracts.deployments(tomllib.loads(text).get("deployments", []))
+    given = born.deployments(tomllib.loads(text).get("deployments", []))
     if set(given) == set(entries):
         return False
     made = rewritten(text, entries)

@@ -8,7 +8,7 @@ from bascule.chain import deployed
 from bascule.chain.abi import artifact
 from bascule.chain.caller import Caller
 from bascule.entrypoints.wiring import Unfit
-from bascule.settings_contracts import Deployed
+from bascule.settings.contracts import Deployed
 from bascule.storage.networks import Network
 
 REMEDY = "run `bascule contracts verify`; use the version that was deployed, or correct the addresses"

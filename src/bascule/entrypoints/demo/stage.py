@@ -115,7 +115,8 @@ class Api:
 @dataclass
 class Stage:
     """Everything an act needs. ready: the fields of the ready line; opened: the treasury is booked;
-    paid_out: its payouts are paid, and the lane is idle."""
+    paid_out: its payouts are paid, and the lane is idle; served: the first customer's wallet is free;
+    given_back: the refund is paid."""
 
     ready: Mapping[str, Any]
     timeline: Timeline
@@ -125,6 +126,8 @@ class Stage:
     mail: Mailbox
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     paid_out: asyncio.Event = field(default_factory=asyncio.Event)
+    served: asyncio.Event = field(default_factory=asyncio.Event)
+    given_back: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def chain_id(self) -> int:
@@ -149,6 +152,13 @@ class Stage:
         async with self.merchant.session.post(url, data=fields) as answer:
             if answer.status != 200:
                 raise StepFailed(f"{url} answers {answer.status}")
+            return await answer.text()
+
+    async def page(self, path: str) -> str:
+        """One of our pages, as a customer's browser gets it. Raises: StepFailed."""
+        async with self.merchant.session.get(self.merchant.url + path) as answer:
+            if answer.status != 200:
+                raise StepFailed(f"{path} answers {answer.status}")
             return await answer.text()
 
     async def intent_until(

@@ -13,7 +13,7 @@ import aiohttp
 from bascule.chain.rpc import Rpc
 from bascule.domain.errors import BasculeError
 from bascule.entrypoints import wiring
-from bascule.entrypoints.demo import money_back, money_in, money_out, nodes
+from bascule.entrypoints.demo import billing, money_back, money_home, money_in, money_out, nodes
 from bascule.entrypoints.demo.stage import POLL_S, Api, Stage, StepFailed, Timeline, check
 from bascule.entrypoints.mailbox import Mailbox, receiving
 from bascule.services.reconciler import Reconciler, describe
@@ -68,6 +68,8 @@ async def _play(stage: Stage, address: str, config: Path) -> None:
         acts.create_task(money_in.play(stage))
         acts.create_task(money_out.play(stage))
         acts.create_task(money_back.play(stage))
+        acts.create_task(billing.play(stage))
+        acts.create_task(money_home.play(stage))
     check(not stage.mail.refused, "no webhook had a wrong signature", stage.mail.refused)
     await _reconcile(stage, config)
 

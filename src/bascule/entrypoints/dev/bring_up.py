@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from shlex import quote as quote_shell
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -20,14 +21,23 @@ import psycopg
 
 from bascule.chain.errors import NodeUnreachable
 from bascule.chain.rpc import Rpc
-from bascule.domain import gas, ids
+from bascule.domain import anchor, authorization, gas, ids
 from bascule.domain.chain import ZERO_ADDRESS, Address, caip2, checksum
 from bascule.domain.errors import NotFound, Retryable
 from bascule.domain.finality import FinalityPolicy
 from bascule.domain.ids import Prefix
 from bascule.entrypoints import wallet_keys
 from bascule.entrypoints.contracts import recording
-from bascule.entrypoints.dev import approving, cancelling, contracts, gassing, ground, sweeping
+from bascule.entrypoints.dev import (
+    anchoring,
+    approving,
+    cancelling,
+    contracts,
+    gassing,
+    ground,
+    presenting,
+    sweeping,
+)
 from bascule.entrypoints.dev.installation import FolderRefused, Installation, Secrets, toml
 from bascule.services import api_keys
 from bascule.services.seams import SystemClock, SystemEntropy, new_id
@@ -71,11 +81,15 @@ class Where:
 async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
     """Makes what is missing and returns what the ready line says. Raises: Rejected, Halted, Retryable."""
     secrets = installation.secrets()
-    keys_of = (secrets.lane_key, secrets.sweeper_key, secrets.gas_key)
-    lane_wallet, sweeper, gas_wallet = [wallet_keys.wallet_of(key) for key in keys_of]
+    keys_of = (secrets.lane_key, secrets.sweeper_key, secrets.gas_key, secrets.anchor_key, secrets.x402_key)
+    lane_wallet, sweeper, gas_wallet, anchors_wallet, facilitator = [
+        wallet_keys.wallet_of(key) for key in keys_of
+    ]
     for keystore, private_key in (
         (installation.keystores / f"{LANE_NAME}.json", secrets.lane_key),
         (installation.keystores / f"{gas.LANE}.json", secrets.gas_key),
+        (installation.keystores / f"{anchor.LANE}.json", secrets.anchor_key),
+        (installation.keystores / f"{authorization.LANE}.json", secrets.x402_key),
         (installation.sweeper_keystore, secrets.sweeper_key),
         (installation.canceller_keystore, cancelling.key()),
     ):
@@ -93,7 +107,7 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
                 chain_id,
                 lane_wallet,
                 installation.failpoints,
-                spenders=(sweeper, gas_wallet),
+                spenders=(sweeper, gas_wallet, anchors_wallet, facilitator),
             ),
             migrate(where.owner_url),
             return_exceptions=False,
@@ -114,6 +128,8 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
             await _treasury(conn, laid, people["operator"], people["merchant"], token, secrets, lane_wallet)
             await sweeping.register(conn, laid, sweeper, max_fee_per_gas=MAX_FEE_PER_GAS)
             await cancelling.register(conn, chain_id, cancellers_nonce)
+            await anchoring.register(conn, chain_id, anchors_wallet, max_fee_per_gas=MAX_FEE_PER_GAS)
+            await presenting.register(conn, token, facilitator, max_fee_per_gas=MAX_FEE_PER_GAS)
             await gassing.register(conn, chain_id, gas_wallet, LANE_NAME, max_fee_per_gas=MAX_FEE_PER_GAS)
             installation.failpoints.hit("setup.before_commit")
         installation.failpoints.hit("setup.after_commit")
@@ -124,7 +140,7 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
     installation.write(installation.config, recording.rewritten(settings, known))
     ready = _ready(where, laid, keys, secrets, token)
     installation.write(installation.folder / "ready.json", json.dumps(ready))
-    installation.write(installation.folder / "dev.env", shell(ready))
+    installation.write(installation.folder / "dev.env", shell(ready, installation.folder))
     return ready
 
 
@@ -300,13 +316,17 @@ def _settings(
         "canceller_keystore": str(installation.canceller_keystore),
         "canceller_keystore_password": secrets.keystore_password,
         "webhook_allow_local": True,
+        "rate_limit_test": 1_000,
+        "rate_limit_money_out": 1_000,
         "sandbox": True,
         "poll_interval_ms": 250,
         "lease_s": 4,
         "expire_interval_s": 1,
         "refund_cool_off_s": 2,
+        "settlement_cool_off_s": 2,
         "reconcile_interval_s": 10,
         **sweeping.AT_ONCE,
+        **anchoring.AT_ONCE,
         "rates": "usdc/usd=1.00 usdc/eur=0.92",
         "contracts": contracts.birth(),
         "chains": [
@@ -356,8 +376,11 @@ def _ready(
     }
 
 
-def shell(ready: Mapping[str, Any]) -> str:
-    """What a shell takes over with `. .bascule/dev.env`, to follow the README or to try the API."""
+def shell(ready: Mapping[str, Any], folder: Path) -> str:
+    """What a shell takes over with `. .bascule/dev.env`, to follow the README or to try the API.
+
+    Where the installation lies is passed on to commands, so that they find it from any folder.
+    """
     values = {
         "API": ready["api_url"],
         "SECRET_KEY": ready["secret_key"],
@@ -366,7 +389,8 @@ def shell(ready: Mapping[str, Any]) -> str:
         "RPC_URL": ready["rpc_url"],
         "CUSTOMER_KEY": ready["funded_accounts"][0]["private_key"],
     }
-    return "".join(f"{name}={quote_shell(value)}\n" for name, value in values.items())
+    lines = [f"{name}={quote_shell(value)}\n" for name, value in values.items()]
+    return "".join([*lines, f"export BASCULE_DATA_DIR={quote_shell(str(folder.resolve()))}\n"])
 
 
 async def ensure_database(server_url: str, name: str) -> None:

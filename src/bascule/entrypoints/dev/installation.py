@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from bascule.domain.errors import Rejected
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
-from bascule.storage.roles import PROCESSES
+from bascule.storage.roles import ROLES
 
 MARKER = "bascule-dev.json"
 CONFIG = "bascule.toml"
@@ -47,19 +47,23 @@ class Secrets:
     lane_key: str
     sweeper_key: str
     gas_key: str
+    anchor_key: str
+    x402_key: str
     approver_keys: tuple[str, ...]
 
     @classmethod
     def fresh(cls) -> Secrets:
         """All of them new."""
         return cls(
-            passwords={role: secrets.token_urlsafe(24) for role in PROCESSES},
+            passwords={role: secrets.token_urlsafe(24) for role in ROLES},
             api_pepper=secrets.token_hex(32),
             deposit_seed=secrets.token_hex(32),
             keystore_password=secrets.token_urlsafe(24),
             lane_key="0x" + secrets.token_hex(32),
             sweeper_key="0x" + secrets.token_hex(32),
             gas_key="0x" + secrets.token_hex(32),
+            anchor_key="0x" + secrets.token_hex(32),
+            x402_key="0x" + secrets.token_hex(32),
             approver_keys=tuple("0x" + secrets.token_hex(32) for _ in range(APPROVERS)),
         )
 
@@ -125,7 +129,7 @@ class Installation:
         if not path.exists():
             self.write(path, json.dumps(_plain(Secrets.fresh()), indent=1))
         given = json.loads(path.read_text(encoding="utf-8"))
-        missing = [name for name in ("sweeper_key", "gas_key") if name not in given]
+        missing = [name for name in ("sweeper_key", "gas_key", "anchor_key", "x402_key") if name not in given]
         if missing:  # an installation from before there was such a wallet
             given |= {name: "0x" + secrets.token_hex(32) for name in missing}
             self.write(path, json.dumps(given, indent=1))

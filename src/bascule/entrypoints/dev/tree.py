@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bascule.domain import call_off, flush, gas
+from bascule.domain import anchor, authorization, call_off, flush, gas
 from bascule.entrypoints.dev.deaths import Deaths
 from bascule.entrypoints.dev.installation import Installation
 from bascule.entrypoints.dev.supervisor import Child, ChildFailed, Main, Ready, Supervisor
@@ -33,7 +33,7 @@ PROCESSES = ("signer", "api", "watcher", "submitter", "services", "worker")
 # Two processes may be one program with one database login.
 ROLE_OF = {"services": "submitter"}
 # The lanes that pay nobody have one submitter for all.
-SERVICE_LANES = (flush.LANE, call_off.LANE, gas.LANE)
+SERVICE_LANES = (flush.LANE, call_off.LANE, gas.LANE, anchor.LANE, authorization.LANE)
 # What a process knows besides the nodes and its own database login.
 SECRETS_OF = {
     "api": ("api_pepper", "deposit_seed"),

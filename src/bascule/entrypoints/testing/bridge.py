@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
-import aiohttp
-
+from bascule.client import Client
 from bascule.domain.chain import caip2, parse_address
 from bascule.entrypoints.accepting import accept
 from bascule.entrypoints.mailbox import Delivery
 from bascule.entrypoints.testing import inside
-from bascule.entrypoints.testing.api_client import ask
 from bascule.entrypoints.testing.chain import USDC, Chain
 from bascule.services.reconciler import describe
 from bascule.storage import networks
@@ -35,11 +33,11 @@ class Bridge:
         chain: Chain,
         within: inside.Inside,
         place: inside.Place,
-        session: aiohttp.ClientSession,
         ready: Mapping[str, Any],
     ) -> None:
         self._run = chain.background.run
-        self._inside, self._session, self._ready = within, session, ready
+        self._inside, self._ready = within, ready
+        self._clients: dict[str, Client] = {}
         self.chain = chain
         self.api_url: str = within.api_url
         self.secret_key: str = ready["secret_key"]
@@ -55,8 +53,20 @@ class Bridge:
         return self._inside.mailbox.secrets[MERCHANT]
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None, *, key: str = "") -> Any:
-        """One request to the API with the merchant's key, or another. Raises: ApiRefused."""
-        return self._run(ask(self._session, key or self.secret_key, method, path, body))
+        """One request to the API with the merchant's key, or another. Raises: bascule.client.ApiError."""
+        return self.client(key).request(method, path, body)
+
+    def client(self, key: str = "") -> Client:
+        """The API with typed methods, for the merchant's key or another."""
+        key = key or self.secret_key
+        if key not in self._clients:
+            self._clients[key] = Client(key, base_url=self.api_url)
+        return self._clients[key]
+
+    def close(self) -> None:
+        """Closes what it asked the API with."""
+        for client in self._clients.values():
+            client.close()
 
     def create_intent(self, amount: str, currency: str = USDC, **fields: Any) -> dict[str, Any]:
         """A new payment intent of the merchant's."""
@@ -179,16 +189,9 @@ def opened(chain: Chain, place: inside.Place, ready: Mapping[str, Any]) -> Itera
     """A bridge on `chain`, with one webhook endpoint of the merchant's that hears everything."""
     with (
         chain.background.within(inside.opened(place, chain.clock)) as running,
-        chain.background.within(_session(running.api_url)) as session,
+        closing(Bridge(chain, running, place, ready)) as made,
     ):
-        made = Bridge(chain, running, place, session, ready)
         body = {"url": made.webhook_url, "enabled_events": ["*"]}
         endpoint = made.request("POST", "/v1/webhook_endpoints", body)
         running.mailbox.secrets[MERCHANT] = endpoint["secret"]
         yield made
-
-
-@asynccontextmanager
-async def _session(api_url: str) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(api_url) as session:
-        yield session

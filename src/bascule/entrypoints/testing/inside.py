@@ -20,6 +20,7 @@ from bascule.entrypoints.devchain.node import DEFAULT_CHAIN_ID
 from bascule.entrypoints.mailbox import Mailbox, receiving
 from bascule.entrypoints.ports import listen
 from bascule.entrypoints.schedule import Worker
+from bascule.entrypoints.telling import telling
 from bascule.entrypoints.testing.clock import TestClock
 from bascule.services.expirer import Expirer
 from bascule.services.reconciler import Reconciler
@@ -106,7 +107,7 @@ async def opened(place: Place, clock: TestClock) -> AsyncIterator[Inside]:
             for part in (
                 wiring.watching(settings, CHAIN, seams),
                 wiring.paying(settings, [f"{CHAIN}/{LANE_NAME}"], seams),
-                wiring.telling(settings, seams),
+                telling(settings, seams),
             )
         ]
         yield Inside(api_url, mailbox_url, mailbox, parts, seams)

@@ -126,7 +126,9 @@ class Templates:
 
     async def _lay(self) -> ground.Ground:
         secrets = self.installation.secrets()
-        keys = (secrets.lane_key, secrets.sweeper_key, secrets.gas_key)
+        keys = (
+            secrets.lane_key, secrets.sweeper_key, secrets.gas_key, secrets.anchor_key, secrets.x402_key
+        )  # fmt: skip
         lane, *spenders = [wallet_keys.wallet_of(key) for key in keys]
         async with opened(self._stored, TestClock()) as standing:
             return await ground.lay_at_once(standing.dev, standing.rpc, lane, spenders)

@@ -104,6 +104,13 @@ def _canceled(intent: Mapping[str, Any], deposits: Sequence[Mapping[str, Any]]) 
 def _waiting(intent: Mapping[str, Any], deposits: Sequence[Mapping[str, Any]], now: datetime) -> Saying:
     until, late = _moment(intent["expires_at"])["short"], now.timestamp() > intent["expires_at"]
     missing = _money(intent["amount_remaining"], intent)
+    if "held" in intent["flags"]:
+        return Saying(
+            "A transfer is being checked",
+            "Money has arrived at this payment's address and is looked at before it counts. If you sent it, "
+            "do not pay again: it is not lost. Ask the merchant if this takes long.",
+            1, "care", True,
+        )  # fmt: skip
     if "reorged" in intent["flags"] and not _counted(intent):
         return Saying(
             "Payment not confirmed",

@@ -17,8 +17,8 @@ from bascule import presets
 from bascule.chain.families import least_depth
 from bascule.domain.errors import Rejected
 from bascule.domain.finality import FinalityPolicy
-from bascule.settings_contracts import ChainContracts, chain_contracts
-from bascule.settings_tokens import CURRENCY, TokenSettings, tokens
+from bascule.settings.contracts import ChainContracts, chain_contracts
+from bascule.settings.tokens import CURRENCY, TokenSettings, tokens
 
 # sun_path of unix(7) holds 108 bytes with its final zero; some room for the name of a lock beside it.
 SOCKET_PATH_LIMIT = 100

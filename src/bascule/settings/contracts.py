@@ -1,6 +1,6 @@
 """Readers of what is to stand on the chains: `[contracts]`, `contracts` of one chain, `[[deployments]]`.
 
-As in `settings_parse`, a reader raises ValueError with words that follow the setting's name.
+As in `settings.parse`, a reader raises ValueError with words that follow the setting's name.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bascule import settings_tables as tables
 from bascule.domain.chain import ZERO_HASH, Address, Hash, checksum, parse_hash
+from bascule.settings import tables
 
 TWO_DAYS_S = 48 * 3600
 CONTRACTS = ("DepositFactory", "DepositForwarder", "PayoutVault", "TestDollar")

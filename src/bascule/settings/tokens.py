@@ -1,6 +1,6 @@
 """Reader of a chain's `tokens`: names of presets, and tables of what no preset knows.
 
-As in `settings_parse`, a reader raises ValueError with words that follow the setting's name.
+As in `settings.parse`, a reader raises ValueError with words that follow the setting's name.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bascule import presets
-from bascule import settings_tables as tables
 from bascule.domain.chain import Address, ChainId, checksum
 from bascule.domain.money import SCALE
 from bascule.presets import Eip3009
+from bascule.settings import tables
 
 CURRENCY = re.compile(r"[a-z0-9]{2,12}")
 

@@ -1,6 +1,6 @@
 """Reader of `rates`: what tokens cost, who says so, and how much of that is believed.
 
-As in `settings_parse`, a reader raises ValueError with words that follow the setting's name.
+As in `settings.parse`, a reader raises ValueError with words that follow the setting's name.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from string import Formatter
 from typing import Any
 from urllib.parse import urlsplit
 
-from bascule import settings_tables as tables
 from bascule.domain.rates import Pair, PriceRefused, read_price
+from bascule.settings import tables
 
 _PAIR = re.compile(r"([a-z0-9]{2,12})/([a-z]{3})")
 _PLACES = {"currency", "fiat", "CURRENCY", "FIAT"}
