@@ -40,13 +40,13 @@ lint: .venv/ready ## ruff and the import contracts
 
 docs: .venv/ready ## rewrites the generated documents
 	$(BIN)/bascule docs
-	$(BIN)/bascule openapi
+	$(BIN)/bascule openapi --client src/bascule/client
 	$(BIN)/python -m tests.support.scenarios_doc
 	$(BIN)/python -m tests.support.faults_doc
 
 lock: .venv/ready ## pins requirements.txt anew from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --group dev pyproject.toml -o requirements.txt
+	  --group dev --group thirdparty pyproject.toml -o requirements.txt
 	echo slither-analyzer==0.11.6 | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate - -o contracts/tools/slither.txt
 
