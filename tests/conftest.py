@@ -14,6 +14,7 @@ import uvloop
 from bascule.storage.database import Database
 from tests.support.postgres import POSTGRES_15, TestServer, chosen_programs, migrated_server
 
+gc.disable()  # until all tests are collected
 _numbers = count(1)
 # Each is one program of many seconds, where no cache of types stands yet up to a minute.
 FIRST = {
@@ -21,17 +22,21 @@ FIRST = {
     "test_importing_any_module_reads_and_opens_nothing",
     "test_import_contracts_are_kept",
 }
+FORKING = "tests/entrypoints/dev/test_supervisor.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests come first: at the end one worker would run them, and the others nothing."""
-    items.sort(key=lambda item: item.name not in FIRST)
+    """The longest tests come first: at the end one worker would run them, and the others nothing.
+
+    Then those that fork, while their process has one thread yet.
+    """
+    items.sort(key=lambda item: (item.name not in FIRST, not item.nodeid.startswith(FORKING)))
 
 
 def pytest_collection_finish() -> None:
-    """What collecting made stays to the end: the garbage collector need not look at it again and again."""
-    gc.collect()
+    """What collecting made stays to the end: the garbage collector need not look at it, then or later."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

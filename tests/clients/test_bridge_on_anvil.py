@@ -22,7 +22,7 @@ def test_story_on_anvil_ends_with_even_books_and_its_chain_serves_no_second_inst
 
         with dev(tmp_path / "demo", "--rpc-url", url) as (_, ready):
             found = require_sound(ready)
-        assert found.payouts_paid == 5
+        assert found.payouts_paid == 6
         assert found.deposits_booked >= 6
 
         other = [*BASCULE, "dev", "--port", "0", "--data-dir", str(tmp_path / "other"), "--rpc-url", url]

@@ -111,7 +111,11 @@ async def ready(db_as: OpenAs, on: Any) -> AsyncIterator[Bridge]:
 
 
 @pytest.mark.parametrize("returns", [True, False], ids=["returning", "dropped"])
-@pytest.mark.parametrize("depths", [range(n, n + 5) for n in (1, 6, 11, 16)], ids=lambda d: f"{d[0]}-{d[-1]}")
+@pytest.mark.parametrize(
+    "depths",
+    [range(1, 6), *(pytest.param(range(n, n + 5), marks=pytest.mark.slow) for n in (6, 11, 16))],
+    ids=lambda d: f"{d[0]}-{d[-1]}",
+)
 async def test_watcher_and_web3_agree_on_a_reorg_of_every_depth(
     db_as: OpenAs, depths: range, returns: bool
 ) -> None:

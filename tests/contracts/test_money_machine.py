@@ -291,6 +291,7 @@ def histories(world: World, number: int, *, examples: int, steps: int) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_money_goes_where_the_model_says_in_a_short_history(world: World) -> None:
     histories(world, 1, examples=1, steps=30)
 

@@ -52,6 +52,24 @@ def test_same_transaction_content_cannot_run_twice(stage: Stage) -> None:
     assert stage.vault.refusal("pay", *arguments, by=stage.operator) == ("HeadMismatch", LANE, ZERO, head)
 
 
+def test_batch_that_runs_again_costs_its_gas_and_nothing_else(stage: Stage) -> None:
+    """The same words, which its head refuses; and its used ids under the head of now, which are skipped."""
+    items = [item(i, 10, payee(i)) for i in range(100)]
+    arguments = stage.batch(items)
+    stage.vault.send("pay", *arguments, by=stage.operator)
+    held = stage.held(stage.vault.address)
+
+    same = stage.chain.send(
+        stage.vault.address, stage.vault.compiled.calldata("pay", *arguments), by=stage.operator
+    )
+    skipped = stage.pay(items)
+
+    assert (same.ok, same.logs, skipped.ok) == (False, [], True)
+    assert [event[0] for event in stage.vault.events(skipped)] == ["BatchPaid"]
+    assert stage.held(stage.vault.address) == held
+    assert max(same.gas_used, skipped.gas_used) < 210_000  # 2,100 an item, nearly all of it calldata
+
+
 def test_head_from_the_future_pays_nothing(stage: Stage) -> None:
     future = keccak(b"a batch this chain never saw")
 

@@ -40,6 +40,7 @@ async def require_survived(world: World, killed: Killed) -> None:
     assert sorted(world.points.fired) == sorted(killed.armed), "a kill that did not happen proves nothing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", EVERYDAY, ids=lambda killed: killed.boundaries[0])
 async def test_worker_killed_in_everyday_business_loses_and_repeats_nothing(
     world: World, killed: Killed
@@ -47,6 +48,7 @@ async def test_worker_killed_in_everyday_business_loses_and_repeats_nothing(
     await require_survived(world, killed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", SELDOM, ids=lambda killed: killed.boundaries[0])
 async def test_worker_killed_where_it_seldom_is_loses_and_repeats_nothing(
     world: World, killed: Killed
@@ -54,11 +56,13 @@ async def test_worker_killed_where_it_seldom_is_loses_and_repeats_nothing(
     await require_survived(world, killed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", SWEEPING, ids=lambda killed: killed.boundaries[0])
 async def test_killed_sweeper_flushes_once_and_loses_nothing(world: World, killed: Killed) -> None:
     await require_survived(world, killed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(int(FIRST), int(LAST or FIRST) + 1))
 async def test_workers_killed_by_chance_lose_and_repeat_nothing(world: World, seed: int) -> None:
     """Any two or three deaths, also at later hits, in any scene; they need not all happen."""

@@ -63,7 +63,7 @@ def demo(folder: Path, *options: str, **more: str) -> tuple[int, list[dict[str, 
 def require_whole_story(lines: list[dict[str, Any]]) -> None:
     """Every act was played, and each of its steps was checked."""
     done = next(line for line in lines if line["event"] == "done")
-    assert done["steps"] >= 26
+    assert done["steps"] >= 30
     acts = {line["act"] for line in lines if line["event"] == "step"}
     assert acts == {
         "webhooks",
@@ -74,6 +74,8 @@ def require_whole_story(lines: list[dict[str, Any]]) -> None:
         "reorg",
         "payouts",
         "refund",
+        "invoice",
+        "settlement",
         "reconciliation",
     }
 
@@ -85,11 +87,11 @@ def children_of(pid: int) -> list[int]:
 def test_demo_checks_every_step_and_ends_by_itself(tmp_path: Path) -> None:
     code, lines, complaints = demo(tmp_path / "demo")
 
-    assert code == 0, complaints
+    assert code == 0, (complaints, [line for line in lines if line["event"] == "failed"])
     require_whole_story(lines)
     with dev(tmp_path / "demo") as (_, ready):
         found = require_sound(ready)
-    assert found.payouts_paid == 5
+    assert found.payouts_paid == 6
     assert found.deposits_booked >= 7
 
 
@@ -115,7 +117,7 @@ def test_processes_killed_in_the_middle_lose_and_repeat_nothing(tmp_path: Path, 
     assert set(ended["restarts"]) == {"api", "watcher", "worker", "submitter", "signer"}
     with dev(tmp_path / "demo") as (_, ready):
         found = require_sound(ready)
-    assert found.payouts_paid == 5
+    assert found.payouts_paid == 6
     assert found.deposits_booked >= 7
 
 

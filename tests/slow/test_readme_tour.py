@@ -17,22 +17,21 @@ from tests.support.source import ROOT
 pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
-Tour = Callable[[str], str]
+Tour = Callable[..., str]
 
 
 @pytest.fixture
 def walked(tmp_path: Path) -> Iterator[Tour]:
     """Runs the marked blocks of a document as one script beside a fresh `bascule dev`; gives its output."""
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / "bin").symlink_to(BIN)
+    (tmp_path / ".venv").symlink_to(BIN.parent)
     environ = {k: v for k, v in os.environ.items() if not k.startswith("BASCULE_")}
     dev = subprocess.Popen(
         [str(BIN / "bascule"), "dev", "--port", "0", "--rpc-port", "0", "--json"],
         cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
-    def walk(document: str) -> str:
-        text = (ROOT / document).read_text(encoding="utf-8")
+    def walk(*documents: str) -> str:
+        text = "\n".join((ROOT / document).read_text(encoding="utf-8") for document in documents)
         blocks = re.findall(r"<!-- tour -->\n```bash\n(.*?)```", text, re.DOTALL)
         assert len(blocks) >= 4
         done = subprocess.run(
@@ -57,6 +56,7 @@ def test_readme_tour_runs_as_it_stands(walked: Tour) -> None:
 
     assert "The intent has succeeded" in said
     assert "The payout is paid" in said
+    assert re.search(r"^[1-9]\d* transactions with \d+ entries are as chain and commands say$", said, re.M)
 
 
 def test_treasury_page_runs_as_it_stands(walked: Tour) -> None:
@@ -69,6 +69,14 @@ def test_treasury_page_runs_as_it_stands(walked: Tour) -> None:
     assert "the batch is completed" in said
 
 
+def test_x402_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/x402.md")
+
+    assert '"isValid":true' in said
+    assert "The authorization is settled" in said
+    assert "settled: Its deposit is final and booked." in said
+
+
 def test_refunds_page_runs_as_it_stands(walked: Tour) -> None:
     said = walked("docs/api/refunds.md")
 
@@ -76,6 +84,16 @@ def test_refunds_page_runs_as_it_stands(walked: Tour) -> None:
     assert "Is this address yours?" in said
     assert re.search(r"^The refund has succeeded\n5\.000000$", said, re.MULTILINE)
     assert '"code":"refund_exceeds_refundable"' in said
+
+
+def test_settlement_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/settlement.md")
+
+    assert re.search(r'^ +"interval": "daily",$', said, re.MULTILINE)
+    assert "5.000000 stays" in said
+    assert "period 1: 25.000000" in said
+    assert re.search(r"^The settlement is completed\n5\.000000$", said, re.MULTILINE)
+    assert '"code":"settlement_nothing_due"' in said
 
 
 def test_reports_page_runs_as_it_stands(walked: Tour) -> None:
@@ -88,6 +106,7 @@ def test_reports_page_runs_as_it_stands(walked: Tour) -> None:
     )
     assert re.search(r"^repr-digest: sha-256=:.*:", said, re.MULTILINE)
     assert re.search(r"^october/balance.csv +\d+ +\d+ +[0-9a-f]{64}", said, re.MULTILINE)
+    assert re.search(r"^large/thresholds.csv +0 ", said, re.MULTILINE)
     assert re.search(r"^journal/month=[-0-9]+/journal.parquet", said, re.MULTILINE)
 
 
@@ -102,6 +121,15 @@ def test_evidence_page_runs_as_it_stands(walked: Tour) -> None:
     assert "refused with 1" in said
 
 
+def test_screening_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/screening.md")
+
+    assert "It waits for screening" in said
+    assert len(re.findall(r"^scr_\w+ +rejected +- +po_\w+ +1.000000 +usdc", said, re.MULTILINE)) == 2
+    assert "none is open" in said
+    assert '"name":"Ada Example"' in said
+
+
 def test_quotes_page_runs_as_it_stands(walked: Tour) -> None:
     said = walked("docs/api/quotes.md")
 
@@ -111,8 +139,47 @@ def test_quotes_page_runs_as_it_stands(walked: Tour) -> None:
     assert said.splitlines()[-1] == "used"
 
 
+def test_invoices_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/invoices.md")
+
+    assert re.findall(r"^TEST-INV-\d+$", said, re.MULTILINE) == ["TEST-INV-000001", "TEST-INV-000002"]
+    assert "1142.400000" in said
+    assert "Pay 1142.40 USDC" in said
+    assert '"code":"invoice_unexpected_state"' in said
+    assert "The invoice is paid" in said
+    assert said.splitlines()[-1] == "void"
+
+
 def test_sandbox_page_runs_as_it_stands(walked: Tour) -> None:
     said = walked("docs/api/sandbox.md")
 
     assert re.findall(r"pi_\w+ is (\w+)", said) == ["succeeded", "processing", "requires_action", "succeeded"]
     assert '"test_helpers.gas_spike"' in said
+
+
+def test_webhooks_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/webhooks.md")
+
+    assert "no connection to 127.0.0.1" in said
+    assert len(re.findall(r'"deliveries":1,"last_sequence":\d+,"has_more":false', said)) == 2
+
+
+def test_exceptions_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/exceptions.md")
+
+    seen = [line for line in said.splitlines() if not line.startswith("0x")]
+    assert seen == [
+        "requires_action partially_paid", "succeeded overpaid", "processing", "succeeded duplicate",
+        "intent_closed apply accept refund", "processing", "requires_action reorged",
+    ]  # fmt: skip
+
+
+def test_developing_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/developing.md", "docs/api/idempotency.md")
+
+    assert re.search(r"^payment_intent.canceled: evt_\w+$", said, re.MULTILINE)
+    assert re.search(r"^  paid +pi_\w+  succeeded$", said, re.MULTILINE)
+    assert "one order, one intent: True\namount_decimal_point_required amount\nlisted: True\n" in said
+    codes = [*re.findall(r'^"code":"(\w+)"$', said, re.MULTILINE)]
+    assert codes == ["idempotency_key_reused", "idempotency_key_missing"]
+    assert "idempotent-replayed: true" in said

@@ -22,7 +22,7 @@ from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints.api import ApiDeps, create_app
 from bascule.entrypoints.api.app import OPERATIONS
 from bascule.entrypoints.api.openapi import document
-from bascule.entrypoints.api.operation import Download, Operation
+from bascule.entrypoints.api.operation import Download, Operation, Stream
 from bascule.entrypoints.api.shape import Problem
 from bascule.services import api_keys
 from bascule.services.dispatcher import Dispatcher
@@ -54,6 +54,9 @@ _PATTERNS = [
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 
+_DRY = re.compile(rb'dry_run(=|":\s*)"?true')
+
+
 def operation_of(method: str, path: str) -> Operation | None:
     """The operation that answers, the most literal path first."""
     for pattern, operation in _PATTERNS:
@@ -68,7 +71,7 @@ async def conforms(response: httpx.Response) -> None:
     path = response.request.url.path
     assert response.headers["request-id"].startswith("req_")
     assert response.headers["bascule-version"]
-    if response.status_code >= 400 and path != "/readyz" and not path.startswith(("/c/", "/r/")):
+    if response.status_code >= 400 and path != "/readyz" and not path.startswith(("/c/", "/i/", "/r/")):
         assert response.headers["content-type"] == "application/problem+json", response.text
         problem = Problem.model_validate_json(response.content)
         assert problem.status == response.status_code
@@ -78,7 +81,7 @@ async def conforms(response: httpx.Response) -> None:
         return
     described = _DOCUMENT["paths"][operation.path][operation.method.lower()]
     assert str(response.status_code) in described["responses"], f"{operation.name}: {response.status_code}"
-    if response.status_code == 200 and not isinstance(operation.effect, Download):
+    if response.status_code == 200 and not isinstance(operation.effect, Download | Stream):
         shape: type[BaseModel] = operation.returns
         shape.model_validate_json(response.content, strict=True)
 
@@ -114,9 +117,26 @@ class Shop:
             transport=httpx.ASGITransport(app=app),
             base_url="http://bridge.test",
             headers=headers,
-            event_hooks={"response": [conforms]},
+            event_hooks={"response": [conforms, self.audited]},
         ) as client:
             yield client
+
+    async def audited(self, response: httpx.Response) -> None:
+        """Fails unless what changed something left one line of audit, and what did not left none."""
+        operation = operation_of(response.request.method, response.request.url.path)
+        if operation is None or operation.reads:
+            return
+        told = (
+            "SELECT actor LIKE 'key_%%', action FROM audit_log WHERE action LIKE 'api.%%' AND request_id = %s"
+        )
+        async with self.worker.read() as conn:
+            found = await (await conn.execute(told, [response.headers["request-id"]])).fetchall()
+        request = response.request
+        sent = await request.aread() if isinstance(request.stream, httpx.ByteStream) else b""
+        dry = _DRY.search(request.url.query + b"&" + sent)
+        once = response.status_code == 200 and "idempotent-replayed" not in response.headers and not dry
+        expected = [(True, f"api.{operation.name}")] if once and operation.changes else []
+        assert found == expected, f"audit of {operation.name}"
 
     async def key(self, account_id: str, **options: Any) -> api_keys.IssuedKey:
         """A fresh key of an account."""

@@ -1,5 +1,7 @@
 """A process that dies where a failpoint stands, without killing the process of the test."""
 
+from collections.abc import Mapping
+
 from bascule.services.failpoints import Failpoints
 
 
@@ -18,3 +20,15 @@ class Crashing(Failpoints):
             self._left[name] -= 1
             if not self._left[name]:
                 raise Crash(name)
+
+
+class Armed(Failpoints):
+    """Raises Crash where a process would be killed; `fired` says where that was, in order."""
+
+    def __init__(self, armed: Mapping[str, int]) -> None:
+        super().__init__(armed)
+        self.fired: list[str] = []
+
+    def die(self, name: str) -> None:
+        self.fired.append(name)
+        raise Crash(name)

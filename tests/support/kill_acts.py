@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from typing import LiteralString
 
+from tests.support.authorizations import Dollar
 from tests.support.kill_driver import Driver, until
 
 Died = Callable[[], bool]
@@ -15,6 +17,19 @@ LIMITS = (
     " FROM signer.limits ORDER BY version DESC LIMIT 1"
 )
 STOP = "INSERT INTO signer.stops (scope, stopped, reason) VALUES ('all', %s, 'an act')"
+# The books of one more month long ago, in which nothing happened, are closed.
+A_MONTH: LiteralString = (
+    "INSERT INTO ledger.period (until, since, first_tx)"
+    " SELECT m + interval '1 month', m, 0"
+    " FROM (SELECT coalesce(max(until), '2001-01-01Z') AS m FROM ledger.period) AS s"
+)
+# One like another, but for its nonce, which the payer did not sign.
+UNSIGNED = (
+    "INSERT INTO authorizations (id, account_id, livemode, chain_id, token_id, payer, nonce, pay_to, amount,"
+    " valid_after, valid_before, signature, since_block, look_at, created_at)"
+    " SELECT %s, account_id, livemode, chain_id, token_id, payer, %s, pay_to, 77, 0, %s, signature,"
+    " since_block, now(), now() FROM authorizations LIMIT 1"
+)
 VAULT_LIMIT = 10_000_000 * 10**6
 
 
@@ -168,6 +183,40 @@ def refunded(d: Driver, died: Died) -> None:
     d.approve(payout)
 
 
+def billed(d: Driver, died: Died) -> None:
+    """An invoice is due tomorrow, and the books of a month long ago are closed."""
+    d.sql(A_MONTH)
+    line = {"description": "Lamp", "unit_amount": "1.00"}
+    asked = {"currency": "usdc", "lines": [line], "due_at": int(time.time()) + 86_403}
+    draft = d.api(d.ready["secret_key"], "/v1/invoices", asked)
+    d.api(d.ready["secret_key"], f"/v1/invoices/{draft['id']}/finalize", {})
+    until(died, "", within=8, required=False)
+    reminded = "SELECT 1 FROM invoices WHERE id = %s AND reminded = 2"
+    until(lambda: d.sql(reminded, draft["id"]) != [], "the reminder", within=20)
+
+
+def settled(d: Driver, died: Died) -> None:
+    """What the shop has goes to an address of its own; the due time is brought near by hand."""
+    intent = d.intent()
+    d.pay(intent)
+    final = "SELECT 1 FROM payment_intents WHERE id = %s AND state = 'succeeded'"
+    until(lambda: d.sql(final, intent["id"]) != [], "the payment to be final")
+    said = {
+        "network": f"eip155:{d.ready['chain_id']}", "currency": "usdc", "interval": "daily",
+        "to": d.ready["funded_accounts"][-1]["address"],
+    }  # fmt: skip
+    d.api(d.ready["secret_key"], "/v1/balance_settings", said)
+    before = d.sql("SELECT count(*) FROM settlements")
+    d.sql("UPDATE balance_settings SET next_run_at = now()")
+    until(died, "", within=8, required=False)
+    until(lambda: d.sql("SELECT count(*) FROM settlements") != before, "the settlement", within=40)
+    open_ones = "SELECT 1 FROM settlements WHERE state = 'scheduled' AND payout_id IS NULL"
+    until(lambda: d.sql(open_ones) == [], "its payout", within=40)
+    for (payout,) in d.sql("SELECT payout_id FROM settlements WHERE state = 'scheduled'"):
+        d.payouts.append(payout)
+        d.approve(payout)
+
+
 def gas_left_over(d: Driver, died: Died) -> None:
     """A final attempt's fee is not in the journal: no process of today leaves one so, an older one might."""
     d.sql(
@@ -195,6 +244,19 @@ def _approve_again(d: Driver) -> None:
         d.approve(payout_id)
 
 
+def presented(d: Driver, died: Died) -> None:
+    """A customer pays by a signature; beside it stands one that its token would refuse, until it is over."""
+    key, mine = d.ready["funded_accounts"][0]["private_key"], d.ready["secret_key"]
+    stands = d.api(mine, "/v1/standing_addresses", {"network": f"eip155:{d.ready['chain_id']}"})
+    dollar = Dollar(d.ready["chain_id"], d.token, "USD Coin")
+    soon = int(time.time()) + 3_600
+    payment = dollar.payment(key, stands["address"], 10_000, secrets.token_bytes(32), soon)
+    d.api(mine, "/x402/settle", payment)
+    d.sql(UNSIGNED, f"aut_{secrets.token_hex(13)}", secrets.token_bytes(32), int(time.time()) + 5)
+    until(died, "", within=6, required=False)
+    until(lambda: d.api(mine, "/x402/settle", payment)["success"], "the payment to be settled")
+
+
 ACTS: Mapping[str, Act] = {
     "watcher.opening": opened_late,
     "watcher.early": told_early,
@@ -207,10 +269,18 @@ ACTS: Mapping[str, Act] = {
     "submitter.gas": gas_left_over,
     "canceller.reserve": called_off,
     "signer.refusal": fees_too_high,
+    "facilitator.commit": presented,
+    "presenter.reserve": presented,
+    "presenter.outcome": presented,
+    "presenter.wait": presented,
     "claim.commit": refunded,
     "refunder.step": refunded,
+    "settler.schedule": settled,
+    "settler.step": settled,
     "expirer.expire": unpaid,
     "expirer.close": unpaid,
+    "biller.remind": billed,
+    "biller.month": billed,
     "reporter.claim": reported,
     "reporter.finish": reported,
 }

@@ -12,7 +12,10 @@ from bascule.domain.chain import Address, checksum, parse_address
 from bascule.services.failpoints import BOUNDARIES
 from bascule.storage import addresses, signer_limits, signer_stops
 from bascule.storage.signer_limits import HardLimits
+from tests.support.anchors import Notary
 from tests.support.chain import calldata
+from tests.support.kill_acts import A_MONTH
+from tests.support.kill_presented import presented
 from tests.support.kill_world import ENTROPY, PAYER, World
 from tests.support.money_out import FLOAT, LIMIT
 
@@ -176,7 +179,9 @@ async def flushed(w: World) -> None:
     left = "SELECT id FROM deposits WHERE kind = 'payment' AND state = 'finalized' AND flushed_block IS NULL"
     assert await w.stage.rows(left) == [], "what is final was flushed"
     ends: LiteralString = (
-        "SELECT (SELECT count(*) FROM slots WHERE kind = 'service') - (SELECT count(*) FROM flushes),"
+        "SELECT (SELECT count(*) FROM slots s JOIN wallets w"
+        "            ON (w.chain_id, w.address) = (s.chain_id, s.wallet)"
+        "          WHERE s.kind = 'service' AND w.name = 'sweeper') - (SELECT count(*) FROM flushes),"
         " (SELECT count(*) FROM flushes WHERE state <> 'done'),"
         " (SELECT count(*) FROM flush_items WHERE outcome <> 'flushed')"
     )
@@ -203,8 +208,27 @@ async def called_off(w: World) -> None:
     await w.rest()
     now = await w.call(f"/v1/payouts/{payout['id']}", None, "treasury")
     assert (now["status"], now["cancellation"]["status"]) == ("canceled", "canceled")
-    service: LiteralString = "SELECT count(*) FROM slots WHERE kind = 'service'"
+    service: LiteralString = (
+        "SELECT count(*) FROM slots s JOIN wallets w ON (w.chain_id, w.address) = (s.chain_id, s.wallet)"
+        " WHERE s.kind = 'service' AND w.name = 'canceller'"
+    )
     assert await w.stage.rows(service) == [(1,)], "one request had one nonce"
+
+
+async def anchored(w: World) -> None:
+    """The head of what is sealed is written on chain, once."""
+    notary = Notary(w.stage, w.worker_db)
+    await notary.happens("a change")
+    await notary.seal()
+    await w.work_at("anchor_planner", 3)
+    await w.work_at("anchor", 3)
+    await w.rest()
+    said: LiteralString = (
+        "SELECT count(*), count(*) FILTER (WHERE a.outcome = 'done'), count(DISTINCT (t.wallet, t.nonce))"
+        " FROM anchors AS a JOIN attempts AS t USING (chain_id, wallet, nonce)"
+    )
+    [(asked, done, nonces)] = await w.stage.rows(said)
+    assert asked == done == nonces >= 1, "each head that was asked for has one nonce, and is on chain"
 
 
 async def refunded(w: World) -> None:
@@ -223,9 +247,50 @@ async def refunded(w: World) -> None:
     ended = await w.call(f"/v1/refunds/{refund['id']}")
     assert ended["status"] == "succeeded", ended
     given: LiteralString = (
-        "SELECT count(*), sum(p.amount) FROM payouts p JOIN refunds r ON r.id = p.identity WHERE r.id = %s"
+        "SELECT count(*), sum(p.amount) FROM payouts p JOIN refunds r ON r.payout_identity = p.identity"
+        " WHERE r.id = %s"
     )
     assert await w.stage.rows(given, refund["id"]) == [(1, 4_000_000)], "one refund has one payout"
+
+
+async def billed(w: World) -> None:
+    """An invoice is due tomorrow, and the books of a month long ago are closed."""
+    line = {"description": "Lamp", "unit_amount": "1.00"}
+    draft = await w.call("/v1/invoices", {"currency": w.stage.token.currency, "lines": [line]})
+    due_at = int(w.stage.clock.now().timestamp()) + 86_400 + 5
+    await w.call(f"/v1/invoices/{draft['id']}", {"due_at": due_at})
+    invoice = await w.call(f"/v1/invoices/{draft['id']}/finalize", {})
+    await w.stage.rows_change(A_MONTH)
+    w.stage.clock.advance(timedelta(seconds=6))
+    await w.work_at("biller", 4)
+    await w.rest()
+    told: LiteralString = "SELECT type FROM outbox WHERE object_id = %s ORDER BY id DESC LIMIT 2"
+    assert await w.stage.rows(told, invoice["id"]) == [("invoice.due",), ("invoice.finalized",)]
+    closed = await w.stage.rows("SELECT count(*) FROM ledger.period")
+    assert await w.stage.rows("SELECT count(*) FROM invoiced_months") == closed
+
+
+async def settled(w: World) -> None:
+    """What a customer paid goes to the merchant's own address when the day is over, but for a reserve."""
+    intent = await w.intent()
+    await w.pay(intent)
+    await w.stage.node.dev.mine()
+    await w.work("watcher")
+    await w.rest()
+    said = {
+        "network": "eip155:31337", "currency": "usdt", "interval": "daily", "reserve": "1.00",
+        "to": checksum(Address(ENTROPY.bytes(20))),
+    }  # fmt: skip
+    await w.call("/v1/balance_settings", said)
+    w.stage.clock.advance(timedelta(days=1))
+    await w.work_at("settler", 5)
+    [waiting] = (await w.call("/v1/settlements"))["data"]
+    await w.approve({"id": waiting["payout"]}, "merchant")
+    await w.rest()
+    ended = await w.call(f"/v1/settlements/{waiting['id']}")
+    assert (ended["period"], ended["status"]) == (1, "completed"), ended
+    paid: LiteralString = "SELECT count(*), sum(amount) FROM payouts WHERE identity LIKE 'settlement:%%'"
+    assert await w.stage.rows(paid) == [(1, 9_000_000)], "one period has one payout"
 
 
 async def gas_left_over(w: World) -> None:
@@ -313,7 +378,11 @@ SELDOM = (
     Killed(gas_left_over, ("submitter.gas",)),
     Killed(called_off, ("canceller.reserve",)),
     Killed(flushed, ("planner.request",)),
+    Killed(anchored, ("anchor_planner.request", "anchor.reserve")),
+    Killed(presented, ("facilitator.commit", "presenter.reserve", "presenter.wait", "presenter.outcome")),
     Killed(refunded, ("claim.commit", "refunder.step")),
+    Killed(billed, ("biller.remind", "biller.month")),
+    Killed(settled, ("settler.schedule", "settler.step")),
     Killed(reported, ("reporter.claim", "reporter.finish")),
 )
 # The sweeper is a submitter too; here nobody else has anything to send.
@@ -321,17 +390,11 @@ SWEEPING = tuple(
     Killed(flushed, boundaries)
     for boundaries in (
         ("submitter.reserve", "submitter.save", "submitter.offered", "submitter.final_commit"),
-        (
-            "submitter.sign",
-            "submitter.send",
-            "submitter.observe",
-            "signer.intent_commit",
-            "signer.bytes_commit",
-        ),
+        ("submitter.sign", "submitter.send", "submitter.observe",
+         "signer.intent_commit", "signer.bytes_commit"),
     )
-)
-# Watchers of a fresh chain, of a halted one and of several nodes: test_money_in_failures.py,
-# test_money_in_reorgs.py, test_money_in_halts.py and test_money_in_nodes.py.
+)  # fmt: skip
+# Watchers of a fresh, halted or doubted chain: test_money_in_{failures,reorgs,halts,nodes}.py.
 WATCHER_ALONE = ("watcher.start", "watcher.halt", "watcher.resume", "watcher.disagreements")
 # Processes that only `bascule dev` has: tests/slow/test_kills.py.
 WHOLE_PROCESSES = ("setup.write", "setup.send", "setup.commit", "setup.keys", "chain.append")

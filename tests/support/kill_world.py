@@ -20,14 +20,15 @@ import httpx
 import psycopg
 
 from bascule.chain.rpc import Rpc
-from bascule.domain import call_off, flush
+from bascule.domain import anchor, authorization, call_off, flush
 from bascule.domain.chain import Address, caip2, checksum
 from bascule.domain.errors import Retryable
 from bascule.entrypoints.api import ApiDeps, create_app
 from bascule.entrypoints.schedule import Due, claimed
+from bascule.services.anchor_planner import AnchorPlanner
+from bascule.services.biller import Biller
 from bascule.services.dispatcher import Dispatcher
 from bascule.services.expirer import Expirer
-from bascule.services.failpoints import Failpoints
 from bascule.services.flush_planner import FlushPlanner
 from bascule.services.http_sender import HttpSender
 from bascule.services.intents import Intents
@@ -39,37 +40,29 @@ from bascule.services.report_runs import ReportRuns
 from bascule.services.reporter import Reporter
 from bascule.services.seams import SystemEntropy
 from bascule.services.sequencer import Sequencer
+from bascule.services.settlement_steps import SettlementSteps
+from bascule.services.settler import Settler
 from bascule.services.signer import Signer
 from bascule.services.signing_intents import Intent, MarksAnswer, MarksOf, Rules, RulesQuestion, Signed
 from bascule.services.submitter import Submitter
 from bascule.services.watcher import Watcher
 from bascule.signing.keystore import LocalKey
 from bascule.storage.database import Database
+from tests.support.anchors import ACCOUNT, Notary
 from tests.support.api import PEPPER, SEED
 from tests.support.chain import calldata
-from tests.support.crashing import Crash
+from tests.support.crashing import Armed, Crash
 from tests.support.flushing import EAGER, SWEEPER, add_sweeper
 from tests.support.kill_people import people
 from tests.support.money_out import LANE_NAME, OpenAs, Treasury, approver, sign_typed, treasury
 from tests.support.oracle import Chain, Sound, judge, require_events_told
+from tests.support.paying_x402 import open_facilitator
 from tests.support.receiver import Receiver, local_sender, receiver
 
 ENTROPY = SystemEntropy()
-PAYER, CANCELLER, MINTED = 8, 4, 10**12
+PAYER, CANCELLER, FACILITATOR, MINTED = 8, 4, 9, 10**12
 ROUNDS_MAX = 40
 Make = Callable[[], Any]
-
-
-class Armed(Failpoints):
-    """Raises Crash where a process would be killed; `fired` says where that was, in order."""
-
-    def __init__(self, armed: Mapping[str, int]) -> None:
-        super().__init__(armed)
-        self.fired: list[str] = []
-
-    def die(self, name: str) -> None:
-        self.fired.append(name)
-        raise Crash(name)
 
 
 class SignerOverWire:
@@ -141,9 +134,12 @@ class World:
             "submitter": lambda: self._submitter(LANE_NAME),
             "sweeper": lambda: self._submitter(flush.LANE),
             "canceller": lambda: self._submitter(call_off.LANE),
+            "anchor": lambda: self._submitter(anchor.LANE),
+            "presenter": lambda: self._submitter(authorization.LANE),
+            "anchor_planner": lambda: AnchorPlanner(worker, clock, points),
             "signer": lambda: Signer(
-                stage.signers_db, [_key(stage), _key(stage, SWEEPER), _key(stage, CANCELLER)], clock,
-                deposit_seed=SEED, failpoints=points,
+                stage.signers_db, [_key(stage, n) for n in (1, SWEEPER, CANCELLER, ACCOUNT, FACILITATOR)],
+                clock, deposit_seed=SEED, failpoints=points,
             ),
             "sequencer": lambda: Sequencer(worker, clock, ENTROPY, points),
             "dispatcher": lambda: Dispatcher(worker, clock, ENTROPY, outbox, self.sender, points),
@@ -162,6 +158,10 @@ class World:
                 )
             ),
             "refunder": lambda: Refunder(worker, RefundSteps(clock, outbox, stage.use_cases), points),
+            "biller": lambda: Biller(worker, clock, ENTROPY, outbox, points),
+            "settler": lambda: Settler(
+                worker, SettlementSteps(clock, ENTROPY, outbox, stage.use_cases), points
+            ),
             "reporter": lambda: Reporter(worker, ReportRuns(clock, ENTROPY, outbox), {}, points),
             "planner": lambda: FlushPlanner(
                 worker, clock, ENTROPY, {stage.network.chain_id: self._rpc(worker)}, EAGER, points
@@ -170,7 +170,8 @@ class World:
                 ApiDeps(
                     stage.api, clock, ENTROPY, PEPPER, SEED,
                     allow_local_webhooks=True, public_url="http://bridge.test", failpoints=points,
-                    refund_cool_off_s=0,
+                    refund_cool_off_s=0, settlement_cool_off_s=0, settle_wait_s=0,
+                    nodes={stage.network.chain_id: self._rpc(stage.api)},
                 )
             ),
         }  # fmt: skip
@@ -231,15 +232,9 @@ class World:
         """Everybody works, block after block, until nothing is under way; then all of it is judged."""
         for _ in range(ROUNDS_MAX):
             for name in (
-                "watcher",
-                "submitter",
-                "sweeper",
-                "canceller",
-                "refunder",
-                "sequencer",
-                "dispatcher",
-                "expirer",
-            ):
+                "watcher", "submitter", "sweeper", "canceller", "anchor", "presenter",
+                "refunder", "settler", "sequencer", "dispatcher", "expirer",
+            ):  # fmt: skip
                 await self.work(name)
             if await self._idle():
                 break
@@ -266,9 +261,10 @@ class World:
             " (SELECT count(*) FROM deposits WHERE state = 'detected'),"
             " (SELECT count(*) FROM outbox WHERE NOT sequenced),"
             " (SELECT count(*) FROM deliveries WHERE state = 'scheduled'),"
-            " (SELECT count(*) FROM flushes WHERE ended_at IS NULL)"
+            " (SELECT count(*) FROM flushes WHERE ended_at IS NULL),"
+            " (SELECT count(*) FROM authorizations WHERE ended_at IS NULL)"
         )
-        names = ("payouts", "slots", "deposits", "outbox", "deliveries", "flushes")
+        names = ("payouts", "slots", "deposits", "outbox", "deliveries", "flushes", "authorizations")
         return dict(zip(names, row, strict=True))
 
     def judge(self, *, ask_balances: bool = True) -> Sound:
@@ -364,7 +360,7 @@ class World:
             assert now["status"] == "succeeded", now
 
 
-def _key(stage: Treasury, account: int = 1) -> LocalKey:
+def _key(stage: Treasury, account: int) -> LocalKey:
     return LocalKey(bytes.fromhex(stage.node.accounts[account].private_key[2:]))
 
 
@@ -378,6 +374,8 @@ async def kill_world(open_as: OpenAs, folder: Path) -> AsyncIterator[World]:
         await add_sweeper(stage)
         await stage.open_canceller()
         world = World(stage, await open_as("worker"), await open_as("watcher"), inbox, sender)
+        await Notary(stage, world.worker_db).open()
+        await open_facilitator(stage, FACILITATOR)
         world.merchant, world.keys = await people(stage)
         data = calldata("mint(address,uint256)", [stage.node.accounts[PAYER].address, MINTED])
         await stage.node.send(stage.node.accounts[0], to=checksum(stage.token.contract), data=data)

@@ -53,9 +53,11 @@ SELDOM = (
     *_both(
         "submitter.offered", "submitter.observe", "submitter.final_commit",
         "watcher.early", "watcher.opening", "watcher.reorg", "signer.refusal",
-        "claim.commit", "refunder.step",
+        "claim.commit", "refunder.step", "biller.remind", "biller.month",
+        "settler.schedule", "settler.step",
         "expirer.expire", "expirer.close", "schedule.claim", "schedule.finish", "reconciler.compare",
-        "reporter.claim", "reporter.finish",
+        "reporter.claim", "reporter.finish", "anchor_planner.request", "anchor.reserve",
+        "facilitator.commit", "presenter.reserve", "presenter.outcome", "presenter.wait",
     ),
     "chain.before_append=100", "chain.after_append=30",  # blocks after the set-up
 )  # fmt: skip

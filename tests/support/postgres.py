@@ -14,7 +14,7 @@ from psycopg import sql
 from bascule.entrypoints.testing.postgres import copy_database, drop_database, throwaway_server
 from bascule.storage.embedded import ServerUrl
 from bascule.storage.migrate import migrate
-from bascule.storage.roles import PROCESSES, group_of
+from bascule.storage.roles import ROLES, group_of
 
 TEMPLATE = "template_bascule"
 # Other programs than the embedded ones for a whole run, for example /usr/lib/postgresql/15/bin
@@ -69,7 +69,7 @@ def _create_logins(server: TestServer) -> None:
                 sql.Identifier(server.admin.info.user), server.admin.info.password
             )
         )
-    for process in PROCESSES:
+    for process in ROLES:
         server.admin.execute(
             sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
                 sql.Identifier(f"test_{process}"), server.secret, sql.Identifier(group_of(process))

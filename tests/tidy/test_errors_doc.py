@@ -1,10 +1,12 @@
 """docs/api/errors.md says what the table of codes says, and the table knows every code that is raised."""
 
 import ast
+from fnmatch import fnmatchcase
 
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.entrypoints import docs_errors
 from bascule.entrypoints.api.codes import CODES
+from bascule.entrypoints.api.remedies import REMEDIES
 from tests.support.source import ROOT, SRC, python_files, tree
 
 FAMILY = {cls.__name__ for cls in (Rejected, Conflict, Forbidden, NotFound)}
@@ -28,3 +30,12 @@ def test_every_code_the_api_raises_has_its_sentence() -> None:
     }
 
     assert used - set(CODES) == set()
+
+
+def test_every_code_says_what_to_do_and_every_remedy_is_for_some_code() -> None:
+    first = {
+        code: next((pattern for pattern, _ in REMEDIES if fnmatchcase(code, pattern)), None) for code in CODES
+    }
+
+    assert [code for code, pattern in first.items() if pattern is None] == []
+    assert {pattern for pattern, _ in REMEDIES} - set(first.values()) == set()

@@ -8,7 +8,17 @@ from tests.support.source import ROOT, TESTS, python_files, tree
 FLOORS = {"domain", "storage", "chain", "signing", "services", "entrypoints"}
 FOLDERS = (
     FLOORS
-    | {"clients", "contracts", "migrations", "scenarios", "settings", "simulation", "slow", "terraform"}
+    | {
+        "client",
+        "clients",
+        "contracts",
+        "migrations",
+        "scenarios",
+        "settings",
+        "simulation",
+        "slow",
+        "terraform",
+    }
     | {"thirdparty", "tidy"}
 )
 WORDS_MIN = 4  # "test" and at least three more: who, does, what

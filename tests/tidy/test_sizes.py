@@ -10,6 +10,9 @@ from tests.support.source import ROOT, SRC, TESTS, python_files, tree
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 
+# Written from the OpenAPI document: as long as that has objects and operations.
+GENERATED = {"src/bascule/client/objects.py", "src/bascule/client/resources.py"}
+
 RATCHET = tomllib.loads((Path(__file__).parent / "sizes.toml").read_text(encoding="utf-8"))
 
 
@@ -24,7 +27,7 @@ def sizes() -> tuple[dict[str, int], dict[str, int]]:
     ):
         text = path.read_text(encoding="utf-8")
         name = str(path.relative_to(ROOT))
-        if (lines := text.count("\n")) > FILE_LINES_MAX:
+        if (lines := text.count("\n")) > FILE_LINES_MAX and name not in GENERATED:
             files[name] = lines
         if path.suffix == ".py":
             for node in ast.walk(tree(path)):

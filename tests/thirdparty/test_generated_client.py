@@ -1,0 +1,42 @@
+"""A client that a generator makes of the OpenAPI document works as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from bascule.entrypoints.api import create_app
+from tests.support.api import Shop
+from tests.support.sandbox import served
+from tests.support.source import ROOT
+
+pytestmark = pytest.mark.slow
+
+GENERATOR = Path(sys.executable).parent / "openapi-generator-cli"
+
+
+async def ran(*words: str, **environment: str) -> str:
+    program = await asyncio.create_subprocess_exec(
+        *words, env=os.environ | environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await asyncio.wait_for(program.communicate(), 120)
+    assert program.returncode == 0, said.decode()
+    return said.decode()
+
+
+async def test_generated_python_client_asks_for_money_and_finds_it_again(shop: Shop, tmp_path: Path) -> None:
+    if shutil.which("java") is None:
+        pytest.skip("java is not installed")
+    document = str(ROOT / "docs" / "api" / "openapi.json")
+    await ran(str(GENERATOR), "generate", "-g", "python", "-i", document, "-o", str(tmp_path))
+
+    async with served(create_app(shop.deps)) as url:
+        smoke = str(Path(__file__).parent / "smoke.py")
+        said = await ran(sys.executable, smoke, url, shop.secret, PYTHONPATH=str(tmp_path))
+
+    assert said.strip() == "done"
