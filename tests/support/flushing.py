@@ -197,9 +197,9 @@ async def add_sweeper(stage: Treasury) -> str:
 
 
 @asynccontextmanager
-async def sweep(open_as: OpenAs, folder: Path) -> AsyncIterator[Sweep]:
-    """A treasury with a sweeper and a customer with money; nothing was paid in yet."""
-    async with treasury(open_as, folder) as stage:
+async def sweep(open_as: OpenAs, folder: Path, **stages: Any) -> AsyncIterator[Sweep]:
+    """A treasury with a sweeper and a customer with money; nothing was paid in yet. stages: as `treasury`."""
+    async with treasury(open_as, folder, **stages) as stage:
         factory = await add_sweeper(stage)
         async with stage.owner.transaction() as conn:
             await accounts.create(

@@ -141,10 +141,15 @@ class Till:
 
 @asynccontextmanager
 async def till(
-    open_as: OpenAs, folder: Path, *, failpoints: Failpoints = NO_FAILPOINTS, per_day: int = 10**19
+    open_as: OpenAs,
+    folder: Path,
+    *,
+    failpoints: Failpoints = NO_FAILPOINTS,
+    per_day: int = 10**19,
+    **stages: Any,
 ) -> AsyncIterator[Till]:
     """A merchant with a standing address, a customer with money, a facilitator with coin; nothing is paid."""
-    async with sweep(open_as, folder) as world:
+    async with sweep(open_as, folder, **stages) as world:
         stage = world.stage
         await open_facilitator(stage, WALLET, per_day)
         secret = await secret_of(stage, world.merchant)
@@ -178,17 +183,22 @@ async def open_facilitator(stage: Treasury, account: int, per_day: int = 10**19)
         )  # fmt: skip
 
 
-def client_of(world: Sweep, secret: str, failpoints: Failpoints = NO_FAILPOINTS) -> httpx.AsyncClient:
-    """The API, asked with this key; settle waits for nothing."""
+def api_of(world: Sweep, failpoints: Failpoints = NO_FAILPOINTS, **options: Any) -> Any:
+    """The API, beside the world's own node."""
     stage = world.stage
     guard = stage.api.refuse_open_transaction
     node = Rpc(stage.node.url, session=stage.session, guard=guard, family=ETHEREUM)
     deps = ApiDeps(
         stage.api, stage.clock, SystemEntropy(), PEPPER, SEED, public_url="http://b.test",
-        failpoints=failpoints, nodes={stage.network.chain_id: node}, settle_wait_s=0,
+        failpoints=failpoints, nodes={stage.network.chain_id: node}, **options,
     )  # fmt: skip
+    return create_app(deps)
+
+
+def client_of(world: Sweep, secret: str, failpoints: Failpoints = NO_FAILPOINTS) -> httpx.AsyncClient:
+    """The API, asked with this key; settle waits for nothing."""
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=create_app(deps)),
+        transport=httpx.ASGITransport(app=api_of(world, failpoints, settle_wait_s=0)),
         base_url="http://b.test",
         headers={"authorization": f"Bearer {secret}"},
         event_hooks={"response": [conforms]},
