@@ -378,6 +378,56 @@ class ChainReorg(TypedDict, total=False):
     drop: list[str]
 
 
+class CheckoutSession(TypedDict):
+    """A hosted page for one payment. expires_at: what it tells the payer; closes_at: when late money is."""
+
+    id: str
+    object: Literal['checkout.session']
+    mode: Literal['payment']
+    status: Literal['open', 'complete', 'expired']
+    payment_status: Literal['paid', 'unpaid']
+    url: str | None
+    payment_intent: str | PaymentIntent
+    amount_total: str
+    currency: str
+    success_url: str | None
+    cancel_url: str | None
+    expires_at: int
+    closes_at: int
+    client_reference_id: str | None
+    description: str | None
+    metadata: dict[str, str]
+    livemode: bool
+    created: int
+    version: int
+
+
+class CheckoutSessionCreate(TypedDict, total=False):
+    """What the page asks for: a new payment intent, by the same parameters as one, or one that waits."""
+
+    amount: str
+    currency: str | None
+    quote: str | None
+    accepted: list[AcceptedParams] | None
+    expires_at: int | None
+    closes_at: int | None
+    policy: PolicyParams
+    client_reference_id: str | None
+    description: str | None
+    metadata: dict[str, Any]
+    expand: list[str]
+    payment_intent: str | None
+    success_url: str | None
+    cancel_url: str | None
+    mode: Literal['payment']
+
+
+class CheckoutSessionExpire(TypedDict, total=False):
+    """What to show of the session that is ended."""
+
+    expand: list[str]
+
+
 class ClearedFaults(TypedDict):
     """The numbers of the faults that ended."""
 
@@ -2063,6 +2113,20 @@ class GetPaymentIntentTimelineQuery(TypedDict, total=False):
     starting_after: str
     ending_before: str
     created: Created
+    expand: list[str]
+
+
+class ListCheckoutSessionsQuery(TypedDict, total=False):
+    limit: int
+    starting_after: str
+    ending_before: str
+    created: Created
+    expand: list[str]
+    status: Literal['open', 'complete', 'expired']
+    payment_intent: str
+
+
+class GetCheckoutSessionQuery(TypedDict, total=False):
     expand: list[str]
 
 

@@ -79,6 +79,40 @@ class PaymentIntents:
         return answer
 
 
+class CheckoutSessions:
+    """Methods of /v1/checkout/sessions."""
+
+    def __init__(self, sends: Sends) -> None:
+        self._sends = sends
+
+    def create(self, *, idempotency_key: str | None = None, **params: Unpack[objects.CheckoutSessionCreate]) -> objects.CheckoutSession:
+        """Make a page to pay on."""
+        answer: objects.CheckoutSession = self._sends.request("POST", "/v1/checkout/sessions", params, idempotency_key=idempotency_key)
+        return answer
+
+    def list(self, **params: Unpack[objects.ListCheckoutSessionsQuery]) -> Page[objects.CheckoutSession]:
+        """List checkout sessions."""
+        return Page(self._sends, "/v1/checkout/sessions", params)
+
+    def retrieve(self, id: str, **params: Unpack[objects.GetCheckoutSessionQuery]) -> objects.CheckoutSession:
+        """Read a checkout session."""
+        answer: objects.CheckoutSession = self._sends.request("GET", f"/v1/checkout/sessions/{segment(id)}", params)
+        return answer
+
+    def expire(self, id: str, *, idempotency_key: str | None = None, **params: Unpack[objects.CheckoutSessionExpire]) -> objects.CheckoutSession:
+        """End a checkout session."""
+        answer: objects.CheckoutSession = self._sends.request("POST", f"/v1/checkout/sessions/{segment(id)}/expire", params, idempotency_key=idempotency_key)
+        return answer
+
+
+class Checkout:
+    """Resources."""
+
+    def __init__(self, sends: Sends) -> None:
+        self._sends = sends
+        self.sessions = CheckoutSessions(sends)
+
+
 class Quotes:
     """Methods of /v1/quotes."""
 
@@ -941,6 +975,7 @@ class Resources:
     def __init__(self, sends: Sends) -> None:
         self._sends = sends
         self.payment_intents = PaymentIntents(sends)
+        self.checkout = Checkout(sends)
         self.quotes = Quotes(sends)
         self.invoices = Invoices(sends)
         self.deposits = Deposits(sends)

@@ -7,16 +7,17 @@ from bascule.domain.errors import Rejected
 
 EVERYTHING: Final = "*"
 _LOOKS: Final = ("balance:read", "balance_transactions:read", "events:read", "networks:read", "tokens:read")
-_BUSINESS: Final = ("payment_intents:read", "deposits:read", "payouts:read", "refunds:read", "invoices:read",
-                    "quotes:read", "settlements:read", "reporting:read")  # fmt: skip
+_BUSINESS: Final = ("payment_intents:read", "checkout_sessions:read", "deposits:read", "payouts:read",
+                    "refunds:read", "invoices:read", "quotes:read", "settlements:read",
+                    "reporting:read")  # fmt: skip
 
 # Asking and approving are two roles. Who has both may still not approve what they asked for themselves.
 ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "owner": (EVERYTHING,),
     "developer": (
-        *_LOOKS, "payment_intents:write", "quotes:write", "invoices:write", "deposits:read", "refunds:read",
-        "payouts:read", "webhook_endpoints:write", "test_helpers:write", "accounts:read", "audit_log:read",
-        "api_keys:write",
+        *_LOOKS, "payment_intents:write", "checkout_sessions:write", "quotes:write", "invoices:write",
+        "deposits:read", "refunds:read", "payouts:read", "webhook_endpoints:write", "test_helpers:write",
+        "accounts:read", "audit_log:read", "api_keys:write",
     ),
     "finance": (
         *_LOOKS, *_BUSINESS, "invoices:write", "refunds:write", "deposits:write", "reporting:write",

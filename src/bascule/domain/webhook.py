@@ -37,6 +37,8 @@ class EventType(StrEnum):
     INTENT_REVERSED = "payment_intent.reversed"
     INTENT_HELD = "payment_intent.held"
     INTENT_RELEASED = "payment_intent.released"
+    CHECKOUT_SESSION_COMPLETED = "checkout.session.completed"
+    CHECKOUT_SESSION_EXPIRED = "checkout.session.expired"
     DEPOSIT_DETECTED = "deposit.detected"
     DEPOSIT_FINALIZED = "deposit.finalized"
     DEPOSIT_ORPHANED = "deposit.orphaned"

@@ -18,7 +18,7 @@ from bascule.domain.ids import Prefix
 from bascule.domain.money import Money
 from bascule.domain.payment_intent import PAYMENT_INTENT, Flag, IntentEvent
 from bascule.domain.webhook import EventType
-from bascule.services import quotes, restore
+from bascule.services import checkout_view, quotes, restore
 from bascule.services.intent_request import (
     MISSING,
     IntentRequest,
@@ -131,7 +131,9 @@ class Intents:
     ) -> dict[str, Any]:
         to = PAYMENT_INTENT.step(row.state, event)
         await payment_intents.advance(conn, row.id, row.state, to, at=self.clock.now(), reason=reason)
-        return await self._tell(conn, row.id, EventType.INTENT_CANCELED, {"status": str(row.state)}, context)
+        shown = await self._tell(conn, row.id, EventType.INTENT_CANCELED, {"status": str(row.state)}, context)
+        await self.outbox.append_many(conn, await checkout_view.ended(conn, [row.id], context))
+        return shown
 
     async def _tell(
         self,

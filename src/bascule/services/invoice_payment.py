@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from bascule.domain.invoice import InvoiceState
-from bascule.domain.payment_intent import IntentState
 from bascule.domain.webhook import EventType
 from bascule.services.invoice_view import happening
 from bascule.services.outbox import Happening
@@ -15,20 +14,12 @@ from bascule.storage.database import Connection
 from bascule.storage.payment_intents import IntentRow
 
 
-async def pay(
-    conn: Connection, changed: Iterable[tuple[IntentRow, IntentRow]], at: datetime
-) -> list[Happening]:
-    """Pays the invoices of those intents that succeed just now; what is to be told of it.
+async def pay(conn: Connection, succeeded: Iterable[IntentRow], at: datetime) -> list[Happening]:
+    """Pays the invoices of intents that have succeeded just now; what is to be told of it.
 
-    changed: locked intents before and after; nothing is read or written where none asks for an invoice.
+    succeeded: locked; nothing is read or written where none asks for an invoice.
     """
-    paid = [
-        after.invoice_id
-        for before, after in changed
-        if after.invoice_id is not None
-        and after.state is IntentState.SUCCEEDED
-        and before.state is not IntentState.SUCCEEDED
-    ]
+    paid = [intent.invoice_id for intent in succeeded if intent.invoice_id is not None]
     if not paid:
         return []
     was = await invoices.of_ids(conn, paid)

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, Protocol
 
 from bascule.domain.application import Reason
 from bascule.domain.errors import Halted
+from bascule.domain.payment_intent import IntentState
 from bascule.domain.webhook import EventType
+from bascule.services import checkout_view, intent_view, invoice_payment, matches
 from bascule.services import deposits as deposit_service
-from bascule.services import intent_view, invoice_payment, matches
 from bascule.services.intent_view import Arrived, Catalog, catalog
 from bascule.services.matches import Match
 from bascule.services.outbox import Happening, Outbox
@@ -91,8 +92,13 @@ async def recompute(
     async def change(found: Sequence[Match]) -> _Written:
         after = await write(conn, found, happened, clock, coming)
         told = await _told(conn, found, after, happened, known)
-        pairs = ((match.intent, row) for match, row in zip(found, after, strict=True))
-        told += await invoice_payment.pay(conn, pairs, clock.now())
+        succeeded = [
+            row
+            for match, row in zip(found, after, strict=True)
+            if row.state is IntentState.SUCCEEDED and match.intent.state is not IntentState.SUCCEEDED
+        ]
+        told += await invoice_payment.pay(conn, succeeded, clock.now())
+        told += await checkout_view.ended(conn, [row.id for row in succeeded])
         return _Written(
             [each._replace(request=request) for each in told] if request else told,
             [deposit_id for match in found for deposit_id in booked.get(match.intent.id, ())],

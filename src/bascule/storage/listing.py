@@ -56,6 +56,10 @@ PAYMENT_INTENTS = Table(
     Column("state", Text), Column("currency", Text), Column("client_reference_id", Text),
     Column("due", Numeric), Column("metadata", JSONB), _when(),
 )  # fmt: skip
+CHECKOUT_SESSIONS = Table(
+    "checkout_sessions", METADATA, Column("id", Text), Column("account_id", Text),
+    Column("livemode", Boolean), Column("payment_intent_id", Text), _when(),
+)  # fmt: skip
 DEPOSITS = Table(
     "deposits", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
     Column("state", Text), Column("chain_id", BigInteger), Column("tx_hash", LargeBinary),

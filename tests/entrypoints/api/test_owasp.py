@@ -48,6 +48,7 @@ async def made(shop: Shop, client: httpx.AsyncClient) -> dict[str, str]:
     invoice = (await client.post("/v1/invoices", json={"currency": "usdc", "lines": [line]})).json()
     return {
         "payment_intents": intent["id"],
+        "checkout": (await client.post("/v1/checkout/sessions", json=BODY)).json()["id"],
         "webhook_endpoints": hook["id"],
         "delivery": delivery["id"],
         "deposits": deposit,

@@ -22,6 +22,7 @@ from bascule.entrypoints.api import (
     balance_transactions,
     breaks,
     catalog,
+    checkout_sessions,
     deposits,
     destinations,
     events,
@@ -60,6 +61,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *searching.OPERATIONS,  # before the path that would take its name for an id
     *payment_intents.OPERATIONS,
     *payment_times.OPERATIONS,
+    *checkout_sessions.OPERATIONS,
     *quotes.OPERATIONS,
     *invoices.OPERATIONS,
     *deposits.OPERATIONS,

@@ -15,6 +15,7 @@ from bascule.domain.rates import Rules
 from bascule.entrypoints.api.limits import Limiter, Rates
 from bascule.services.api_keys import PEPPER_MIN
 from bascule.services.balance_settings import BalanceSettings
+from bascule.services.checkout_sessions import CheckoutSessions
 from bascule.services.choices import Choices
 from bascule.services.destinations import Destinations
 from bascule.services.egress import EgressRules
@@ -110,6 +111,11 @@ class ApiDeps:
         return Intents(
             self.clock, self.entropy, self.outbox, self.deposit_seed, self.deposit_epoch, self.log_seen
         )
+
+    @cached_property
+    def checkout_sessions(self) -> CheckoutSessions:
+        """Use-cases on checkout sessions."""
+        return CheckoutSessions(self.clock, self.entropy, self.intents, self.public_url)
 
     @cached_property
     def invoices(self) -> Invoices:

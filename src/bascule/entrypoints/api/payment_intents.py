@@ -32,10 +32,22 @@ METADATA_KEYS = 50
 
 async def create(call: Call[PaymentIntentCreate], conn: Connection) -> dict[str, Any]:
     """A new intent."""
-    params = call.params
-    names = lists.expanding(params, EXPANDABLE)
+    names = lists.expanding(call.params, EXPANDABLE)
+    shown = await call.deps.intents.create(
+        conn,
+        account_id=call.account_id,
+        livemode=call.livemode,
+        request=asked(call.params),
+        context=call.context,
+    )
+    [expanded] = await _expand(conn, [shown], names)
+    return expanded
+
+
+def asked(params: PaymentIntentCreate) -> IntentRequest:
+    """The parameters of a new intent as the use-case takes them."""
     accepted = None if params.accepted is None else [Choice(a.network, a.token) for a in params.accepted]
-    request = IntentRequest(
+    return IntentRequest(
         amount=params.amount if "amount" in params.model_fields_set else MISSING,
         currency=params.currency,
         quote=params.quote,
@@ -51,11 +63,6 @@ async def create(call: Call[PaymentIntentCreate], conn: Connection) -> dict[str,
         description=params.description,
         metadata=params.metadata,
     )
-    shown = await call.deps.intents.create(
-        conn, account_id=call.account_id, livemode=call.livemode, request=request, context=call.context
-    )
-    [expanded] = await _expand(conn, [shown], names)
-    return expanded
 
 
 async def retrieve(call: Call[Expandable], conn: Connection) -> dict[str, Any]:

@@ -54,6 +54,11 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("rate*", "Try again in a minute; no quote is made of a price that is old or disputed."),
     ("quote_*", "Make a new quote; each is good once, until its expires_at."),
     ("payment_identifier_reused", "Use a fresh identifier for each x402 payment; a repetition has both."),
+    ("checkout_session_*", "Read the checkout session first: its status says what it still takes."),
+    (
+        "return_url_forbidden",
+        "Give an https URL without a password; http://localhost is for test keys alone.",
+    ),
     ("payment_intent_of_invoice", "Act on the invoice; its payment intent follows."),
     ("payment_intent_*", "Read the payment intent first: its status says what it still takes."),
     ("invoice_being_paid", "Wait until the payment is final, or refund it."),

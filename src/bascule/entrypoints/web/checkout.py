@@ -1,4 +1,4 @@
-"""/c/{payment intent}: the page where a customer pays, and the stream that keeps it true."""
+"""/c/{payment intent or checkout session}: where a customer pays, and the stream that keeps it true."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from starlette.responses import Response, StreamingResponse
 
 from bascule.domain import ids
 from bascule.domain.errors import BasculeError, NotFound
-from bascule.entrypoints.web.checkout_view import revision, view
+from bascule.domain.ids import Prefix
+from bascule.entrypoints.web.checkout_view import revision, view, way_back
 from bascule.entrypoints.web.pages import ASSETS, HEADERS, asset, page
 from bascule.services import deposits, intents
-from bascule.storage import accounts, payment_intents
+from bascule.storage import accounts, checkout_sessions, payment_intents
 
 if TYPE_CHECKING:
     from bascule.entrypoints.api.deps import ApiDeps
@@ -26,11 +27,12 @@ STREAM_ROUNDS = 900  # half an hour; the browser then asks again
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An intent, what arrived for it, and who asks for the money."""
+    """An intent, what arrived for it, and who asks for the money. back: where the payer may go from here."""
 
     intent: dict[str, Any]
     deposits: list[dict[str, Any]]
     merchant: str
+    back: str | None
 
 
 def mount(app: FastAPI, deps: ApiDeps) -> None:
@@ -45,7 +47,7 @@ def mount(app: FastAPI, deps: ApiDeps) -> None:
             return page("checkout_stale.html", status=503, private=True)
         chosen = request.query_params.get("network")
         values = view(shown.intent, shown.deposits, chosen, deps.clock.now())
-        return page("checkout.html", private=True, merchant=shown.merchant, **values)
+        return page("checkout.html", private=True, merchant=shown.merchant, back=shown.back, **values)
 
     async def stream(request: Request) -> Response:
         id = request.path_params["id"]
@@ -80,16 +82,22 @@ async def _revisions(deps: ApiDeps, id: str) -> AsyncIterator[bytes]:
 
 async def _load(deps: ApiDeps, id: str) -> Shown:
     """Raises: NotFound; Retryable when the database does not answer."""
-    ids.check("pi", id)
+    session = None
     async with deps.db.read() as conn:
-        row = await payment_intents.get(conn, id)
+        if id.startswith(f"{Prefix.CHECKOUT_SESSION}_"):
+            session = await checkout_sessions.get(conn, ids.check(Prefix.CHECKOUT_SESSION, id))
+            if session is None:
+                raise NotFound("resource_missing", "No such payment.", param="id")
+        intent_id = ids.check(Prefix.PAYMENT_INTENT, id if session is None else session.payment_intent_id)
+        row = await payment_intents.get(conn, intent_id)
         if row is None:
             raise NotFound("resource_missing", "No such payment.", param="id")
         [intent] = await intents.describe_rows(conn, [row])
-        arrived = await payment_intents.deposits_of(conn, [id])
+        arrived = await payment_intents.deposits_of(conn, [intent_id])
         account = await accounts.get(conn, row.account_id)
         described = await deposits.describe_many(conn, [deposit.id for deposit in arrived])
-    return Shown(intent, described, "" if account is None else account.name)
+    back = None if session is None else way_back(session)
+    return Shown(intent, described, "" if account is None else account.name, back)
 
 
 def _asset(name: str, media_type: str) -> Any:

@@ -9,6 +9,10 @@ from typing import Any
 
 import segno
 
+from bascule.domain.checkout import SESSION_IN_URL
+from bascule.domain.payment_intent import IntentState
+from bascule.storage.checkout_sessions import SessionRow
+
 STEPS = ("Waiting", "Seen", "Confirming", "Paid")
 
 
@@ -50,6 +54,18 @@ def view(
         "revision": revision(intent, deposits, now),
         "final": intent["status"] in ("succeeded", "canceled"),
     }
+
+
+def way_back(session: SessionRow) -> str | None:
+    """Where the payer goes from the page: on once it is paid, back as long as no money is on its way."""
+    match session.state:
+        case IntentState.PROCESSING:
+            return None
+        case IntentState.SUCCEEDED:
+            url = session.success_url
+            return None if url is None else url.replace(SESSION_IN_URL, session.id)
+        case _:
+            return session.cancel_url
 
 
 def revision(intent: Mapping[str, Any], deposits: Sequence[Mapping[str, Any]], now: datetime) -> str:

@@ -2,6 +2,7 @@
 const root = document.getElementById("checkout");
 const stale = document.querySelector("[data-stale]");
 const POLL_MS = 4000;
+const ONWARD_MS = 3000; // long enough to read that it is paid
 
 function wire() {
   for (const button of root.querySelectorAll("[data-copy]")) {
@@ -42,6 +43,7 @@ async function refresh() {
     document.title = fresh.title;
     wire();
     place?.().focus();
+    if (next.dataset.next) setTimeout(() => location.assign(next.dataset.next), ONWARD_MS);
   } catch {
     stale.hidden = false;
   }
