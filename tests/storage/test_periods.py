@@ -232,7 +232,7 @@ async def test_what_began_before_a_closing_does_not_become_effective_in_it(db: D
 
 
 async def close_in_its_own_context(db: Database, until: datetime) -> None:
-    async with await psycopg.AsyncConnection.connect(db.url) as conn:
+    async with await psycopg.AsyncConnection.connect(db.url, autocommit=True) as conn, conn.transaction():
         await periods.close(conn, until)
 
 

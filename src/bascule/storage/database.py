@@ -87,6 +87,7 @@ class Database:
         self._options: dict[str, Any] = {
             "connected": self._connected,
             "autocommit": True,
+            "prepare_threshold": None,  # `statements` prepares; cursors would end it all at each rollback
             "application_name": name,
         }
         self._pool: AsyncConnectionPool[_Pooled] = AsyncConnectionPool(

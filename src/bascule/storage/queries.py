@@ -19,11 +19,11 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
-from psycopg.rows import dict_row
-
 from bascule.storage.database import Connection
+from bascule.storage.statements import Row, Statement, execute
 
-Row = dict[str, Any]
+__all__ = ["MANY", "Queries", "Query", "QueryError", "QueryFile", "Row", "parse"]
+
 MANY = 50  # rows that take longer to become objects than another statement to be sent
 _NAME = re.compile(r"^-- name: *(.*)$")
 _TABLES = re.compile(r"^-- tables: *(.*)$")
@@ -48,6 +48,10 @@ class Query:
         """The statement with $1, $2 … instead of names (sorted), as PREPARE wants it."""
         order = {name: f"${n}" for n, name in enumerate(sorted(self.parameters), 1)}
         return _PLACEHOLDER.sub(lambda m: order[m[1]] if m[1] else "%", self.text)
+
+    def statement(self) -> Statement:
+        """What is sent to the server."""
+        return Statement(self.numbered().encode(), tuple(sorted(self.parameters)))
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,8 @@ class Queries:
         return parse(files(self._package).joinpath(name).read_text(encoding="utf-8"), source=name)
 
     @cached_property
-    def _encoded(self) -> dict[str, bytes]:
-        return {name: query.text.encode() for name, query in self.file.queries.items()}
+    def _statements(self) -> dict[str, Statement]:
+        return {name: query.statement() for name, query in self.file.queries.items()}
 
     async def one(self, conn: Connection, name: str, /, **params: object) -> Row:
         """The only row; QueryError when there is none or there are several."""
@@ -129,24 +133,17 @@ class Queries:
 
     async def all(self, conn: Connection, name: str, /, **params: object) -> list[Row]:
         """Every row, in the statement's order."""
-        statement = self._checked(name, params)
-        async with conn.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(statement, params)
-            result = cursor.pgresult  # `description` would make an object of each column
-            if result is None or not result.nfields:
-                return []
-            if result.ntuples > MANY:
-                await asyncio.sleep(0)  # who waits for the connection sends; the database works meanwhile
-            return await cursor.fetchall()
+        answer = await execute(conn, self._checked(name, params), params)
+        if answer.count > MANY:
+            await asyncio.sleep(0)  # who waits for the connection sends; the database works meanwhile
+        return answer.dicts()
 
     async def tuples(self, conn: Connection, name: str, /, **params: object) -> list[tuple[Any, ...]]:
         """Every row as a tuple, in the statement's order of columns: for many rows, of which each costs."""
-        statement = self._checked(name, params)
-        async with conn.cursor() as cursor:
-            await cursor.execute(statement, params)
-            if cursor.rowcount > MANY:
-                await asyncio.sleep(0)
-            return await cursor.fetchall()
+        answer = await execute(conn, self._checked(name, params), params)
+        if answer.count > MANY:
+            await asyncio.sleep(0)
+        return answer.tuples()
 
     async def scalar(self, conn: Connection, name: str, /, **params: object) -> Any:
         """The first column of the only row, or None when there is no row."""
@@ -155,17 +152,14 @@ class Queries:
 
     async def run(self, conn: Connection, name: str, /, **params: object) -> int:
         """How many rows the statement changed (or found)."""
-        statement = self._checked(name, params)
-        async with conn.cursor() as cursor:
-            await cursor.execute(statement, params)
-            return cursor.rowcount
+        return (await execute(conn, self._checked(name, params), params)).count
 
     async def copy(self, conn: Connection, name: str, rows: str) -> None:
         """Sends rows to a COPY … FROM STDIN, in its format."""
-        async with conn.cursor() as cursor, cursor.copy(self._checked(name, {})) as copy:
+        async with conn.cursor() as cursor, cursor.copy(self.file.queries[name].text.encode()) as copy:
             await copy.write(rows)
 
-    def _checked(self, name: str, params: dict[str, object]) -> bytes:
+    def _checked(self, name: str, params: dict[str, object]) -> Statement:
         query = self.file.queries.get(name)
         if query is None:
             raise QueryError(f"{self.noun}.sql has no query named {name}")
@@ -173,4 +167,4 @@ class Queries:
             missing = sorted(query.parameters - params.keys())
             extra = sorted(params.keys() - query.parameters)
             raise QueryError(f"{self.noun}.{name}: missing parameters {missing}, unknown parameters {extra}")
-        return self._encoded[name]
+        return self._statements[name]
