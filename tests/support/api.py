@@ -160,6 +160,7 @@ class Shop:
             "payment_intents", "deposit_addresses", "payouts", "payout_approvals", "idempotency_keys",
             "webhook_endpoints", "deliveries", "outbox", "audit_log", "api_keys", "policies",
             "destinations", "destination_verifications", "payout_batches", "payout_batch_approvals",
+            "checkout_sessions",
         )  # fmt: skip
         counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
         async with self.owner.read() as conn:

@@ -645,6 +645,17 @@ class EvidenceReference(TypedDict):
     url: str
 
 
+class ExplainedDeposit(TypedDict):
+    """What arrived, and what it counts as; application: null while nothing is decided."""
+
+    id: str
+    tx_hash: str
+    status: Literal['detected', 'orphaned', 'finalized']
+    application: Literal['unapplied', 'applied', 'refunded', 'accepted'] | None
+    unapplied_reason: Literal['orphaned', 'no_intent', 'intent_closed', 'already_paid', 'wrong_token', 'wrong_chain', 'unsupported_token', 'dust', 'below_minimum', 'held', 'unsolicited', 'test_mode'] | None
+    because: str | None
+
+
 class Fault(TypedDict):
     """A fault that is set. hits: how often it struck, of so many calls it could have."""
 
@@ -732,6 +743,18 @@ class IntentPolicy(TypedDict):
     late: Literal['accept', 'hold']
     overpay: Literal['hold', 'keep']
     finality: str
+
+
+class IntentThen(TypedDict):
+    """What the payment intent would be. events: those that would be told of it on the way there."""
+
+    status: Literal['requires_action', 'processing', 'succeeded', 'canceled']
+    flags: list[str]
+    amount_received: str
+    amount_confirmed: str
+    amount_remaining: str
+    amount_overpaid: str
+    events: list[str]
 
 
 class IntentTransaction(TypedDict):
@@ -1105,11 +1128,53 @@ class PaymentIntentCreate(TypedDict, total=False):
     expand: list[str]
 
 
+class PaymentIntentExplanation(TypedDict):
+    """A payment intent in words: its state, what arrived for it, and what happens next."""
+
+    object: Literal['payment_intent.explanation']
+    payment_intent: str
+    status: Literal['requires_action', 'processing', 'succeeded', 'canceled']
+    because: str
+    flags: list[str]
+    amount: str
+    amount_received: str
+    amount_confirmed: str
+    amount_remaining: str
+    amount_overpaid: str
+    amount_refunded: str
+    deposits: list[ExplainedDeposit]
+    next: str
+
+
 class PaymentIntentExtend(TypedDict, total=False):
     """Until when it can be paid, and until when late money still counts; the latter moves along."""
 
     expires_at: Required[int]
     closes_at: int | None
+
+
+class PaymentIntentTrial(TypedDict):
+    """What a transfer would make of a payment intent; nothing of it has happened."""
+
+    object: Literal['payment_intent.trial']
+    payment_intent: str
+    network: str
+    token: str
+    amount_atomic: str
+    block_time: int
+    application: Literal['unapplied', 'applied', 'refunded', 'accepted']
+    unapplied_reason: Literal['orphaned', 'no_intent', 'intent_closed', 'already_paid', 'wrong_token', 'wrong_chain', 'unsupported_token', 'dust', 'below_minimum', 'held', 'unsolicited', 'test_mode'] | None
+    because: str
+    when_seen: IntentThen
+    when_final: IntentThen
+
+
+class PaymentIntentTry(TypedDict, total=False):
+    """A transfer that nobody has made: a token's amount, to the intent's address on the token's network."""
+
+    token: Required[str]
+    amount: Required[str]
+    block_time: int | None
 
 
 class PaymentIntentUpdate(TypedDict, total=False):

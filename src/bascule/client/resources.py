@@ -68,6 +68,16 @@ class PaymentIntents:
         """List what happened to it."""
         return Page(self._sends, f"/v1/payment_intents/{segment(id)}/timeline", params)
 
+    def retrieve_explain(self, id: str) -> objects.PaymentIntentExplanation:
+        """Say why it is as it is."""
+        answer: objects.PaymentIntentExplanation = self._sends.request("GET", f"/v1/payment_intents/{segment(id)}/explain", {})
+        return answer
+
+    def update_explain(self, id: str, *, idempotency_key: str | None = None, **params: Unpack[objects.PaymentIntentTry]) -> objects.PaymentIntentTrial:
+        """Try a transfer against a payment intent."""
+        answer: objects.PaymentIntentTrial = self._sends.request("POST", f"/v1/payment_intents/{segment(id)}/explain", params, idempotency_key=idempotency_key)
+        return answer
+
     def retrieve_travel_rule(self, id: str, **params: Unpack[objects.GetPaymentIntentTravelRuleQuery]) -> objects.TravelRule:
         """Read who pays whom in a payment intent."""
         answer: objects.TravelRule = self._sends.request("GET", f"/v1/payment_intents/{segment(id)}/travel_rule", params)

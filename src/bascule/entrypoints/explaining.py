@@ -61,14 +61,15 @@ async def _intent(conn: Connection, intent_id: str) -> dict[str, Any]:
             }
             for each in found
         ],
-        "next": _next_of_intent(state, shown),
+        "next": next_of_intent(state, shown),
     }
 
 
-def _next_of_intent(state: IntentState, shown: dict[str, Any]) -> str:
+def next_of_intent(state: IntentState, shown: Mapping[str, Any]) -> str:
+    """What happens to an intent next, and by whom. shown: as the API shows it."""
     match state:
         case IntentState.REQUIRES_ACTION if "held" in shown["flags"]:
-            return "somebody decides about what is held, so nobody pays again: `bascule explain` its deposit"
+            return "somebody decides about what is held, so nobody pays again: its deposit says more"
         case IntentState.REQUIRES_ACTION:
             return (
                 f"the customer sends {shown['amount_remaining']} {shown['currency']} to one of its addresses"

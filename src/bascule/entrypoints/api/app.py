@@ -31,6 +31,7 @@ from bascule.entrypoints.api import (
     invoices,
     mandates,
     members,
+    payment_explaining,
     payment_intents,
     payment_times,
     payout_batches,
@@ -61,6 +62,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *searching.OPERATIONS,  # before the path that would take its name for an id
     *payment_intents.OPERATIONS,
     *payment_times.OPERATIONS,
+    *payment_explaining.OPERATIONS,
     *checkout_sessions.OPERATIONS,
     *quotes.OPERATIONS,
     *invoices.OPERATIONS,
