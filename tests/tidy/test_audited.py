@@ -16,7 +16,7 @@ from bascule.entrypoints.cli.app import _tree
 from tests.support.source import SRC
 
 TABLE = tomllib.loads((Path(__file__).parent / "audited.toml").read_text(encoding="utf-8"))
-COMPUTES = {"simulate_policy", "verify_x402_payment"}
+COMPUTES = {"simulate_policy", "try_payment_intent", "verify_x402_payment"}
 
 
 def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[str]:
