@@ -1,9 +1,9 @@
 """Webhooks to quick endpoints while a tenth of all endpoints take the connection and never answer.
 
-A thousand accounts with an endpoint each. What happens is written as the API writes it; the worker's loops
-number, sign and send it, in this process, over HTTP; the servers are one process, PostgreSQL another. First
-as fast as it goes: a backlog is sent. Then at a steady rate, in which each event's way is timed from the
-moment it says (before its commit) until the receiver has it whole.
+A thousand accounts with an endpoint each. What happens is written as the API writes it, in this process; the
+worker's loops, which number, sign and send it over HTTP, are a process of their own, as are the servers and
+PostgreSQL. First as fast as it goes: a backlog is sent. Then at a steady rate, in which each event's way is
+timed from the moment it says (before its commit) until the receiver has it whole.
 """
 
 from __future__ import annotations
@@ -19,20 +19,16 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from subprocess import PIPE
+from typing import Any, NamedTuple
 
 import aiohttp
 
 from bascule.domain.ids import Prefix
 from bascule.domain.webhook import EventType, new_secret
-from bascule.entrypoints.schedule import Loop, run_all
-from bascule.services.dispatcher import Dispatcher
-from bascule.services.egress import EgressRules
-from bascule.services.http_sender import HttpSender
 from bascule.services.outbox import Happening, Outbox
 from bascule.services.seams import SystemClock, SystemEntropy, new_ids
-from bascule.services.sequencer import Sequencer
-from bascule.storage.database import Database, refuse_open_transaction
+from bascule.storage.database import Database
 from bascule.storage.embedded import EmbeddedPostgres
 from bascule.storage.migrate import migrate
 from benchmarks._hearing import HEARD
@@ -43,6 +39,7 @@ ENDPOINTS, HANGING = 1_000, 10  # one in so many hangs
 BACKLOG, STEADY_S, STEADY = 30_000, 20.0, 1_700  # of which nine tenths are to quick endpoints
 WRITTEN_AT_ONCE = 85
 CLOCK, ENTROPY = SystemClock(), SystemEntropy()
+ROOT = Path(__file__).parents[1]
 SHOWN: dict[str, Any] = {
     "object": "payment_intent", "amount": "25.000000", "currency": "usdc", "status": "requires_action",
     "metadata": {"order": "1234"}, "description": "x" * 700, "client_secret": None,
@@ -60,11 +57,16 @@ SELECT 'we_' || n, 'acct_' || n, false,
 """
 
 
+Processors = tuple[float, float, float, float]
+PARTS = ("the worker", "PostgreSQL", "the servers", "the load and the count")
+
+
 @dataclass
 class Stage:
-    """What runs. pids: the servers', PostgreSQL's."""
+    """What runs. database_url, url: PostgreSQL's and the servers'; pids: theirs."""
 
     db: Database
+    database_url: str
     url: str
     endpoints: int
     pids: tuple[int, int]
@@ -93,10 +95,23 @@ class Stage:
             found.setdefault(id.decode(), at)
         return found
 
-    def processors(self) -> tuple[float, float, float]:
-        """Seconds used so far by this process, the servers, PostgreSQL."""
+    def quick_since(self, first: int) -> int:
+        """How many events since that one were told to quick endpoints."""
+        return sum(n % self.endpoints % HANGING != 0 for n in range(first + 1, next(self.numbers)))
+
+    def processors(self, worker: int) -> Processors:
+        """Seconds used so far by the worker with this process id and by all others."""
         servers, postgres = self.pids
-        return time.process_time(), spent(servers), spent_below(postgres)
+        return spent(worker), spent_below(postgres), spent(servers), time.process_time()
+
+
+class Steady(NamedTuple):
+    """Quick deliveries a second; ms until they arrived, in the median and 99 of 100; processors."""
+
+    rate: float
+    half: float
+    late: float
+    used: Processors
 
 
 async def run(runs: int, scale: float) -> list[Figure]:
@@ -111,46 +126,57 @@ async def run(runs: int, scale: float) -> list[Figure]:
     return [
         Figure("a backlog, delivered to quick endpoints", "a second", tuple(1e6 / each for each in micros)),
         Figure("the same: a delivery", "µs", micros, 1e6 / 1_500),
-        *(
-            Figure(f"the same: processor of {part}", "µs", tuple(spent[n] for _, spent in taken))
-            for n, part in enumerate(("worker and load", "servers", "PostgreSQL"))
-        ),
-        Figure("steady: delivered to quick endpoints", "a second", tuple(rate for rate, _, _ in waits)),
-        Figure("steady: until the first attempt arrived, median", "ms", tuple(half for _, half, _ in waits)),
-        Figure("steady: 99 of 100", "ms", tuple(late for _, _, late in waits), 2_000.0),
+        *by_part("the same", [used for _, used in taken]),
+        Figure("steady: delivered to quick endpoints", "a second", tuple(each.rate for each in waits)),
+        *by_part("the same", [each.used for each in waits]),
+        Figure("steady: until the first attempt arrived, median", "ms", tuple(each.half for each in waits)),
+        Figure("steady: 99 of 100", "ms", tuple(each.late for each in waits), 2_000.0),
     ]
 
 
-async def drained(made: Stage, events: int) -> tuple[float, tuple[float, float, float]]:
+def by_part(what: str, used: list[Processors]) -> list[Figure]:
+    """Of processors, a delivery."""
+    return [
+        Figure(f"{what}: processor of {part}", "µs", tuple(each[n] for each in used))
+        for n, part in enumerate(PARTS)
+    ]
+
+
+async def drained(made: Stage, events: int) -> tuple[float, Processors]:
     """µs a delivery to quick endpoints, of a backlog, on the clock and of processors."""
     first = next(made.numbers)
     for _ in range(0, events, WRITTEN_AT_ONCE):
         await made.happen(WRITTEN_AT_ONCE)
-    quick = sum(n % made.endpoints % HANGING != 0 for n in range(first + 1, next(made.numbers)))
-    before, began = made.processors(), time.time()
-    async with working(made):
+    quick = made.quick_since(first)
+    async with working(made) as worker:
+        before, began = made.processors(worker), time.time()
         found = await all_heard(made, quick)
-        used = [b - a for a, b in zip(before, made.processors(), strict=True)]
-    per = 1e6 / quick
-    ours, servers, postgres = (each * per for each in used)
-    return (max(found.values()) - began) * per, (ours, servers, postgres)
+        used = per(quick, before, made.processors(worker))
+    return (max(found.values()) - began) * 1e6 / quick, used
 
 
-async def steady(made: Stage, seconds: float) -> tuple[float, float, float]:
-    """At a steady rate: how many a second arrived, and after how many ms, in the median and 99 of 100."""
+async def steady(made: Stage, seconds: float) -> Steady:
+    """At a steady rate, timed."""
     events, first = round(STEADY * seconds), next(made.numbers)
-    async with working(made):
-        began = time.time()
+    async with working(made) as worker:
+        before, began = made.processors(worker), time.time()
         for written in range(0, events, WRITTEN_AT_ONCE):
             await made.happen(WRITTEN_AT_ONCE)
             await asyncio.sleep(max(0.0, began + (written + WRITTEN_AT_ONCE) / STEADY - time.time()))
-        quick = sum(n % made.endpoints % HANGING != 0 for n in range(first + 1, next(made.numbers)))
+        quick = made.quick_since(first)
         found = await all_heard(made, quick)
+        used = per(quick, before, made.processors(worker))
     async with made.db.read() as conn:
         rows = await (await conn.execute(BEGAN, [list(found)])).fetchall()
     waits = sorted((found[id] - at) * 1_000 for id, at in rows)
     rate = quick / (max(found.values()) - began)
-    return rate, statistics.median(waits), waits[int(len(waits) * 0.99)]
+    return Steady(rate, statistics.median(waits), waits[int(len(waits) * 0.99)], used)
+
+
+def per(deliveries: int, before: Processors, after: Processors) -> Processors:
+    """µs of processors a delivery."""
+    worker, postgres, servers, load = ((b - a) * 1e6 / deliveries for a, b in zip(before, after, strict=True))
+    return worker, postgres, servers, load
 
 
 async def all_heard(made: Stage, quick: int) -> dict[str, float]:
@@ -166,23 +192,24 @@ async def all_heard(made: Stage, quick: int) -> dict[str, float]:
 
 
 @asynccontextmanager
-async def working(made: Stage) -> AsyncIterator[None]:
-    """The worker's two loops, as `bascule worker` runs them."""
-    stop = asyncio.Event()
-    async with HttpSender(refuse_open_transaction, EgressRules(allow_local=True)) as sender:
-        sequencer = Sequencer(made.db, CLOCK, ENTROPY)
-        dispatcher = Dispatcher(made.db, CLOCK, ENTROPY, Outbox(CLOCK, ENTROPY), sender)
-        loops = [
-            Loop(sequencer, 0.5, channel="bascule_outbox"),
-            Loop(dispatcher, 0.5, channel="bascule_deliveries", busy=lambda: dispatcher.in_flight > 0),
-        ]
-        running = asyncio.create_task(run_all(made.db, CLOCK, loops=loops, stop=stop))
-        try:
-            yield
-        finally:
-            stop.set()
-            await running
-            await dispatcher.close()
+async def working(made: Stage) -> AsyncIterator[int]:
+    """The worker's two loops, as `bascule worker` runs them; their process."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks._telling", made.database_url, stdin=PIPE, stdout=PIPE, cwd=ROOT
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n", "the worker began"
+        process.stdin.write(b"go\n")
+        yield process.pid
+        process.stdin.close()
+        async with asyncio.timeout(30):
+            assert await process.wait() == 0, "the worker ended well"
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     async with made.db.transaction() as conn:  # what hangs is not asked again: each measure begins alike
         await conn.execute("UPDATE deliveries SET state = 'exhausted' WHERE state = 'scheduled'")
 
@@ -202,15 +229,14 @@ async def stage(folder: Path, endpoints: int) -> AsyncIterator[Stage]:
                 values = {"url": here, "hanging": HANGING, "last": last, "secret": new_secret(b"\x05" * 32)}
                 await conn.execute(LISTEN.encode(), values)
             assert len(new_ids(Prefix.EVENT, CLOCK, ENTROPY, 1)[0]) == HEARD.size - 8, "ids fit their place"
-            yield Stage(db, here, endpoints, (pid, server.pid), count())
+            yield Stage(db, url.database("postgres"), here, endpoints, (pid, server.pid), count())
 
 
 @contextmanager
 def servers() -> Iterator[tuple[int, int]]:
     """The merchants' servers; their process and port."""
     command = [sys.executable, "-m", "benchmarks._hearing"]
-    root = Path(__file__).parents[1]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)  # noqa: S603
+    process = subprocess.Popen(command, stdout=PIPE, text=True, cwd=ROOT)  # noqa: S603
     try:
         assert process.stdout is not None
         yield process.pid, int(process.stdout.readline())

@@ -8,6 +8,7 @@ so the ranges are listed
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
@@ -60,7 +61,7 @@ class EgressRules:
 
     def check(self, url: str, *, livemode: bool, param: str | None = "url") -> None:
         """Refuses a URL we would never call. Raises: Rejected `webhook_url_forbidden`."""
-        reason = self._why_not(url, local=self.allows_local(livemode))
+        reason = _why_not(url, local=self.allows_local(livemode))
         if reason:
             raise Rejected("webhook_url_forbidden", reason, param=param, next_step=_NEXT_STEP)
 
@@ -68,22 +69,24 @@ class EgressRules:
         """Whether an endpoint of this mode may be on this machine."""
         return self.allow_local and not livemode
 
-    def _why_not(self, url: str, *, local: bool) -> str | None:
-        parts = _split(url)
-        if parts is None or not parts.hostname:
-            return "The URL is not well formed."
-        if parts.username is not None or parts.fragment:
-            return "The URL must not carry credentials or a fragment."
-        if parts.scheme != "https" and not (local and parts.scheme == "http"):
-            return "The URL must begin with https://."
-        if local and _is_this_machine(parts.hostname):
-            return None
-        if not local and (parts.port or 443) not in PORTS:
-            return "The URL's port must be 443 or 8443."
-        return _why_not_host(parts.hostname)
-
 
 _NEXT_STEP = "Give a public https:// address that your own server answers."
+
+
+@lru_cache(maxsize=4_096)  # each send asks again
+def _why_not(url: str, *, local: bool) -> str | None:
+    parts = _split(url)
+    if parts is None or not parts.hostname:
+        return "The URL is not well formed."
+    if parts.username is not None or parts.fragment:
+        return "The URL must not carry credentials or a fragment."
+    if parts.scheme != "https" and not (local and parts.scheme == "http"):
+        return "The URL must begin with https://."
+    if local and _is_this_machine(parts.hostname):
+        return None
+    if not local and (parts.port or 443) not in PORTS:
+        return "The URL's port must be 443 or 8443."
+    return _why_not_host(parts.hostname)
 
 
 def _split(url: str) -> SplitResult | None:
