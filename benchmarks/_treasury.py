@@ -123,8 +123,11 @@ class NoChain:
         return msgspec.convert({"baseFeePerGas": [price] * 6, "reward": [[price]] * 5}, shape)
 
     async def batch_as(self, shape: Any, calls: Sequence[Call]) -> list[Any]:
-        """The final block, wallets full of gas, and no receipt yet."""
-        known = {"eth_getBlockByNumber": FINAL, "eth_getBalance": hex(10**24)}
+        """The final block, unused wallets full of gas, lanes without a batch, and no receipt yet."""
+        known = {
+            "eth_getBlockByNumber": FINAL, "eth_getBalance": hex(10**24), "eth_getTransactionCount": "0x0",
+            "eth_call": "0x" + "00" * 32,
+        }  # fmt: skip
         return [msgspec.convert(known.get(method), shape) for method, _ in calls]
 
     async def batch_each(self, shape: Any, calls: Sequence[Call]) -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from bascule.entrypoints.restoring import LaneCheck
 from bascule.entrypoints.wiring import load
 from bascule.services.lane_opening import LaneClosed
 from bascule.services.lane_recovery import LaneRecovery
+from bascule.services.pace import Pace
 from tests.support.backups import Backups
 from tests.support.chain import calldata
 from tests.support.money_out import Treasury, payee, treasury
@@ -110,6 +113,28 @@ async def test_lane_that_opens_reads_events_from_where_one_was_worked_last_and_a
 
     assert 0 < began < opened_at[0]
     assert asked == [(began, opened_at[0]), (opened_at[0], opened_at[1])]
+
+
+@pytest.mark.slow
+async def test_lanes_of_a_vault_that_open_together_ask_a_node_about_it_once(stage: Treasury) -> None:
+    """One that opens waits for all of them: each by itself, their questions would grow with their square."""
+    names = ["vault-0", *[await stage.open_lane(n, 4 + n) for n in range(1, 4)]]
+    pace, asked = Pace(), list[str]()
+
+    def keep(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_getTransactionCount":
+            asked.append(params[0])
+        return result
+
+    async with lying_node(stage.node.url) as node:
+        node.twist = keep
+        lanes = [
+            await stage.submitter(lane=lane, holder=lane, url=node.url, pace=pace) for lane in names
+        ]  # fmt: skip
+        assert await asyncio.gather(*(lane.run_once() for lane in lanes)) == [0] * 4
+        # of each wallet two tags; whoever comes while the first look is on its way shares the second
+        assert set(Counter(asked).values()) <= {2, 4}
+        assert len(set(asked)) == 4
 
 
 @pytest.mark.slow

@@ -82,6 +82,12 @@ async def lane(
     return None if found == ZERO_ADDRESS else found, Hash(head)
 
 
+async def heads(rpc: Caller, vault: Address, numbers: Sequence[int]) -> list[Hash]:
+    """The heads of several lanes in the newest block, in their order and in one batch. Raises as `lane`."""
+    calls = [("eth_call", (_call(vault, "head", number), "latest")) for number in numbers]
+    return [Hash(_words(each, "head")) for each in await rpc.batch_as(str, calls)]
+
+
 async def retired(rpc: Caller, vault: Address, number: int, block: str) -> bool:
     """Whether no batch of the lane can ever run again, as of a block. Raises as `lane`."""
     return any(await _view(rpc, vault, "retired", number, block=block))
@@ -112,11 +118,19 @@ async def limit(rpc: Caller, vault: Address, token: Address) -> tuple[int, int]:
 async def _view(
     rpc: Caller, vault: Address, method: str, *args: object, block: str = "latest", words: int = 1
 ) -> bytes:
-    call = {"to": "0x" + vault.hex(), "data": "0x" + artifact("PayoutVault").calldata(method, *args).hex()}
-    answer = data(await rpc.call_as(str, "eth_call", call, block), method="eth_call")
-    if len(answer) != 32 * words:
+    answer = await rpc.call_as(str, "eth_call", _call(vault, method, *args), block)
+    return _words(answer, method, words)
+
+
+def _call(vault: Address, method: str, *args: object) -> dict[str, str]:
+    return {"to": "0x" + vault.hex(), "data": "0x" + artifact("PayoutVault").calldata(method, *args).hex()}
+
+
+def _words(answer: str, method: str, words: int = 1) -> bytes:
+    found = data(answer, method="eth_call")
+    if len(found) != 32 * words:
         raise WrongShape(method="eth_call", why=f"{method}() of the vault is not {words} words")
-    return answer
+    return found
 
 
 def _address(word: bytes, method: str) -> Address:

@@ -12,16 +12,24 @@ from bascule.domain.chain import Hash
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What our rows say of a lane. next_nonce: the first never given away; signed_nonce: the highest of which
+    """What our rows say a lane did on chain. next_nonce: the first never given away; heads: those the vault's
 
-    bytes are kept, -1 for none; epoch: of the lease; heads: those the vault's lane may have, the last final
-    one and the one the unfinished batch leads to; empty for a wallet without a vault.
+    lane may have, the last final one and the one the unfinished batch leads to; empty without a vault.
+    """
+
+    next_nonce: int
+    heads: frozenset[Hash]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What our rows say the signer was asked for. next_nonce: the first never given away; signed_nonce: the
+    highest of which bytes are kept, -1 for none; epoch: of the lease.
     """
 
     next_nonce: int
     signed_nonce: int
     epoch: int
-    heads: frozenset[Hash]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +60,12 @@ def unknown_to_rows(rows: Rows, seen: Seen) -> str | None:
     return None
 
 
-def unlike_signer(rows: Rows, marks: Marks) -> str | None:
+def unlike_signer(given: Given, marks: Marks) -> str | None:
     """What the signer knows and the rows do not, or has forgotten; None when nothing."""
-    if marks.epoch > rows.epoch:
-        return f"the signer has seen epoch {marks.epoch}, the lease is in {rows.epoch}"
-    if marks.nonce >= rows.next_nonce:
-        return f"the signer has signed nonce {marks.nonce}, those below {rows.next_nonce} were given away"
-    if marks.nonce < rows.signed_nonce:
-        return f"the signer's memory ends at nonce {marks.nonce}, bytes of {rows.signed_nonce} are kept here"
+    if marks.epoch > given.epoch:
+        return f"the signer has seen epoch {marks.epoch}, the lease is in {given.epoch}"
+    if marks.nonce >= given.next_nonce:
+        return f"the signer has signed nonce {marks.nonce}, those below {given.next_nonce} were given away"
+    if marks.nonce < given.signed_nonce:
+        return f"the signer's memory ends at nonce {marks.nonce}, bytes of {given.signed_nonce} are kept here"
     return None

@@ -126,7 +126,7 @@ class LaneCheck:
             return closed
         if await vault_calls.retired(rpc, lane.vault, lane.lane, "latest"):
             return "the vault has retired it"
-        return await lane_opening.look_at_chain(self.db, rpc, lane)
+        return (await lane_opening.behind(self.db, rpc, [lane])).get(lane.name)
 
     async def _end(self, lane: Lane, rpc: Caller) -> dict[str, Any]:
         start = await self._start(lane)

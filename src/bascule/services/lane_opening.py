@@ -5,22 +5,27 @@ Asked at the first turn under a lease's epoch, and at each turn after that while
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from bascule.chain import heads, nonces, vault_history
 from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
 from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.errors import BasculeError, Halted, NotFound, Retryable
-from bascule.domain.lane_opening import Marks, Rows, Seen, unknown_to_rows, unlike_signer
+from bascule.domain.lane_opening import Given, Marks, Rows, Seen, unknown_to_rows, unlike_signer
 from bascule.domain.slot import SlotKind
 from bascule.services import submitted_batch
 from bascule.services.signing_intents import MarksOf, SignerPort, SignerRefused
+from bascule.services.together import Together
 from bascule.storage import attempts, blocks, gas, lanes, networks, slots
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
 from bascule.storage.leases import Lease
 
+T = TypeVar("T")
+LANES_AT_ONCE = 50  # two questions each in one batch, which nodes take
 BESIDE = "another lane of its vault"  # how the reason begins that is no fault of the lane itself
 
 
@@ -31,37 +36,54 @@ class LaneClosed(Halted):
         super().__init__(f"lane {lane} is closed: {why}; run `bascule restore check`")
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The lanes of a vault whose rows are not all there is. why: by name, of those that have rows;
+
+    forgotten: numbers of those that have none and paid.
+    """
+
+    why: Mapping[str, str]
+    forgotten: Collection[int]
+
+
 async def look(
-    db: Database, rpc: Caller, signer: SignerPort, chain_id: int, lane: str, wallet: Address, lease: Lease
-) -> str | None:
+    db: Database, rpc: Caller, signer: SignerPort, chain_id: int, lane: str, wallet: Address, lease: Lease,
+    together: Together,
+) -> str | None:  # fmt: skip
     """Why the lane must stay closed; None when it may be worked.
 
     Every node that has our final block is heard, and one that contradicts the rows is enough. A lane waits
     for the others of its vault: what one of them paid and the rows forgot is not paid again by any.
-    Raises: Retryable when nobody can be asked.
+    together: shared with the lanes that open beside it. Raises: Retryable when nobody can be asked.
     """
     async with db.read() as conn:
         place = await _place(conn, chain_id, lane)
-        rows = await _rows(conn, chain_id, place, wallet, lease.epoch)
-        final = await _final(conn, chain_id)
-        beside = (
-            [] if place is None else [each for each in await lanes.every_open(conn) if _beside(each, place)]
-        )
+        given = await _given(conn, chain_id, wallet, lease.epoch)
     try:
         marks = await signer.marks(MarksOf(chain_id, wallet))
     except SignerRefused as refusal:
         return f"the signer refuses the wallet: {refusal.message}"
-    if (why := unlike_signer(rows, Marks(marks.epoch, marks.nonce))) is not None:
+    if (why := unlike_signer(given, Marks(marks.epoch, marks.nonce))) is not None:
         return why
-    if (why := _unlike_chain(rows, await _seen(rpc, place, wallet, final))) is not None:
+    if place is None:
+        return await _service_behind(db, rpc, chain_id, wallet)
+    vault = place.vault
+    found = await together.ask((chain_id, vault), lambda: _look_at_vault(db, rpc, chain_id, vault))
+    if (why := found.why.get(place.name)) is not None:
         return why
-    for other in beside:
-        if (why := await look_at_chain(db, rpc, other)) is not None:
-            return f"{BESIDE}, {other.name}, is behind: {why}"
-    if place is not None:
-        for number in sorted(await forgotten(db, rpc, chain_id, place.vault)):
-            return f"{BESIDE}, number {number}, is in no row and has paid"
+    for name, why in found.why.items():
+        return f"{BESIDE}, {name}, is behind: {why}"
+    for number in sorted(found.forgotten):
+        return f"{BESIDE}, number {number}, is in no row and has paid"
     return None
+
+
+async def _look_at_vault(db: Database, rpc: Caller, chain_id: int, vault: Address) -> Behind:
+    async with db.read() as conn:
+        lanes_there = await lanes.open_of_vault(conn, chain_id, vault)
+    why = await behind(db, rpc, lanes_there)
+    return Behind(why, () if why else await forgotten(db, rpc, chain_id, vault))
 
 
 async def forgotten(db: Database, rpc: Caller, chain_id: int, vault: Address) -> dict[int, Address]:
@@ -98,26 +120,63 @@ async def began_at(conn: Connection, chain_id: int) -> int:
     return (network and network.start_block) or await blocks.first(conn, chain_id) or 0
 
 
-async def look_at_chain(db: Database, rpc: Caller, lane: Lane) -> str | None:
-    """As `look`, of one lane of a vault and without the signer's word.
+async def behind(db: Database, rpc: Caller, lanes_there: Sequence[Lane]) -> dict[str, str]:
+    """What the chain knows of some lanes of one vault and their rows do not, by the lanes' names.
 
-    The chain is asked first: what a lane that is worked has sent by then is in rows by then.
+    The chain is asked first: what a lane that is worked has sent by then is in rows by then. Raises: as
+    `look`.
     """
+    found: dict[str, str] = {}
+    for first in range(0, len(lanes_there), LANES_AT_ONCE):
+        found |= await _behind(db, rpc, lanes_there[first : first + LANES_AT_ONCE])
+    return found
+
+
+async def _behind(db: Database, rpc: Caller, some: Sequence[Lane]) -> dict[str, str]:
+    chain_id, vault = some[0].chain_id, some[0].vault
     async with db.read() as conn:
-        final = await _final(conn, lane.chain_id)
-    seen = await _seen(rpc, lane, lane.wallet, final)
+        final = await _final(conn, chain_id)
+    wallets, numbers = [lane.wallet for lane in some], [lane.lane for lane in some]
+
+    async def ask(node: Caller) -> list[Seen]:
+        heads_there = await vault_calls.heads(node, vault, numbers)
+        return [*map(Seen, await nonces.highest(node, wallets), heads_there)]
+
+    told = await _seen(rpc, final, ask)
+    moved = {
+        lane.wallet
+        for _, seen in told
+        for lane, each in zip(some, seen, strict=True)
+        if each.head != lane.head
+    }
     async with db.read() as conn:
-        lane = await lanes.get(conn, lane.chain_id, lane.name)
-        return _unlike_chain(await _rows(conn, lane.chain_id, lane, lane.wallet, 0), seen)
+        led_to = {wallet: await _led_to(conn, chain_id, wallet) for wallet in moved}
+        now = {lane.name: lane for lane in await lanes.open_of_vault(conn, chain_id, vault)}
+    found: dict[str, str] = {}
+    for node, seen in told:
+        for lane, each in zip(some, seen, strict=True):
+            known = now.get(lane.name, lane)
+            rows = Rows(known.next_nonce, frozenset({lane.head, known.head, *led_to.get(lane.wallet, ())}))
+            if (why := unknown_to_rows(rows, each)) is not None:
+                found.setdefault(lane.name, f"{why} (says {node})")
+    return found
 
 
-def _beside(other: Lane, place: Lane) -> bool:
-    return other.lane != place.lane and (other.chain_id, other.vault) == (place.chain_id, place.vault)
+async def _service_behind(db: Database, rpc: Caller, chain_id: int, wallet: Address) -> str | None:
+    async with db.read() as conn:
+        final = await _final(conn, chain_id)
 
+    async def ask(node: Caller) -> int:
+        [counted] = await nonces.highest(node, [wallet])
+        return counted
 
-def _unlike_chain(rows: Rows, seen: Sequence[tuple[str, Seen]]) -> str | None:
-    for node, each in seen:
-        if (why := unknown_to_rows(rows, each)) is not None:
+    told = await _seen(rpc, final, ask)
+    async with db.read() as conn:
+        known = await lanes.wallet_at(conn, chain_id, wallet)
+    assert known is not None, "the lane's wallet is known"
+    rows = Rows(known.next_nonce, frozenset())
+    for node, counted in told:
+        if (why := unknown_to_rows(rows, Seen(counted, None))) is not None:
             return f"{why} (says {node})"
     return None
 
@@ -130,19 +189,20 @@ async def _place(conn: Connection, chain_id: int, lane: str) -> Lane | None:
         return None
 
 
-async def _rows(
-    conn: Connection, chain_id: int, place: Lane | None, wallet: Address, epoch: int
-) -> Rows:  # fmt: skip
+async def _given(conn: Connection, chain_id: int, wallet: Address, epoch: int) -> Given:
     known = await lanes.wallet_at(conn, chain_id, wallet)
     assert known is not None, "the lane's wallet is known"
-    possible: set[Hash] = set()
-    if place is not None:
-        possible.add(place.head)
-        for slot in await slots.unfinished(conn, chain_id, wallet):
-            if slot.kind is SlotKind.PAY:
-                possible.add((await submitted_batch.load(conn, slot)).call().next_head())
     signed = await attempts.signed_up_to(conn, chain_id, wallet, below=known.next_nonce)
-    return Rows(known.next_nonce, signed, epoch, frozenset(possible))
+    return Given(known.next_nonce, signed, epoch)
+
+
+async def _led_to(conn: Connection, chain_id: int, wallet: Address) -> set[Hash]:
+    """The heads to which the wallet's unfinished batches lead."""
+    return {
+        (await submitted_batch.load(conn, slot)).call().next_head()
+        for slot in await slots.unfinished(conn, chain_id, wallet)
+        if slot.kind is SlotKind.PAY
+    }
 
 
 async def _final(conn: Connection, chain_id: int) -> BlockRef:
@@ -153,17 +213,17 @@ async def _final(conn: Connection, chain_id: int) -> BlockRef:
     return found
 
 
-async def _seen(rpc: Caller, place: Lane | None, wallet: Address, final: BlockRef) -> list[tuple[str, Seen]]:
-    async def ask(node: Caller) -> Seen | None:
+async def _seen(
+    rpc: Caller, final: BlockRef, look_there: Callable[[Caller], Awaitable[T]]
+) -> list[tuple[str, T]]:  # fmt: skip
+    """What each node says that has our final block, by its name."""
+
+    async def ask(node: Caller) -> list[T]:
         header = await heads.by_number(node, final.number)
-        if header is None or header.hash != final.hash:
-            return None
-        counted = max([await nonces.count(node, wallet, tag) for tag in ("latest", "pending")])
-        head = None if place is None else (await vault_calls.lane(node, place.vault, place.lane))[1]
-        return Seen(counted, head)
+        return [await look_there(node)] if header is not None and header.hash == final.hash else []
 
     told = await rpc.everyone(ask)
-    found = [(node, each) for node, each in told if isinstance(each, Seen)]
+    found = [(node, each) for node, seen in told if not isinstance(seen, BasculeError) for each in seen]
     if not found:
         failed = next((str(each) for _, each in told if isinstance(each, BasculeError)), "none has it")
         raise Retryable(f"no node shows the lane at our final block {final.number}: {failed}")

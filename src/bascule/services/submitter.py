@@ -213,7 +213,7 @@ class Submitter:
         if self._opened == lease.epoch:
             return
         why = await lane_opening.look(
-            self._db, self._rpc, self._signer, self._chain_id, self._lane, wallet, lease
+            self._db, self._rpc, self._signer, self._chain_id, self._lane, wallet, lease, self._pace.looking
         )
         async with self._db.read() as conn:
             said = await lanes.closed_reason(conn, self._chain_id, wallet)

@@ -111,6 +111,12 @@ async def every_open(conn: Connection) -> list[Lane]:
     return [_lane(row, row["chain_id"], row["name"]) for row in await Q.all(conn, "with_a_vault")]
 
 
+async def open_of_vault(conn: Connection, chain_id: int, vault: Address) -> list[Lane]:
+    """A vault's lanes that are not retired, in the order of their numbers."""
+    rows = await Q.all(conn, "open_of_vault", chain_id=chain_id, vault=vault)
+    return [_lane(row, chain_id, row["name"]) for row in rows]
+
+
 async def of_vault(conn: Connection, chain_id: int, vault: Address) -> set[int]:
     """The numbers of a vault's lanes, retired ones too."""
     return {row["lane"] for row in await Q.all(conn, "of_vault", chain_id=chain_id, vault=vault)}

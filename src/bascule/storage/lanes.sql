@@ -50,6 +50,11 @@ SELECT w.chain_id, w.name, w.closed_reason FROM wallets AS w
 SELECT l.*, w.next_nonce FROM lanes AS l JOIN wallets AS w ON w.chain_id = l.chain_id AND w.address = l.wallet
  WHERE l.state = 'open' ORDER BY l.chain_id, l.lane
 
+-- name: open_of_vault
+-- The open lanes of one vault, each with its wallet's next nonce.
+SELECT l.*, w.next_nonce FROM lanes AS l JOIN wallets AS w ON w.chain_id = l.chain_id AND w.address = l.wallet
+ WHERE l.chain_id = %(chain_id)s AND l.vault = %(vault)s AND l.state = 'open' ORDER BY l.lane
+
 -- name: of_vault
 -- The lanes of a vault, whatever their state.
 SELECT lane FROM lanes WHERE chain_id = %(chain_id)s AND vault = %(vault)s
