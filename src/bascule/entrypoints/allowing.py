@@ -31,7 +31,7 @@ async def allowed(settings: Settings, account: str) -> dict[str, Any]:
     """What rules now. Raises: NotFound."""
     async with wiring.owner(settings) as db, db.read() as conn:
         await _require(conn, account)
-        return _shown(account, await early_policies.current(conn, account))
+        return _shown(account, (await early_policies.current(conn, [account]))[account])
 
 
 async def _require(conn: Connection, account: str) -> None:

@@ -16,8 +16,10 @@ from bascule.domain.payment_intent import IntentState
 from bascule.storage import networks, payment_intents, tokens
 from bascule.storage.database import Connection
 from bascule.storage.networks import Network
-from bascule.storage.payment_intents import DepositAddress, IntentRow
+from bascule.storage.payment_intents import BoundAddress, DepositAddress, IntentRow
 from bascule.storage.tokens import Token
+
+PaidAt = DepositAddress | BoundAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,13 @@ async def show_rows(
     addresses: dict[str, list[DepositAddress]] = defaultdict(list)
     for address in await payment_intents.addresses_of(conn, waiting) if waiting else ():
         addresses[address.intent_id].append(address)
-    return [_intent(row, known, addresses[row.id], arrived.get(row.id, ())) for row in rows]
+    return [show(row, known, addresses[row.id], arrived.get(row.id, ())) for row in rows]
 
 
-def _intent(
-    row: IntentRow, known: Catalog, addresses: Sequence[DepositAddress], deposits: Sequence[Arrived]
+def show(
+    row: IntentRow, known: Catalog, addresses: Sequence[PaidAt], deposits: Sequence[Arrived] = ()
 ) -> dict[str, Any]:
+    """The intent as the API shows it. addresses: all it has, by chain id; deposits: at them, oldest first."""
     accepted = [known.tokens[id] for id in row.accepted_tokens]
     waiting = row.state is IntentState.REQUIRES_ACTION
     return {
@@ -129,7 +132,7 @@ def _intent(
 
 
 def _next_action(
-    row: IntentRow, known: Catalog, addresses: Sequence[DepositAddress], accepted: Sequence[Token]
+    row: IntentRow, known: Catalog, addresses: Sequence[PaidAt], accepted: Sequence[Token]
 ) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     payable = {token.chain_id for token in accepted}
@@ -149,7 +152,7 @@ def _next_action(
     return {"type": "display_deposit_details", "display_deposit_details": {"deposit_addresses": shown}}
 
 
-def _payable(row: IntentRow, token: Token, address: DepositAddress) -> dict[str, Any]:
+def _payable(row: IntentRow, token: Token, address: PaidAt) -> dict[str, Any]:
     """What is still to be sent in this token; a rest it cannot express is rounded up to its next unit."""
     unit = 10 ** (SCALE - token.decimals)
     atomic = -(-_remaining(row) // unit)

@@ -6,13 +6,13 @@ Each use-case runs in the caller's transaction: state, addresses and the telling
 from __future__ import annotations
 
 from base64 import b32encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from bascule.domain import forwarder
-from bascule.domain.chain import Address
+from bascule.domain.early import EarlyPolicy
 from bascule.domain.errors import Conflict, NotFound, Rejected
 from bascule.domain.ids import Prefix
 from bascule.domain.money import Money
@@ -23,21 +23,29 @@ from bascule.services.intent_request import (
     MISSING,
     IntentRequest,
     Locked,
-    Terms,
     accepted_tokens,
     level,
     read_terms,
 )
-from bascule.services.intent_view import Catalog, catalog, describe, describe_rows
-from bascule.services.outbox import Outbox
-from bascule.services.seams import Clock, Entropy, new_id
+from bascule.services.intent_view import Catalog, catalog, describe, describe_rows, show
+from bascule.services.outbox import Happening, Outbox
+from bascule.services.seams import Clock, Entropy, new_ids
 from bascule.storage import early_policies, payment_intents
 from bascule.storage.database import Connection
-from bascule.storage.payment_intents import IntentRow, NewIntent
+from bascule.storage.payment_intents import BoundAddress, IntentRow, NewIntent
 
 __all__ = ["IntentRequest", "Intents", "describe", "describe_rows"]
 
 RequestContext = Mapping[str, Any] | None
+
+
+class Order(NamedTuple):
+    """An intent that is asked for. context: what its event says of the request that asked."""
+
+    account_id: str
+    livemode: bool
+    request: IntentRequest
+    context: RequestContext = None
 
 
 @dataclass(frozen=True)
@@ -61,18 +69,39 @@ class Intents:
         context: RequestContext = None,
     ) -> dict[str, Any]:
         """A new intent and its deposit addresses. Raises: Rejected, naming the parameter at fault."""
-        now = self.clock.now()
+        [made] = await self.create_many(conn, [Order(account_id, livemode, request, context)])
+        if isinstance(made, Rejected):
+            raise made
+        return made
+
+    async def create_many(self, conn: Connection, orders: Sequence[Order]) -> list[dict[str, Any] | Rejected]:
+        """New intents and their deposit addresses, in order; what is refused has written nothing."""
         known = await catalog(conn)
-        locked = await _locked_price(conn, request, account_id, livemode, now)
-        terms = read_terms(request, now, locked)
-        accepted = accepted_tokens(request, terms, known, livemode=livemode)
-        finality = level(request, terms, await early_policies.current(conn, account_id))
-        token_ids = [token.id for token in accepted]
-        row = await payment_intents.insert(
-            conn, self._new(account_id, livemode, request, terms, token_ids, finality, now)
-        )
-        await self._bind_addresses(conn, row, known, {token.chain_id for token in accepted})
-        return await self._tell(conn, row.id, EventType.INTENT_CREATED, None, context)
+        drafts = await self._drafts(conn, orders, known)
+        new = [draft for draft in drafts if not isinstance(draft, Rejected)]
+        if not new:
+            return [draft for draft in drafts if isinstance(draft, Rejected)]
+        bound = await self._addresses(conn, new, known)
+        await payment_intents.insert(conn, new, [address for of_one in bound for address in of_one])
+        shown = {
+            draft.id: show(draft.row, known, addresses) for draft, addresses in zip(new, bound, strict=True)
+        }
+        happenings = [
+            Happening(
+                order.account_id,
+                order.livemode,
+                EventType.INTENT_CREATED,
+                draft.id,
+                1,
+                shown[draft.id],
+                None,
+                order.context,
+            )
+            for order, draft in zip(orders, drafts, strict=True)
+            if not isinstance(draft, Rejected)
+        ]
+        await self.outbox.append_many(conn, happenings)
+        return [draft if isinstance(draft, Rejected) else shown[draft.id] for draft in drafts]
 
     async def update(
         self,
@@ -158,81 +187,103 @@ class Intents:
         )
         return shown
 
-    def _new(
-        self,
-        account_id: str,
-        livemode: bool,
-        request: IntentRequest,
-        terms: Terms,
-        token_ids: list[str],
-        finality: str,
-        now: datetime,
+    async def _drafts(
+        self, conn: Connection, orders: Sequence[Order], known: Catalog
+    ) -> list[NewIntent | Rejected]:
+        now = self.clock.now()
+        ids = new_ids(Prefix.PAYMENT_INTENT, self.clock, self.entropy, len(orders))
+        prices = await _locked_prices(conn, orders, now)
+        policies = await early_policies.current(conn, {order.account_id for order in orders})
+        drafts: list[NewIntent | Rejected] = []
+        for id, order, price in zip(ids, orders, prices, strict=True):
+            try:
+                if isinstance(price, Rejected):
+                    raise price
+                drafts.append(self._draft(id, order, price, known, policies[order.account_id], now))
+            except Rejected as refused:
+                drafts.append(refused)
+        return drafts
+
+    def _draft(
+        self, id: str, order: Order, price: Locked | None, known: Catalog, policy: EarlyPolicy, now: datetime
     ) -> NewIntent:
-        id = new_id(Prefix.PAYMENT_INTENT, self.clock, self.entropy)
+        request = order.request
+        terms = read_terms(request, now, price)
+        accepted = accepted_tokens(request, terms, known, livemode=order.livemode)
         return NewIntent(
             id=id,
-            account_id=account_id,
-            livemode=livemode,
+            account_id=order.account_id,
+            livemode=order.livemode,
             currency=terms.due.currency,
             due=terms.due.units,
-            accepted_tokens=token_ids,
+            accepted_tokens=tuple(token.id for token in accepted),
             underpay_tolerance_bps=request.underpay_tolerance_bps,
             underpay_tolerance_abs=terms.tolerance_abs,
             late_policy=request.late,
             overpay_policy=request.overpay,
-            finality=finality,
+            finality=level(request, terms, policy),
             expires_at=terms.expires_at,
             closes_at=terms.closes_at,
             client_reference_id=request.client_reference_id,
             description=request.description,
             metadata=dict(request.metadata),
+            client_secret=f"{id}_secret_{b32encode(self.entropy.bytes(20)).decode().lower()}",
             quote_id=request.quote,
             invoice_id=request.invoice,
-            client_secret=f"{id}_secret_{b32encode(self.entropy.bytes(20)).decode().lower()}",
             created_at=now,
         )
 
-    async def _bind_addresses(
-        self, conn: Connection, row: IntentRow, known: Catalog, accepted: set[int]
-    ) -> None:
-        """One number for the intent: the same salt on every network.
+    async def _addresses(
+        self, conn: Connection, new: Sequence[NewIntent], known: Catalog
+    ) -> list[list[BoundAddress]]:
+        """Where each is paid, by chain id. One number for an intent: the same salt on every network.
 
         Where another network's factory puts the same address, it is ours there too: a payer who takes the
         wrong network, or test money for real money, has paid us, and that is seen.
         """
         await restore.require_checked(conn, self.deposit_epoch, self.log_seen)
-        n = await payment_intents.next_address_number(conn)
+        numbers = await payment_intents.next_address_numbers(conn, len(new))
+        return [self._bound(each, n, known) for each, n in zip(new, numbers, strict=True)]
+
+    def _bound(self, new: NewIntent, n: int, known: Catalog) -> list[BoundAddress]:
         salt = forwarder.salt(self.deposit_seed, self.deposit_epoch, n)
-        made: dict[int, tuple[Address, Address]] = {}
+        made: list[BoundAddress] = []
         for chain_id, network in sorted(known.networks.items()):
-            if network.deposit_factory is not None:
-                implementation = network.forwarder or forwarder.implementation_address(
-                    network.deposit_factory
+            if (factory := network.deposit_factory) is not None:
+                implementation = network.forwarder or forwarder.implementation_address(factory)
+                address = forwarder.clone_address(factory, implementation, salt)
+                made.append(
+                    BoundAddress(chain_id, address, new.id, new.account_id, factory, self.deposit_epoch, n)
                 )
-                address = forwarder.clone_address(network.deposit_factory, implementation, salt)
-                made[chain_id] = address, network.deposit_factory
-        assert accepted <= set(made), "accepted_tokens lets only networks with a factory through"
-        shown = {made[chain_id][0] for chain_id in accepted}
-        for chain_id, (address, factory) in made.items():
-            if address in shown:
-                await payment_intents.insert_address(
-                    conn, row, chain_id, address, factory=factory, epoch=self.deposit_epoch, n=n
-                )
+        accepted = {known.tokens[id].chain_id for id in new.accepted_tokens}
+        shown = {each.address for each in made if each.chain_id in accepted}
+        return [each for each in made if each.address in shown]
 
 
-async def _locked_price(
-    conn: Connection, request: IntentRequest, account_id: str, livemode: bool, now: datetime
-) -> Locked | None:
-    """What the request's quote says, which is used by this. Raises: Rejected."""
-    if request.quote is None:
-        return None
+async def _locked_prices(
+    conn: Connection, orders: Sequence[Order], now: datetime
+) -> list[Locked | Rejected | None]:
+    """What each request's quote says, which is used by it; taken in one order by everybody."""
+    found: list[Locked | Rejected | None] = [None] * len(orders)
+    quoted = [place for place, order in enumerate(orders) if order.request.quote is not None]
+    for place in sorted(quoted, key=lambda place: orders[place].request.quote or ""):
+        try:
+            found[place] = await _locked_price(conn, orders[place], now)
+        except Rejected as refused:
+            found[place] = refused
+    return found
+
+
+async def _locked_price(conn: Connection, order: Order, now: datetime) -> Locked:
+    request = order.request
     for param, named in (
         ("amount", request.amount is not MISSING),
         ("currency", request.currency is not None),
     ):
         if named:
             raise Rejected("parameter_invalid", "The quote says what is due; leave this out.", param=param)
-    quote = await quotes.use(conn, request.quote, account_id, livemode, now)
+    assert request.quote is not None, "it is its price"
+    quote = await quotes.use(conn, request.quote, order.account_id, order.livemode, now)
     return Locked(Money(quote.due, quote.currency), quote.lock_expires_at)
 
 

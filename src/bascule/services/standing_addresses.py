@@ -45,7 +45,7 @@ class StandingAddresses:
             raise Conflict(
                 "network_unexpected_state", f"Network {caip2(network.chain_id)} has no deposit addresses."
             )
-        n = await payment_intents.next_address_number(conn)
+        [n] = await payment_intents.next_address_numbers(conn, 1)
         salt = forwarder.salt(self.deposit_seed, self.deposit_epoch, n)
         code = network.forwarder or forwarder.implementation_address(network.deposit_factory)
         factory, chain_id = network.deposit_factory, network.chain_id

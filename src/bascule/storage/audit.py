@@ -1,14 +1,23 @@
 """The audit log: lines are added, never changed."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from psycopg.types.json import Jsonb
+from typing import Any, NamedTuple
 
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
 _Q = Queries("audit")
+
+
+class Line(NamedTuple):
+    """Who did what. actor: key_…, process:<name> or cli; details: plain JSON, no secrets."""
+
+    actor: str
+    action: str
+    object_id: str
+    details: Mapping[str, Any]
+    request_id: str | None = None
 
 
 async def append(
@@ -20,16 +29,14 @@ async def append(
     details: Mapping[str, Any] | None = None,
     request_id: str | None = None,
 ) -> None:
-    """Adds a line in the caller's transaction. actor: key_…, process:<name> or cli; no secrets."""
-    await _Q.run(
-        conn,
-        "append",
-        actor=actor,
-        action=action,
-        object_id=object_id,
-        details=Jsonb(dict(details or {})),
-        request_id=request_id,
-    )
+    """Adds one `Line` in the caller's transaction."""
+    await append_many(conn, [Line(actor, action, object_id, details or {}, request_id)])
+
+
+async def append_many(conn: Connection, lines: Sequence[Line]) -> None:
+    """Adds lines in the caller's transaction, in this order."""
+    told = [line._asdict() | {"details": dict(line.details)} for line in lines]
+    await _Q.run(conn, "append", lines=json.dumps(told))
 
 
 async def of_object(conn: Connection, object_id: str) -> list[Row]:

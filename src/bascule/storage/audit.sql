@@ -1,9 +1,10 @@
 -- tables: audit_log
 
 -- name: append
--- One line of who did what; the database adds its own user and time.
+-- Lines of who did what, in the order given; the database adds its own user and time.
 INSERT INTO audit_log (actor, action, object_id, details, request_id)
-VALUES (%(actor)s, %(action)s, %(object_id)s, %(details)s, %(request_id)s);
+SELECT * FROM json_to_recordset(%(lines)s::json)
+    AS l (actor text, action text, object_id text, details jsonb, request_id text);
 
 -- name: of_object
 -- What was done to an object, oldest first.

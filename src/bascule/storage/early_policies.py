@@ -1,10 +1,12 @@
 """Rows of policy: how early an account's intents may succeed."""
 
+from collections.abc import Collection
 from decimal import Decimal
 
 from bascule.domain.early import EarlyPolicy, Tier, read_level, spell
+from bascule.storage.arrays import texts
 from bascule.storage.database import Connection
-from bascule.storage.queries import Queries
+from bascule.storage.queries import Queries, Row
 
 _Q = Queries("early_policies")
 
@@ -22,11 +24,13 @@ async def set(conn: Connection, account_id: str, policy: EarlyPolicy) -> int:
     return int(version)
 
 
-async def current(conn: Connection, account_id: str) -> EarlyPolicy:
-    """What rules now; where nobody set anything, everything waits until it is final."""
-    row = await _Q.maybe(conn, "current", account_id=account_id)
-    if row is None:
-        return EarlyPolicy()
+async def current(conn: Connection, account_ids: Collection[str]) -> dict[str, EarlyPolicy]:
+    """What rules now for each; where nobody set anything, everything waits until it is final."""
+    rows = await _Q.all(conn, "current", account_ids=texts(account_ids))
+    return dict.fromkeys(account_ids, EarlyPolicy()) | {row["account_id"]: _policy(row) for row in rows}
+
+
+def _policy(row: Row) -> EarlyPolicy:
     tiers = [
         Tier(int(up_to), read_level(level, "tiers"))
         for up_to, level in zip(row["up_to"], row["levels"], strict=True)

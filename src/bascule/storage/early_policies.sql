@@ -8,5 +8,7 @@ SELECT %(account_id)s, coalesce(max(version), 0) + 1, %(most)s, %(up_to)s::numer
 RETURNING version;
 
 -- name: current
--- What rules now; nothing when the account's intents wait until their money is final.
-SELECT most, up_to, levels FROM early_policies WHERE account_id = %(account_id)s ORDER BY version DESC LIMIT 1;
+-- What rules now, for each of some accounts; nothing for those whose intents wait until their money is final.
+SELECT p.account_id, p.most, p.up_to, p.levels FROM unnest(%(account_ids)s::text[]) AS a (id) CROSS JOIN LATERAL (
+    SELECT * FROM early_policies WHERE account_id = a.id ORDER BY version DESC LIMIT 1
+) AS p;

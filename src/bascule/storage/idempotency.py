@@ -1,8 +1,10 @@
 """Answers given to requests with an idempotency key, byte for byte."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bascule.storage.arrays import bytes_, numbers, texts, truths
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
@@ -30,28 +32,27 @@ class StoredAnswer:
     body: bytes
 
 
-async def try_lock(conn: Connection, scope: Scope) -> bool:
-    """Holds the key until the transaction ends; False at once when another transaction does."""
-    return bool(await _Q.scalar(conn, "try_lock", scope=str(scope)))
+async def try_lock(conn: Connection, scopes: Sequence[Scope]) -> set[Scope]:
+    """Holds keys until the transaction ends; those that no other transaction holds, at once."""
+    taken = await _Q.tuples(conn, "try_lock", scopes=texts(map(str, scopes)))
+    return {scopes[place - 1] for (place,) in taken}
 
 
-async def find(conn: Connection, scope: Scope) -> StoredAnswer | None:
-    """The answer given before, if any."""
-    row = await _Q.maybe(conn, "by_key", account_id=scope.account_id, livemode=scope.livemode, key=scope.key)
-    return None if row is None else StoredAnswer(**row)
+async def find(conn: Connection, scopes: Sequence[Scope]) -> dict[Scope, StoredAnswer]:
+    """The answers given before, of those that have one."""
+    found = await _Q.tuples(conn, "by_key", **_columns(scopes))
+    return {scopes[place - 1]: StoredAnswer(*answer) for place, *answer in found}
 
 
-async def keep(conn: Connection, scope: Scope, answer: StoredAnswer, at: datetime) -> None:
-    """Stores the answer; it becomes true together with the effect."""
+async def keep(conn: Connection, answers: Mapping[Scope, StoredAnswer], at: datetime) -> None:
+    """Stores answers; they become true together with their effects."""
     await _Q.run(
         conn,
         "insert",
-        account_id=scope.account_id,
-        livemode=scope.livemode,
-        key=scope.key,
-        fingerprint=answer.fingerprint,
-        status=answer.status,
-        body=answer.body,
+        **_columns(answers),
+        fingerprints=bytes_(answer.fingerprint for answer in answers.values()),
+        statuses=numbers(answer.status for answer in answers.values()),
+        bodies=bytes_(answer.body for answer in answers.values()),
         created_at=at,
     )
 
@@ -59,3 +60,11 @@ async def keep(conn: Connection, scope: Scope, answer: StoredAnswer, at: datetim
 async def forget(conn: Connection, *, before: datetime, limit: int) -> int:
     """Ends keys made before a moment, none younger than 30 days; how many."""
     return int(await _Q.scalar(conn, "forget", before=before, limit=limit))
+
+
+def _columns(scopes: Collection[Scope]) -> dict[str, str]:
+    return {
+        "account_ids": texts(scope.account_id for scope in scopes),
+        "livemodes": truths(scope.livemode for scope in scopes),
+        "keys": texts(scope.key for scope in scopes),
+    }

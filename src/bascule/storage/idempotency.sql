@@ -1,18 +1,26 @@
 -- tables: idempotency_keys
 
 -- name: try_lock
--- Takes a key until the transaction ends, without waiting; false: another request holds it.
-SELECT pg_try_advisory_xact_lock(hashtextextended(%(scope)s::text, 0)) AS locked;
+-- Takes keys until the transaction ends, without waiting; those it took, others are held by another request.
+SELECT s.place FROM unnest(%(scopes)s::text[]) WITH ORDINALITY AS s (scope, place)
+ WHERE pg_try_advisory_xact_lock(hashtextextended(s.scope, 0));
 
 -- name: by_key
--- The stored answer of a key.
-SELECT fingerprint, status, body FROM idempotency_keys
-WHERE account_id = %(account_id)s AND livemode = %(livemode)s AND key = %(key)s;
+-- The stored answers of some keys, each looked up by itself however few there were when this was planned.
+SELECT s.place, k.fingerprint, k.status, k.body
+  FROM unnest(%(account_ids)s::text[], %(livemodes)s::boolean[], %(keys)s::text[]) WITH ORDINALITY
+       AS s (account_id, livemode, key, place)
+ CROSS JOIN LATERAL (
+    SELECT fingerprint, status, body FROM idempotency_keys i
+     WHERE i.account_id = s.account_id AND i.livemode = s.livemode AND i.key = s.key LIMIT 1
+) AS k;
 
 -- name: insert
--- Stores an answer, in the transaction of its effect.
+-- Stores answers, in the transaction of their effects.
 INSERT INTO idempotency_keys (account_id, livemode, key, fingerprint, status, body, created_at)
-VALUES (%(account_id)s, %(livemode)s, %(key)s, %(fingerprint)s, %(status)s, %(body)s, %(created_at)s);
+SELECT s.*, %(created_at)s
+  FROM unnest(%(account_ids)s::text[], %(livemodes)s::boolean[], %(keys)s::text[], %(fingerprints)s::bytea[],
+              %(statuses)s::integer[], %(bodies)s::bytea[]) AS s;
 
 -- name: forget
 -- Ends the oldest keys made before a moment, at least 30 days ago; how many they were.

@@ -1,11 +1,14 @@
 """Payment intents and the deposit addresses that belong to them."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
+import orjson
 from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address
@@ -18,8 +21,7 @@ from bascule.storage.queries import Queries, Row
 _Q = Queries("payment_intents")
 
 
-@dataclass(frozen=True, slots=True)
-class NewIntent:
+class NewIntent(NamedTuple):
     """What an intent is made of. due, underpay_tolerance_abs: 10^-18 of the currency.
 
     finality: the level at which it succeeds, as `early.spell` writes it.
@@ -30,7 +32,7 @@ class NewIntent:
     livemode: bool
     currency: str
     due: int
-    accepted_tokens: Sequence[str]
+    accepted_tokens: tuple[str, ...]
     underpay_tolerance_bps: int
     underpay_tolerance_abs: int
     late_policy: Literal["accept", "hold"]
@@ -45,6 +47,23 @@ class NewIntent:
     quote_id: str | None
     invoice_id: str | None
     created_at: datetime
+
+    @property
+    def row(self) -> IntentRow:
+        """The intent as `insert` leaves it."""
+        return IntentRow(
+            **self._asdict(),
+            state=IntentState.REQUIRES_ACTION,
+            received=0,
+            confirmed=0,
+            refunded=0,
+            flags=(),
+            cancellation_reason=None,
+            canceled_at=None,
+            succeeded_at=None,
+            succeeded_by=None,
+            version=1,
+        )
 
 
 class IntentRow(NamedTuple):
@@ -116,6 +135,18 @@ class DepositAddress:
     address: Address
 
 
+class BoundAddress(NamedTuple):
+    """Where an intent is paid on one network: the n-th address of an epoch under a factory there."""
+
+    chain_id: int
+    address: Address
+    intent_id: str
+    account_id: str
+    factory: Address
+    epoch: int
+    n: int
+
+
 @dataclass(frozen=True, slots=True)
 class IntentDeposit:
     """A deposit at an intent's address. amount, amount_applied: base units of its token."""
@@ -134,11 +165,17 @@ class IntentDeposit:
     amount_applied: int
 
 
-async def insert(conn: Connection, new: NewIntent) -> IntentRow:
-    """A new intent, in `requires_action`."""
-    values: dict[str, Any] = {name: getattr(new, name) for name in NewIntent.__slots__}
-    values |= {"accepted_tokens": list(new.accepted_tokens), "metadata": Jsonb(new.metadata)}
-    return _intent(await _Q.one(conn, "insert", **values))
+async def insert(conn: Connection, new: Sequence[NewIntent], addresses: Sequence[BoundAddress]) -> None:
+    """New intents, in `requires_action`, and all the addresses that pay into them."""
+    # as JSON: a value as a parameter of its own costs more than storing it
+    rows = [
+        each._asdict() | {"due": str(each.due), "underpay_tolerance_abs": str(each.underpay_tolerance_abs)}
+        for each in new
+    ]
+    bound = [
+        each._asdict() | {"address": _hex(each.address), "factory": _hex(each.factory)} for each in addresses
+    ]
+    await _Q.run(conn, "insert", intents=orjson.dumps(rows).decode(), addresses=orjson.dumps(bound).decode())
 
 
 async def get(conn: Connection, id: str) -> IntentRow | None:
@@ -243,33 +280,9 @@ async def extend(conn: Connection, id: str, expires_at: datetime, closes_at: dat
     await _Q.run(conn, "extend", id=id, expires_at=expires_at, closes_at=closes_at)
 
 
-async def next_address_number(conn: Connection) -> int:
-    """A number no other intent has; it stays used when the transaction fails."""
-    return int(await _Q.scalar(conn, "next_address_number"))
-
-
-async def insert_address(
-    conn: Connection,
-    intent: IntentRow,
-    chain_id: int,
-    address: Address,
-    *,
-    factory: Address,
-    epoch: int,
-    n: int,
-) -> None:
-    """Binds a derived address to an intent for ever."""
-    await _Q.run(
-        conn,
-        "insert_address",
-        chain_id=chain_id,
-        address=address,
-        intent_id=intent.id,
-        account_id=intent.account_id,
-        factory=factory,
-        epoch=epoch,
-        n=n,
-    )
+async def next_address_numbers(conn: Connection, count: int) -> list[int]:
+    """Numbers no other intent has; they stay used when the transaction fails."""
+    return [row["n"] for row in await _Q.all(conn, "next_address_numbers", count=count)]
 
 
 async def insert_standing(
@@ -328,6 +341,10 @@ async def deposits_of(conn: Connection, ids: Sequence[str]) -> list[IntentDeposi
         )
         for row in rows
     ]
+
+
+def _hex(value: bytes) -> str:
+    return rf"\x{value.hex()}"
 
 
 def _changed(change: IntentChange, at: datetime) -> IntentRow:

@@ -1,15 +1,20 @@
 -- tables: payment_intents, deposit_addresses, lost_addresses
 
 -- name: insert
--- A new intent in its first state.
-INSERT INTO payment_intents (id, account_id, livemode, currency, due, accepted_tokens, underpay_tolerance_bps,
-    underpay_tolerance_abs, late_policy, overpay_policy, finality, expires_at, closes_at, client_reference_id, description,
-    metadata, client_secret, quote_id, invoice_id, created_at)
-VALUES (%(id)s, %(account_id)s, %(livemode)s, %(currency)s, %(due)s, %(accepted_tokens)s,
-    %(underpay_tolerance_bps)s, %(underpay_tolerance_abs)s, %(late_policy)s, %(overpay_policy)s, %(finality)s, %(expires_at)s,
-    %(closes_at)s, %(client_reference_id)s, %(description)s, %(metadata)s, %(client_secret)s, %(quote_id)s, %(invoice_id)s,
-    %(created_at)s)
-RETURNING *;
+-- New intents in their first state, each with the addresses that pay into it, watched for ever.
+WITH made AS (
+    INSERT INTO payment_intents (id, account_id, livemode, currency, due, accepted_tokens, underpay_tolerance_bps,
+        underpay_tolerance_abs, late_policy, overpay_policy, finality, expires_at, closes_at, client_reference_id,
+        description, metadata, client_secret, quote_id, invoice_id, created_at)
+    SELECT * FROM json_to_recordset(%(intents)s::json) AS i (id text, account_id text, livemode boolean, currency text,
+        due numeric, accepted_tokens text[], underpay_tolerance_bps integer, underpay_tolerance_abs numeric,
+        late_policy text, overpay_policy text, finality text, expires_at timestamptz, closes_at timestamptz,
+        client_reference_id text, description text, metadata jsonb, client_secret text, quote_id text, invoice_id text,
+        created_at timestamptz)
+)
+INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n)
+SELECT * FROM json_to_recordset(%(addresses)s::json) AS a (chain_id bigint, address bytea, intent_id text,
+    account_id text, factory bytea, epoch bigint, n bigint);
 
 -- name: by_id
 -- One intent.
@@ -82,14 +87,9 @@ SET description = %(description)s, metadata = %(metadata)s, version = version + 
 WHERE id = %(id)s
 RETURNING *;
 
--- name: next_address_number
--- The number that the next intent's deposit addresses are derived from.
-SELECT nextval('deposit_address_number') AS n;
-
--- name: insert_address
--- An address that pays into an intent on one network, watched for ever.
-INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n)
-VALUES (%(chain_id)s, %(address)s, %(intent_id)s, %(account_id)s, %(factory)s, %(epoch)s, %(n)s);
+-- name: next_address_numbers
+-- The numbers that the next intents' deposit addresses are derived from.
+SELECT nextval('deposit_address_number') AS n FROM generate_series(1, %(count)s);
 
 -- name: insert_standing
 -- An address of an account that pays into no intent, watched for ever.

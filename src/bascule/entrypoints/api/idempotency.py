@@ -6,10 +6,13 @@ nothing, a crash after it leaves the answer, which the retry gets byte for byte.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -25,6 +28,31 @@ from bascule.storage.idempotency import Scope, StoredAnswer
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 Effect = Callable[[Connection], Awaitable[bytes]]
 Act = Callable[[], Awaitable[bytes]]
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked(Generic[A]):
+    """One of many requests. key: its Idempotency-Key; print_: what makes another the same; what: is asked."""
+
+    caller: Caller
+    key: str | None
+    print_: bytes
+    what: A
+
+    @property
+    def scope(self) -> Scope | None:
+        """Whose key it is; None: no key came."""
+        return None if self.key is None else Scope(self.caller.account_id, self.caller.livemode, self.key)
+
+
+# for each, in order: the answer, or why it is refused; what is refused has written nothing
+Effects = Callable[[Connection, Sequence[Asked[A]]], Awaitable[Sequence[bytes | Rejected]]]
+Outcome = tuple[bytes, bool] | Exception
+
+
+class _SpoiledError(Exception):
+    """One of many spoiled the transaction of all, before its commit."""
 
 
 def read_key(request: Request, *, required: bool) -> str | None:
@@ -63,22 +91,86 @@ async def once(
     deps: ApiDeps, caller: Caller, key: str | None, print_: bytes, effect: Effect
 ) -> tuple[bytes, bool]:
     """The answer and whether it is a replay. Raises: KeyInUse, KeyReused, and what the effect raises."""
+
+    async def alone(conn: Connection, _: Sequence[Asked[None]]) -> list[bytes | Rejected]:
+        return [await effect(conn)]
+
+    [outcome] = await once_each(deps, [Asked(caller, key, print_, None)], alone)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+async def once_each(deps: ApiDeps, asked: Sequence[Asked[A]], effects: Effects[A]) -> list[Outcome]:
+    """As `once`, for many in one transaction: for each its answer and whether it is a replay, or its refusal.
+
+    What spoils the transaction before its commit has left nothing, so then each is done alone: it meets its
+    own error, and nobody else's. Raises: what happens at the commit, which nobody knows the end of.
+    """
+    try:
+        return await _together(deps, asked, effects)
+    except _SpoiledError:
+        return list(await asyncio.gather(*(_alone(deps, each, effects) for each in asked)))
+
+
+async def _alone(deps: ApiDeps, asked: Asked[A], effects: Effects[A]) -> Outcome:
+    try:
+        [outcome] = await _together(deps, [asked], effects)
+    except Exception as error:
+        return error
+    return outcome
+
+
+async def _together(deps: ApiDeps, asked: Sequence[Asked[A]], effects: Effects[A]) -> list[Outcome]:
     async with deps.db.transaction() as conn:
-        if key is None:
-            answer = await effect(conn)
-            deps.failpoints.hit("api.before_commit")
+        try:
+            known = await _taken(conn, asked)
+            new = [each for each, outcome in zip(asked, known, strict=True) if outcome is None]
+            made = await effects(conn, new) if new else []
+            await _keep(conn, dict(zip(new, made, strict=True)), deps.clock.now())
+            if new:
+                deps.failpoints.hit("api.before_commit")
+        except Exception as error:
+            if len(asked) > 1:
+                raise _SpoiledError from error
+            raise
+    if new:
+        deps.failpoints.hit("api.after_commit")
+    fresh = iter(made)
+    return [_outcome(next(fresh)) if outcome is None else outcome for outcome in known]
+
+
+async def _keep(conn: Connection, made: Mapping[Asked[A], bytes | Rejected], now: datetime) -> None:
+    answers = {
+        asked.scope: StoredAnswer(asked.print_, 200, answer)
+        for asked, answer in made.items()
+        if asked.scope is not None and isinstance(answer, bytes)
+    }
+    if answers:
+        await idempotency.keep(conn, answers, now)
+
+
+async def _taken(conn: Connection, asked: Sequence[Asked[A]]) -> list[Outcome | None]:
+    """Holds the keys; what is known of each already: its stored answer, or why it may not be worked on."""
+    scopes = list(dict.fromkeys(each.scope for each in asked if each.scope is not None))
+    if not scopes:
+        return [None] * len(asked)
+    free = await idempotency.try_lock(conn, scopes)
+    stored = await idempotency.find(conn, [scope for scope in scopes if scope in free])
+    outcomes: list[Outcome | None] = []
+    for each in asked:
+        if each.scope is None:
+            outcomes.append(None)
+        elif each.scope in stored:
+            outcomes.append(_replay(stored[each.scope], each.print_))
         else:
-            scope = Scope(caller.account_id, caller.livemode, key)
-            if not await idempotency.try_lock(conn, scope):
-                raise _in_use()
-            stored = await idempotency.find(conn, scope)
-            if stored is not None:
-                return _replayed(stored, print_), True
-            answer = await effect(conn)
-            await idempotency.keep(conn, scope, StoredAnswer(print_, 200, answer), deps.clock.now())
-            deps.failpoints.hit("api.before_commit")
-    deps.failpoints.hit("api.after_commit")
-    return answer, False
+            outcomes.append(None if each.scope in free else _in_use())
+            free.discard(each.scope)  # whoever has the same key and comes behind waits for this one
+    return outcomes
+
+
+def _outcome(made: bytes | Rejected) -> Outcome:
+    return (made, False) if isinstance(made, bytes) else made
 
 
 async def once_outside(
@@ -97,9 +189,12 @@ async def once_outside(
     deps.in_flight.add(scope)
     try:
         async with deps.db.read() as conn:
-            stored = await idempotency.find(conn, scope)
+            stored = (await idempotency.find(conn, [scope])).get(scope)
         if stored is not None:
-            return _replayed(stored, print_), True
+            replay = _replay(stored, print_)
+            if isinstance(replay, Exception):
+                raise replay
+            return replay
         answer = await act()
 
         async def kept(conn: Connection) -> bytes:
@@ -114,11 +209,11 @@ def _in_use() -> KeyInUse:
     return KeyInUse("idempotency_key_in_use", "A request with this Idempotency-Key is being worked on.")
 
 
-def _replayed(stored: StoredAnswer, print_: bytes) -> bytes:
-    if stored.fingerprint != print_:
-        raise KeyReused(
-            "idempotency_key_reused",
-            "This Idempotency-Key was used for another request.",
-            next_step="Use a fresh key for a different request.",
-        )
-    return stored.body
+def _replay(stored: StoredAnswer, print_: bytes) -> Outcome:
+    if stored.fingerprint == print_:
+        return stored.body, True
+    return KeyReused(
+        "idempotency_key_reused",
+        "This Idempotency-Key was used for another request.",
+        next_step="Use a fresh key for a different request.",
+    )

@@ -7,8 +7,9 @@ transaction; then one answer.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hmac import digest
 from time import perf_counter
 from typing import Any, Generic, Literal, TypeVar
@@ -19,11 +20,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from bascule.domain import ids
-from bascule.domain.errors import Forbidden, NotFound
+from bascule.domain.errors import Forbidden, NotFound, Rejected
 from bascule.domain.member import allows
 from bascule.entrypoints.api import decode, idempotency, problems, versions
 from bascule.entrypoints.api.auth import Caller, authenticate
 from bascule.entrypoints.api.deps import ApiDeps
+from bascule.entrypoints.api.gathering import Gathering
+from bascule.entrypoints.api.idempotency import Asked, Outcome
 from bascule.entrypoints.api.params import Params
 from bascule.storage import audit
 from bascule.storage.database import Connection
@@ -65,6 +68,17 @@ class Call(Generic[P]):
 
 
 Effect = Callable[[Call[Any], Connection], Awaitable[dict[str, Any]]]
+Once = Callable[[Call[Any], bytes], Awaitable[tuple[bytes, bool]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """An effect of many calls at once, in one transaction: of those that come while others are worked on.
+
+    act: for each, in order, its answer, or why it is refused; what is refused has written nothing.
+    """
+
+    act: Callable[[Sequence[Call[Any]], Connection], Awaitable[Sequence[dict[str, Any] | Rejected]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +132,7 @@ class Operation:
     name: str
     summary: str
     scope: str
-    effect: Effect | Outside | Download | Stream
+    effect: Effect | Together | Outside | Download | Stream
     params: type[Params]
     returns: Any
     key: Key = "none"
@@ -137,7 +151,7 @@ class Operation:
     def told(self) -> str:
         """What it does, in one sentence."""
         match self.effect:
-            case Outside(act=does) | Download(find=does) | Stream(follow=does):
+            case Together(act=does) | Outside(act=does) | Download(find=does) | Stream(follow=does):
                 pass
             case does:
                 pass
@@ -158,11 +172,13 @@ class Operation:
 def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitable[Response]]:
     """The operation as a Starlette endpoint; every error ends in the one table of problems."""
 
+    once = _once_of(operation, deps)
+
     async def handle(request: Request) -> Response:
         request_id: str = request.scope["bascule.request_id"]
         began = perf_counter()
         try:
-            response = await _answer(operation, deps, request, request_id)
+            response = await _answer(operation, deps, once, request, request_id)
         except Exception as error:
             if isinstance(error, problems.TooManyRequests):
                 request.scope["bascule.limits"] = error.fields
@@ -175,7 +191,9 @@ def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitab
     return handle
 
 
-async def _answer(operation: Operation, deps: ApiDeps, request: Request, request_id: str) -> Response:
+async def _answer(
+    operation: Operation, deps: ApiDeps, once: Once, request: Request, request_id: str
+) -> Response:
     async with deps.db.read() as conn:
         caller = await authenticate(conn, request, deps.pepper, deps.clock.now())
     money_out = operation.key == "required"
@@ -195,11 +213,12 @@ async def _answer(operation: Operation, deps: ApiDeps, request: Request, request
     if isinstance(operation.effect, Stream):
         return await _followed(operation, operation.effect, call, request)
     if operation.reads:
+        assert not isinstance(operation.effect, Together), "a read changes nothing"
         return _json(await _shown(operation.effect, call), {})
     said = params.model_dump(mode="json", exclude_unset=True)
     secret = operation.told_once is not None
     print_ = idempotency.fingerprint(request, caller, said, of_key=secret)
-    answer, replayed = await _done_once(operation, call, print_)
+    answer, replayed = await once(call, print_)
     if operation.told_once is not None:
         answer = operation.told_once(call, answer)
     deps.failpoints.hit("api.before_response")
@@ -245,9 +264,38 @@ async def _shown(effect: Effect | Outside, call: Call[Any]) -> bytes:
         return orjson.dumps(await effect(call, conn))
 
 
+def _once_of(operation: Operation, deps: ApiDeps) -> Once:
+    """How a call has its one effect and its answer, and whether that is a replay."""
+    effect = operation.effect
+    if isinstance(effect, Together):
+        gathering = Gathering(partial(_done_together, operation, effect, deps))
+
+        async def gathered(call: Call[Any], print_: bytes) -> tuple[bytes, bool]:
+            return await gathering.do(Asked(call.caller, call.idempotency_key, print_, call))
+
+        return gathered
+    return partial(_done_once, operation)
+
+
+async def _done_together(
+    operation: Operation, effect: Together, deps: ApiDeps, asked: Sequence[Asked[Call[Any]]]
+) -> list[Outcome]:
+    async def write(conn: Connection, new: Sequence[Asked[Call[Any]]]) -> list[bytes | Rejected]:
+        made = await effect.act([each.what for each in new], conn)
+        lines = [
+            _line(operation, each.what, each.print_, answer)
+            for each, answer in zip(new, made, strict=True)
+            if not isinstance(answer, Rejected)
+        ]
+        await audit.append_many(conn, lines)
+        return [each if isinstance(each, Rejected) else orjson.dumps(each) for each in made]
+
+    return await idempotency.once_each(deps, asked, write)
+
+
 async def _done_once(operation: Operation, call: Call[Any], print_: bytes) -> tuple[bytes, bool]:
     key, effect = call.idempotency_key, operation.effect
-    assert not isinstance(effect, Download | Stream), "bytes are read"
+    assert not isinstance(effect, Together | Download | Stream), "done together, or bytes that are read"
     if isinstance(effect, Outside):
         outside = effect
 
@@ -273,15 +321,18 @@ async def _done_once(operation: Operation, call: Call[Any], print_: bytes) -> tu
 async def _note(
     conn: Connection, operation: Operation, call: Call[Any], print_: bytes, answer: Mapping[str, Any]
 ) -> None:
-    """Who asked for what, last in the effect's own transaction. fingerprint: stands for all that was said,
+    """Who asked for what, last in the effect's own transaction."""
+    if operation.changes and not getattr(call.params, "dry_run", False):
+        await audit.append_many(conn, [_line(operation, call, print_, answer)])
 
-    under the pepper: who reads the audit alone finds no name by trying names.
+
+def _line(operation: Operation, call: Call[Any], print_: bytes, answer: Mapping[str, Any]) -> audit.Line:
+    """Who asked for what. fingerprint: stands for all that was said, under the pepper: who reads the audit
+
+    alone finds no name by trying names.
     """
-    if not operation.changes or getattr(call.params, "dry_run", False):
-        return
     object_id = answer.get("id") or call.path.get("id") or operation.name
-    await audit.append(
-        conn,
+    return audit.Line(
         actor=call.caller.key_id,
         action=f"api.{operation.name}",
         object_id=str(object_id),

@@ -7,7 +7,7 @@ from typing import Any
 
 from bascule.domain.errors import Rejected
 from bascule.entrypoints.api import deposits, lists, objects
-from bascule.entrypoints.api.operation import Call, Operation
+from bascule.entrypoints.api.operation import Call, Operation, Together
 from bascule.entrypoints.api.params import (
     DepositList,
     Expandable,
@@ -20,7 +20,7 @@ from bascule.entrypoints.api.shape import ListOf
 from bascule.services import deposits as deposit_view
 from bascule.services import intents
 from bascule.services.intent_request import MISSING, Choice
-from bascule.services.intents import IntentRequest
+from bascule.services.intents import IntentRequest, Order
 from bascule.storage import payment_intents
 from bascule.storage.database import Connection
 from bascule.storage.listing import PAYMENT_INTENTS
@@ -30,18 +30,20 @@ EXPANDABLE = frozenset({"latest_deposit"})
 METADATA_KEYS = 50
 
 
-async def create(call: Call[PaymentIntentCreate], conn: Connection) -> dict[str, Any]:
+async def create(
+    calls: Sequence[Call[PaymentIntentCreate]], conn: Connection
+) -> list[dict[str, Any] | Rejected]:
     """A new intent."""
-    names = lists.expanding(call.params, EXPANDABLE)
-    shown = await call.deps.intents.create(
-        conn,
-        account_id=call.account_id,
-        livemode=call.livemode,
-        request=asked(call.params),
-        context=call.context,
-    )
-    [expanded] = await _expand(conn, [shown], names)
-    return expanded
+    orders: list[Order | Rejected] = []
+    for call in calls:
+        try:
+            lists.expanding(call.params, EXPANDABLE)  # a new intent has no deposit to be shown whole
+            orders.append(Order(call.account_id, call.livemode, asked(call.params), call.context))
+        except Rejected as refused:
+            orders.append(refused)
+    wanted = [order for order in orders if not isinstance(order, Rejected)]
+    made = iter(await calls[0].deps.intents.create_many(conn, wanted))
+    return [order if isinstance(order, Rejected) else next(made) for order in orders]
 
 
 def asked(params: PaymentIntentCreate) -> IntentRequest:
@@ -144,8 +146,8 @@ _READ, _WRITE = "payment_intents:read", "payment_intents:write"
 
 OPERATIONS = (
     Operation(
-        "POST", _PATH, "create_payment_intent", "Ask for money", _WRITE, create, PaymentIntentCreate,
-        objects.PaymentIntent, "optional", example=_EXAMPLE,
+        "POST", _PATH, "create_payment_intent", "Ask for money", _WRITE, Together(create),
+        PaymentIntentCreate, objects.PaymentIntent, "optional", example=_EXAMPLE,
     ),
     Operation(
         "GET", _PATH, "list_payment_intents", "List payment intents", _READ, list_all, PaymentIntentList,
