@@ -16,7 +16,7 @@ from bascule.domain.refund import LOOK_AGAIN, RefundDestination, payout_identity
 from bascule.domain.vault import tag
 from bascule.entrypoints.explaining import explain
 from bascule.services.payout_request import everlasting
-from bascule.storage import recovered
+from bascule.storage import recovered, test_clocks
 from bascule.storage.recovered import Item
 from tests.support.flushing import CUSTOMER
 from tests.support.money_in import deposit_address
@@ -237,6 +237,26 @@ async def test_claim_page_refuses_addresses_that_lose_money_and_links_that_are_o
     await b.turn()
     assert (await b.read(late))["status"] == "canceled"
     assert "This link is over" in words(await b.client.get(late["next_action"]["url"]))
+
+
+@pytest.mark.slow
+async def test_test_clock_ends_a_cool_off_and_an_unclaimed_link(b: Refunding) -> None:
+    intent = await b.paid("20.00")
+    unclaimed, claimed = await b.refund(intent, amount="5.00"), await b.refund(intent, amount="5.00")
+    await b.enter(claimed, CUSTOMER_HOME, confirm=True)
+
+    async def goes_on(seconds: int) -> None:
+        async with b.stage.api.transaction() as conn:
+            at = b.stage.clock.now()
+            await test_clocks.advance(conn, b.world.merchant, seconds=seconds, reached=at)
+
+    assert await b.turn() == {}, "it cools off"
+    await goes_on(COOL_OFF_S)
+    assert await b.turn() == {"requires_action": 1}
+    assert (await b.read(unclaimed))["status"] == "requires_action"
+    await goes_on(unclaimed["destination"]["claim_expires_at"] - unclaimed["created"])
+    await b.turn()
+    assert (await b.read(unclaimed))["status"] == "canceled"
 
 
 @pytest.mark.slow

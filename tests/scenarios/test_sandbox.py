@@ -12,7 +12,12 @@ import httpx
 import pytest
 
 from bascule.domain.errors import Retryable
+from bascule.services.expirer import Expirer
+from bascule.services.intents import Intents
+from bascule.services.mandates import Mandates
+from bascule.services.outbox import Outbox
 from bascule.services.sandbox_trigger import RECIPES
+from bascule.services.seams import SystemEntropy
 from tests.support.money_in import Bridge, OpenAs, bridge
 from tests.support.money_out import Treasury, payee, treasury
 from tests.support.sandbox import ask, fresh_key, refusal, sandbox_api
@@ -214,3 +219,40 @@ async def test_gas_spike_makes_a_payout_wait_until_its_fees_are_raised(db_as: Op
         assert int(block["baseFeePerGas"], 16) == int(spike["base_fee"]) == 5 * 10**9
         assert (rounds, len(attempts)) == (1, 2), "one bump goes to what the chain asks for"
         await stage.require_truth()
+
+
+async def test_time_that_goes_on_ends_what_is_unpaid_and_spares_what_was_sent_before(
+    b: Bridge, shop: httpx.AsyncClient, db_as: OpenAs
+) -> None:
+    entropy = SystemEntropy()
+    intents = Intents(b.clock, entropy, Outbox(b.clock, entropy), deposit_seed=b"")
+    expirer = Expirer(await db_as("worker"), b.clock, intents, Mandates(b.clock, entropy, intents.outbox))
+    watcher = await b.started()
+    sent, unpaid = await intent(shop), await intent(shop)
+    await ask(shop, f"payment_intents/{sent['id']}/pay")
+    life = sent["expires_at"] - sent["created"]
+
+    gone = await ask(shop, "test_clocks/advance", seconds=life)
+    b.clock.advance(3)
+    await b.settle_down(watcher)
+    await expirer.run_once()
+    in_time, late = await read(shop, sent), await read(shop, unpaid)
+    assert (in_time["status"], in_time["flags"]) == ("processing", [])
+    assert (late["status"], late["flags"]) == ("requires_action", ["expired"])
+    assert gone["moved"]["payment_intents"] == 2
+    assert gone["heads"][0]["block_number"] == b.node.dev.chain.index.head.number
+
+    await ask(shop, f"payment_intents/{unpaid['id']}/pay", amount="1.00")
+    await ask(shop, "chain/mine")
+    await b.settle_down(watcher)
+    assert "late" in (await read(shop, unpaid))["flags"]
+    await ask(shop, "test_clocks/advance", seconds=late["closes_at"] - late["expires_at"])
+    b.clock.advance(3)
+    await b.settle_down(watcher)
+    await expirer.run_once()
+    assert (await read(shop, unpaid))["status"] == "canceled"
+    await ask(shop, f"payment_intents/{unpaid['id']}/pay", amount="24.00")
+    await ask(shop, "chain/mine", blocks=5)
+    await b.settle_down(watcher)
+    assert (await read(shop, sent))["status"] == "succeeded"
+    assert (await b.deposits())[-1]["unapplied_reason"] == "intent_closed"

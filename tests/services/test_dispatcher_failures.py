@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bascule.domain.webhook import DELAYS_S
 from bascule.services.http_sender import HttpSender
+from bascule.storage import test_clocks
 from tests.support.api import Shop
 from tests.support.hooks import deliveries, endpoint, happen, shown, status_of
 from tests.support.receiver import Receiver
@@ -216,3 +217,28 @@ async def test_a_disabled_endpoint_waits_and_gets_what_is_due_when_enabled_again
         assert (await client.delete(path)).json()["deleted"] is True
         assert (await client.get(path)).status_code == 404
         assert (await client.get("/v1/webhook_endpoints")).json()["data"] == []
+
+
+async def test_test_clock_brings_the_next_attempt_and_the_fifth_day_of_failure(
+    shop: Shop, merchant_server: Receiver, sender: HttpSender
+) -> None:
+    async def fail(request: web.Request) -> web.Response:
+        return web.Response(status=500)
+
+    async def goes_on(seconds: int) -> int:
+        async with shop.api.transaction() as conn:
+            await test_clocks.advance(conn, shop.merchant, seconds=seconds, reached=shop.clock.now())
+        return await dispatcher.drain()
+
+    merchant_server.answers["/hook"] = fail
+    hook = await endpoint(shop, merchant_server.url + "/hook")
+    dispatcher = shop.dispatcher(sender)
+    await happen(shop)
+    assert (await dispatcher.drain(), await dispatcher.drain()) == (1, 0)
+
+    assert await goes_on(6) == 1
+    assert await goes_on(6) == 0, "the second pause is five minutes"
+    assert await goes_on(330) == 1
+    assert await status_of(shop, hook["id"]) == "enabled"
+    await goes_on(5 * 86_400)
+    assert await status_of(shop, hook["id"]) == "disabled"

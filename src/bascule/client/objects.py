@@ -998,6 +998,19 @@ class MemberUpdate(TypedDict, total=False):
     roles: list[str] | None
 
 
+class MovedDeadlines(TypedDict):
+    """How many objects of each kind have a deadline that is nearer now."""
+
+    payment_intents: int
+    quotes: int
+    invoices: int
+    refunds: int
+    settlements: int
+    balance_settings: int
+    deliveries: int
+    webhook_endpoints: int
+
+
 class Network(TypedDict):
     """A chain we serve."""
 
@@ -1887,6 +1900,21 @@ class SupportedToken(TypedDict):
     amount: str
     amount_atomic: str
     eip681_uri: str
+
+
+class TestClock(TypedDict):
+    """What a span did: to the account's deadlines, and to the chains, which are as late as those now."""
+
+    object: Literal['test_helpers.test_clock']
+    seconds: int
+    moved: MovedDeadlines
+    heads: list[ChainHead]
+
+
+class TestClockAdvance(TypedDict, total=False):
+    """How far time goes on for the account's test objects."""
+
+    seconds: Required[int]
 
 
 class Tier(TypedDict):

@@ -909,6 +909,18 @@ class TestHelpersEvents:
         return answer
 
 
+class TestHelpersTestClocks:
+    """Methods of /v1/test_helpers/test_clocks/advance."""
+
+    def __init__(self, sends: Sends) -> None:
+        self._sends = sends
+
+    def advance(self, *, idempotency_key: str | None = None, **params: Unpack[objects.TestClockAdvance]) -> objects.TestClock:
+        """Let time go on."""
+        answer: objects.TestClock = self._sends.request("POST", "/v1/test_helpers/test_clocks/advance", params, idempotency_key=idempotency_key)
+        return answer
+
+
 class TestHelpersChainFaults:
     """Methods of /v1/test_helpers/chain/faults."""
 
@@ -976,6 +988,7 @@ class TestHelpers:
         self.payment_intents = TestHelpersPaymentIntents(sends)
         self.tokens = TestHelpersTokens(sends)
         self.events = TestHelpersEvents(sends)
+        self.test_clocks = TestHelpersTestClocks(sends)
         self.chain = TestHelpersChain(sends)
 
 

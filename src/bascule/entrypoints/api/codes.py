@@ -170,6 +170,8 @@ CODES: dict[str, str] = {
     "settlement_waits": "Another settlement of this asset has no payout yet; it takes all there is.",
     "signature_invalid": "A signature is 0x and 130 hexadecimal digits.",
     "signature_mismatch": "The approver did not sign this payout as it stands now.",
+    "test_clock_backwards": "A test clock only goes on.",
+    "test_clock_too_far": "A test clock goes on by at most a year at once.",
     "thresholds_invalid": "The file of thresholds is not of the form of ours.",
     "token_ambiguous": "Several tokens of this currency are on that network; name one.",
     "token_network_mismatch": "The token does not live on the network that was named.",

@@ -116,6 +116,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("payer_short", "Give the payer more by test_helpers/tokens/faucet."),
     ("payer_unknown", "Pay from one of the funded development accounts, which the message names."),
     ("control_unsupported", "Use the local chain of bascule dev; this node has no such control."),
+    ("test_clock_*", "Say how many seconds time goes on, from 1 to 31622400; several times for more."),
     ("sandbox_*", "Use a test key in an installation such as bascule dev, without live keys."),
     ("webhook_endpoint_disabled", "Enable the endpoint first, once it answers 2xx."),
     ("webhook_url_forbidden", "Give an https URL of a public address; http is for development alone."),

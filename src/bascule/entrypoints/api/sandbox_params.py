@@ -108,6 +108,12 @@ class ChainPauseRpc(OnNetwork):
     seconds: Annotated[float, Field(ge=0.1, le=600)] = 10.0
 
 
+class TestClockAdvance(Params):
+    """How far time goes on for the account's test objects."""
+
+    seconds: Annotated[int, Field(description="From 1 to 31622400, which is 366 days.")]
+
+
 class EventTrigger(Params):
     """Which event; one of those that a payment intent can be brought to tell."""
 
@@ -146,6 +152,28 @@ class ChainHead(Shape):
     network: Caip2
     block_number: int
     block_hash: HashOut
+
+
+class MovedDeadlines(Shape):
+    """How many objects of each kind have a deadline that is nearer now."""
+
+    payment_intents: int
+    quotes: int
+    invoices: int
+    refunds: int
+    settlements: int
+    balance_settings: int
+    deliveries: int
+    webhook_endpoints: int
+
+
+class TestClock(Shape):
+    """What a span did: to the account's deadlines, and to the chains, which are as late as those now."""
+
+    object: Literal["test_helpers.test_clock"]
+    seconds: int
+    moved: MovedDeadlines
+    heads: list[ChainHead]
 
 
 class GasSpike(Shape):

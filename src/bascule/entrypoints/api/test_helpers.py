@@ -18,9 +18,10 @@ from bascule.entrypoints.api.sandbox_params import (
     OnNetwork,
     SandboxFaucet,
     SandboxPay,
+    TestClockAdvance,
 )
 from bascule.entrypoints.api.shape import ListOf
-from bascule.services import sandbox_money, sandbox_trigger
+from bascule.services import sandbox_clock, sandbox_money, sandbox_trigger
 from bascule.services.sandbox import Place, Sandbox
 from bascule.services.sandbox_money import Wish
 
@@ -100,6 +101,13 @@ async def trigger(call: Call[EventTrigger]) -> dict[str, Any]:
     )
 
 
+async def advance(call: Call[TestClockAdvance]) -> dict[str, Any]:
+    """Brings the deadlines of the account's test objects nearer; what falls due happens as in life."""
+    return await sandbox_clock.advance(
+        _sandbox(call), call.deps.clock, call.account_id, call.livemode, call.params.seconds
+    )
+
+
 def _sandbox(call: Call[Any]) -> Sandbox:
     if call.deps.sandbox is None:
         raise NotFound(
@@ -133,6 +141,10 @@ OPERATIONS = (
         "POST", f"{_PATH}/events/trigger", "sandbox_trigger_event", "Make an event happen", _WRITE,
         Outside(trigger), EventTrigger, shapes.Triggered, "optional",
         example={"type": "payment_intent.succeeded"},
+    ),
+    Operation(
+        "POST", f"{_PATH}/test_clocks/advance", "sandbox_advance_test_clock", "Let time go on", _WRITE,
+        Outside(advance), TestClockAdvance, shapes.TestClock, "optional", example={"seconds": 86_400},
     ),
     Operation(
         "POST", f"{_CHAIN}/mine", "sandbox_mine", "Mine blocks", _WRITE, Outside(mine), ChainMine,
