@@ -29,6 +29,9 @@ from bascule.storage.database import Connection, Database
 from bascule.storage.tokens import Token
 
 SETTLE_WAIT_S = 15.0  # for the chain to say what came of it
+# Libraries ask again about what has a transaction's hash, and have the payer pay again for what has none.
+# They wait for an answer for 90 s.
+WAITS_FOR_HASH = 4  # times as long
 LOOK_S = 0.1  # how often settle looks whether the lane knows more
 BEHIND = 64  # blocks by which one node may be behind another that was asked
 S = AuthorizationState
@@ -44,7 +47,10 @@ class Payee:
 
 @dataclass(frozen=True)
 class Facilitator:
-    """Answers for the chains whose nodes it is given. wait_s: how long settle waits for the chain."""
+    """Answers for the chains whose nodes it is given.
+
+    wait_s: how long settle waits for the chain; `WAITS_FOR_HASH` times as long for a transaction's hash.
+    """
 
     db: Database
     nodes: Mapping[ChainId, Caller]
@@ -82,8 +88,11 @@ class Facilitator:
         async with self.db.read() as conn:
             stored = await self._stored(conn, asked, payee)
         stored = stored or await self._keep(asked, payee)
-        deadline = asyncio.get_running_loop().time() + self.wait_s
-        while stored.state is S.PENDING and asyncio.get_running_loop().time() < deadline:
+        began = asyncio.get_running_loop().time()
+        while stored.state is S.PENDING:
+            waits = self.wait_s * (1 if stored.carried_by is not None else WAITS_FOR_HASH)
+            if asyncio.get_running_loop().time() >= began + waits:
+                break
             await asyncio.sleep(LOOK_S)
             async with self.db.read() as conn:
                 found = await authorizations.get(conn, stored.id)
