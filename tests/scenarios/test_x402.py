@@ -13,7 +13,8 @@ from tests.support.authorizations import request
 from tests.support.crashing import Crash, Crashing
 from tests.support.flushing import CUSTOMER
 from tests.support.money_out import OpenAs
-from tests.support.paying_x402 import DOMAIN, HOUR, Till, client_of, secret_of, till
+from tests.support.nodes import lying_node
+from tests.support.paying_x402 import DOMAIN, HOUR, STATE, Till, client_of, secret_of, till
 
 
 @pytest.fixture
@@ -92,13 +93,64 @@ async def test_orphaned_payment_is_pending_again_and_comes_again(shop: Till) -> 
     assert told == [("authorization.settled",)]
 
 
-async def test_what_can_never_pay_fails_at_a_final_block_and_not_before(shop: Till) -> None:
+async def test_node_that_denies_a_payment_makes_none_fail_that_came(shop: Till) -> None:
+    def denies(method: str, params: list[Any], result: Any) -> Any:
+        asks_nonce = method == "eth_call" and params[0]["data"].startswith("0x" + STATE.hex())
+        return "0x" + "0" * 64 if asks_nonce else result
+
+    payment = shop.payment()
+    await shop.ask("settle", payment)
+    await shop.stranger(payment)
+    async with lying_node(shop.stage.node.url) as node:
+        node.twist = denies
+        lane = await shop.lane(url=node.url)
+        await shop.work(lane)
+        assert await shop.stored() == [("pending", None)]
+        shop.stage.clock.advance(timedelta(seconds=HOUR))
+        await shop.work(lane)
+
+    assert await shop.stored() == [("settled", None)], "its deposit's own receipt says so"
+    assert (await shop.ask("settle", payment))["success"] is True
+
+
+async def test_several_are_on_their_way_at_once_but_not_more_than_their_payer_has(shop: Till) -> None:
+    poor = shop.stage.node.accounts[9]
+    await shop.stage.issuer("mint(address,uint256)", poor.address, 15_000)
+    many = [shop.payment(amount) for amount in (1_000, 2_000, 3_000)]
+    for _ in range(2):
+        said = shop.authorization(10_000, **{"from": poor.address})
+        many.append(request(said, shop.signed(said, by=9), shop.requirements(10_000)))
+    for each in many:
+        await shop.ask("settle", each)
+        shop.stage.clock.advance(timedelta(milliseconds=1))
+    lane = await shop.lane()
+    await lane.run_once()
+
+    pending = [await shop.ask("settle", each) for each in many]
+    assert {each["errorReason"] for each in pending} == {"settlement_pending"}
+    assert [bool(each["transaction"]) for each in pending] == [True, True, True, True, False]
+    assert "other payments are on their way" in pending[4]["errorMessage"]
+    await shop.stage.follow(1)
+    while await lane.run_once():
+        pass
+    paid = [await shop.ask("settle", each) for each in many]
+    assert [each["success"] for each in paid] == [True, True, True, True, False]
+    assert [each["transaction"] for each in paid[:4]] == [each["transaction"] for each in pending[:4]]
+    assert await shop.received() == [1_000, 2_000, 3_000, 10_000], "in one block, in the order of nonces"
+    await shop.work(lane)
+
+
+async def test_what_can_never_pay_fails_at_a_final_block_though_its_payer_paid_the_same_by_hand(
+    shop: Till,
+) -> None:
     """One runs out of time unsent, as its token is paused; one's nonce is spent otherwise."""
     late, spent = shop.payment(10_000), shop.payment(20_000)
     for each in (late, spent):
         await shop.ask("settle", each)
     elsewhere = shop.authorization(5, nonce=spent["paymentPayload"]["payload"]["authorization"]["nonce"],
                                    to=shop.stage.node.accounts[6].address)  # fmt: skip
+    for amount in (10_000, 20_000):
+        await shop.by_hand(amount)
     await shop.stranger(request(elsewhere, shop.signed(elsewhere), shop.requirements()))
     await shop.stage.issuer("pause()")
     await shop.stage.follow()
@@ -114,7 +166,9 @@ async def test_what_can_never_pay_fails_at_a_final_block_and_not_before(shop: Ti
     assert reasons == [
         "invalid_exact_evm_payload_authorization_valid_before", "invalid_exact_evm_nonce_already_used",
     ]  # fmt: skip
-    assert await shop.received() == []
+    assert await shop.received() == [10_000, 20_000]
+    deposits = "SELECT amount FROM deposits WHERE kind = 'payment' ORDER BY amount"
+    assert await shop.stage.rows(deposits) == [(10_000,), (20_000,)], "what came by hand is there as any"
     assert await shop.stage.rows(
         "SELECT count(*) FROM slots WHERE wallet = (SELECT address FROM wallets WHERE name = 'x402')"
     ) == [(0,)]

@@ -15,6 +15,7 @@ from bascule.chain.families import ETHEREUM
 from bascule.chain.rpc import Rpc
 from bascule.domain.authorization import LANE, SigningDomain
 from bascule.domain.chain import caip2, checksum, parse_address
+from bascule.domain.hashing import keccak
 from bascule.entrypoints import presenting
 from bascule.entrypoints.api import ApiDeps, create_app
 from bascule.services import api_keys
@@ -31,6 +32,7 @@ from tests.support.money_out import SEED, OpenAs, Treasury
 WALLET = 7  # the facilitator's account
 DOMAIN = SigningDomain("Test Dollar", "1")
 HOUR = 3_600
+STATE = keccak(b"authorizationState(address,bytes32)")[:4]
 PRESENT = "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)"
 
 
@@ -114,6 +116,15 @@ class Till:
         )
         assert receipt["status"] == "0x1"
         return str(receipt["transactionHash"])
+
+    async def by_hand(self, amount: int) -> None:
+        """The customer sends as much by a plain transfer, in a block of its own; amount in base units."""
+        done = await self.stage.node.transact(
+            self.stage.node.accounts[CUSTOMER],
+            to=checksum(self.stage.token.contract),
+            data=calldata("transfer(address,uint256)", [self.pay_to, amount]),
+        )
+        assert done["status"] == "0x1"
 
     async def stored(self) -> list[tuple[Any, ...]]:
         """State and failure of every authorization, by its amount."""

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from bascule.chain import erc20, receipts
+from bascule.chain import block_receipts, erc20, receipts
 from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.hexes import data, quantity
 from bascule.chain.logs import Log
 from bascule.domain.authorization import Authorization
 from bascule.domain.chain import Address, Hash
+from bascule.domain.fees import Fees
 from bascule.domain.hashing import keccak
 
 USED = keccak(b"AuthorizationUsed(address,bytes32)")
@@ -26,6 +27,7 @@ _PRESENT = keccak(
 )[:4]
 _STATE = keccak(b"authorizationState(address,bytes32)")[:4]
 _METHOD = "eth_call"
+_ANY_FEES = Fees(0, 0, 21_000)  # what a stranger paid for its transaction is not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,16 @@ async def uses(rpc: Caller, spent: Nonce, since: int) -> list[Use]:
     hashes = [Hash(data(log.transactionHash, 32, method="eth_getLogs")) for log in logs]
     found = [each for each in await receipts.of(rpc, hashes) if each is not None]
     return [use for receipt in found for use in _pairs(receipt, spent)]
+
+
+async def proven_uses(rpc: Caller, spent: Nonce, tx_hash: Hash) -> list[Use] | None:
+    """The Transfers that came of the nonce in one transaction, as its block proves them.
+
+    Where headers prove nothing it is what a quorum tells. None while the node shows the transaction in no
+    block. Raises: as `block_receipts.proven`.
+    """
+    [told] = await receipts.of(rpc, [tx_hash])
+    return None if told is None else _pairs(await block_receipts.proven(rpc, told, _ANY_FEES), spent)
 
 
 def _pairs(receipt: receipts.Receipt, spent: Nonce) -> list[Use]:

@@ -18,8 +18,9 @@ from bascule.domain.typed_data import Struct, digest
 LANE: Final = "x402"
 # USDC behind its proxy takes about 85,000 to an address that held nothing; what is not used is not paid.
 GAS: Final = 150_000
+IN_FLIGHT: Final = 16  # nonces on their way at once; every node's pool keeps as many of one wallet
 SPARE_S: Final = 6  # seconds that must be left when it is accepted, as x402's own facilitators ask for
-LOOK_AGAIN: Final = timedelta(seconds=5)  # after a simulation that failed
+LOOK_AGAIN: Final = timedelta(seconds=5)  # after a simulation that failed; at the least
 AFTER_REFUSAL: Final = timedelta(minutes=10)  # each costs the gas of a filled nonce
 DAY: Final = timedelta(days=1)  # over which gas is counted
 
@@ -73,6 +74,11 @@ AUTHORIZATION = Machine(
         S.FAILED: "At a final block it can never pay: its time is over, or its nonce was used otherwise.",
     },
 )
+
+
+def look_again(age: timedelta) -> timedelta:
+    """After how long one that cannot be presented now is tried again: the older, the later."""
+    return max(LOOK_AGAIN, age / 10)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Anchoring:
     """Takes requests of one chain."""
 
     proves = False
+    width = 1
 
     def __init__(
         self, db: Database, rpc: Caller, chain_id: int, *, clock: Clock, ceiling: Ceiling,

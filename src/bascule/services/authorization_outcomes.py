@@ -1,7 +1,7 @@
 """What came of authorizations, whoever presented them: the token's word, borne out by the watcher's deposits.
 
 A node alone ends nothing: what paid has a proven deposit, and what never pays is said by a quorum at a final
-block.
+block, and by the proven receipts of deposits that look like its payment: a payer may send the same by hand.
 """
 
 from __future__ import annotations
@@ -120,11 +120,21 @@ class AuthorizationOutcomes:
         return done
 
     async def _end(self, one: Pending, failure: Failure, lease: Lease) -> int:
+        """It never pays, unless a deposit like its payment is it, as that transaction's receipt says."""
+        async with self.db.read() as conn:
+            alike = await authorizations.alike(conn, one.id)
+        for tx_hash in set(alike.values()):
+            uses = await eip3009.proven_uses(self.rpc, _nonce(one), tx_hash)
+            if uses is None:
+                log.warning("a deposit like an authorization's is not shown", tx_hash=tx_hash.hex())
+                return 0
+            for use in uses:
+                if (use.pay_to, use.amount) == (one.pay_to, one.amount):
+                    return await self._paid_by(one, use, lease)
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
-            if await authorizations.may_have_paid(conn, one.id):
-                log.warning("an authorization and a deposit that may be of it", authorization=one.id)
-                return 0
+            if not alike.keys() >= (await authorizations.alike(conn, one.id)).keys():
+                return 0  # one more came meanwhile
             if not await authorizations.advance_fail(conn, one.id, failure, self.clock.now()):
                 return 0
             await self._tell(conn, [one.id], EventType.AUTHORIZATION_FAILED)

@@ -36,6 +36,7 @@ class Cancelling:
     """Takes requests of one chain."""
 
     proves = True
+    width = 1
 
     def __init__(
         self, db: Database, rpc: Caller, chain_id: int, *, clock: Clock, outbox: Outbox, ceiling: Ceiling,

@@ -43,6 +43,7 @@ class Flushing:
     """
 
     proves = False
+    width = 1
 
     def __init__(
         self,

@@ -23,6 +23,11 @@ class LaneWork(Protocol):
         """Whether the receipts of its calls are kept as evidence, when they are final."""
         ...
 
+    @property
+    def width(self) -> int:
+        """How many of its nonces may be on their way at once, each above one that nodes have."""
+        ...
+
     async def wallet(self) -> Address | None:
         """The wallet whose nonces the lane takes; None while it has none."""
         ...

@@ -91,15 +91,16 @@ class Offering:
         self._failpoints = failpoints
         self._sent: dict[Hash, datetime] = {}  # when this process sent bytes last
 
-    async def offer(self, slot: Slot, lease: Lease) -> int:
+    async def offer(self, slot: Slot, lease: Lease, *, bumps: bool = True) -> int:
         """Does what the slot needs to be mined; how many things that were. 0 once it is in a block.
 
-        Raises: ChainHalted, and nothing is signed or sent.
+        bumps: it may get dearer bytes, as no lower nonce holds it up. Raises: ChainHalted, and nothing is
+        signed or sent.
         """
         asked = self._work.reserved(slot, lease.epoch)
         if asked is not None:  # lease and chain were looked at in the transaction that reserved it
             return await self._sign(slot, asked, [], lease)
-        market = await self._market_if_late(slot)
+        market = await self._market_if_late(slot) if bumps else None
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             blocks.require_running(await blocks.cursor(conn, slot.chain_id))

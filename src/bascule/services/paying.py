@@ -52,6 +52,7 @@ class Paying:
     """Reserves payouts of one lane, says what the signer is asked, and writes what became of them."""
 
     proves = True
+    width = 1
 
     def __init__(
         self,

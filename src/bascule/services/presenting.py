@@ -1,4 +1,4 @@
-"""The facilitator wallet's work: what payers signed is presented to tokens, each by one nonce at a time.
+"""The facilitator wallet's work: what payers signed is presented to tokens, each by one nonce, many at once.
 
 Whether ours succeeds is no matter: what came of an authorization is what its token says of the payer's nonce.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import structlog
 
-from bascule.chain import eip3009, fee_oracle
+from bascule.chain import eip3009, erc20, fee_oracle, heads
 from bascule.chain.caller import Caller
 from bascule.chain.eip3009 import Nonce
 from bascule.chain.receipts import Receipt
@@ -32,6 +32,7 @@ class Presenting:
     """Takes authorizations of one chain."""
 
     proves = False
+    width = rules.IN_FLIGHT
 
     def __init__(
         self, db: Database, rpc: Caller, chain_id: int, *, clock: Clock, outbox: Outbox, ceiling: Ceiling,
@@ -79,12 +80,26 @@ class Presenting:
         nonce = Nonce(wanted.contract, wanted.signed.payer, wanted.signed.nonce)
         if (await eip3009.used(self._rpc, [nonce]))[0]:
             return "its nonce is used; where is being looked for"
-        return await eip3009.refusal(self._rpc, wallet, wanted.contract, call)
+        why = await eip3009.refusal(self._rpc, wallet, wanted.contract, call)
+        return why if why is not None else await self._why_not_beside(wanted)
+
+    async def _why_not_beside(self, wanted: AuthorizationRow) -> str | None:
+        """Each is simulated on the newest block, where none of those that are on their way has paid yet."""
+        async with self._db.read() as conn:
+            others = await authorizations.on_their_way(conn, wanted.id)
+        if not others:
+            return None
+        height = (await heads.latest(self._rpc)).number
+        [held] = await erc20.balances(self._rpc, [(wanted.contract, wanted.signed.payer)], height)
+        if held >= others + wanted.signed.amount:
+            return None
+        return "its payer's other payments are on their way, and the money may not do for both"
 
     async def _wait(self, wanted: AuthorizationRow, why: str, lease: Lease) -> bool:
+        now = self._clock.now()
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
-            await authorizations.wait(conn, wanted.id, self._clock.now() + rules.LOOK_AGAIN, why)
+            await authorizations.wait(conn, wanted.id, now + rules.look_again(now - wanted.created_at), why)
             self._failpoints.hit("presenter.before_wait")
         self._failpoints.hit("presenter.after_wait")
         return True
@@ -153,9 +168,9 @@ class Presenting:
         await authorizations.let_go(conn, slot, self._clock.now() + rules.LOOK_AGAIN)
 
     async def _turn(self, conn: Connection) -> AuthorizationRow | None:
-        """What may get the next nonce; None while one is in no block."""
+        """What may get the next nonce; None while as many are on their way as may be, or one is stuck."""
         wallet = await lanes.service_wallet(conn, self._chain_id, rules.LANE)
-        if wallet is None or await authorizations.unmined(conn, self._chain_id, wallet.address):
+        if wallet is None or not await authorizations.has_room(conn, self._chain_id, wallet.address):
             return None
         id = await authorizations.turn(conn, self._chain_id, self._clock.now())
         return None if id is None else await authorizations.get(conn, id)

@@ -1,7 +1,7 @@
 """The submitter of one lane: reserves, asks the signer, sends, bumps, and believes only final chain facts.
 
-One leader per lane (a lease with an epoch), at most one unfinished slot at a time. Bytes are committed before
-they are sent; what a node answers moves no nonce and no payout.
+One leader per lane (a lease with an epoch), as many nonces on their way as its work is wide. Bytes are
+committed before they are sent; what a node answers moves no nonce and no payout.
 """
 
 from __future__ import annotations
@@ -177,8 +177,10 @@ class Submitter:
         await self._wallet_watch.look(wallet, self._chain_id, lease)
         done = await self._work.prepare(lease)
         done += await self._work_slots(wallet, lease)
-        if await self._work.reserve(lease):
-            done += 1 + await self._work_slots(wallet, lease)
+        for _ in range(self._work.width):
+            if not await self._work.reserve(lease):
+                break
+            done += 1 + await self._work_slots(wallet, lease, reserved=True)
         return done + await self._book_gas(wallet, lease)
 
     async def release(self) -> None:
@@ -231,18 +233,27 @@ class Submitter:
         for slot in unfinished:
             await self._confirmation.observe(slot, lease)
 
-    async def _work_slots(self, wallet: Address, lease: Lease) -> int:
-        """Lowest nonce first; a later one is only looked at once every earlier one is in a block."""
+    async def _work_slots(self, wallet: Address, lease: Lease, *, reserved: bool = False) -> int:
+        """Lowest nonce first; a later one is only looked at once every earlier one is in a block, or sent.
+
+        Only the lowest that is in no block gets dearer bytes. reserved: what was looked at before this turn's
+        reservation is not looked at again.
+        """
         async with self._db.read() as conn:
-            unfinished = await slots.unfinished(conn, self._chain_id, wallet)
-        done = 0
-        for slot in unfinished:
-            done += await self._confirmation.observe(slot, lease)
-            done += await self._offering.offer(slot, lease)
-            async with self._db.read() as conn:
-                state = (await slots.get(conn, slot)).state
-            if state not in (SlotState.MINED, SlotState.FINAL):
+            restless = await slots.restless(conn, self._chain_id, wallet)
+        done, lowest = 0, True
+        for slot in restless:
+            now = slot
+            if slot.state is SlotState.RESERVED or not reserved:
+                done += await self._confirmation.observe(slot, lease)
+                done += await self._offering.offer(slot, lease, bumps=lowest)
+                async with self._db.read() as conn:
+                    now = await slots.get(conn, slot)
+            if now.state in (SlotState.MINED, SlotState.FINAL):
+                continue
+            if self._work.width == 1 or now.state is not SlotState.BROADCAST or now.stuck is not None:
                 break
+            lowest = False
         return done
 
     async def _book_gas(self, wallet: Address, lease: Lease) -> int:

@@ -34,6 +34,7 @@ class ToppingUp:
     """Sends coin on one chain."""
 
     proves = False
+    width = 1
 
     def __init__(
         self, db: Database, rpc: Caller, chain_id: int, *, clock: Clock, ceiling: Ceiling,

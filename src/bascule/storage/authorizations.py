@@ -11,6 +11,7 @@ from bascule.domain.authorization import (
     AUTHORIZATION,
     DAY,
     GAS,
+    IN_FLIGHT,
     LANE,
     Authorization,
     AuthorizationEvent,
@@ -159,7 +160,11 @@ async def wait(conn: Connection, id: str, look_at: datetime, why: str) -> None:
 
 
 async def pending(conn: Connection, chain_id: ChainId) -> list[Pending]:
-    """Those of which nobody knows yet what comes of them; at most `MOST`, the longest waiting first."""
+    """Those of which nobody knows yet what comes of them; at most `MOST`, first what nonces carry.
+
+    The others by their next look, which is put off for what cannot be presented: nobody's unpayable ones
+    keep the others from being looked at.
+    """
     rows = await Q.all(conn, "pending", chain_id=chain_id, most=MOST)
     return [
         Pending(
@@ -185,9 +190,9 @@ async def deposit_of_use(
     return id
 
 
-async def may_have_paid(conn: Connection, id: str) -> bool:
-    """Whether a deposit that answers for none may be what this one paid."""
-    return bool(await Q.scalar(conn, "may_have_paid", id=id))
+async def alike(conn: Connection, id: str) -> dict[str, Hash]:
+    """The deposits that answer for none and look like what this one pays, with their transactions."""
+    return {row["id"]: Hash(bytes(row["tx_hash"])) for row in await Q.all(conn, "alike", id=id)}
 
 
 async def advance_include(conn: Connection, id: str, deposit_id: str) -> bool:
@@ -252,9 +257,14 @@ async def affordable(conn: Connection, chain_id: ChainId, gas: int = GAS) -> boo
     return left is not None and left >= 0
 
 
-async def unmined(conn: Connection, chain_id: ChainId, wallet: Address) -> bool:
-    """Whether a nonce of the wallet is in no block yet."""
-    return bool(await Q.scalar(conn, "unmined", chain_id=chain_id, wallet=wallet))
+async def has_room(conn: Connection, chain_id: ChainId, wallet: Address) -> bool:
+    """Whether another nonce of the wallet may be given away."""
+    return bool(await Q.scalar(conn, "has_room", chain_id=chain_id, wallet=wallet, most=IN_FLIGHT))
+
+
+async def on_their_way(conn: Connection, id: str) -> int:
+    """Base units that its payer's other authorizations may take, as nonces carry them."""
+    return int(await Q.scalar(conn, "on_their_way", id=id))
 
 
 async def listed(conn: Connection, address: Address) -> bool:

@@ -56,10 +56,10 @@ UPDATE authorizations SET wallet = NULL, slot = NULL, look_at = %(look_at)s, wai
 UPDATE authorizations SET look_at = %(look_at)s, waits_for = %(why)s WHERE id = %(id)s AND state = 'pending'
 
 -- name: pending
--- Those of a chain of which nobody knows yet what comes of them, the longest waiting first.
+-- Those of a chain of which nobody knows yet what comes of them: what nonces carry, then what waits for its next look.
 SELECT a.id, k.contract, a.payer, a.nonce, a.pay_to, a.amount, a.valid_before, a.since_block
   FROM authorizations AS a JOIN tokens AS k ON k.id = a.token_id
- WHERE a.chain_id = %(chain_id)s AND a.state = 'pending' ORDER BY a.created_at, a.id LIMIT %(most)s
+ WHERE a.chain_id = %(chain_id)s AND a.state = 'pending' ORDER BY a.slot IS NULL, a.look_at, a.id LIMIT %(most)s
 
 -- name: moved
 -- Whether a deposit of an included one is no longer only detected.
@@ -73,14 +73,14 @@ SELECT d.id FROM deposits AS d
    AND d.state IN ('detected', 'finalized')
    AND NOT EXISTS (SELECT FROM authorizations AS o WHERE o.deposit_id = d.id)
 
--- name: may_have_paid
--- Whether a deposit that answers for no authorization may be what this one paid.
-SELECT EXISTS (
-    SELECT FROM authorizations AS a
-      JOIN deposits AS d ON (d.chain_id, d.token_id, d.src, d.dst, d.amount::numeric)
-                          = (a.chain_id, a.token_id, a.payer, a.pay_to, a.amount::numeric)
-     WHERE a.id = %(id)s AND d.block_number > a.since_block AND d.state <> 'orphaned'
-       AND NOT EXISTS (SELECT FROM authorizations AS o WHERE o.deposit_id = d.id)) AS may
+-- name: alike
+-- The deposits that answer for no authorization and look like what this one pays.
+SELECT d.id, d.tx_hash
+  FROM authorizations AS a
+  JOIN deposits AS d ON (d.chain_id, d.token_id, d.src, d.dst, d.amount::numeric)
+                      = (a.chain_id, a.token_id, a.payer, a.pay_to, a.amount::numeric)
+ WHERE a.id = %(id)s AND d.block_number > a.since_block AND d.state <> 'orphaned'
+   AND NOT EXISTS (SELECT FROM authorizations AS o WHERE o.deposit_id = d.id)
 
 -- name: advance_include
 -- The token moved its money, and this deposit is it.
@@ -137,9 +137,16 @@ SELECT f.max_per_day - f.max_fee_per_gas * coalesce(sum(s.gas), 0) - f.max_fee_p
   LEFT JOIN slots AS s ON s.chain_id = w.chain_id AND s.wallet = w.address AND s.kind = 'service' AND s.created_at > now() - %(day)s::interval
  WHERE f.chain_id = %(chain_id)s GROUP BY f.chain_id
 
--- name: unmined
--- Whether a nonce of a wallet is in no block yet.
-SELECT EXISTS (SELECT FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND state NOT IN ('mined', 'final')) AS unmined
+-- name: has_room
+-- Whether a wallet may give another nonce away: fewer are on their way, each was sent, and each moves.
+SELECT count(*) < %(most)s AND coalesce(bool_and(state = 'broadcast' AND stuck IS NULL), true) AS has_room
+  FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND state NOT IN ('mined', 'final')
+
+-- name: on_their_way
+-- What the other authorizations of a payer that nonces carry may take from it.
+SELECT coalesce(sum(o.amount), 0) AS amount
+  FROM authorizations AS a JOIN authorizations AS o ON (o.token_id, o.payer) = (a.token_id, a.payer) AND o.id <> a.id
+ WHERE a.id = %(id)s AND o.state = 'pending' AND o.slot IS NOT NULL
 
 -- name: listed
 -- Whether an address stands on a screening list now.

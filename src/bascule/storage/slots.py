@@ -136,6 +136,11 @@ async def unfinished(conn: Connection, chain_id: int, wallet: Address) -> list[S
     return [_slot(row) for row in await Q.all(conn, "unfinished", chain_id=chain_id, wallet=wallet)]
 
 
+async def restless(conn: Connection, chain_id: int, wallet: Address) -> list[Slot]:
+    """The wallet's slots of which something may be to be done, lowest nonce first."""
+    return [_slot(row) for row in await Q.all(conn, "restless", chain_id=chain_id, wallet=wallet)]
+
+
 async def cost_lately(conn: Connection, chain_id: int, vault: Address) -> Decimal | None:
     """Wei that one payout of a vault took in its lanes' last batches; None before the first."""
     wei: Decimal | None = await Q.scalar(conn, "cost_lately", chain_id=chain_id, vault=vault)

@@ -23,6 +23,17 @@ VALUES (%(chain_id)s, %(wallet)s, %(nonce)s, 'service', 'reserved', %(epoch)s, %
 -- The slots of a wallet whose nonce is not consumed for ever, lowest first.
 SELECT * FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND state <> 'final' ORDER BY nonce
 
+-- name: restless
+-- As `unfinished`, without those that are in a canonical block which is not final yet: there is nothing to do.
+SELECT s.* FROM slots AS s
+ WHERE s.chain_id = %(chain_id)s AND s.wallet = %(wallet)s AND s.state <> 'final'
+   AND NOT (s.state = 'mined' AND EXISTS (
+       SELECT FROM attempts AS t
+         JOIN blocks AS b ON (b.chain_id, b.hash) = (t.chain_id, t.block_hash) AND b.canonical
+         JOIN cursors AS c ON c.chain_id = t.chain_id AND c.finalized_number < b.number
+        WHERE (t.chain_id, t.wallet, t.nonce) = (s.chain_id, s.wallet, s.nonce) AND t.state = 'mined'))
+ ORDER BY s.nonce
+
 -- name: lock
 -- One slot, locked until the transaction ends.
 SELECT * FROM slots WHERE chain_id = %(chain_id)s AND wallet = %(wallet)s AND nonce = %(nonce)s FOR UPDATE
