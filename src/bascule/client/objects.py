@@ -1476,6 +1476,32 @@ class ProblemError(TypedDict):
     next_step: str | None
 
 
+class PublicPaymentIntent(TypedDict):
+    """A payment intent as its payer may see it: not the merchant's tolerances, references or metadata."""
+
+    id: str
+    object: Literal['payment_intent']
+    amount: str
+    currency: str
+    amount_received: str
+    amount_confirmed: str
+    amount_remaining: str
+    amount_overpaid: str
+    status: Literal['requires_action', 'processing', 'succeeded', 'canceled']
+    flags: list[str]
+    accepted: list[AcceptedMoney]
+    next_action: IntentNextAction | None
+    expires_at: int
+    closes_at: int
+    description: str | None
+    cancellation_reason: str | None
+    livemode: bool
+    created: int
+    canceled_at: int | None
+    succeeded_at: int | None
+    version: int
+
+
 class Quote(TypedDict):
     """A price in a fiat currency as an amount of a token, at a rate that is locked for a while."""
 
@@ -2207,6 +2233,10 @@ class GetPaymentIntentTimelineQuery(TypedDict, total=False):
     ending_before: str
     created: Created
     expand: list[str]
+
+
+class GetPublicPaymentIntentQuery(TypedDict, total=False):
+    client_secret: str
 
 
 class ListCheckoutSessionsQuery(TypedDict, total=False):

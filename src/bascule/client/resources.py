@@ -78,6 +78,11 @@ class PaymentIntents:
         answer: objects.PaymentIntentTrial = self._sends.request("POST", f"/v1/payment_intents/{segment(id)}/explain", params, idempotency_key=idempotency_key)
         return answer
 
+    def public(self, id: str, **params: Unpack[objects.GetPublicPaymentIntentQuery]) -> objects.PublicPaymentIntent:
+        """Read a payment intent in a browser."""
+        answer: objects.PublicPaymentIntent = self._sends.request("GET", f"/v1/payment_intents/{segment(id)}/public", params)
+        return answer
+
     def retrieve_travel_rule(self, id: str, **params: Unpack[objects.GetPaymentIntentTravelRuleQuery]) -> objects.TravelRule:
         """Read who pays whom in a payment intent."""
         answer: objects.TravelRule = self._sends.request("GET", f"/v1/payment_intents/{segment(id)}/travel_rule", params)

@@ -32,7 +32,7 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "support_readonly": (*_LOOKS, *_BUSINESS),
 }  # fmt: skip
 # What a publishable key may do: read what is public, and one payment whose client secret it names.
-PUBLISHABLE: Final = ("networks:read", "tokens:read")
+PUBLISHABLE: Final = ("networks:read", "tokens:read", "client_secrets:read")
 
 
 def allows(held: Iterable[str], scope: str) -> bool:

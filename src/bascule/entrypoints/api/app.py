@@ -23,6 +23,7 @@ from bascule.entrypoints.api import (
     breaks,
     catalog,
     checkout_sessions,
+    cross_origin,
     deposits,
     destinations,
     events,
@@ -33,6 +34,7 @@ from bascule.entrypoints.api import (
     members,
     payment_explaining,
     payment_intents,
+    payment_publishing,
     payment_times,
     payout_batches,
     payouts,
@@ -63,6 +65,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *payment_intents.OPERATIONS,
     *payment_times.OPERATIONS,
     *payment_explaining.OPERATIONS,
+    *payment_publishing.OPERATIONS,
     *checkout_sessions.OPERATIONS,
     *quotes.OPERATIONS,
     *invoices.OPERATIONS,
@@ -99,6 +102,8 @@ def create_app(deps: ApiDeps) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     for operation in OPERATIONS:
         app.add_route(operation.path, endpoint(operation, deps), [operation.method], include_in_schema=False)
+        if operation.in_browsers:
+            app.add_route(operation.path, cross_origin.preflight, ["OPTIONS"], include_in_schema=False)
     health.mount(app, deps)
     reference.mount(app, deps, OPERATIONS)
     checkout.mount(app, deps)

@@ -21,8 +21,8 @@ from starlette.responses import Response, StreamingResponse
 
 from bascule.domain import ids
 from bascule.domain.errors import Forbidden, NotFound, Rejected
-from bascule.domain.member import allows
-from bascule.entrypoints.api import decode, idempotency, problems, versions
+from bascule.domain.member import PUBLISHABLE, allows
+from bascule.entrypoints.api import cross_origin, decode, idempotency, problems, versions
 from bascule.entrypoints.api.auth import Caller, authenticate
 from bascule.entrypoints.api.deps import ApiDeps
 from bascule.entrypoints.api.gathering import Gathering
@@ -164,6 +164,11 @@ class Operation:
         return self.method == "GET"
 
     @property
+    def in_browsers(self) -> bool:
+        """Whether a page of any origin may ask it: what a publishable key may, and nothing else."""
+        return self.reads and self.scope in PUBLISHABLE
+
+    @property
     def changes(self) -> bool:
         """Whether it changes anything, so that each success leaves a line of audit."""
         return not self.scope.endswith(":read")
@@ -183,6 +188,8 @@ def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitab
             if isinstance(error, problems.TooManyRequests):
                 request.scope["bascule.limits"] = error.fields
             response = problems.respond(error, request_id, deps.public_url)
+        if operation.in_browsers:
+            response.headers.update(cross_origin.ANSWERED)
         if deps.answered is not None:
             labels = operation.method, operation.path, str(response.status_code)
             deps.answered.labels(*labels).observe(perf_counter() - began)
