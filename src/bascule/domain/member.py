@@ -6,6 +6,7 @@ from typing import Final
 from bascule.domain.errors import Rejected
 
 EVERYTHING: Final = "*"
+OWNER: Final = "owner"
 _LOOKS: Final = ("balance:read", "balance_transactions:read", "events:read", "networks:read", "tokens:read")
 _BUSINESS: Final = ("payment_intents:read", "checkout_sessions:read", "deposits:read", "payouts:read",
                     "refunds:read", "invoices:read", "quotes:read", "settlements:read",
@@ -13,7 +14,7 @@ _BUSINESS: Final = ("payment_intents:read", "checkout_sessions:read", "deposits:
 
 # Asking and approving are two roles. Who has both may still not approve what they asked for themselves.
 ROLES: Final[Mapping[str, tuple[str, ...]]] = {
-    "owner": (EVERYTHING,),
+    OWNER: (EVERYTHING,),
     "developer": (
         *_LOOKS, "payment_intents:write", "checkout_sessions:write", "quotes:write", "invoices:write",
         "deposits:read", "refunds:read", "payouts:read", "webhook_endpoints:write", "test_helpers:write",

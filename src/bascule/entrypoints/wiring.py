@@ -331,7 +331,12 @@ async def api(
                 rates=rating.rules(settings.rates),
                 answered=None if meters is None else meters.answered,
                 log_seen=seen,
-                pace=Rates(settings.rate_limit_test, settings.rate_limit_live, settings.rate_limit_money_out),
+                pace=Rates(
+                    settings.rate_limit_test,
+                    settings.rate_limit_live,
+                    settings.rate_limit_money_out,
+                    settings.rate_limit_unknown,
+                ),
                 nodes=rpcs,
             )
         )

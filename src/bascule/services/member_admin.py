@@ -38,7 +38,8 @@ def describe(member: Member) -> dict[str, Any]:
 class MemberAdmin:
     """Use-cases on one account's members; each runs in the caller's transaction.
 
-    Nobody gives a role that may do more than the key they ask with.
+    Nobody gives a role that may do more than the key they ask with, nor changes or removes who may. So only
+    who may do everything touches an owner; and one who is the last stays one.
     """
 
     clock: Clock
@@ -68,9 +69,12 @@ class MemberAdmin:
         self, conn: Connection, giver: Giver, id: str, *, name: str | None, roles: Sequence[str] | None
     ) -> dict[str, Any]:
         """Other words or roles; keys that a lost role allowed end. Raises: NotFound, Forbidden, Conflict."""
+        owners = await members.lock_owners(conn, giver.account_id, giver.livemode)
         member = await self._present(conn, giver, id)
         wanted = member.roles if roles is None else list(dict.fromkeys(roles))
         _require(giver, wanted)
+        if rules.OWNER not in wanted:
+            _require_another(owners, id)
         if rules.lacking(rules.scopes_of(wanted), rules.scopes_of(member.roles)):
             await api_keys.revoke_of_member(conn, id, self.clock.now())
         return describe(
@@ -79,7 +83,9 @@ class MemberAdmin:
 
     async def remove(self, conn: Connection, giver: Giver, id: str) -> dict[str, Any]:
         """The member is one no more, and their keys end. Raises: NotFound, Conflict."""
+        owners = await members.lock_owners(conn, giver.account_id, giver.livemode)
         await self._present(conn, giver, id)
+        _require_another(owners, id)
         now = self.clock.now()
         await members.remove(conn, id, now)
         await api_keys.revoke_of_member(conn, id, now)
@@ -91,6 +97,12 @@ class MemberAdmin:
             raise NotFound("resource_missing", f"No such member: {id!r:.70}.", param="id")
         if member.removed_at is not None:
             raise Conflict("member_removed", "The member was removed.")
+        if rules.lacking(giver.scopes, sorted(rules.scopes_of(member.roles))):
+            raise Forbidden(
+                "scope_missing",
+                "The member's roles allow more than the key that asks.",
+                next_step="Ask with a key that may do all that the member may.",
+            )
         return member
 
 
@@ -101,3 +113,12 @@ def _require(giver: Giver, roles: Sequence[str]) -> None:
             "A role would allow more than the key that gives it.",
             next_step="Ask with a key that may do all the roles may.",
         )
+
+
+def _require_another(owners: Sequence[str], id: str) -> None:
+    """owners: the account's, all locked: two who take each other's role away do so one after the other."""
+    if list(owners) == [id]:
+        raise Conflict(
+            "last_owner", "The member is the account's last owner.", param="id",
+            next_step="Make somebody else an owner first.",
+        )  # fmt: skip

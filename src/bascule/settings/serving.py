@@ -45,6 +45,10 @@ class Serving:
         10, parse.between(0, 100_000), unit="requests a second and API process",
         meaning="how fast an account may ask for what moves money out; 0 is no limit", example="10",
     )  # fmt: skip
+    rate_limit_unknown: int = value(
+        10, parse.between(0, 100_000), unit="requests a second and API process",
+        meaning="how fast an address may ask without a key that is known; 0 is no limit", example="10",
+    )  # fmt: skip
     webhook_timeout_s: float = value(
         15.0, parse.seconds, unit="seconds", meaning="how long a webhook receiver may take", example="15"
     )

@@ -48,6 +48,12 @@ async def lock(conn: Connection, id: str) -> Member | None:
     return _member(await _Q.maybe(conn, "lock", id=id))
 
 
+async def lock_owners(conn: Connection, account_id: str, livemode: bool) -> list[str]:
+    """The ids of the account's owners in this mode, all held until the transaction ends."""
+    rows = await _Q.all(conn, "lock_owners", account_id=account_id, livemode=livemode)
+    return [row["id"] for row in rows]
+
+
 async def get_many(conn: Connection, ids: Sequence[str]) -> list[Member]:
     """These members, newest first."""
     return [Member(**row) for row in await _Q.all(conn, "of_ids", ids=list(ids))]

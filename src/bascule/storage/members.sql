@@ -11,6 +11,11 @@ RETURNING *;
 -- One member, held until the transaction ends.
 SELECT * FROM members WHERE id = %(id)s FOR NO KEY UPDATE;
 
+-- name: lock_owners
+-- The owners of an account in one mode, all held until the transaction ends; in one order for everybody.
+SELECT id FROM members WHERE account_id = %(account_id)s AND livemode = %(livemode)s AND removed_at IS NULL AND 'owner' = ANY (roles)
+ ORDER BY id FOR NO KEY UPDATE;
+
 -- name: of_ids
 -- Several members, newest first.
 SELECT * FROM members WHERE id = ANY (%(ids)s::text[]) ORDER BY created_at DESC, id DESC;

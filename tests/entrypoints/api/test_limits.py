@@ -75,3 +75,20 @@ def test_trace_is_read_only_where_it_is_one() -> None:
 
     assert {value: trace_id([(b"traceparent", value)]) for value in read} == read
     assert trace_id([]) is None
+
+
+async def test_address_without_a_known_key_is_told_to_wait_and_keys_behind_it_are_not(shop: Shop) -> None:
+    shop.deps = replace(shop.deps, pace=Rates(unknown=1))
+    wrong = {"authorization": "Bearer sk_test_" + "a" * 48}
+    async with shop.client("") as client:
+        answers = [await client.get("/v1/balance", headers=wrong if n % 2 else {}) for n in range(11)]
+        known = await client.get("/v1/balance", headers={"authorization": f"Bearer {shop.secret}"})
+        shop.clock.advance(1)
+        after = await client.get("/v1/balance", headers=wrong)
+
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+    assert answers[0].headers["ratelimit"].startswith('"address";r=9')
+    assert answers[10].headers["retry-after"] == "1"
+    assert "address" in answers[10].json()["detail"]
+    assert (known.status_code, after.status_code) == (200, 401)
+    assert "ratelimit" not in known.headers

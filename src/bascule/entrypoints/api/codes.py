@@ -81,6 +81,7 @@ CODES: dict[str, str] = {
     "invoice_being_paid": "Money for the invoice is on the chain already.",
     "invoice_unexpected_state": "The invoice's state does not allow it; only a draft can be changed.",
     "interval_invalid": "The interval ends before it begins, or is longer than ten years.",
+    "last_owner": "The account's last owner stays one.",
     "limit_exceeded": "The payout is above a limit of the account's policy.",
     "limits_invalid": "A limit is more than any block could hold.",
     "line_width": "The line has more or fewer cells than the header.",

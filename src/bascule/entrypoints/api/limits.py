@@ -20,11 +20,15 @@ ACCOUNT_SHARE = 4  # an account may ask as fast as so many of its keys
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Requests a second that one process takes: of a test key, a live key, and of money out; 0: no limit."""
+    """Requests a second that one process takes: of a test key, a live key, and of money out; 0: no limit.
+
+    unknown: of an address whose requests carry no key that is known.
+    """
 
     test: int = 0
     live: int = 0
     money_out: int = 0
+    unknown: int = 0
 
 
 @dataclass
@@ -39,7 +43,17 @@ class Limiter:
 
         Raises: TooManyRequests, with nothing taken.
         """
-        counted = self._counted(caller, money_out=money_out)
+        return self._take(self._counted(caller, money_out=money_out), now)
+
+    def take_unknown(self, address: str, now: float) -> list[tuple[bytes, bytes]]:
+        """As `take`, of an address that failed to say who asks; who has a key never meets this bucket.
+
+        Known keys are not held up behind strangers, as one address may be that of a proxy before us all.
+        """
+        pace = [(f"{address}:unknown", Pace("address", self.rates.unknown))] if self.rates.unknown else []
+        return self._take(pace, now)
+
+    def _take(self, counted: list[tuple[str, Pace]], now: float) -> list[tuple[bytes, bytes]]:
         if not counted:
             return []
         waits = [pace.wait_s(self.full_at.get(whose, 0.0), now) for whose, pace in counted]

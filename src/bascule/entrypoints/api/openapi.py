@@ -31,7 +31,7 @@ PROBLEMS = {
     409: "The object's state does not allow it, or a request with the same key has not ended.",
     413: "The body is longer than 64 KiB, or a file than 4 MiB.",
     415: "The body is neither JSON nor a form.",
-    429: "The key or its account asks too fast; Retry-After says how long to wait.",
+    429: "The key, its account or an address without one asks too fast; Retry-After says how long to wait.",
     500: "Our own fault; it has been noted.",
     503: "The system is not ready; send the same request again.",
 }

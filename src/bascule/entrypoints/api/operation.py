@@ -185,6 +185,8 @@ def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitab
         try:
             response = await _answer(operation, deps, once, request, request_id)
         except Exception as error:
+            if isinstance(error, problems.Unauthenticated):
+                error = _counted(error, deps, request)
             if isinstance(error, problems.TooManyRequests):
                 request.scope["bascule.limits"] = error.fields
             response = problems.respond(error, request_id, deps.public_url)
@@ -196,6 +198,16 @@ def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitab
         return response
 
     return handle
+
+
+def _counted(error: problems.Unauthenticated, deps: ApiDeps, request: Request) -> Exception:
+    """The error that who cannot say who they are meets: once too often, that they are to wait."""
+    address = "" if request.client is None else request.client.host
+    try:
+        request.scope["bascule.limits"] = deps.limiter.take_unknown(address, deps.clock.now().timestamp())
+    except problems.TooManyRequests as too_many:
+        return too_many
+    return error
 
 
 async def _answer(

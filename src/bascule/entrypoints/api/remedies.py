@@ -109,6 +109,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("general_ledger_invalid", "Compare the file with reports.md; nothing of the old one has changed."),
     ("thresholds_invalid", "Compare the file with reports.md; nothing of the old one has changed."),
     ("update_malformed", "Compare the update with the reference at /docs."),
+    ("last_owner", "Make somebody else an owner first."),
     ("member_*", "GET /v1/members lists who belongs to the account."),
     ("screening_list_*", "Check the file: columns, length and name; the list in force has not changed."),
     ("screening_*", "Read the screening: a person decides it once (screening.md)."),
