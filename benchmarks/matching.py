@@ -81,6 +81,7 @@ INSERT INTO payment_intents (id, account_id, livemode, currency, due, accepted_t
 SELECT 'pi_' || lpad(n::text, 26, '0'), 'acct_shop', false, 'usdc', 10000000000000000000,
        ARRAY['tok_' || ({first} + n % 2)], now() + interval '1 day', now() + interval '2 days', 's', now()
   FROM generate_series(0, {last}) AS n;
+INSERT INTO deadlines (intent_id, due_at) SELECT id, expires_at FROM payment_intents;
 INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n)
 SELECT {first} + n % 2, substr(sha256(int8send(n)), 1, 20), 'pi_' || lpad(n::text, 26, '0'), 'acct_shop',
        decode(repeat('fa', 20), 'hex'), 0, n

@@ -124,3 +124,48 @@ async def test_halted_chain_keeps_its_intents_open(world: Bridge, expirer: Expir
     await expirer.run_once()
 
     assert (await state(world, intent))[0] == "requires_action"
+
+
+async def due(world: Bridge, intent: dict[str, Any]) -> Any:
+    """In how many seconds somebody looks at it; none once nobody does."""
+    [(at,)] = await world.rows("SELECT due_at FROM deadlines")
+    return None if at is None else round((at - world.clock.now()).total_seconds())
+
+
+async def test_what_has_ended_is_not_looked_at_again_and_what_is_open_is(
+    world: Bridge, expirer: Expirer
+) -> None:
+    watcher = await world.started()
+    intent = await short(world)
+    assert await due(world, intent) == 10
+    world.clock.advance(11)
+    await expirer.run_once()
+    await expirer.run_once()
+    assert await due(world, intent) == 19, "of its close, once it said that it is expired"
+
+    world.clock.advance(20)
+    await expirer.run_once()
+    assert await due(world, intent) == -1, "the chain lags: it is looked at until it can close"
+    await world.mine()
+    await world.settle_down(watcher)
+    assert [await expirer.run_once() for _ in range(3)] == [1, 0, 0]
+    assert await due(world, intent) is None
+
+
+async def test_intent_that_loses_its_payment_after_its_time_is_closed(
+    world: Bridge, expirer: Expirer
+) -> None:
+    """Covered when its time was over, so that nothing was to be done then."""
+    watcher = await world.started()
+    intent = await short(world)
+    paid = await world.pay(intent, "10.50")
+    await world.settle_down(watcher)
+    world.clock.advance(31)
+    assert await expirer.run_once() == 0
+
+    await world.node.dev.reorg(1, drop=[paid])
+    await world.mine(2)
+    await world.settle_down(watcher)
+    assert [await expirer.run_once() for _ in range(2)] == [2, 0]
+
+    assert await state(world, intent) == ("canceled", ["expired", "reorged"])

@@ -98,7 +98,7 @@ async def test_what_is_decided_before_it_is_stored_is_what_is_read_of_it_later(b
     new = await candidates(books, {f"dep_{n}": each for n, each in enumerate(await arrived(books))})
     await store(books, new)
     async with books.db.transaction() as conn:
-        read = await deposits.of_intents(conn, {"pi_1": False})
+        read = await deposits.of_intents(conn, {"pi_1": False}, [each.shown.id for each in new])
 
     assert read["pi_1"] == new
     assert [each.seen.decimals for each in new] == [6, 6, None]

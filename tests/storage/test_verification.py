@@ -133,6 +133,10 @@ TAMPERED: Sequence[tuple[list[LiteralString], dict[str, str]]] = [
     (["UPDATE accounts SET kind = 'merchant' WHERE kind = 'operator'"], {"G12": "transaction 1"}),
     (["UPDATE deposits SET state = 'detected', finalized_at = NULL WHERE kind = 'capital'"],
      {"G10": "dep_4"}),
+    (["UPDATE deadlines SET due_at = NULL"], {"G10": "pi_1"}),
+    (["UPDATE deadlines SET due_at = due_at + interval '1 s'"], {"G10": "pi_1"}),
+    (["UPDATE payment_intents SET state = 'processing', finality = 'safe'"], {"G10": "pi_1"}),
+    (["DELETE FROM applications"], {"G10": "dep_3", "G12": "transaction 3", "G13": "pi_1"}),
     (["UPDATE deposit_addresses SET account_id = 'acct_operator'"], {"G11": "dep_3"}),
 ]  # fmt: skip
 

@@ -35,6 +35,7 @@ INSERT INTO cursors (chain_id, next_number, last_hash, head_time, finalized_numb
 INSERT INTO payment_intents (id, account_id, livemode, currency, due, accepted_tokens, expires_at, closes_at,
     client_secret, created_at) VALUES
     ('pi_1', 'acct_merchant', false, 'usdc', 1, '{tok_usd}', now(), now(), 's', now());
+INSERT INTO deadlines (intent_id, due_at) SELECT id, expires_at FROM payment_intents;
 INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n) VALUES
     (31337, decode(repeat('04', 20), 'hex'), 'pi_1', 'acct_merchant', decode(repeat('05', 20), 'hex'), 0, 0);
 INSERT INTO wallets (chain_id, address, name) VALUES (31337, decode(repeat('03', 20), 'hex'), 'vault-0');

@@ -277,6 +277,7 @@ ACTS: Mapping[str, Act] = {
     "refunder.step": refunded,
     "settler.schedule": settled,
     "settler.step": settled,
+    "expirer.pass": unpaid,
     "expirer.expire": unpaid,
     "expirer.close": unpaid,
     "biller.remind": billed,

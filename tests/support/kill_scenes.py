@@ -374,7 +374,7 @@ SELDOM = (
     Killed(refused_by_name, ("submitter.refusal",)),
     Killed(lapsed, ("submitter.round",)),
     Killed(vault_refuses, ("submitter.wait",)),
-    Killed(unpaid, ("expirer.expire", "expirer.close")),
+    Killed(unpaid, ("expirer.expire", "expirer.close", "expirer.pass")),
     Killed(gas_left_over, ("submitter.gas",)),
     Killed(called_off, ("canceller.reserve",)),
     Killed(flushed, ("planner.request",)),

@@ -52,13 +52,14 @@ def by_intent(
 @dataclass(frozen=True)
 class Found:
     """Whose money came, in chain order; and what of it is stored with what is decided of it, by intent id and
-    deposit id.
+    deposit id. fresh: what is stored before, for an intent.
     """
 
     chain_id: ChainId
     now: datetime
     owned: Sequence[Owned]
     new: Mapping[str, Mapping[str, Arriving]]
+    fresh: Collection[str] = ()
 
     def of_intent(self, intent: IntentRow, known: Catalog) -> Sequence[Candidate]:
         """The new ones at the intent's addresses, in chain order."""
@@ -116,7 +117,8 @@ class Arrivals:
         self.counters["deposits_detected"] += len(coming) - len(known)
         self.counters["deposits_returned"] += len(returned)
         owned = [back.get(id) or each.owned(id) for id, each in named if id is not None]
-        return Found(self.chain_id, now, owned, new)
+        fresh = [id for id, each in first.items() if each.intent_id is not None]
+        return Found(self.chain_id, now, owned, new, fresh)
 
     async def _back(self, conn: Connection, ids: Sequence[str]) -> dict[str, Owned]:
         """Deposits that are detected again, by id, once screening has seen them."""

@@ -6,6 +6,8 @@ payer who was in time is never turned away by a watcher that lags. `expired` is 
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from bascule.domain.payment_intent import PAYMENT_INTENT, IntentEvent
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.intents import Intents
@@ -15,6 +17,7 @@ from bascule.storage import deadlines, mandates, payment_intents
 from bascule.storage.database import Database
 
 BATCH = 100
+PASSED = 10_000  # deadlines that one statement passes
 
 
 class Expirer:
@@ -39,6 +42,7 @@ class Expirer:
     async def run_once(self) -> int:
         """How many things ended; 0 when nothing is overdue."""
         now = self._clock.now()
+        await self._pass(now)
         async with self._db.read() as conn:
             to_expire = await deadlines.intents_to_expire(conn, now, limit=BATCH)
             to_close = await deadlines.intents_to_close(conn, now, limit=BATCH)
@@ -51,6 +55,14 @@ class Expirer:
         for mandate_id in to_end:
             done += await self._end(mandate_id)
         return done
+
+    async def _pass(self, now: datetime) -> None:
+        async with self._db.transaction() as conn:
+            passed = await payment_intents.pass_deadlines(conn, now, limit=PASSED)
+            if passed:
+                self._failpoints.hit("expirer.before_pass")
+        if passed:
+            self._failpoints.hit("expirer.after_pass")
 
     async def _expire(self, intent_id: str) -> bool:
         async with self._db.transaction() as conn:

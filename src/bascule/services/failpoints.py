@@ -118,6 +118,7 @@ BOUNDARIES: tuple[Boundary, ...] = (
         "the receiver may know; it gets the same id and bytes again",
     ),
     Boundary("dispatcher", "settle", "as after sending", "the attempt is written"),
+    Boundary("expirer", "pass", AGAIN, "deadlines that are over are not looked at again"),
     Boundary("expirer", "expire", AGAIN, "the intent or mandate is said to be expired, once"),
     Boundary("expirer", "close", AGAIN, "the intent is closed, once"),
     Boundary(

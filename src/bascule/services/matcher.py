@@ -35,7 +35,10 @@ NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Coming(Protocol):
-    """Deposits that are stored with what is decided of them."""
+    """Deposits that are stored with what is decided of them. fresh: those that are stored already."""
+
+    @property
+    def fresh(self) -> Collection[str]: ...
 
     def of_intent(self, intent: IntentRow, known: Catalog) -> Sequence[Candidate]:
         """Those at the intent's addresses, in chain order."""
@@ -84,7 +87,7 @@ async def recompute(
         await payment_intents.hold_many(conn, sorted(happened))
 
     async def begin(ids: Sequence[str]) -> list[Read]:
-        return await read(conn, ids, held=bool(booked))
+        return await read(conn, ids, held=bool(booked), fresh=coming.fresh if coming is not None else ())
 
     async def judge(rows: Sequence[Read]) -> list[Match]:
         return await decide(rows, known, asked, coming)
@@ -120,13 +123,18 @@ def parts(happened: Mapping[str, Happened]) -> list[list[str]]:
     return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
-async def read(conn: Connection, intent_ids: Sequence[str], *, held: bool = False) -> list[Read]:
-    """Holds the intents, unless they are `held`, and reads what there is of each; in the order of ids."""
+async def read(
+    conn: Connection, intent_ids: Sequence[str], *, held: bool = False, fresh: Collection[str] = ()
+) -> list[Read]:
+    """Holds the intents, unless they are `held`, and reads what there is of each; in the order of ids.
+
+    fresh: deposits of which nothing was decided yet.
+    """
     rows = await (payment_intents.get_many if held else payment_intents.lock_many)(conn, intent_ids)
     missing = set(intent_ids).difference(row.id for row in rows)
     if missing:
         raise Halted(f"there is no payment intent {min(missing)}, but money came to its address")
-    found = await deposits.of_intents(conn, {row.id: row.livemode for row in rows})
+    found = await deposits.of_intents(conn, {row.id: row.livemode for row in rows}, fresh)
     return [Read(row, found[row.id]) for row in rows]
 
 

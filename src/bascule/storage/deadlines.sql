@@ -2,15 +2,15 @@
 
 -- name: intents_to_expire
 -- Intents whose time to pay is over and that have not said so yet, the longest overdue first.
-SELECT id FROM payment_intents
-WHERE state = 'requires_action' AND expires_at <= %(now)s AND NOT 'expired' = ANY (flags)
-ORDER BY expires_at LIMIT %(limit)s;
+SELECT i.id FROM deadlines AS d JOIN payment_intents AS i ON i.id = d.intent_id
+WHERE d.due_at <= %(now)s AND i.state = 'requires_action' AND i.expires_at <= %(now)s AND NOT 'expired' = ANY (i.flags)
+ORDER BY i.expires_at LIMIT %(limit)s;
 
 -- name: intents_to_close
 -- Intents past their close on every accepted chain: a chain we lag on, or have not read yet, keeps them open, and so does a
 -- payment that screening holds until it is decided.
-SELECT i.id FROM payment_intents AS i
-WHERE i.state = 'requires_action' AND i.closes_at < %(now)s
+SELECT i.id FROM deadlines AS d JOIN payment_intents AS i ON i.id = d.intent_id
+WHERE d.due_at < %(now)s AND i.state = 'requires_action' AND i.closes_at < %(now)s
   AND NOT EXISTS (
       SELECT 1 FROM tokens AS t LEFT JOIN cursors AS c ON c.chain_id = t.chain_id
       WHERE t.id = ANY (i.accepted_tokens)

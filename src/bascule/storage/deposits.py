@@ -265,10 +265,15 @@ async def owners(conn: Connection, ids: Sequence[str]) -> list[Owned]:
     return [Owned(**row) for row in await _sql.all(conn, "owners", ids=texts(ids))]
 
 
-async def of_intents(conn: Connection, livemodes: Mapping[str, bool]) -> dict[str, list[Candidate]]:
-    """The deposits at the addresses of each of these intents, in chain order. livemodes: by intent id."""
+async def of_intents(
+    conn: Connection, livemodes: Mapping[str, bool], fresh: Collection[str] = ()
+) -> dict[str, list[Candidate]]:
+    """The deposits of each of these intents, in chain order.
+
+    livemodes: by intent id; fresh: those deposits of which nothing was decided yet are found if named here.
+    """
     found: dict[str, list[Candidate]] = {intent_id: [] for intent_id in livemodes}
-    for whose, *row in await _sql.tuples(conn, "of_intents", intent_ids=texts(livemodes)):
+    for whose, *row in await _sql.tuples(conn, "of_intents", intent_ids=texts(livemodes), fresh=texts(fresh)):
         found[whose].append(_candidate(row, livemodes[whose]))
     return found
 

@@ -107,19 +107,21 @@ UPDATE deposits d SET flushed_block = g.block_number
 -- name: waiting_levels
 -- The levels below final at which covered intents wait for deposits of a chain.
 SELECT DISTINCT i.finality
-  FROM payment_intents i
+  FROM early_intents e
+  JOIN payment_intents i ON i.id = e.intent_id AND i.state = 'processing'
   JOIN applications p ON p.intent_id = i.id AND p.state = 'applied'
   JOIN deposits d ON d.id = p.deposit_id AND d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
- WHERE i.state = 'processing' AND i.finality <> 'finalized';
+ WHERE e.covered;
 
 -- name: reliable_upto
 -- The highest block of deposits that are as certain now as their intents' merchants asked.
 SELECT max(d.block_number)
   FROM unnest(%(levels)s::text[], %(numbers)s::bigint[]) AS n (level, number)
-  JOIN payment_intents i ON i.finality = n.level AND i.state = 'processing'
+ CROSS JOIN early_intents e
+  JOIN payment_intents i ON i.id = e.intent_id AND i.finality = n.level AND i.state = 'processing'
   JOIN applications p ON p.intent_id = i.id AND p.state = 'applied'
   JOIN deposits d ON d.id = p.deposit_id
- WHERE d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
+ WHERE e.covered AND d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
    AND NOT EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst))
    AND d.block_number <= n.number
@@ -130,9 +132,10 @@ SELECT max(d.block_number)
 -- found below what is final counts with the next final block, once its balance was compared.
 UPDATE deposits d SET early = i.finality
   FROM unnest(%(levels)s::text[], %(numbers)s::bigint[]) AS n (level, number)
-  JOIN payment_intents i ON i.finality = n.level AND i.state = 'processing'
+ CROSS JOIN early_intents e
+  JOIN payment_intents i ON i.id = e.intent_id AND i.finality = n.level AND i.state = 'processing'
   JOIN applications p ON p.intent_id = i.id AND p.state = 'applied'
- WHERE d.id = p.deposit_id AND d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
+ WHERE e.covered AND d.id = p.deposit_id AND d.chain_id = %(chain_id)s AND d.state = 'detected' AND d.early IS NULL
    AND NOT EXISTS (SELECT FROM token_suspensions s WHERE s.token_id = d.token_id AND s.ended_at IS NULL)
    AND NOT EXISTS (SELECT FROM listed_addresses l WHERE (l.chain_id, l.token, l.address) = (d.chain_id, d.token, d.dst))
    AND d.block_number <= n.number AND d.token_id <> ALL(%(but)s::text[])
@@ -184,24 +187,23 @@ SELECT d.id, d.kind,
  ORDER BY d.block_number, d.log_index, d.id;
 
 -- name: of_intents
--- The deposits at some intents' addresses, but for those that another was chosen for, and those that they were chosen
--- for; in chain order, with all that is shown of them, what they count for so far, and of which tokens they count as
--- payment anywhere. A token that is accepted no more counts for nothing new; what it counted for before stays. After what
--- only the matcher asks come the columns of `shown`.
+-- The deposits of some intents: those at their addresses, but for those that another was chosen for, and those that they
+-- were chosen for; in chain order, with all that is shown of them, what they count for so far, and of which tokens they
+-- count as payment anywhere. A token that is accepted no more counts for nothing new; what it counted for before stays.
+-- What a deposit counts for says whose it is; fresh: those of which nothing is decided yet. After what only the matcher
+-- asks come the columns of `shown`.
 WITH theirs AS (
-    SELECT a.intent_id AS whose, d.*
-      FROM deposit_addresses a
-     CROSS JOIN LATERAL (                              -- by address, whatever the statistics say of all the others
-        SELECT e.*, p.state AS application_state, p.intent_id, p.reason, p.amount_applied, false AS chosen
-          FROM deposits e LEFT JOIN applications p ON p.deposit_id = e.id
-         WHERE e.chain_id = a.chain_id AND e.dst = a.address AND p.chosen IS NOT TRUE OFFSET 0
-    ) d
-     WHERE a.intent_id = ANY(%(intent_ids)s::text[])
+    SELECT n.id AS whose, d.*, p.state AS application_state, p.intent_id, p.reason, p.amount_applied, p.chosen
+      FROM unnest(%(intent_ids)s::text[]) AS n (id)
+     CROSS JOIN LATERAL (SELECT * FROM applications x WHERE x.intent_id = n.id OFFSET 0) p  -- each by its key, whatever
+     CROSS JOIN LATERAL (SELECT * FROM deposits x WHERE x.id = p.deposit_id OFFSET 0) d     -- the statistics say
      UNION ALL
-    SELECT p.intent_id, d.*, p.state, p.intent_id, p.reason, p.amount_applied, true
-      FROM applications p
-      JOIN deposits d ON d.id = p.deposit_id
-     WHERE p.chosen AND p.intent_id = ANY(%(intent_ids)s::text[])
+    SELECT a.intent_id, d.*, NULL, NULL, NULL, NULL, false
+      FROM unnest(%(fresh)s::text[]) AS n (id)
+      JOIN deposits d ON d.id = n.id
+      JOIN deposit_addresses a ON a.chain_id = d.chain_id AND a.address = d.dst
+     WHERE a.intent_id = ANY(%(intent_ids)s::text[])
+       AND NOT EXISTS (SELECT FROM applications p WHERE p.deposit_id = d.id)
 )
 SELECT d.whose, d.chosen, coalesce(k.accepted OR d.application_state = 'applied', false) AS counted,
        coalesce(k.dust, 0) AS dust, coalesce(k.minimum, 0) AS minimum, w.livemode AS live_network,

@@ -12,9 +12,10 @@ import orjson
 from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address
+from bascule.domain.early import FINAL, spell
 from bascule.domain.errors import Halted
 from bascule.domain.payment_intent import IntentState
-from bascule.storage.arrays import numbers, texts
+from bascule.storage.arrays import numbers, texts, truths
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -106,6 +107,7 @@ class IntentRow(NamedTuple):
 
 
 _STATES = {str(state): state for state in IntentState}  # a look here takes a tenth of the enumeration's own
+_FINAL = spell(FINAL)
 # by position: names from a row are compared with as many parameters, letter by letter
 _in_order = itemgetter(*IntentRow._fields)
 
@@ -230,6 +232,7 @@ async def advance_matched(
     )
     if written != len(changes):
         raise Halted(f"{len(changes) - written} of {len(changes)} intents were not as they were read")
+    await _note_early(conn, changes)
     return {change.before.id: _changed(change, at) for change in changes}
 
 
@@ -278,6 +281,11 @@ async def change_details(
 async def extend(conn: Connection, id: str, expires_at: datetime, closes_at: datetime) -> None:
     """More time; grows the version."""
     await _Q.run(conn, "extend", id=id, expires_at=expires_at, closes_at=closes_at)
+
+
+async def pass_deadlines(conn: Connection, now: datetime, *, limit: int) -> int:
+    """Forgets deadlines of what has ended, and sets the next one of what is expired; how many."""
+    return await _Q.run(conn, "pass_deadlines", now=now, limit=limit)
 
 
 async def next_address_numbers(conn: Connection, count: int) -> list[int]:
@@ -345,6 +353,14 @@ async def deposits_of(conn: Connection, ids: Sequence[str]) -> list[IntentDeposi
 
 def _hex(value: bytes) -> str:
     return rf"\x{value.hex()}"
+
+
+async def _note_early(conn: Connection, changes: Sequence[IntentChange]) -> None:
+    """Of those that need not wait for finality it is written apart which are covered."""
+    early = [each for each in changes if each.before.finality != _FINAL and each.state != each.before.state]
+    if early:
+        covered = truths(each.state is IntentState.PROCESSING for each in early)
+        await _Q.run(conn, "note_early", ids=texts(each.before.id for each in early), covered=covered)
 
 
 def _changed(change: IntentChange, at: datetime) -> IntentRow:

@@ -1,7 +1,7 @@
--- tables: payment_intents, deposit_addresses, lost_addresses
+-- tables: payment_intents, deadlines, early_intents, deposit_addresses, lost_addresses
 
 -- name: insert
--- New intents in their first state, each with the addresses that pay into it, watched for ever.
+-- New intents in their first state, each with the addresses that pay into it, watched for ever, and when to look at it.
 WITH made AS (
     INSERT INTO payment_intents (id, account_id, livemode, currency, due, accepted_tokens, underpay_tolerance_bps,
         underpay_tolerance_abs, late_policy, overpay_policy, finality, expires_at, closes_at, client_reference_id,
@@ -11,6 +11,9 @@ WITH made AS (
         late_policy text, overpay_policy text, finality text, expires_at timestamptz, closes_at timestamptz,
         client_reference_id text, description text, metadata jsonb, client_secret text, quote_id text, invoice_id text,
         created_at timestamptz)
+    RETURNING id, expires_at
+), due AS (
+    INSERT INTO deadlines (intent_id, due_at) SELECT id, expires_at FROM made
 )
 INSERT INTO deposit_addresses (chain_id, address, intent_id, account_id, factory, epoch, n)
 SELECT * FROM json_to_recordset(%(addresses)s::json) AS a (chain_id bigint, address bytea, intent_id text,
@@ -77,8 +80,26 @@ UPDATE payment_intents SET refunded = refunded + %(units)s, version = version + 
 
 -- name: extend
 -- More time for an open intent.
+WITH due AS (UPDATE deadlines SET due_at = %(expires_at)s WHERE intent_id = %(id)s)
 UPDATE payment_intents SET expires_at = %(expires_at)s, closes_at = %(closes_at)s, version = version + 1
 WHERE id = %(id)s;
+
+-- name: pass_deadlines
+-- Deadlines that are over: what has ended has none any more, and what has said that it is expired that of its close.
+UPDATE deadlines d SET due_at = o.next
+  FROM (SELECT n.intent_id, CASE WHEN i.state = 'requires_action' THEN i.closes_at END AS next
+          FROM deadlines n JOIN payment_intents i ON i.id = n.intent_id
+         WHERE n.due_at <= %(now)s
+           AND (i.state IN ('succeeded', 'canceled')
+                OR (i.state = 'requires_action' AND 'expired' = ANY (i.flags) AND n.due_at < i.closes_at))
+         LIMIT %(limit)s) o
+ WHERE d.intent_id = o.intent_id;
+
+-- name: note_early
+-- Which intents that may succeed before their money is final are covered, and wait for it.
+INSERT INTO early_intents (intent_id, covered)
+SELECT * FROM unnest(%(ids)s::text[], %(covered)s::boolean[])
+ON CONFLICT (intent_id) DO UPDATE SET covered = excluded.covered;
 
 -- name: change_details
 -- The merchant's own words about an intent; money and state are untouched.

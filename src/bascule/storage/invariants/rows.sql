@@ -41,6 +41,19 @@ SELECT subject, found FROM (
     SELECT f.id, 'is in transit in a slot that is final'
       FROM flushes AS f JOIN slots AS s ON s.chain_id = f.chain_id AND s.wallet = f.wallet AND s.nonce = f.nonce
      WHERE f.state = 'in_transit' AND s.state = 'final'
+     UNION ALL
+    SELECT d.id, 'is a payment of which nothing is decided'
+      FROM deposits AS d WHERE d.kind = 'payment' AND NOT EXISTS (SELECT FROM applications AS p WHERE p.deposit_id = d.id)
+     UNION ALL
+    SELECT i.id, 'is open, and nobody looks when its time is over'
+      FROM payment_intents AS i LEFT JOIN deadlines AS d ON d.intent_id = i.id
+     WHERE i.state IN ('requires_action', 'processing')
+       AND (d.due_at IS NULL OR d.due_at > CASE WHEN 'expired' = ANY (i.flags) THEN i.closes_at ELSE i.expires_at END)
+     UNION ALL
+    SELECT i.id, 'waits for less than finality, and nobody looks'
+      FROM payment_intents AS i
+     WHERE i.state = 'processing' AND i.finality <> 'finalized'
+       AND NOT EXISTS (SELECT FROM early_intents AS e WHERE e.intent_id = i.id AND e.covered)
 ) AS wrong ORDER BY subject LIMIT %(most)s
 
 -- name: tenants
