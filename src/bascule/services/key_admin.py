@@ -142,8 +142,7 @@ class KeyAdmin:
         _require_within(giver.bounds, old.allowed_ips, old.expires_at)
         _member(giver, old.member_id)
         await stored.expire(conn, giver.account_id, id, now + timedelta(seconds=overlap_s))
-        fresh = replace(
-            old,
+        fresh = old._replace(
             id=new_id(Prefix.API_KEY, self.clock, self.entropy),
             created_at=now,
             last_used_at=None,
@@ -157,7 +156,7 @@ class KeyAdmin:
         key = await self._own(conn, giver, id)
         now = self.clock.now()
         if await stored.revoke(conn, giver.account_id, id, now):
-            key = replace(key, revoked_at=now)
+            key = key._replace(revoked_at=now)
             await self._tell(conn, key, EventType.API_KEY_REVOKED)
         return describe(key, now)
 
@@ -189,7 +188,7 @@ class KeyAdmin:
     async def _keep(self, conn: Connection, key: ApiKey, type: EventType) -> dict[str, Any]:
         salt = b64encode(self.entropy.bytes(SALT_BYTES)).decode()
         secret = api_keys.spell(key.kind, key.livemode, material(self.pepper, salt))
-        key = replace(key, lookup=api_keys.lookup_of(secret), hmac=api_keys.fingerprint(secret, self.pepper))
+        key = key._replace(lookup=api_keys.lookup_of(secret), hmac=api_keys.fingerprint(secret, self.pepper))
         await stored.insert(conn, key)
         await self._tell(conn, key, type)
         return describe(key, self.clock.now()) | {"secret": salt, "rotated_from": None}

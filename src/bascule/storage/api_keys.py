@@ -1,9 +1,9 @@
 """API keys: what is kept of them, which is never the key itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple
 
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
@@ -13,8 +13,7 @@ USE_NOTED_EVERY = timedelta(minutes=1)
 Networks = Sequence[IPv4Network | IPv6Network]
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
+class ApiKey(NamedTuple):
     """One key as stored. lookup: its first characters, not secret; hmac: of the whole key, with a pepper.
 
     holder: the person who holds it; what is asked for with it, they may not approve. allowed_ips: where it

@@ -136,7 +136,7 @@ class Database:
         before = _current.get()
         mark = _Open(self)
         with _as_retryable():
-            async with self._pool.connection() as conn, conn.transaction():
+            async with self._lent() as conn, conn.transaction():
                 _current.set(mark)
                 try:
                     yield conn
@@ -149,7 +149,7 @@ class Database:
         """A connection in autocommit: each statement sees its own snapshot and stands alone."""
         self._refuse_nesting()
         with _as_retryable():
-            async with self._pool.connection() as conn:
+            async with self._lent() as conn:
                 yield conn
 
     def refuse_open_transaction(self) -> None:
@@ -179,10 +179,30 @@ class Database:
             [str(limits.statement), str(limits.lock), str(limits.idle_in_transaction)],
         )
 
+    def _lent(self) -> "_Lent":
+        return _Lent(self._pool)
+
     def _refuse_nesting(self) -> None:
         current = _current.get()
         if current is not None and current.open and current.database is self:
             raise TransactionOpen("a transaction is open in this task: use its connection")
+
+
+class _Lent:
+    """A connection of the pool, which rolls back what it is given back with.
+
+    The pool's own context commits what nobody began, at each use.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[_Pooled]) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> _Pooled:
+        self._conn = await self._pool.getconn()
+        return self._conn
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self._pool.putconn(self._conn)
 
 
 class _as_retryable:

@@ -57,6 +57,7 @@ from bascule.entrypoints.api import (
 )
 from bascule.entrypoints.api.deps import ApiDeps
 from bascule.entrypoints.api.operation import Operation, endpoint
+from bascule.entrypoints.api.routing import Places
 from bascule.entrypoints.web import checkout, claim, invoice
 from bascule.services.seams import new_id
 
@@ -99,11 +100,11 @@ OPERATIONS: tuple[Operation, ...] = (
 
 def create_app(deps: ApiDeps) -> FastAPI:
     """The API, the checkout pages and their documents; `deps.db` must be open while it serves."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    for operation in OPERATIONS:
-        app.add_route(operation.path, endpoint(operation, deps), [operation.method], include_in_schema=False)
-        if operation.in_browsers:
-            app.add_route(operation.path, cross_origin.preflight, ["OPTIONS"], include_in_schema=False)
+    routes = [
+        *(Route(each.path, endpoint(each, deps), methods=[each.method]) for each in OPERATIONS),
+        *(Route(o.path, cross_origin.preflight, methods=["OPTIONS"]) for o in OPERATIONS if o.in_browsers),
+    ]
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, routes=[Places(routes)])
     health.mount(app, deps)
     reference.mount(app, deps, OPERATIONS)
     checkout.mount(app, deps)
@@ -128,7 +129,9 @@ def _no_such_route(public_url: str) -> Callable[[Request, Exception], Awaitable[
 
 def _methods_at(request: Request) -> list[str]:
     """Every method the path knows: each is a route of its own, and the router names those of one alone."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    routes: list[Route] = []
+    for route in request.app.routes:
+        routes += route.routes if isinstance(route, Places) else [route] if isinstance(route, Route) else []
     fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in fitting for method in route.methods or ()})
 

@@ -79,7 +79,7 @@ def fingerprint(request: Request, caller: Caller, params: Any, *, of_key: bool =
     """
     parts = [
         request.method,
-        request.url.path,
+        request.scope["path"],
         caller.account_id,
         params,
         *([caller.key_id] if of_key else []),

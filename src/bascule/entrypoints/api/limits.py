@@ -33,10 +33,14 @@ class Rates:
 
 @dataclass
 class Limiter:
-    """The buckets of one process, by whose they are. full_at: when each is full again, in unix seconds."""
+    """The buckets of one process, by whose they are. full_at: when each is full again, in unix seconds.
+
+    paces: what counts, by mode and by whether money goes out.
+    """
 
     rates: Rates
     full_at: dict[str, float] = field(default_factory=dict)
+    paces: dict[tuple[bool, bool], list[Pace]] = field(default_factory=dict)
 
     def take(self, caller: Caller, now: float, *, money_out: bool) -> list[tuple[bytes, bytes]]:
         """Takes a request from each bucket it counts in; the fields that say what is left.
@@ -73,14 +77,21 @@ class Limiter:
         return fields
 
     def _counted(self, caller: Caller, *, money_out: bool) -> list[tuple[str, Pace]]:
-        rate = self.rates.live if caller.livemode else self.rates.test
         account = f"{caller.account_id}:{caller.livemode}"
-        found = []
-        if rate:
-            found.append((caller.key_id, Pace("key", rate)))
-            found.append((account, Pace("account", rate * ACCOUNT_SHARE)))
-        if money_out and self.rates.money_out:
-            found.append((f"{account}:money_out", Pace("money-out", self.rates.money_out)))
+        owners = {"key": caller.key_id, "account": account, "money-out": f"{account}:money_out"}
+        return [(owners[pace.name], pace) for pace in self._paces(caller.livemode, money_out)]
+
+    def _paces(self, livemode: bool, money_out: bool) -> list[Pace]:
+        found = self.paces.get((livemode, money_out))
+        if found is None:
+            rate = self.rates.live if livemode else self.rates.test
+            rates = {
+                "key": rate,
+                "account": rate * ACCOUNT_SHARE,
+                "money-out": money_out * self.rates.money_out,
+            }
+            found = [Pace(name, rate) for name, rate in rates.items() if rate]
+            self.paces[livemode, money_out] = found
         return found
 
     def _forget(self, now: float) -> None:

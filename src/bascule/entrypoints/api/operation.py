@@ -215,6 +215,24 @@ async def _answer(
 ) -> Response:
     async with deps.db.read() as conn:
         caller = await authenticate(conn, request, deps.pepper, deps.clock.now())
+        if operation.reads and not isinstance(operation.effect, Together | Outside | Download | Stream):
+            call = await _admitted(operation, deps, request, request_id, caller)  # no body is waited for
+            return _json(orjson.dumps(await operation.effect(call, conn)), {})
+    call = await _admitted(operation, deps, request, request_id, caller)
+    if isinstance(operation.effect, Download):
+        return await _sent(operation.effect, call)
+    if isinstance(operation.effect, Stream):
+        return await _followed(operation, operation.effect, call, request)
+    if operation.reads:
+        assert isinstance(operation.effect, Outside), "what reads our rows has been answered"
+        return _json(orjson.dumps(await operation.effect.act(call)), {})
+    return await _changed(operation, once, call, request)
+
+
+async def _admitted(
+    operation: Operation, deps: ApiDeps, request: Request, request_id: str, caller: Caller
+) -> Call[Any]:
+    """The call, once the caller may make it so often and in this way. Raises: Rejected."""
     money_out = operation.key == "required"
     now = deps.clock.now().timestamp()
     may = allows(caller.scopes, operation.scope)  # who may not takes nothing from those who may
@@ -226,17 +244,14 @@ async def _answer(
         key = idempotency.read_key(request, required=money_out)
     _refuse_nul_in(request.path_params)
     params = await _params(operation, request)
-    call: Call[Any] = Call(deps, caller, params, request.path_params, request.url.path, request_id, key)
-    if isinstance(operation.effect, Download):
-        return await _sent(operation.effect, call)
-    if isinstance(operation.effect, Stream):
-        return await _followed(operation, operation.effect, call, request)
-    if operation.reads:
-        assert not isinstance(operation.effect, Together), "a read changes nothing"
-        return _json(await _shown(operation.effect, call), {})
-    said = params.model_dump(mode="json", exclude_unset=True)
+    return Call(deps, caller, params, request.path_params, request.scope["path"], request_id, key)
+
+
+async def _changed(operation: Operation, once: Once, call: Call[Any], request: Request) -> Response:
+    deps, key = call.deps, call.idempotency_key
+    said = call.params.model_dump(mode="json", exclude_unset=True)
     secret = operation.told_once is not None
-    print_ = idempotency.fingerprint(request, caller, said, of_key=secret)
+    print_ = idempotency.fingerprint(request, call.caller, said, of_key=secret)
     answer, replayed = await once(call, print_)
     if operation.told_once is not None:
         answer = operation.told_once(call, answer)
@@ -274,13 +289,6 @@ async def _followed(operation: Operation, stream: Stream, call: Call[Any], reque
 
     pieces = await stream.follow(call, request.headers.get("last-event-id"), allowed)
     return StreamingResponse(pieces, 200, {"x-accel-buffering": "no"}, "text/event-stream")
-
-
-async def _shown(effect: Effect | Outside, call: Call[Any]) -> bytes:
-    if isinstance(effect, Outside):
-        return orjson.dumps(await effect.act(call))
-    async with call.deps.db.read() as conn:
-        return orjson.dumps(await effect(call, conn))
 
 
 def _once_of(operation: Operation, deps: ApiDeps) -> Once:
