@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from bascule.domain.chain import Hash, caip2, checksum, hex32
 from bascule.domain.early import on_network, read_level
@@ -39,8 +40,20 @@ class Arrived(NamedTuple):
     applied: bool
 
 
+# by connection, which is of one database: what was read, and the word for what that was
+_read: WeakKeyDictionary[Connection, tuple[str, Catalog]] = WeakKeyDictionary()
+
+
 async def catalog(conn: Connection) -> Catalog:
-    """Everything we know of networks and tokens now; both are small."""
+    """Everything we know of networks and tokens now; read anew only where it changed since."""
+    word = await networks.known(conn)
+    found = _read.get(conn)
+    if found is None or found[0] != word:
+        found = _read[conn] = word, await _catalog(conn)
+    return found[1]
+
+
+async def _catalog(conn: Connection) -> Catalog:
     return Catalog(
         {network.chain_id: network for network in await networks.every(conn)},
         {token.id: token for token in await tokens.every(conn)},

@@ -11,8 +11,9 @@ VALUES (%(id)s, %(account_id)s, %(kind)s, %(livemode)s, %(lookup)s, %(hmac)s, %(
 -- The key whose first characters these are, and the version that its account is pinned to.
 SELECT k.id, k.account_id, k.kind, k.livemode, k.lookup, k.hmac, k.scopes, k.name, k.created_at, k.expires_at, k.revoked_at,
        k.holder, k.allowed_ips, k.member_id, k.last_used_at,
-       CASE WHEN k.livemode THEN a.live_version ELSE a.test_version END AS api_version
-FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id WHERE k.lookup = %(lookup)s;
+       (SELECT CASE WHEN k.livemode THEN a.live_version ELSE a.test_version END
+          FROM accounts AS a WHERE a.id = k.account_id) AS api_version
+FROM api_keys AS k WHERE k.lookup = %(lookup)s;
 
 -- name: of_account
 -- An account's keys, newest first.

@@ -93,6 +93,11 @@ async def every(conn: Connection) -> list[Network]:
     return [_network(row) for row in await _sql.all(conn, "every")]
 
 
+async def known(conn: Connection) -> str:
+    """A word for all we know of networks and tokens: another after each change of any of them."""
+    return str(await _sql.scalar(conn, "known"))
+
+
 def _network(row: Row) -> Network:
     return Network(
         chain_id=row["chain_id"],
