@@ -337,7 +337,8 @@ async def insert_lost(
 
 async def addresses_of(conn: Connection, ids: Sequence[str]) -> list[DepositAddress]:
     """The deposit addresses of some intents, by network."""
-    return [DepositAddress(**row) for row in await _Q.all(conn, "addresses_of", ids=texts(ids))]
+    listed = orjson.dumps(list(ids)).decode()
+    return [DepositAddress(**row) for row in await _Q.all(conn, "addresses_of", ids=listed)]
 
 
 async def deposits_of(conn: Connection, ids: Sequence[str]) -> list[IntentDeposit]:
