@@ -169,3 +169,17 @@ async def test_intent_that_loses_its_payment_after_its_time_is_closed(
     assert [await expirer.run_once() for _ in range(2)] == [2, 0]
 
     assert await state(world, intent) == ("canceled", ["expired", "reorged"])
+
+
+async def test_when_an_intent_is_looked_at_follows_its_times_whoever_moves_them(world: Bridge) -> None:
+    await world.started()
+    intent = await short(world)
+    async with world.owner.transaction() as conn:
+        await conn.execute(
+            "UPDATE payment_intents SET expires_at = expires_at + '5 s', closes_at = closes_at + '5 s'"
+        )
+    assert await due(world, intent) == 15
+
+    async with world.owner.transaction() as conn:
+        await conn.execute("SELECT advance_test_clock(%s, '8 s', now() - interval '1 day')", [world.merchant])
+    assert await due(world, intent) == 7

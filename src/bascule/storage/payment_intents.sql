@@ -80,7 +80,6 @@ UPDATE payment_intents SET refunded = refunded + %(units)s, version = version + 
 
 -- name: extend
 -- More time for an open intent.
-WITH due AS (UPDATE deadlines SET due_at = %(expires_at)s WHERE intent_id = %(id)s)
 UPDATE payment_intents SET expires_at = %(expires_at)s, closes_at = %(closes_at)s, version = version + 1
 WHERE id = %(id)s;
 
