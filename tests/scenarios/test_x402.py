@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.authorizations import request
+from tests.support.authorizations import in_version_1, request
 from tests.support.crashing import Crash, Crashing
 from tests.support.flushing import CUSTOMER
 from tests.support.money_out import OpenAs
@@ -53,21 +53,22 @@ async def test_signature_becomes_a_deposit_on_the_books_and_the_same_payload_is_
 
 
 async def test_stranger_who_presents_it_first_has_paid_us_as_well(shop: Till) -> None:
-    ours, theirs = shop.payment(10_000), shop.payment(20_000)
+    ours, theirs, unasked = shop.payment(10_000), shop.payment(20_000), shop.payment(30_000)
     lane = await shop.lane()
     await shop.ask("settle", ours)
     await lane.run_once()  # its bytes are out
     await shop.ask("settle", theirs)
-    hashes = [await shop.stranger(each) for each in (ours, theirs)]
+    hashes = [await shop.stranger(each) for each in (ours, theirs, unasked)]
+    assert (await shop.ask("settle", unasked))["errorReason"] == "settlement_pending"
 
     await shop.stage.follow()
     await shop.work(lane)
 
-    answers = [await shop.ask("settle", each) for each in (ours, theirs)]
-    assert [each["success"] for each in answers] == [True, True]
-    assert await shop.received() == [10_000, 20_000]
-    assert answers[1]["transaction"] == hashes[1], "ours was never sent"
-    assert await shop.books() == {"available": 30_000}
+    answers = [await shop.ask("settle", each) for each in (ours, theirs, unasked)]
+    assert [each["success"] for each in answers] == [True] * 3
+    assert await shop.received() == [10_000, 20_000, 30_000]
+    assert [each["transaction"] for each in answers[1:]] == hashes[1:], "ours was never sent"
+    assert await shop.books() == {"available": 60_000}
 
 
 async def test_orphaned_payment_is_pending_again_and_comes_again(shop: Till) -> None:
@@ -120,7 +121,9 @@ async def test_several_are_on_their_way_at_once_but_not_more_than_their_payer_ha
     for _ in range(2):
         said = shop.authorization(10_000, **{"from": poor.address})
         many.append(request(said, shop.signed(said, by=9), shop.requirements(10_000)))
+    many[0] = in_version_1(many[0])
     for each in many:
+        assert (await shop.ask("verify", each))["isValid"] is True
         await shop.ask("settle", each)
         shop.stage.clock.advance(timedelta(milliseconds=1))
     lane = await shop.lane()

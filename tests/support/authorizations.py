@@ -77,3 +77,21 @@ def request(said: dict[str, str], signature: str, required: dict[str, Any]) -> d
     inner = {"signature": signature, "authorization": said}
     payload = {"x402Version": 2, "payload": inner, "accepted": required}
     return {"x402Version": 2, "paymentPayload": payload, "paymentRequirements": required}
+
+
+def in_version_1(asked: dict[str, Any]) -> dict[str, Any]:
+    """The same request as servers and clients of the protocol's first version spell it."""
+    required = dict(asked["paymentRequirements"])
+    required |= {
+        "maxAmountRequired": required.pop("amount"),
+        "resource": "https://shop.test/weather",
+        "description": "The weather.",
+        "mimeType": "application/json",
+    }
+    payload = {
+        "x402Version": 1,
+        "scheme": required["scheme"],
+        "network": required["network"],
+        "payload": asked["paymentPayload"]["payload"],
+    }
+    return {"x402Version": 1, "paymentPayload": payload, "paymentRequirements": required}

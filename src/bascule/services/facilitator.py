@@ -33,7 +33,7 @@ SETTLE_WAIT_S = 15.0  # for the chain to say what came of it
 # They wait for an answer for 90 s.
 WAITS_FOR_HASH = 4  # times as long
 LOOK_S = 0.1  # how often settle looks whether the lane knows more
-BEHIND = 64  # blocks by which one node may be behind another that was asked
+BEHIND = 64  # blocks by which one node may be behind another that was asked, or somebody before us
 S = AuthorizationState
 
 
@@ -104,7 +104,13 @@ class Facilitator:
         """Written down, so that the lane presents it; or found, where another request was faster."""
         async with self.db.read() as conn:
             token, wallet = await self._admitted(conn, asked, payee)
-        since = await self._require_payable(asked, wallet)
+        try:
+            since = await self._require_payable(asked, wallet)
+        except Refused as no:
+            found = await self._presented_before(asked) if no.reason is Reason.NONCE_USED else None
+            if found is None:
+                raise
+            since = found
         new = NewAuthorization(
             id=new_id(Prefix.AUTHORIZATION, self.clock, self.entropy), account_id=payee.account_id,
             livemode=payee.livemode, chain_id=asked.chain_id, token_id=token.id, signed=asked.signed,
@@ -188,6 +194,18 @@ class Facilitator:
         if (why := await eip3009.refusal(rpc, wallet, asked.token, call)) is not None:
             raise Refused(Reason.SIMULATION, why)
         return max(0, height - BEHIND)
+
+    async def _presented_before(self, asked: Asked) -> int | None:
+        """A block before somebody else had it paid to us, as one node tells; None where it does not say so.
+
+        Whether it did is for the lane to find out.
+        """
+        signed, rpc = asked.signed, self.nodes[asked.chain_id]
+        since = max(0, (await heads.latest(rpc)).number - BEHIND)
+        nonce = Nonce(asked.token, signed.payer, signed.nonce)
+        uses = await eip3009.uses(rpc, nonce, since + 1)
+        paid = any((use.pay_to, use.amount) == (signed.pay_to, signed.amount) for use in uses)
+        return since if paid else None
 
 
 async def _require_identifier(
