@@ -2204,8 +2204,8 @@ class ListPaymentIntentsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['requires_action', 'processing', 'succeeded', 'canceled']
     currency: str
     client_reference_id: str
@@ -2219,8 +2219,8 @@ class ListPaymentIntentDepositsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['detected', 'orphaned', 'finalized']
     payment_intent: str
     network: str
@@ -2231,8 +2231,8 @@ class GetPaymentIntentTimelineQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
 
 
 class GetPublicPaymentIntentQuery(TypedDict, total=False):
@@ -2243,8 +2243,8 @@ class ListCheckoutSessionsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['open', 'complete', 'expired']
     payment_intent: str
 
@@ -2257,16 +2257,16 @@ class ListQuotesQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
 
 
 class ListInvoicesQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['draft', 'open', 'paid', 'void', 'uncollectible']
     type: Literal['customer', 'platform_fees']
     client_reference_id: str
@@ -2276,8 +2276,8 @@ class ListDepositsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['detected', 'orphaned', 'finalized']
     payment_intent: str
     network: str
@@ -2300,8 +2300,8 @@ class ListPayoutsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['requires_action', 'pending', 'in_transit', 'paid', 'failed', 'canceled']
     client_reference_id: str
     to: str
@@ -2319,8 +2319,8 @@ class ListPayoutBatchesQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['validating', 'requires_action', 'processing', 'completed', 'completed_with_failures', 'canceled', 'invalid']
 
 
@@ -2332,8 +2332,8 @@ class ListPayoutBatchItemsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['requires_action', 'pending', 'in_transit', 'paid', 'failed', 'canceled']
     client_reference_id: str
     to: str
@@ -2343,8 +2343,8 @@ class ListMandatesQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['requires_action', 'active', 'revoked', 'expired']
     to: str
 
@@ -2357,8 +2357,8 @@ class ListRefundsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['requires_action', 'pending', 'succeeded', 'failed', 'canceled']
     payment_intent: str
     deposit: str
@@ -2373,8 +2373,8 @@ class ListPoliciesQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     token: str
 
 
@@ -2382,8 +2382,8 @@ class ListDestinationsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     address: str
     network: str
 
@@ -2396,6 +2396,7 @@ class ListTokensQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
+    expand: list[str]
     network: str
     currency: str
 
@@ -2404,14 +2405,15 @@ class ListNetworksQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
+    expand: list[str]
 
 
 class ListBalanceTransactionsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     type: str
     source: str
     currency: str
@@ -2426,8 +2428,8 @@ class ListSettlementsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['scheduled', 'completed', 'failed', 'canceled']
     token: str
 
@@ -2440,14 +2442,15 @@ class ListReportTypesQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
+    expand: list[str]
 
 
 class ListReportRunsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['pending', 'running', 'succeeded', 'failed']
     report_type: str
 
@@ -2464,6 +2467,7 @@ class ListFloatsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
+    expand: list[str]
     network: str
     currency: str
 
@@ -2472,8 +2476,8 @@ class ListBreaksQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['open', 'resolved']
     type: Literal['address_listed', 'amount_over', 'amount_under', 'balance_delta', 'custody_residual', 'duplicate_payment', 'gas_drift', 'holds_differ', 'intent_drift', 'late_payment', 'orphaned_credit', 'payout_amount_mismatch', 'payout_mined_not_posted', 'payout_not_mined', 'payout_of_lost_request', 'seal_break', 'unapplied_deposit', 'unbooked_transfer', 'unexplained_outflow', 'unknown_transfer_booked', 'webhook_gap', 'wrong_token']
     token: str
@@ -2487,8 +2491,8 @@ class ListReconciliationRunsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
 
 
 class GetReconciliationRunQuery(TypedDict, total=False):
@@ -2499,8 +2503,8 @@ class ListScreeningsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['open', 'released', 'rejected']
     deposit: str
     payout: str
@@ -2514,6 +2518,8 @@ class ListScreeningListsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
+    expand: list[str]
+    created: Created
 
 
 class GetPaymentIntentTravelRuleQuery(TypedDict, total=False):
@@ -2532,8 +2538,8 @@ class ListEventsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     types: list[str]
     type: str
     object: str
@@ -2548,8 +2554,9 @@ class ListWebhookEndpointsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
+    status: Literal['enabled', 'disabled']
 
 
 class GetWebhookEndpointQuery(TypedDict, total=False):
@@ -2560,8 +2567,8 @@ class ListWebhookDeliveriesQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     status: Literal['scheduled', 'delivered', 'exhausted']
     event: str
 
@@ -2570,8 +2577,8 @@ class ListApiKeysQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     type: Literal['secret', 'restricted', 'publishable']
     member: str
 
@@ -2584,8 +2591,8 @@ class ListAccountsQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
 
 
 class GetAccountQuery(TypedDict, total=False):
@@ -2596,8 +2603,9 @@ class ListMembersQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
+    email: str
 
 
 class GetMemberQuery(TypedDict, total=False):
@@ -2608,18 +2616,23 @@ class ListRolesQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
+    expand: list[str]
 
 
 class ListAuditLogQuery(TypedDict, total=False):
     limit: int
     starting_after: str
     ending_before: str
-    created: Created
     expand: list[str]
+    created: Created
     actor: str
     action: str
     object: str
 
 
 class SandboxListFaultsQuery(TypedDict, total=False):
+    limit: int
+    starting_after: str
+    ending_before: str
+    expand: list[str]
     network: str

@@ -49,7 +49,7 @@ AUDIT_LOG = Table(
 )  # fmt: skip
 MEMBERS = Table(
     "members", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
-    Column("removed_at", DateTime(timezone=True)), _when(),
+    Column("email", Text), Column("removed_at", DateTime(timezone=True)), _when(),
 )  # fmt: skip
 PAYMENT_INTENTS = Table(
     "payment_intents", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),

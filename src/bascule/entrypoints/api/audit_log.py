@@ -43,6 +43,7 @@ async def list_all(call: Call[AuditList], conn: Connection) -> dict[str, Any]:
     """What the account's keys of the caller's mode changed, newest first."""
     params = call.params
     lists.expanding(params, frozenset())
+    lists.require_one_cursor(params)
     params.starting_after = _number(params.starting_after, "starting_after")
     params.ending_before = _number(params.ending_before, "ending_before")
     keys = select(API_KEYS.c.id).where(

@@ -50,11 +50,16 @@ def envelope(call: Call[Any], data: Sequence[dict[str, Any]], *, more: bool) -> 
 
 
 def part(call: Call[Any], every: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A page of a list that is short enough to be at hand whole. Raises: NotFound, Rejected."""
+    """A page of a list that is short enough to be at hand whole, and of which nothing expands.
+
+    Raises: NotFound, Rejected.
+    """
     params: Paged = call.params
-    if params.starting_after is not None and params.ending_before is not None:
-        raise Rejected("parameter_invalid", BOTH_CURSORS, param="ending_before")
-    places = {shown["id"]: place for place, shown in enumerate(every)}
+    expanding(params, frozenset())
+    require_one_cursor(params)
+    if isinstance(params, Listed) and params.created is not None:
+        every = [shown for shown in every if params.created.holds(shown["created"])]
+    places = {str(shown["id"]): place for place, shown in enumerate(every)}
     for name in ("starting_after", "ending_before"):
         cursor = getattr(params, name)
         if cursor is not None and cursor not in places:
@@ -68,6 +73,12 @@ def part(call: Call[Any], every: Sequence[dict[str, Any]]) -> dict[str, Any]:
     start = 0 if params.starting_after is None else places[params.starting_after] + 1
     end = start + params.limit
     return envelope(call, every[start:end], more=end < len(every))
+
+
+def require_one_cursor(params: Paged) -> None:
+    """Raises: Rejected when a page is asked for from both its ends."""
+    if params.starting_after is not None and params.ending_before is not None:
+        raise Rejected("parameter_invalid", BOTH_CURSORS, param="ending_before")
 
 
 def exact(table: Table, **values: object) -> list[Condition]:

@@ -47,6 +47,12 @@ class MemberUpdate(Params):
     roles: RoleNames | None = None
 
 
+class MemberList(Listed):
+    """Filters of members."""
+
+    email: Text200 | None = None
+
+
 class Member(Shape):
     """A person of the account, in one mode."""
 
@@ -109,10 +115,12 @@ async def retrieve(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
     raise NotFound("resource_missing", f"No such member: {id!r:.70}.", param="id")
 
 
-async def list_all(call: Call[Listed], conn: Connection) -> dict[str, Any]:
+async def list_all(call: Call[MemberList], conn: Connection) -> dict[str, Any]:
     """The account's members of the caller's mode, without those who were removed."""
     lists.expanding(call.params, frozenset())
-    return await lists.answer(call, conn, MEMBERS, _describe, filters=[MEMBERS.c.removed_at.is_(None)])
+    filters = lists.exact(MEMBERS, email=call.params.email)
+    filters.append(MEMBERS.c.removed_at.is_(None))
+    return await lists.answer(call, conn, MEMBERS, _describe, filters=filters)
 
 
 async def _describe(conn: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -135,7 +143,7 @@ OPERATIONS = (
         "POST", _PATH, "create_member", "Add a member", _WRITE, create, MemberCreate, Member, "optional",
         conflicts=True, example=_EXAMPLE,
     ),
-    Operation("GET", _PATH, "list_members", "List members", _READ, list_all, Listed, ListOf[Member]),
+    Operation("GET", _PATH, "list_members", "List members", _READ, list_all, MemberList, ListOf[Member]),
     Operation("GET", f"{_PATH}/{{id}}", "get_member", "Read a member", _READ, retrieve, Expandable, Member),
     Operation(
         "POST", f"{_PATH}/{{id}}", "update_member", "Change a member's name or roles", _WRITE, update,

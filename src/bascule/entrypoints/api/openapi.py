@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from bascule.domain.webhook import API_VERSION
 from bascule.entrypoints.api.decode import CSV, FORM, JSON
+from bascule.entrypoints.api.openapi_links import links_of
 from bascule.entrypoints.api.operation import Download, Operation, Outside, Stream
 from bascule.entrypoints.api.params import Params
 from bascule.entrypoints.api.problems import MEDIA_TYPE
@@ -49,7 +50,10 @@ def document(operations: Sequence[Operation], public_url: str) -> dict[str, Any]
     names, schemas = _schemas(operations)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, names, schemas)
+        described = _operation(operation, names, schemas)
+        if links := links_of(operation, operations):
+            described["responses"]["200"]["links"] = links
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {

@@ -102,6 +102,15 @@ class Created(Params):
     lt: UnixSeconds | None = None
     lte: UnixSeconds | None = None
 
+    def holds(self, seconds: int) -> bool:
+        """Whether a moment lies in the range."""
+        return (
+            (self.gt is None or seconds > self.gt)
+            and (self.gte is None or seconds >= self.gte)
+            and (self.lt is None or seconds < self.lt)
+            and (self.lte is None or seconds <= self.lte)
+        )
+
 
 def _range(value: Any) -> Any:
     """`created=5` is the range of that one second."""
@@ -114,13 +123,13 @@ class Paged(Params):
     limit: Annotated[int, Field(ge=1, le=100)] = 10
     starting_after: Id | None = None
     ending_before: Id | None = None
+    expand: Expand = []
 
 
 class Listed(Paged):
-    """Parameters of every list of what an account has."""
+    """Parameters of every list of what came to be at some moment."""
 
     created: Annotated[Created, BeforeValidator(_range)] | None = None
-    expand: Expand = []
 
 
 class AcceptedParams(Params):
@@ -335,6 +344,12 @@ class RotateSecret(Params):
     """How long the old secret signs beside the new one, in seconds."""
 
     overlap: Annotated[int, Field(ge=0, le=7 * 24 * 3600)] = 24 * 3600
+
+
+class WebhookEndpointList(Listed):
+    """Filters of webhook endpoints."""
+
+    status: Literal["enabled", "disabled"] | None = None
 
 
 class DeliveryList(Listed):

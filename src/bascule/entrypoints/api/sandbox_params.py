@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, create_model
 
-from bascule.entrypoints.api.params import AddressText, Amount, Currency, FormList, Id, Params, Text200
+from bascule.entrypoints.api.params import AddressText, Amount, Currency, FormList, Id, Paged, Params, Text200
 from bascule.entrypoints.api.shape import AddressOut, Atomic, Caip2, HashOut, Shape
 from bascule.entrypoints.devchain.faults.vocabulary import KINDS, SELECTION
 
@@ -23,6 +23,10 @@ class OnNetwork(Params):
     """Which development network; needed only where an installation has several."""
 
     network: Text200 | None = None
+
+
+class FaultList(OnNetwork, Paged):
+    """Which of a network's faults."""
 
 
 class SandboxPay(OnNetwork):

@@ -11,7 +11,7 @@ from bascule.domain.errors import Forbidden, NotFound
 from bascule.entrypoints.api import lists
 from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.operator import require_operator
-from bascule.entrypoints.api.params import Expandable, Id, Listed, Paged, Params, Text200, Text1000
+from bascule.entrypoints.api.params import Expandable, Id, Listed, Params, Text200, Text1000
 from bascule.entrypoints.api.shape import AddressOut, Atomic, Caip2, HashOut, ListOf, Seconds, Shape
 from bascule.services.compliance import Compliance
 from bascule.services.screening_view import describe, shown_list
@@ -131,7 +131,7 @@ async def reject(call: Call[ScreeningDecision], conn: Connection) -> dict[str, A
     )  # fmt: skip
 
 
-async def list_versions(call: Call[Paged], conn: Connection) -> dict[str, Any]:
+async def list_versions(call: Call[Listed], conn: Connection) -> dict[str, Any]:
     """Every version of every list, the one in force first."""
     await require_operator(call, conn, WHOSE)
     return lists.part(call, [shown_list(each) for each in await screening_lists.every(conn)])
@@ -185,7 +185,7 @@ OPERATIONS = (
         ScreeningDecision, Screening, "optional", conflicts=True, example=_REASON,
     ),
     Operation(
-        "GET", _LISTS, "list_screening_lists", "List sanctions lists", _READ, list_versions, Paged,
+        "GET", _LISTS, "list_screening_lists", "List sanctions lists", _READ, list_versions, Listed,
         ListOf[ScreeningListVersion],
     ),
     Operation(

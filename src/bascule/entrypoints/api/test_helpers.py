@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from bascule.domain.errors import NotFound
+from bascule.entrypoints.api import lists
 from bascule.entrypoints.api import sandbox_params as shapes
 from bascule.entrypoints.api.operation import Call, Operation, Outside
 from bascule.entrypoints.api.sandbox_params import (
@@ -15,6 +16,7 @@ from bascule.entrypoints.api.sandbox_params import (
     ChainPauseRpc,
     ChainReorg,
     EventTrigger,
+    FaultList,
     OnNetwork,
     SandboxFaucet,
     SandboxPay,
@@ -74,10 +76,9 @@ async def set_fault(call: Call[Any]) -> dict[str, Any]:
     return await _sandbox(call).set_fault(await _place(call), asked)
 
 
-async def list_faults(call: Call[OnNetwork]) -> dict[str, Any]:
+async def list_faults(call: Call[FaultList]) -> dict[str, Any]:
     """The faults that are set, and how often each hit."""
-    data = await _sandbox(call).faults(await _place(call))
-    return {"object": "list", "url": call.url_path, "has_more": False, "data": data}
+    return lists.part(call, await _sandbox(call).faults(await _place(call)))
 
 
 async def clear_faults(call: Call[OnNetwork]) -> dict[str, Any]:
@@ -174,7 +175,7 @@ OPERATIONS = (
     ),
     Operation(
         "GET", f"{_CHAIN}/faults", "sandbox_list_faults", "List the faults", _READ, Outside(list_faults),
-        OnNetwork, ListOf[shapes.Fault],
+        FaultList, ListOf[shapes.Fault],
     ),
     Operation(
         "DELETE", f"{_CHAIN}/faults", "sandbox_clear_faults", "End every fault", _WRITE,

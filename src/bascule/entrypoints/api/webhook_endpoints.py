@@ -12,10 +12,10 @@ from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import (
     DeliveryList,
     Expandable,
-    Listed,
     Nothing,
     RotateSecret,
     WebhookEndpointCreate,
+    WebhookEndpointList,
     WebhookEndpointUpdate,
     WebhookReplay,
 )
@@ -42,10 +42,11 @@ async def create(call: Call[WebhookEndpointCreate], conn: Connection) -> dict[st
     )
 
 
-async def list_all(call: Call[Listed], conn: Connection) -> dict[str, Any]:
+async def list_all(call: Call[WebhookEndpointList], conn: Connection) -> dict[str, Any]:
     """The caller's endpoints."""
     lists.expanding(call.params, frozenset())
-    filters = [WEBHOOK_ENDPOINTS.c.state != "deleted"]
+    filters = lists.exact(WEBHOOK_ENDPOINTS, state=call.params.status)
+    filters.append(WEBHOOK_ENDPOINTS.c.state != "deleted")
     return await lists.answer(call, conn, WEBHOOK_ENDPOINTS, _describe, filters=filters)
 
 
@@ -161,7 +162,7 @@ OPERATIONS = (
         told_objects.WebhookEndpointWithSecret, "optional", example=_EXAMPLE,
     ),
     Operation(
-        "GET", _PATH, "list_webhook_endpoints", "List endpoints", _READ, list_all, Listed,
+        "GET", _PATH, "list_webhook_endpoints", "List endpoints", _READ, list_all, WebhookEndpointList,
         ListOf[told_objects.WebhookEndpoint],
     ),
     Operation(
