@@ -147,3 +147,27 @@ async def test_who_stops_waiting_stops_nobody_elses_work() -> None:
     assert (outcomes[1], outcomes[3]) == (-1, -3)
     assert {type(outcomes[0]), type(outcomes[2])} == {asyncio.CancelledError}
     assert [each for group in groups for each in group] == [0, 1, 2, 3]
+
+
+async def test_as_many_as_there_were_are_waited_for_and_who_is_alone_waits_once() -> None:
+    groups: list[list[int]] = []
+
+    async def work(group: Sequence[int]) -> list[int]:
+        groups.append(list(group))
+        return [-each for each in group]
+
+    async def later(n: int) -> int:
+        for _ in range(n):
+            await asyncio.sleep(0)
+        return await gathering.do(n)
+
+    gathering = Gathering(work)
+    assert await asyncio.gather(*map(gathering.do, range(4))) == [0, -1, -2, -3]
+    assert await asyncio.gather(*map(later, range(4))) == [0, -1, -2, -3]
+    assert [await gathering.do(n) for n in (7, 8)] == [-7, -8]
+
+    assert groups == [[0, 1, 2, 3], [0, 1, 2, 3], [7], [8]]
+    alone = asyncio.create_task(gathering.do(9))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert alone.done(), "nobody else is expected any more"
