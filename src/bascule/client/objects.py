@@ -1732,6 +1732,16 @@ class RunCreate(TypedDict, total=False):
     network: str | None
 
 
+class SandboxBlacklist(TypedDict, total=False):
+    """Whom a test token pays no more, or again: by token or by currency."""
+
+    network: str | None
+    address: Required[str]
+    token: str | None
+    currency: str | None
+    lifted: bool
+
+
 class SandboxFaucet(TypedDict, total=False):
     """Test tokens, or the chain's own coin, for anybody: by token or by currency."""
 

@@ -901,6 +901,11 @@ class TestHelpersTokens:
         answer: objects.SentTransaction = self._sends.request("POST", "/v1/test_helpers/tokens/faucet", params, idempotency_key=idempotency_key)
         return answer
 
+    def blacklist(self, *, idempotency_key: str | None = None, **params: Unpack[objects.SandboxBlacklist]) -> objects.SentTransaction:
+        """Let a token deny an address."""
+        answer: objects.SentTransaction = self._sends.request("POST", "/v1/test_helpers/tokens/blacklist", params, idempotency_key=idempotency_key)
+        return answer
+
 
 class TestHelpersEvents:
     """Methods of /v1/test_helpers/events/trigger."""

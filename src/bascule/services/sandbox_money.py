@@ -71,6 +71,23 @@ async def give(box: Sandbox, livemode: bool, wish: Wish) -> dict[str, Any]:
     return _sent(tx_hash, token, issuer, to, units)
 
 
+async def deny(box: Sandbox, livemode: bool, wish: Wish, *, lifted: bool) -> dict[str, Any]:
+    """The issuer of a test token denies an address, or takes that back: what pays it fails on the chain.
+
+    Raises: Rejected, Forbidden.
+    """
+    known = await box.known(livemode)
+    token = _given(box, known, wish)
+    address, issuer = parse_address(wish.party, param="address"), box.purse.issuer
+    if token.contract == ZERO_ADDRESS:
+        raise Rejected("token_refuses", "The chain's own coin denies nobody.", param="currency")
+    word = "unBlacklist" if lifted else "blacklist"
+    denying = artifact("TestDollar").calldata(word, bytes(address))
+    await _call(box, token, issuer, denying)
+    tx_hash = await _send(box, token, issuer, token.contract, denying)
+    return _sent(tx_hash, token, issuer, address, 0)
+
+
 def _payable(
     box: Sandbox, row: IntentRow, known: Catalog, addresses: Mapping[int, Address], wish: Wish
 ) -> Token:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import logging
 from typing import Any
@@ -18,15 +19,24 @@ from bascule.services.failpoints import Failpoints
 from tests.entrypoints.api.test_bad_input import OPERATORS
 from tests.support.api import ENTROPY, Shop, new_id
 from tests.support.cases import case
+from tests.support.source import ROOT
 
 BODY = {"amount": "1.00", "currency": "usdc", "accepted": [{"network": "local"}]}
-# Resources whose objects take a chain, treasury or worker to make; each with the tests that show them closed.
+# Resources whose objects take a chain, treasury or worker to make; each with the test that shows them closed.
+API, STORIES = "tests/entrypoints/api", "tests/scenarios"
+EVERYWHERE = "tests/slow/test_triggers.py::test_nothing_that_any_trigger_made_exists_for_another_account"
 ELSEWHERE = {
-    "payouts": "test_payouts", "payout_batches": "test_payout_batches", "destinations": "test_destinations",
-    "mandates": "scenarios/test_mandates", "refunds": "scenarios/test_refunds",
-    "settlements": "scenarios/test_settlements", "balance_transactions": "test_balance_transactions",
-    "reporting": "services/test_reporter", "files": "services/test_reporter", "quotes": "test_quotes",
-    "test_helpers": "test_sandbox_refusals", "authorizations": "scenarios/test_x402",
+    "payouts": f"{API}/test_payouts.py::test_another_accounts_payout_does_not_exist",
+    "payout_batches": f"{API}/test_payout_batches.py::test_another_accounts_batch_does_not_exist",
+    "destinations": f"{API}/test_destinations.py::test_another_accounts_book_is_closed",
+    "balance_transactions":
+        f"{API}/test_balance_transactions.py::test_another_accounts_balance_transactions_do_not_exist",
+    "reporting": "tests/services/test_reporter.py::test_anothers_report_and_file_do_not_exist",
+    "files": "tests/services/test_reporter.py::test_anothers_report_and_file_do_not_exist",
+    "quotes": f"{API}/test_quotes.py::test_an_intent_has_an_amount_or_a_quote_of_its_own_account",
+    "authorizations": f"{STORIES}/test_x402.py::test_signature_becomes_a_deposit_on_the_books_"
+                      "and_the_same_payload_is_the_same_payment",
+    "mandates": EVERYWHERE, "refunds": EVERYWHERE, "settlements": EVERYWHERE, "test_helpers": EVERYWHERE,
 }  # fmt: skip
 # What only a server may say of an object; each is a parameter of nothing.
 SERVERS_OWN = {
@@ -58,6 +68,18 @@ async def made(shop: Shop, client: httpx.AsyncClient) -> dict[str, str]:
         "accounts": shop.merchant,
         "invoices": invoice["id"],
     }
+
+
+def test_every_resource_that_is_shown_elsewhere_is_shown_by_a_test_that_exists() -> None:
+    for tag, pointer in ELSEWHERE.items():
+        path, _, name = pointer.partition("::")
+        defined = [
+            each.name
+            for each in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        assert name in defined, f"{tag}: {path} has no {name}"
+    assert ELSEWHERE.keys() <= {operation.tag for operation in OPERATIONS}, "a resource that is gone"
 
 
 async def test_nobody_reaches_anothers_object_by_any_operation(shop: Shop, client: httpx.AsyncClient) -> None:

@@ -46,6 +46,15 @@ class SandboxFaucet(OnNetwork):
     currency: Currency | None = None
 
 
+class SandboxBlacklist(OnNetwork):
+    """Whom a test token pays no more, or again: by token or by currency."""
+
+    address: AddressText
+    token: Id | None = None
+    currency: Currency | None = None
+    lifted: bool = False
+
+
 class ChainMine(OnNetwork):
     """How many blocks."""
 

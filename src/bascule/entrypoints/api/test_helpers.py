@@ -18,6 +18,7 @@ from bascule.entrypoints.api.sandbox_params import (
     EventTrigger,
     FaultList,
     OnNetwork,
+    SandboxBlacklist,
     SandboxFaucet,
     SandboxPay,
     TestClockAdvance,
@@ -40,6 +41,13 @@ async def faucet(call: Call[SandboxFaucet]) -> dict[str, Any]:
     asked = call.params
     wish = Wish(asked.amount, asked.network, asked.token, asked.currency, asked.to)
     return await sandbox_money.give(_sandbox(call), call.livemode, wish)
+
+
+async def blacklist(call: Call[SandboxBlacklist]) -> dict[str, Any]:
+    """Makes a test token's issuer deny an address, so that what pays it fails on the chain."""
+    asked = call.params
+    wish = Wish(None, asked.network, asked.token, asked.currency, asked.address)
+    return await sandbox_money.deny(_sandbox(call), call.livemode, wish, lifted=asked.lifted)
 
 
 async def mine(call: Call[ChainMine]) -> dict[str, Any]:
@@ -137,6 +145,11 @@ OPERATIONS = (
         "POST", f"{_PATH}/tokens/faucet", "sandbox_faucet", "Give test tokens", _WRITE, Outside(faucet),
         SandboxFaucet, shapes.SentTransaction, "optional",
         example={"currency": "usdc", "amount": "100.00", "to": _ANVIL_FIRST},
+    ),
+    Operation(
+        "POST", f"{_PATH}/tokens/blacklist", "sandbox_blacklist", "Let a token deny an address", _WRITE,
+        Outside(blacklist), SandboxBlacklist, shapes.SentTransaction, "optional",
+        example={"currency": "usdc", "address": _ANVIL_FIRST},
     ),
     Operation(
         "POST", f"{_PATH}/events/trigger", "sandbox_trigger_event", "Make an event happen", _WRITE,

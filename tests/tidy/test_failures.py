@@ -1,0 +1,70 @@
+"""Every failure a merchant can meet has a trigger on the sandbox's page, and a test that shows it."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+from bascule.domain.application import Reason
+from bascule.domain.payment_intent import Flag
+from bascule.domain.payout import FailureCode
+from bascule.entrypoints.api.app import OPERATIONS
+from bascule.entrypoints.cli.app import _tree
+from bascule.entrypoints.cli.scripting import triggers
+from tests.support.source import ROOT, SRC
+from tests.tidy.test_audited import commands
+
+SHOWN = tomllib.loads((Path(__file__).parent / "failures.toml").read_text(encoding="utf-8"))
+PAGE = (ROOT / "docs" / "api" / "sandbox.md").read_text(encoding="utf-8")
+PART = PAGE[PAGE.index("## Every failure") : PAGE.index("## Where it works")]
+ROWS = dict(re.findall(r"^\| ([a-z_]+ [a-z0-9_ ]+) \| (.+) \|$", PART, re.MULTILINE))
+HELPERS = "/v1/test_helpers/"
+
+
+def written(codes: type[FailureCode]) -> set[str]:
+    """The failure codes that a service gives to a payout."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (SRC / "services").glob("*.py"))
+    return {codes[name].value for name in re.findall(r"FailureCode\.([A-Z_]+)", text)}
+
+
+def test_every_failure_of_the_domain_is_on_the_page_and_has_a_test() -> None:
+    payments = {f"payment_intent {flag}" for flag in Flag} | {f"deposit {reason}" for reason in Reason}
+    payouts = {f"payout {code}" for code in written(FailureCode)}
+    ends = {
+        "payment_intent canceled", "payout canceled", "payout failed", "payout stuck", "refund canceled",
+        "refund failed", "invoice void", "invoice uncollectible", "invoice overdue", "settlement canceled",
+        "settlement failed", "payout_batch completed_with_failures",
+    }  # fmt: skip
+    webhooks = {name for name in SHOWN if name.startswith("webhook ")}
+
+    assert len(payouts) >= 4
+    assert len(webhooks) == 6
+    assert set(SHOWN) == payments | payouts | ends | webhooks
+    assert set(ROWS) == set(SHOWN)
+
+
+def test_every_test_that_is_named_exists() -> None:
+    for failure, pointer in SHOWN.items():
+        path, _, name = pointer.partition("::")
+        parsed = ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        defined = {each.name for each in parsed if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
+        assert name in defined, f"{failure}: {path} has no {name}"
+
+
+def test_everything_the_page_says_to_do_can_be_done() -> None:
+    paths, known = {operation.path for operation in OPERATIONS}, triggers()
+    said, words = set(commands(_tree())), 0
+    for failure, how in ROWS.items():
+        for code in re.findall(r"`([^`]+)`", how):
+            if event := re.fullmatch(r"bascule trigger (\S+)", code):
+                assert "fixtures" in known[event[1]], f"{failure}: {code} is not to be had"
+            elif command := re.fullmatch(r"bascule (.+)", code):
+                assert command[1] in said, f"{failure}: there is no {code}"
+            elif asked := re.fullmatch(r"POST (/v1/\S+)", code):
+                assert asked[1] in paths, f"{failure}: there is no {code}"
+            elif "/" in code:
+                assert HELPERS + code in paths, f"{failure}: there is no {code}"
+            else:
+                continue
+            words += 1
+    assert words > 40
