@@ -47,7 +47,7 @@ async def pay(url: str, node: str, socket: Path, lanes: int, ahead: float) -> No
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with (
-        Database(url, pool_size=lanes) as db,
+        Database(url, pool_size=lanes, plan_once=True) as db,
         aiohttp.ClientSession() as session,
         SignerClient(socket, guard=db.refuse_open_transaction, timeout_s=120) as signer,
     ):

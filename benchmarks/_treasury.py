@@ -262,7 +262,8 @@ async def treasury(folder: Path, lanes: int) -> AsyncIterator[Treasury]:
             urls = {who: url.database("postgres", user=logins[who], password=words[who]) for who in words}
             await _administer(owner, wallets)
             pid = stack.enter_context(signing(urls["signer"], keys, socket))
-            submitters = await stack.enter_async_context(Database(urls["submitter"], pool_size=8))
+            database = Database(urls["submitter"], pool_size=8, plan_once=True)
+            submitters = await stack.enter_async_context(database)
             client = SignerClient(socket, guard=submitters.refuse_open_transaction, timeout_s=120)
             signer = await stack.enter_async_context(client)
             chain = NoChain()

@@ -98,6 +98,18 @@ async def test_second_transaction_in_a_task_is_refused(db: Database) -> None:
                 pass
 
 
+async def test_statement_is_planned_once_and_for_whatever_parameters(database_url: Url) -> None:
+    """From its first run on, by whom that is wanted."""
+    async with Database(database_url(), pool_size=1, plan_once=True) as db, db.read() as conn:
+        for n in range(7):
+            await conn.execute("SELECT due_at FROM runs WHERE name = %s", [str(n)])
+        planned = await conn.execute(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+            " WHERE statement LIKE 'SELECT due_at FROM runs%'"
+        )
+        assert await planned.fetchall() == [(7, 0)]
+
+
 async def test_killed_connections_are_replaced(db: Database) -> None:
     async with db.read() as conn:
         pid = conn.info.backend_pid

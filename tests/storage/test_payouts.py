@@ -143,3 +143,34 @@ async def test_what_waits_is_counted_by_state_with_the_age_of_the_oldest(stage: 
         ("requires_action", 1, 60.0),
         ("pending", 1, 0.0),
     }
+
+
+async def test_payouts_one_of_which_screening_holds_do_not_go_out_together(stage: Treasury) -> None:
+    """Whatever the submitter looked at before: the row itself does not move, nor do those beside it."""
+    stage.tells = False
+    asked = [await stage.approved("5.00"), await stage.approved("7.00")]
+    await stage.rows_change(
+        "INSERT INTO screening_lists (id, name, version, digest, entries, added, removed, imported_by,"
+        " created_at) VALUES ('ofac.1', 'ofac', 1, decode(repeat('01', 32), 'hex'), 1, 1, 0, 'cli', now())"
+    )
+    await stage.rows_change(
+        "INSERT INTO screenings (id, account_id, livemode, payout_id, address, list, version, reference,"
+        " state, created_at) SELECT 'scr_1', account_id, livemode, id, destination, 'ofac', 1, 'SDN 1',"
+        " 'open', now() FROM payouts WHERE id = %s",
+        asked[1]["id"],
+    )
+
+    async def take() -> None:
+        async with stage.submitters_db.transaction() as conn:
+            rows = [await locked(stage, conn, payout) for payout in asked]
+            await payouts.advance_to_in_transit(conn, list(enumerate(rows)))
+
+    with pytest.raises(errors.InsufficientPrivilege, match=f"screening holds payout {asked[1]['id']}"):
+        await take()
+    assert [await stage.status(payout) for payout in asked] == ["pending", "pending"]
+
+    await stage.rows_change(
+        "UPDATE screenings SET state = 'released', decided_at = now(), decided_by = 'cli', reason = 'case 7'"
+    )
+    await take()
+    assert [await stage.status(payout) for payout in asked] == ["in_transit", "in_transit"]

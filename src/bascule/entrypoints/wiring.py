@@ -86,10 +86,17 @@ async def refuse_local_webhooks(settings: Settings, db: Database) -> None:
         )
 
 
+# Whose statements are many and short, each by key: to plan one takes longer than to run it.
+PLANNED_ONCE = frozenset({"submitter", "signer"})
+
+
 @asynccontextmanager
 async def database(settings: Settings, role: str) -> AsyncIterator[Database]:
     """The role's own database. Raises: Retryable (no answer), Halted (wrong schema or rights)."""
-    db = Database(settings.database_of(role), name=f"bascule {role}", pool_size=settings.database_pool_size)
+    db = Database(
+        settings.database_of(role), name=f"bascule {role}", pool_size=settings.database_pool_size,
+        plan_once=role in PLANNED_ONCE,
+    )  # fmt: skip
     async with db:
         await db.check_role(group_of(role))
         await require_schema(db, "signer" if role == "signer" else "bridge")

@@ -24,6 +24,7 @@ from bascule.storage.wakeup import Wakeups
 set_json_loads(msgspec.json.decode)  # several times quicker, and exact for integers of any size
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+STATEMENTS_MAX = 1_000  # of one connection that are planned once: more than any process has
 
 
 class _Pooled(psycopg.AsyncConnection[tuple[Any, ...]]):
@@ -75,13 +76,24 @@ def refuse_open_transaction() -> None:
 
 
 class Database:
-    """A pool of checked connections to one database under one login. Open it before use, close it after."""
+    """A pool of checked connections to one database under one login. Open it before use, close it after.
+
+    plan_once: a connection plans a statement when it first runs it, for whatever parameters, and never again;
+    for logins whose statements all look up by key. Else the first ten times, which costs more than to run it.
+    """
 
     def __init__(
-        self, url: str, *, name: str = "bascule", pool_size: int = 8, timeouts: Timeouts | None = None
+        self,
+        url: str,
+        *,
+        name: str = "bascule",
+        pool_size: int = 8,
+        timeouts: Timeouts | None = None,
+        plan_once: bool = False,
     ) -> None:
         self.url = url
         self._name = name
+        self._plan_once = plan_once
         self._timeouts = timeouts or Timeouts()
         self._connected: list[_Pooled] = []
         self._options: dict[str, Any] = {
@@ -171,12 +183,14 @@ class Database:
             raise Halted(f"the database login has other rights than {expected_group}: {', '.join(excess)}")
 
     async def _configure(self, conn: Connection) -> None:
-        limits = self._timeouts
+        limits, plans = self._timeouts, "force_generic_plan" if self._plan_once else "auto"
+        if self._plan_once:
+            conn.prepare_threshold, conn.prepared_max = 0, STATEMENTS_MAX
         await conn.execute(
             "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
             " set_config('idle_in_transaction_session_timeout', %s, false),"
-            " set_config('timezone', 'UTC', false)",
-            [str(limits.statement), str(limits.lock), str(limits.idle_in_transaction)],
+            " set_config('timezone', 'UTC', false), set_config('plan_cache_mode', %s, false)",
+            [str(limits.statement), str(limits.lock), str(limits.idle_in_transaction), plans],
         )
 
     def _lent(self) -> "_Lent":

@@ -18,7 +18,8 @@ RETURNING changes
 
 -- name: several
 -- Whether a chain has more than one vault of ours.
-SELECT count(DISTINCT vault) > 1 AS several FROM lanes WHERE chain_id = %(chain_id)s
+SELECT coalesce((SELECT l.vault FROM lanes AS l WHERE l.chain_id = %(chain_id)s ORDER BY l.vault LIMIT 1)
+             <> (SELECT l.vault FROM lanes AS l WHERE l.chain_id = %(chain_id)s ORDER BY l.vault DESC LIMIT 1), false) AS several
 
 -- name: propose
 -- The vault is to be sent this much; while a proposal is open the most is kept, and that payouts wait rather than will. One
@@ -48,7 +49,8 @@ UPDATE float_proposals SET done_at = %(at)s
 -- bytes were kept yet and, if asked for, of approved payouts that wait. The journal knows the vaults of a chain as one:
 -- while there are several, none is taken to hold more than at the final block it was seen at, less what batches of later
 -- blocks paid.
-SELECT CASE WHEN (SELECT count(DISTINCT l.vault) > 1 FROM lanes AS l WHERE l.chain_id = %(chain_id)s)
+SELECT CASE WHEN (SELECT l.vault FROM lanes AS l WHERE l.chain_id = %(chain_id)s ORDER BY l.vault LIMIT 1)
+                 <> (SELECT l.vault FROM lanes AS l WHERE l.chain_id = %(chain_id)s ORDER BY l.vault DESC LIMIT 1)
             THEN least(j.booked, coalesce((
                 SELECT f.balance - (SELECT coalesce(sum(s.total), 0)
                                       FROM slots AS s JOIN attempts AS a USING (chain_id, wallet, nonce)
