@@ -2,8 +2,8 @@
 
 from bascule.storage.migrate import run_sql_beside
 
-revision = "0122"
-down_revision = "0121"
+revision = "0123"
+down_revision = "0122"
 
 
 def upgrade() -> None:
