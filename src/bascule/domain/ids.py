@@ -4,6 +4,7 @@ The 26 characters are lower-case Crockford base 32, whose alphabet is in ASCII o
 byte order and creation order (to the millisecond) are one. Clock and entropy come in as arguments.
 """
 
+import re
 from enum import StrEnum
 from functools import lru_cache
 from typing import NewType
@@ -30,7 +31,8 @@ _VARIANT = 2 << 62
 _ENTROPY_MASK = (1 << 80) - 1 & ~(15 << 76) & ~(3 << 62)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
+_SPELLED = re.compile(f"[{_ALPHABET}]+")
+_AS_PYTHON_COUNTS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _LENGTH = 26
 
@@ -115,11 +117,9 @@ def created_ms(text: str) -> int:
 def _value(prefix: str, text: object, param: str | None) -> int:
     if not isinstance(text, str) or len(text) != len(prefix) + 1 + _LENGTH:
         raise InvalidId(prefix=prefix, text=text, param=param)
-    value = 0
-    for letter in text[-_LENGTH:]:
-        if letter not in _VALUES:
-            raise InvalidId(prefix=prefix, text=text, param=param)
-        value = value << 5 | _VALUES[letter]
+    if _SPELLED.fullmatch(text, len(prefix) + 1) is None:
+        raise InvalidId(prefix=prefix, text=text, param=param)
+    value = int(text[-_LENGTH:].translate(_AS_PYTHON_COUNTS), 32)
     marks = value >> 76 & 15, value >> 62 & 3
     if not text.startswith(prefix + "_") or value >> 128 or marks != (7, 2):
         raise InvalidId(prefix=prefix, text=text, param=param)

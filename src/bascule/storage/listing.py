@@ -29,9 +29,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from bascule.domain.errors import NotFound, Rejected
 from bascule.storage.database import Connection
+from bascule.storage.statements import Statement, execute
 
 METADATA = MetaData()
-_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+_DIALECT = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 def _when(name: str = "created_at") -> Column[datetime]:
@@ -228,6 +229,5 @@ def _moment(seconds: int, param: str) -> datetime:
 async def run(conn: Connection, statement: Select[Any]) -> list[tuple[Any, ...]]:
     """The rows of a composed statement."""
     compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    async with conn.cursor() as cursor:
-        await cursor.execute(str(compiled).encode(), compiled.params)
-        return await cursor.fetchall()
+    text = Statement(str(compiled).encode(), tuple(compiled.positiontup or ()))
+    return (await execute(conn, text, compiled.params)).tuples()

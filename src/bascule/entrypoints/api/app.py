@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -61,6 +62,9 @@ from bascule.entrypoints.api.routing import Places
 from bascule.entrypoints.web import checkout, claim, invoice
 from bascule.services.seams import new_id
 
+# what it would tell, our own log lines and metrics do; only to find that out costs each request
+NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False)
+
 OPERATIONS: tuple[Operation, ...] = (
     *searching.OPERATIONS,  # before the path that would take its name for an id
     *payment_intents.OPERATIONS,
@@ -104,7 +108,9 @@ def create_app(deps: ApiDeps) -> FastAPI:
         *(Route(each.path, endpoint(each, deps), methods=[each.method]) for each in OPERATIONS),
         *(Route(o.path, cross_origin.preflight, methods=["OPTIONS"]) for o in OPERATIONS if o.in_browsers),
     ]
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, routes=[Places(routes)])
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, routes=[Places(routes)], telemetry=NO_TELEMETRY
+    )
     health.mount(app, deps)
     reference.mount(app, deps, OPERATIONS)
     checkout.mount(app, deps)
