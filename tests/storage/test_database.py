@@ -7,6 +7,7 @@ import pytest
 
 from bascule.domain.errors import Halted, Retryable
 from bascule.storage.database import Database, Timeouts, TransactionOpen
+from bascule.storage.statements import Statement, execute
 
 Url = Callable[..., str]
 
@@ -100,9 +101,10 @@ async def test_second_transaction_in_a_task_is_refused(db: Database) -> None:
 
 async def test_statement_is_planned_once_and_for_whatever_parameters(database_url: Url) -> None:
     """From its first run on, by whom that is wanted."""
+    asked = Statement(b"SELECT due_at FROM runs WHERE name = $1", ("name",))
     async with Database(database_url(), pool_size=1, plan_once=True) as db, db.read() as conn:
         for n in range(7):
-            await conn.execute("SELECT due_at FROM runs WHERE name = %s", [str(n)])
+            await execute(conn, asked, {"name": str(n)})
         planned = await conn.execute(
             "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
             " WHERE statement LIKE 'SELECT due_at FROM runs%'"

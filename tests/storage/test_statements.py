@@ -38,8 +38,9 @@ async def test_values_of_other_types_are_another_statement(db: Database) -> None
         assert len(await prepared(conn)) == 2
 
 
-async def test_a_rollback_leaves_what_is_prepared(db: Database) -> None:
-    async with db.read() as conn:
+@pytest.mark.parametrize("plan_once", [False, True])
+async def test_a_rollback_leaves_what_is_prepared(db: Database, plan_once: bool) -> None:
+    async with Database(db.url, pool_size=1, plan_once=plan_once) as own, own.read() as conn:
         for n in range(PREPARED_AFTER + 1):
             await twice(conn, n)
         async with conn.transaction():
@@ -100,3 +101,16 @@ async def test_statements_without_rows_say_how_many_they_changed(db: Database) -
         assert (made.count, made.tuples(), made.dicts()) == (3, [], [])
         found = await execute(conn, Statement(b"SELECT n FROM written WHERE n > 3", ()), {})
         assert (found.count, found.tuples(), found.dicts()) == (0, [], [])
+
+
+async def test_a_table_that_got_a_column_is_asked_anew(db: Database) -> None:
+    everything = Statement(b"SELECT * FROM widening", ())
+    async with db.read() as conn:
+        await conn.execute("CREATE TEMPORARY TABLE widening AS SELECT 1 AS a")
+        for _ in range(PREPARED_AFTER + 1):
+            await execute(conn, everything, {})
+        await conn.execute("ALTER TABLE widening ADD COLUMN b int")
+        with pytest.raises(psycopg.OperationalError, match="again"):
+            await execute(conn, everything, {})
+
+        assert (await execute(conn, everything, {})).dicts() == [{"a": 1, "b": None}]

@@ -19,12 +19,12 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from bascule.domain.errors import Halted, Retryable
+from bascule.storage.statements import prepare_at_once
 from bascule.storage.wakeup import Wakeups
 
 set_json_loads(msgspec.json.decode)  # several times quicker, and exact for integers of any size
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-STATEMENTS_MAX = 1_000  # of one connection that are planned once: more than any process has
 
 
 class _Pooled(psycopg.AsyncConnection[tuple[Any, ...]]):
@@ -185,7 +185,7 @@ class Database:
     async def _configure(self, conn: Connection) -> None:
         limits, plans = self._timeouts, "force_generic_plan" if self._plan_once else "auto"
         if self._plan_once:
-            conn.prepare_threshold, conn.prepared_max = 0, STATEMENTS_MAX
+            prepare_at_once(conn)
         await conn.execute(
             "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
             " set_config('idle_in_transaction_session_timeout', %s, false),"

@@ -5,7 +5,7 @@ What is kept of psycopg is all that is hard: its protocol, its waiting and cance
 writes and reads values.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,11 @@ from psycopg.pq.abc import PGresult
 Row = dict[str, Any]
 PREPARED_AFTER = 5  # uses; what is asked for once is not worth the server's memory
 PREPARED_MAX = 200  # on one connection; the one that was not used for longest is forgotten
+PLANNED_MAX = 1_000  # on one that plans each once: more than any process has
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+_REPLANNING = "RevalidateCachedQuery"  # PostgreSQL's own, which has no word else for what it refuses there
 _KEPT = "bascule_session"
+_Key = tuple[bytes, tuple[int, ...]]  # a text and the types of its values
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,18 @@ class _Use:
 
 
 class _Session:
-    """What a connection keeps between statements: how values are written, and what is prepared."""
+    """What a connection keeps between statements: how values are written, and what is prepared.
 
-    def __init__(self, conn: psycopg.AsyncConnection[Any]) -> None:
+    after, most: as PREPARED_AFTER and PREPARED_MAX.
+    """
+
+    def __init__(self, conn: psycopg.AsyncConnection[Any], after: int, most: int) -> None:
+        conn.prepare_threshold = None  # or its cursors would end what is prepared here, at each rollback
         self.values = Transformer(conn)
-        self.uses: dict[tuple[bytes, tuple[int, ...]], _Use] = {}
+        self.uses: dict[_Key, _Use] = {}
         self.named = 0
+        self.after = after
+        self.most = most
 
 
 class Answer:
@@ -95,44 +104,55 @@ class Answer:
         return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
+def prepare_at_once(conn: psycopg.AsyncConnection[Any]) -> None:
+    """From now on the connection prepares each statement when it is first used, and keeps them all."""
+    vars(conn)[_KEPT] = _Session(conn, 0, PLANNED_MAX)
+
+
 async def execute(
     conn: psycopg.AsyncConnection[Any], statement: Statement, params: Mapping[str, object]
 ) -> Answer:
-    """Sends the statement and waits for all of its answer. Raises what psycopg's cursor would."""
+    """Sends the statement and waits for all of its answer. Raises what psycopg's cursor would.
+
+    OperationalError where a table has got other columns since the statement was prepared; it is so no more.
+    """
     assert conn.autocommit, "a transaction is begun by whoever wants one"
     async with conn.lock:
         session: _Session | None = vars(conn).get(_KEPT)
         if session is None:
-            session = vars(conn)[_KEPT] = _Session(conn)
-            conn.prepare_threshold = None  # or its cursors would end what is prepared here, at each rollback
+            session = vars(conn)[_KEPT] = _Session(conn, PREPARED_AFTER, PREPARED_MAX)
         values = session.values
         given = values.dump_sequence([params[name] for name in statement.names], statement.formats)
         types, formats = values.types or (), values.formats
-        use = await _prepared(conn, session, statement, types)
+        key = statement.text, tuple(types)
+        use = await _prepared(conn, session, key)
         if use.name:
             conn.pgconn.send_query_prepared(use.name, given, formats)
         else:
             conn.pgconn.send_query_params(statement.text, given, types, formats)
-        [result] = await _answered(conn)
+        try:
+            [result] = await _answered(conn)
+        except errors.FeatureNotSupported as error:
+            if error.diag.source_function != _REPLANNING:
+                raise
+            del session.uses[key]
+            raise psycopg.OperationalError("a table has changed under a statement: ask again") from error
     return Answer(session, use, result)
 
 
-async def _prepared(
-    conn: psycopg.AsyncConnection[Any], session: _Session, statement: Statement, types: Sequence[int]
-) -> _Use:
+async def _prepared(conn: psycopg.AsyncConnection[Any], session: _Session, key: _Key) -> _Use:
     """How the connection knows the statement, which becomes the one used last."""
-    key = statement.text, tuple(types)
     use = session.uses.pop(key, None) or _Use()
     if not use.name:
         use.times += 1
-        if use.times > PREPARED_AFTER:
+        if use.times > session.after:
             session.named += 1
             name = f"b{session.named}".encode()
-            conn.pgconn.send_prepare(name, statement.text, types)
+            conn.pgconn.send_prepare(name, *key)
             await _answered(conn)
             use.name = name
     session.uses[key] = use
-    if len(session.uses) > PREPARED_MAX:
+    if len(session.uses) > session.most:
         oldest = session.uses.pop(next(iter(session.uses)))
         if oldest.name:
             conn.pgconn.send_query(b"DEALLOCATE " + oldest.name)
