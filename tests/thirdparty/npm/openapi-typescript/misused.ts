@@ -1,0 +1,11 @@
+// Each line is a mistake that the types must find; the test counts them.
+import type { components, paths } from "./api";
+
+type Intent = components["schemas"]["PaymentIntent"];
+type Ask = components["schemas"]["QuoteCreate"];
+
+export const asNumber: Ask = { amount: 25, currency: "eur", to_currency: "usdc" };
+export const misspelt: Ask = { amount: "25.00", curency: "eur", to_currency: "usdc" };
+export const paid = (intent: Intent): boolean => intent.status === "paid";
+export const cents = (intent: Intent): number => intent.amount * 100;
+export type Nowhere = paths["/v1/charges"];
