@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bascule.entrypoints.ports import free_port
 from tests.support.source import ROOT
 
 pytestmark = pytest.mark.slow
@@ -30,13 +31,13 @@ def walked(tmp_path: Path) -> Iterator[Tour]:
         cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
-    def walk(*documents: str) -> str:
+    def walk(*documents: str, **given: str) -> str:
         text = "\n".join((ROOT / document).read_text(encoding="utf-8") for document in documents)
         blocks = re.findall(r"<!-- tour -->\n```bash\n(.*?)```", text, re.DOTALL)
         assert len(blocks) >= 4
         done = subprocess.run(
             [shutil.which("bash") or "/bin/bash", "-euo", "pipefail", "-c", "\n".join(blocks)],
-            cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=180,
+            cwd=tmp_path, env=environ | given, capture_output=True, text=True, check=False, timeout=180,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -57,6 +58,16 @@ def test_readme_tour_runs_as_it_stands(walked: Tour) -> None:
     assert "The intent has succeeded" in said
     assert "The payout is paid" in said
     assert re.search(r"^[1-9]\d* transactions with \d+ entries are as chain and commands say$", said, re.M)
+
+
+def test_quickstart_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/quickstart.md", PORT=str(free_port("127.0.0.1", 0)))
+
+    [intent] = re.findall(r"^The customer's page: http\S+/c/(pi_\w+)$", said, re.MULTILINE)
+    assert "Still one intent" in said
+    told = sorted(re.findall(r"^(verified|refused): (.*)$", said, re.MULTILINE))
+    assert told == [("verified", f"payment_intent.{state} {intent}") for state in ("processing", "succeeded")]
+    assert said.splitlines()[-2:] == ["The intent has succeeded", "A forged webhook gets 400"]
 
 
 def test_treasury_page_runs_as_it_stands(walked: Tour) -> None:
