@@ -7,10 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
+from bascule.entrypoints.api import create_app
 from bascule.services.failpoints import Failpoints
 from bascule.services.forgetter import Forgetter
 from tests.support.api import Shop
 from tests.support.crashing import Crash, Crashing
+from tests.support.sandbox import client_of, served
+from tests.support.waiting import somebody_waits
 
 PATH = "/v1/payment_intents"
 BODY = {"amount": "25.00", "currency": "usdc"}
@@ -111,6 +114,27 @@ async def test_a_key_that_is_being_worked_on_is_409_at_once(shop: Shop, client: 
 
     after = await client.post(PATH, json=BODY, headers=key("held"))
     assert (answer.status_code, after.status_code) == (409, 200)
+
+
+async def test_client_that_gave_up_waiting_finds_one_effect_and_the_answer_it_never_had(shop: Shop) -> None:
+    async with served(create_app(shop.deps)) as url, client_of(url, shop.secret) as client:
+        async with shop.owner.transaction() as conn:
+            await conn.execute("LOCK TABLE payment_intents IN SHARE MODE")
+            with pytest.raises(httpx.ReadTimeout):
+                await client.post(PATH, json=BODY, headers=key("a"), timeout=httpx.Timeout(20, read=0.1))
+            await somebody_waits(conn)  # the request lives on without its client
+        for _ in range(1_000):
+            again = await client.post(PATH, json=BODY, headers=key("a"))
+            if again.status_code != 409:
+                break
+            await asyncio.sleep(0.01)
+
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+    async with shop.owner.read() as conn:
+        kept = await (await conn.execute("SELECT body FROM idempotency_keys")).fetchall()
+    assert kept == [(again.content,)]
+    rows = await shop.rows()
+    assert (rows["payment_intents"], rows["outbox"], rows["deposit_addresses"]) == (1, 1, 3)
 
 
 @pytest.mark.parametrize(
