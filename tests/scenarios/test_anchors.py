@@ -11,6 +11,7 @@ from bascule.domain import anchor
 from bascule.domain.anchor import Anchored
 from bascule.storage import seals
 from tests.support.anchors import Notary
+from tests.support.cases import long_after
 from tests.support.crashing import Crash, Crashing
 from tests.support.money_out import OpenAs, payee, treasury
 
@@ -54,7 +55,7 @@ async def test_head_is_anchored_when_it_moved_and_its_own_cost_moves_nothing(not
     assert booked == [(2,)], "each fee is booked like any"
 
 
-@pytest.mark.parametrize("name", ["anchor.after_reserve", "submitter.after_final_commit"])
+@pytest.mark.parametrize("name", long_after(1, ["anchor.after_reserve", "submitter.after_final_commit"]))
 async def test_lane_that_dies_anchors_the_head_once_after_it_returns(notary: Notary, name: str) -> None:
     with pytest.raises(Crash):
         await notary.ask(Crashing("anchor_planner.after_request"))

@@ -147,6 +147,7 @@ async def test_money_that_left_an_address_before_its_issuer_listed_it_is_booked_
     await world.require_even()
 
 
+@pytest.mark.slow
 async def test_call_that_reverts_costs_its_gas_and_is_tried_later(world: Sweep) -> None:
     [paid] = await world.request("20.00")
     sweeper = await world.sweeper(failpoints=Crashing("submitter.after_reserve"))
@@ -184,6 +185,7 @@ async def test_money_that_is_held_after_the_request_stays_where_it_is(world: Swe
     assert await world.planner().run_once() == 0
 
 
+@pytest.mark.slow
 async def test_fee_above_the_ceiling_takes_no_nonce(world: Sweep) -> None:
     await world.request("20.00")
 
@@ -194,6 +196,7 @@ async def test_fee_above_the_ceiling_takes_no_nonce(world: Sweep) -> None:
     assert [state for state, _ in await world.requests()] == ["done"]
 
 
+@pytest.mark.slow
 async def test_request_for_a_token_that_is_accepted_no_more_is_withdrawn(world: Sweep) -> None:
     [paid] = await world.request("20.00")
     async with world.stage.owner.transaction() as conn:
@@ -221,6 +224,7 @@ async def test_suspended_token_is_neither_planned_nor_flushed(world: Sweep) -> N
     assert [await world.balance(each) for each in (paid, *later)] == [20_000_000, 30_000_000]
 
 
+@pytest.mark.slow
 async def test_money_that_left_while_its_token_was_suspended_is_not_flushed_for_ever(world: Sweep) -> None:
     """A stranger empties the address while nothing of it is booked: there is nothing to pay gas for later."""
     paid = await world.pay(await world.intent("20.00"))
@@ -283,6 +287,7 @@ async def test_changed_collector_stops_the_sweeper(world: Sweep) -> None:
     assert [state for state, _ in await world.requests()] == ["requested"]
 
 
+@pytest.mark.slow
 async def test_address_the_signer_does_not_know_is_named_and_the_others_are_flushed(world: Sweep) -> None:
     bad, good = await world.request("20.00", "30.00")
     await world.stage.rows_change(
@@ -306,6 +311,7 @@ async def test_address_the_signer_does_not_know_is_named_and_the_others_are_flus
     assert await world.balance(bad) == 20_000_000
 
 
+@pytest.mark.slow
 async def test_flush_waits_while_the_signers_limits_are_below_it(world: Sweep) -> None:
     await world.request("20.00")
     await limit(world, max_addresses=0)

@@ -56,6 +56,7 @@ async def retire_at_vault(stage: Treasury, lane: int) -> None:
     await stage.follow(3)
 
 
+@pytest.mark.slow
 async def test_what_a_lane_paid_that_was_opened_after_the_backup_is_not_paid_again(
     stage: Treasury, backups: Backups
 ) -> None:

@@ -13,7 +13,7 @@ from aiohttp import web
 from bascule.chain.pool import pool
 from bascule.chain.rpc import Rpc
 from bascule.domain.errors import Retryable
-from tests.support.cases import case
+from tests.support.cases import case, long_after
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import serve
 
@@ -111,7 +111,7 @@ async def two_blocks(b: Bridge) -> dict[str, Any]:
     return intent
 
 
-@pytest.mark.parametrize("reason", sorted({reason for _, reason in BAD.values()}))
+@pytest.mark.parametrize("reason", long_after(2, sorted({reason for _, reason in BAD.values()})))
 async def test_an_answer_that_is_none_is_refused_by_name_and_asked_of_another(b: Bridge, reason: str) -> None:
     """Each kind in turn, or kinds that are only odd; first the node is alone, then a second one is true."""
     node = Bending(b)

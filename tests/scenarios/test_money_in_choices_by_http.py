@@ -13,6 +13,7 @@ from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.seams import SystemEntropy
 from tests.scenarios.test_money_in_choices import CREDITED, paid_twice
 from tests.support.api import PEPPER, SEED, conforms
+from tests.support.cases import long_after
 from tests.support.crashing import Crash, Crashing
 from tests.support.money_in import Bridge, OpenAs, bridge
 
@@ -99,7 +100,9 @@ async def test_deciding_needs_its_scope_a_key_and_an_intent(b: Bridge) -> None:
 
 
 @pytest.mark.parametrize("choice", ["apply", "accept"])
-@pytest.mark.parametrize("failpoint", ["api.before_commit", "api.after_commit", "api.before_response"])
+@pytest.mark.parametrize(
+    "failpoint", long_after(1, ["api.after_commit", "api.before_commit", "api.before_response"])
+)
 async def test_a_crash_while_deciding_leaves_all_or_nothing_and_the_retry_decides_once(
     b: Bridge, failpoint: str, choice: str
 ) -> None:

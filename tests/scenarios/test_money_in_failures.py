@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from bascule.domain.chain import checksum
 from bascule.domain.errors import Retryable
 from bascule.storage import tokens
 from bascule.storage.leases import LeaseLost
+from tests.support.cases import long_after
 from tests.support.chain import calldata
 from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import fault_proxy
@@ -82,19 +82,23 @@ async def b_takes_over(b: Bridge) -> Any:
 
 @pytest.mark.parametrize(
     ("failpoint", "nth"),
-    [
-        ("watcher.before_start", 1),
-        ("watcher.after_start", 1),
-        *product(
-            [
-                "watcher.before_commit",
-                "watcher.after_commit",
-                "watcher.before_finalize_commit",
-                "watcher.after_finalize_commit",
-            ],
-            [1, 2, 3],
-        ),
-    ],
+    long_after(
+        6,
+        [
+            ("watcher.before_start", 1),
+            ("watcher.after_start", 1),
+            *(
+                (name, nth)
+                for nth in (1, 2, 3)
+                for name in (
+                    "watcher.before_commit",
+                    "watcher.after_commit",
+                    "watcher.before_finalize_commit",
+                    "watcher.after_finalize_commit",
+                )
+            ),
+        ],
+    ),
 )
 async def test_a_crash_at_any_commit_leaves_each_deposit_booked_once(
     b: Bridge, failpoint: str, nth: int

@@ -17,7 +17,7 @@ from bascule.domain.errors import Retryable
 from bascule.entrypoints.devchain.faults.words import WORDS
 from bascule.services.failpoints import Failpoints
 from bascule.services.watcher import Watcher
-from tests.support.cases import case
+from tests.support.cases import case, long_after
 from tests.support.chain import local_node
 from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import fault_proxy
@@ -97,6 +97,7 @@ async def test_each_block_around_the_seam_is_read_once_whichever_way(b: Bridge) 
     assert amounts == [(9, 9)]
 
 
+@pytest.mark.slow
 async def test_a_gap_of_any_size_is_read_a_few_ranges_at_a_time(b: Bridge) -> None:
     await left_behind(b, 40)
     async with lying_node(b.node.url) as node:
@@ -125,9 +126,12 @@ SHORT: list[dict[str, Any]] = [
 ]
 
 
-async def test_a_range_answered_short_is_read_from_receipts_before_anything_is_committed(b: Bridge) -> None:
+@pytest.mark.parametrize("lies", long_after(1, [SHORT[:1], SHORT]), ids=["one", "all"])
+async def test_a_range_answered_short_is_read_from_receipts_before_anything_is_committed(
+    b: Bridge, lies: list[dict[str, Any]]
+) -> None:
     async with fault_proxy(b.node.url) as proxy:
-        for number, lie in enumerate(SHORT):
+        for number, lie in enumerate(lies):
             with case(lie):
                 await left_behind(b, 14)
                 watcher = behind(b, proxy.url)

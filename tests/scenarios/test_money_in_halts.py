@@ -17,6 +17,7 @@ from bascule.services import halts
 from bascule.services.watcher import Watcher
 from bascule.storage import blocks
 from bascule.storage.blocks import ChainHalted
+from tests.support.cases import long_after
 from tests.support.chain import local_node
 from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import FaultProxy, fault_proxy
@@ -54,15 +55,18 @@ async def resume(b: Bridge) -> bool:
 
 @pytest.mark.parametrize(
     ("mined", "empty", "offline"),
-    [
-        pytest.param(FORKED_AT, False, False, id="as high"),
-        pytest.param(40, False, False, id="higher"),
-        pytest.param(4, False, False, id="lower"),
-        pytest.param(2, False, False, id="below what was final"),
-        pytest.param(7, True, False, id="among empty blocks"),
-        pytest.param(FORKED_AT, True, True, id="as high while offline"),
-        pytest.param(40, False, True, id="higher while offline"),
-    ],
+    long_after(
+        2,
+        [
+            pytest.param(FORKED_AT, False, False, id="as high"),
+            pytest.param(FORKED_AT, True, True, id="as high while offline"),
+            pytest.param(40, False, False, id="higher"),
+            pytest.param(4, False, False, id="lower"),
+            pytest.param(2, False, False, id="below what was final"),
+            pytest.param(7, True, False, id="among empty blocks"),
+            pytest.param(40, False, True, id="higher while offline"),
+        ],
+    ),
 )
 async def test_final_block_that_another_chain_replaced_halts_within_two_polls(
     b: Bridge, mined: int, empty: bool, offline: bool

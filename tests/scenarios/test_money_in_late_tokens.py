@@ -13,6 +13,7 @@ from bascule.services.seams import SystemEntropy
 from bascule.services.suspending import Suspending
 from bascule.services.token_resuming import resume
 from bascule.storage.tokens import Token
+from tests.support.cases import long_after
 from tests.support.chain import calldata, deploy_dollar
 from tests.support.money_in import FUNDS, Bridge, OpenAs, bridge
 
@@ -120,7 +121,7 @@ async def test_money_on_its_way_when_its_token_is_accepted_is_booked_when_it_is_
     assert told == ["deposit.detected", "deposit.unapplied", "deposit.finalized", "deposit.unapplied"]
 
 
-@pytest.mark.parametrize("final", [True, False])
+@pytest.mark.parametrize("final", long_after(1, [True, False]))
 async def test_money_waits_while_the_token_that_is_accepted_now_is_suspended(b: Bridge, final: bool) -> None:
     contract, watcher, intent = await unknown_dollar(b), await b.started(), await b.intent("10.00")
     await b.finalize(watcher)
@@ -190,7 +191,7 @@ async def test_money_without_an_intent_at_a_treasury_address_is_counted_in_its_f
     assert booked["custody:collector"] == FUNDS
 
 
-@pytest.mark.parametrize("flushed", ["before", "after"])
+@pytest.mark.parametrize("flushed", long_after(1, ["after", "before"]))
 async def test_money_that_was_flushed_around_the_acceptance_is_counted_once(b: Bridge, flushed: str) -> None:
     """Flushed before, it is in what the collector is opened with; after, it is a deposit that moved on."""
     contract, watcher = await unknown_dollar(b), await b.started()

@@ -20,6 +20,7 @@ from bascule.services.replaying import Replay
 from bascule.services.seams import SystemEntropy
 from bascule.services.suspending import Suspending
 from bascule.services.watcher import Watcher
+from tests.support.cases import long_after
 from tests.support.fault_proxy import fault_proxy
 from tests.support.late_roots import LATE, late_roots
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
@@ -59,11 +60,14 @@ async def dense(b: Bridge) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "shorten",
-    [
-        pytest.param(lambda logs: [], id="empty"),
-        pytest.param(lambda logs: logs[: len(logs) * 6 // 10], id="cut to 60%"),
-        pytest.param(lambda logs: logs[1:], id="the first one is missing"),
-    ],
+    long_after(
+        1,
+        [
+            pytest.param(lambda logs: logs[: len(logs) * 6 // 10], id="cut to 60%"),
+            pytest.param(lambda logs: [], id="empty"),
+            pytest.param(lambda logs: logs[1:], id="the first one is missing"),
+        ],
+    ),
 )
 @pytest.mark.parametrize("step", [1, 32], ids=["block by block", "in batches"])
 async def test_a_first_answer_that_is_not_whole_is_made_good_without_a_new_head(
@@ -334,12 +338,15 @@ async def test_a_block_left_out_whole_on_an_unlisted_chain_is_waited_for_though_
 
 @pytest.mark.parametrize(
     "fault",
-    [
-        {"kind": "lag", "blocks": 20},
-        {"kind": "stale_head"},
-        {"kind": "wrong_chain"},
-        {"kind": "hang", "seconds": 0.05},
-    ],
+    long_after(
+        1,
+        [
+            {"kind": "lag", "blocks": 20},
+            {"kind": "stale_head"},
+            {"kind": "wrong_chain"},
+            {"kind": "hang", "seconds": 0.05},
+        ],
+    ),
     ids=["twenty blocks behind", "stuck", "another chain", "slow"],
 )
 async def test_a_bad_node_is_passed_over_and_kept_as_the_last_one(b: Bridge, fault: dict[str, Any]) -> None:

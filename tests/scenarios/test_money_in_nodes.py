@@ -20,6 +20,7 @@ from bascule.services.pardons import Pardons
 from bascule.services.watcher import Watcher
 from bascule.storage import pardons
 from bascule.storage.blocks import ChainHalted
+from tests.support.cases import long_after
 from tests.support.chain import local_node
 from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import FaultProxy, fault_proxy
@@ -96,9 +97,7 @@ async def require_succeeded(b: Bridge, intent: dict[str, Any]) -> None:
     await b.require_chain_and_rows_agree()
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in PROVABLE else pytest.param(n, marks=pytest.mark.slow) for n in MISBEHAVIOUR]
-)
+@pytest.mark.parametrize("name", long_after(2, sorted(MISBEHAVIOUR, key=lambda name: name not in PROVABLE)))
 async def test_one_of_three_nodes_may_misbehave_and_everything_goes_on(b: Bridge, name: str) -> None:
     """Without one refusal that the watcher sees, from the first node that is asked on."""
     async with AsyncExitStack() as stack:
@@ -270,7 +269,7 @@ async def test_a_liar_that_an_operator_frees_is_asked_again_in_every_process(b: 
         assert len(t.proxies[0].asked) > asked
 
 
-@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("side", long_after(1, ["after", "before"]))
 async def test_evidence_survives_a_death_while_it_is_stored_as_long_as_the_pool_lives(
     b: Bridge, side: str
 ) -> None:

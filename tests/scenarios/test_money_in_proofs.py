@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bascule.chain.errors import IncompleteAnswer, WrongShape
+from tests.support.cases import long_after
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import Refuse, lying_node
 
@@ -40,7 +41,7 @@ def under_another_name(method: str, params: list[Any], result: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "lie", [without_the_last, with_a_bent_amount, with_an_invented_twin, under_another_name]
+    "lie", long_after(1, [without_the_last, with_a_bent_amount, with_an_invented_twin, under_another_name])
 )
 async def test_what_the_bloom_does_not_see_is_taken_back_and_read_again_from_the_receipts(
     b: Bridge, lie: Any
@@ -80,15 +81,15 @@ def with_receipts(change: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("lie", "refusal"),
-    [
+    long_after(2, [
         (with_receipts(lambda receipts: receipts[:-1]), IncompleteAnswer),
-        (with_receipts(lambda receipts: []), IncompleteAnswer),
         (with_receipts(lambda receipts: receipts[1:]), WrongShape),
+        (with_receipts(lambda receipts: []), IncompleteAnswer),
         (with_receipts(lambda receipts: [{**r, "logs": []} for r in receipts]), IncompleteAnswer),
         (with_receipts(lambda receipts: [{**r, "status": "0x0"} for r in receipts]), IncompleteAnswer),
         (with_receipts(lambda receipts: [{**r, "transactionHash": "0x" + 64 * "7"} for r in receipts]),
          WrongShape),
-    ],
+    ]),
 )  # fmt: skip
 async def test_receipts_that_do_not_add_up_let_nothing_become_final(
     b: Bridge, lie: Any, refusal: type[Exception]

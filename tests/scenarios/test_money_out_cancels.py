@@ -17,6 +17,7 @@ from bascule.entrypoints.explaining import explain
 from bascule.services.lane_recovery import LaneRecovery
 from bascule.services.submitter import Submitter
 from bascule.storage import cancels, signer_stops
+from tests.support.cases import long_after
 from tests.support.chain import calldata
 from tests.support.crashing import Crash, Crashing
 from tests.support.money_out import OpenAs, Treasury, payee, treasury
@@ -146,14 +147,17 @@ async def test_asking_twice_changes_nothing(stage: Treasury) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "canceller.after_reserve",
-        "submitter.after_sign",
-        "submitter.after_save",
-        "submitter.after_send",
-        "submitter.before_final_commit",
-        "submitter.after_final_commit",
-    ],
+    long_after(
+        1,
+        [
+            "submitter.after_send",
+            "submitter.before_final_commit",
+            "canceller.after_reserve",
+            "submitter.after_sign",
+            "submitter.after_save",
+            "submitter.after_final_commit",
+        ],
+    ),
 )
 async def test_crashed_canceller_ends_the_payout_once_after_it_returns(stage: Treasury, name: str) -> None:
     payout = await stage.approved()

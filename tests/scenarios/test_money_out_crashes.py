@@ -12,6 +12,7 @@ from bascule.domain.chain import Address, parse_address
 from bascule.domain.errors import Retryable
 from bascule.storage import signer_limits, signer_wallets
 from bascule.storage.signer_limits import HardLimits
+from tests.support.cases import long_after
 from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import fault_proxy
 from tests.support.money_out import LIMIT, OpenAs, Treasury, payee, treasury
@@ -34,14 +35,17 @@ async def require_paid_once(stage: Treasury, *batch: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "submitter.after_reserve",
-        "submitter.after_sign",
-        "submitter.after_save",
-        "submitter.after_send",
-        "submitter.before_final_commit",
-        "submitter.after_final_commit",
-    ],
+    long_after(
+        2,
+        [
+            "submitter.after_send",
+            "submitter.before_final_commit",
+            "submitter.after_reserve",
+            "submitter.after_sign",
+            "submitter.after_save",
+            "submitter.after_final_commit",
+        ],
+    ),
 )
 async def test_crashed_submitter_leaves_one_transfer_after_it_returns(stage: Treasury, name: str) -> None:
     batch = [await stage.approved("1.00", payee(n)) for n in (1, 2)]
@@ -58,7 +62,8 @@ async def test_crashed_submitter_leaves_one_transfer_after_it_returns(stage: Tre
 
 
 @pytest.mark.parametrize(
-    "name", ["signer.after_intent_commit", "signer.before_bytes_commit", "signer.after_bytes_commit"]
+    "name",
+    long_after(1, ["signer.before_bytes_commit", "signer.after_intent_commit", "signer.after_bytes_commit"]),
 )
 async def test_crashed_signer_gives_the_same_bytes_when_asked_again(stage: Treasury, name: str) -> None:
     payout = await stage.approved()
@@ -104,7 +109,9 @@ async def test_send_that_times_out_though_the_node_accepted_pays_once(stage: Tre
 
 @pytest.mark.parametrize(
     "words",
-    ["nonce too low", "replacement transaction underpriced", "insufficient funds for gas", "kaputt"],
+    long_after(
+        1, ["nonce too low", "replacement transaction underpriced", "insufficient funds for gas", "kaputt"]
+    ),
 )
 async def test_no_word_of_a_node_moves_a_nonce_or_a_payout(stage: Treasury, words: str) -> None:
     payout = await stage.approved()

@@ -25,6 +25,7 @@ from bascule.services.signing_intents import (
 )
 from bascule.services.submitter import Submitter
 from bascule.storage import signer_alarms
+from tests.support.cases import long_after
 from tests.support.money_out import OpenAs, Treasury, treasury
 from tests.support.nodes import no_guard
 
@@ -126,14 +127,17 @@ class Refusing:
 
 @pytest.mark.parametrize(
     ("code", "error", "alarmed"),
-    [
-        ("route_unknown", Retryable, False),
-        ("vault_unknown", Retryable, False),
-        ("item_limit_exceeded", Retryable, False),
-        ("day_limit_exceeded", Retryable, False),
-        ("destination_denied", Halted, False),
-        ("lane_denied", Halted, True),
-    ],
+    long_after(
+        3,
+        [
+            ("day_limit_exceeded", Retryable, False),
+            ("destination_denied", Halted, False),
+            ("lane_denied", Halted, True),
+            ("route_unknown", Retryable, False),
+            ("vault_unknown", Retryable, False),
+            ("item_limit_exceeded", Retryable, False),
+        ],
+    ),
 )
 async def test_lane_waits_for_what_time_or_a_hand_heals_and_halts_at_the_rest(
     stage: Treasury, code: str, error: type[Exception], alarmed: bool

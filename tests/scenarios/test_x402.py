@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.authorizations import in_version_1, request
+from tests.support.cases import long_after
 from tests.support.crashing import Crash, Crashing
 from tests.support.flushing import CUSTOMER
 from tests.support.money_out import OpenAs
@@ -242,7 +243,7 @@ async def test_gas_of_a_day_is_bounded_and_says_so_before_anything_is_written(
         assert await shop.stored() == [("settled", None)]
 
 
-@pytest.mark.parametrize("name", ["presenter.after_reserve", "presenter.after_outcome"])
+@pytest.mark.parametrize("name", long_after(1, ["presenter.after_reserve", "presenter.after_outcome"]))
 async def test_lane_that_dies_presents_it_once_after_it_returns(shop: Till, name: str) -> None:
     payment = shop.payment()
     await shop.ask("settle", payment)

@@ -83,13 +83,20 @@ FALSE_BLOCKS: list[Fault] = [
     {"kind": "bend", "field": "number", "methods": ["eth_getBlockByNumber"], "skip": 1, "times": 2},
 ]
 READ_LIES = {
+    "misaddressed": MISADDRESSED[:2],
+    "elsewhere": ELSEWHERE[:2],
+    "false logs": FALSE_LOGS[:2],
+    "false blocks": FALSE_BLOCKS[:2],
+    "broken": BROKEN[1:3],
+}
+MORE_READ_LIES = {
     "misaddressed": MISADDRESSED,
     "elsewhere": ELSEWHERE,
     "false logs": FALSE_LOGS,
     "false blocks": FALSE_BLOCKS,
-    "broken": BROKEN[1:5],
+    "broken": BROKEN,
+    "refused": REFUSED,
 }
-MORE_READ_LIES = {"broken": BROKEN, "refused": REFUSED}
 
 # The node has the bytes, and its caller does not know; or the other way round.
 TAKEN: list[Fault] = [
