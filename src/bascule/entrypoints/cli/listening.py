@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +18,8 @@ from bascule.entrypoints.failures import USAGE, CommandFailed
 if TYPE_CHECKING:
     from bascule.client import Client
 
-POLL_S = 0.5
+RECONNECT_S = 1.0
 ANSWER_WITHIN_S = 15.0  # as long as a real delivery waits
-_PAGE = 100
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,15 +46,18 @@ def listen(
     secret = new_secret(secrets.token_bytes(SECRET_BYTES))
     with merchants(api_url, api_key) as api:
         forwarder = Forwarder(api, forward_to, secret, () if events is None else events.split(","))
-        forwarder.start()
+
+        def tell(told: dict[str, Any]) -> None:
+            line(told) if as_json else say(_in_words(told))
+
+        for told in forwarder.start():
+            tell(told)
         if as_json:
             line({"event": "ready", "secret": secret, "forward_to": forward_to, "after": forwarder.after})
         else:
             say(f"Ready. Your webhook signing secret is {secret} (Ctrl-C to stop).")
-        while True:
-            for told in forwarder.round():
-                line(told) if as_json else say(_in_words(told))
-            time.sleep(POLL_S)
+        for told in forwarder.follow():
+            tell(told)
 
 
 @dataclass
@@ -65,30 +68,49 @@ class Forwarder:
     target: str
     secret: str
     types: Sequence[str] = ()
-    after: int = 0
-    _lost: bool = field(default=False, init=False)
+    after: int | None = None
+    _failures: int = field(default=0, init=False)  # since the API answered last
 
-    def start(self) -> None:
-        """From now on: what happened before is not forwarded."""
-        newest = self.api.events.list(limit=_PAGE).data
-        self.after = max((event["account_sequence"] for event in newest), default=0)
+    def start(self) -> Iterator[dict[str, Any]]:
+        """From now on: what happened before is not forwarded. One line when the API is away."""
+        while self.after is None:
+            try:
+                newest = self.api.events.list(limit=1).data
+            except _waited_for() as error:
+                yield from self._wait(error)
+            else:
+                self.after = max((event["account_sequence"] for event in newest), default=0)
 
-    def round(self) -> Iterator[dict[str, Any]]:
-        """One line for each new event and its answer; for an API that is away, one line when it goes."""
-        from bascule.client import ConnectionLost, ServerError
+    def follow(self) -> Iterator[dict[str, Any]]:
+        """One line for each new event and its answer; for an API that is away, one when it goes. Never ends.
 
-        asked: dict[str, Any] = {"after_sequence": self.after, "limit": _PAGE}
-        if self.types:
-            asked["types"] = list(self.types)
-        try:
-            for event in self.api.events.list(**asked).auto_paging_iter():
-                yield {"event": "forwarded", **self._forward(dict(event))}
-                self.after = event["account_sequence"]
-                self._lost = False
-        except (ConnectionLost, ServerError) as error:
-            if not self._lost:
-                yield {"event": "waiting", "error": str(error)}
-            self._lost = True
+        A stream that breaks is followed from where it broke: nothing is missed and nothing forwarded twice.
+        """
+        while True:
+            asked: dict[str, Any] = {"after_sequence": self.after or 0}
+            if self.types:
+                asked["types"] = list(self.types)
+            try:
+                with self.api.stream("/v1/events/stream", asked) as lines:
+                    self._failures = 0
+                    for event in _events(lines):
+                        told = self._forward(event)
+                        self.after = event["account_sequence"]
+                        yield {"event": "forwarded", **told}
+                time.sleep(RECONNECT_S)
+            except _waited_for() as error:
+                yield from self._wait(error)
+
+    def _wait(self, error: Exception) -> Iterator[dict[str, Any]]:
+        """As long as the API asks for, else longer each time."""
+        from bascule.client import retries
+
+        self._failures += 1
+        if self._failures == 1:
+            yield {"event": "waiting", "error": str(error)}
+        headers: Mapping[str, str] = getattr(error, "headers", {})
+        pause = retries.wait(self._failures, headers, random.random())  # noqa: S311 - spreads retries
+        time.sleep(float(headers["retry-after"]) if pause is None else pause)
 
     def _forward(self, event: dict[str, Any]) -> dict[str, Any]:
         import httpx
@@ -115,6 +137,22 @@ class Forwarder:
         except httpx.HTTPError as error:
             return told | {"status": None, "error": f"{type(error).__name__}: {error}", "ms": _ms(began)}
         return told | {"status": answer.status_code, "error": None, "ms": _ms(began)}
+
+
+def _waited_for() -> tuple[type[Exception], ...]:
+    """What passes; a stream that broke may be counted for a moment yet, so too many of them pass too."""
+    from bascule.client import ConflictError, ConnectionLost, RateLimitError, ServerError
+
+    return (ConnectionLost, ServerError, RateLimitError, ConflictError)
+
+
+def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The events of a stream, each of which is one line of data."""
+    import orjson
+
+    for text in lines:
+        if text.startswith("data: "):
+            yield orjson.loads(text.removeprefix("data: "))
 
 
 def _ms(began: float) -> int:
