@@ -55,11 +55,12 @@ def told(response: httpx.Response) -> list[tuple[int, str]]:
 async def test_a_stream_tells_what_happens_until_its_key_is_revoked(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    last_read = asyncio.Event()
+    first_read, last_read = asyncio.Event(), asyncio.Event()
     look = events.after
 
     async def after(*given: Any) -> list[events.Event]:
         found = await look(*given)
+        first_read.set()
         if [event.account_sequence for event in found][-1:] == [4]:
             last_read.set()
         return found
@@ -69,7 +70,7 @@ async def test_a_stream_tells_what_happens_until_its_key_is_revoked(
     await happen(shop, "pi_before")
     async with shop.client(key.secret) as client:
         following = asyncio.create_task(client.get(STREAM))
-        await begun(shop)
+        await first_read.wait()
         await happen(shop, "pi_1", "po_2")
         await happen(shop, "pi_rival", account=shop.rival)
         await happen(shop, "pi_3")
@@ -121,3 +122,24 @@ async def test_what_cannot_be_followed_is_refused_before_anything_is_told(shop: 
     assert (many.status_code, many.json()["error"]["code"]) == (409, "too_many_streams")
     assert (bad.status_code, bad.json()["error"]["param"]) == (400, "Last-Event-ID")
     assert (unknown.status_code, nobody.status_code) == (400, 401)
+
+
+async def test_those_who_ask_for_a_stream_at_once_are_counted_one_by_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "STREAMS", 3)
+    monkeypatch.setattr(event_stream, "PAUSE_S", 0.0)
+    async with shop.client() as client:
+        asking = [asyncio.create_task(client.get(STREAM)) for _ in range(6)]
+        for _ in range(2_000):
+            if sum(each.done() for each in asking) == 3:
+                break
+            await asyncio.sleep(0.01)
+        shop.clock.advance(event_stream.LONGEST_S)
+        answers = await asyncio.gather(*asking)
+        again = asyncio.create_task(client.get(STREAM))
+        await begun(shop)
+        shop.clock.advance(event_stream.LONGEST_S)
+
+    assert sorted(each.status_code for each in answers) == [200, 200, 200, 409, 409, 409]
+    assert ((await again).status_code, dict(shop.deps.streams)) == (200, {})

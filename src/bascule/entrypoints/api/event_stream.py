@@ -6,7 +6,8 @@ the client names; so a client that reconnects with `Last-Event-ID` misses nothin
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from bascule.domain.errors import Conflict, Rejected
 from bascule.entrypoints.api.operation import Allowed, Call, Operation, Stream
@@ -18,31 +19,40 @@ AT_ONCE = 100
 PAUSE_S = 2.0  # polling; a NOTIFY makes it quick
 SILENT_ROUNDS = 5  # of pauses, then a comment: proxies close what says nothing
 LONGEST_S = 3_600.0  # then the client connects anew, perhaps to another process
-STREAMS = 20  # of an account at once, in one process
+STREAMS = 20  # of an account and mode at once in one process; N processes follow N times as many
 
 
 async def follow(
     call: Call[EventStream], last_event_id: str | None, allowed: Allowed
 ) -> AsyncIterator[bytes]:
     """What happens from now on, or after an event; ends with the key. Raises: Rejected, Conflict."""
+    pieces = _pieces(call, last_event_id, allowed)
+    return _all(await anext(pieces), pieces)  # its first piece, so that what is refused is refused at once
+
+
+async def _all(first: bytes, others: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with aclosing(others):
+        yield first
+        async for piece in others:
+            yield piece
+
+
+async def _pieces(
+    call: Call[EventStream], last_event_id: str | None, allowed: Allowed
+) -> AsyncGenerator[bytes]:
     account, deps = (call.account_id, call.livemode), call.deps
     if deps.streams[account] >= STREAMS:
         raise Conflict("too_many_streams", f"The account follows {STREAMS} streams already.")
-    after = _number(last_event_id)
-    if after is None:
-        after = call.params.after_sequence
-    if after is None:
-        async with deps.db.read() as conn:
-            after = await events.last_of(conn, *account)
-    return _pieces(call, after, allowed)
-
-
-async def _pieces(call: Call[EventStream], after: int, allowed: Allowed) -> AsyncIterator[bytes]:
-    account, deps = (call.account_id, call.livemode), call.deps
-    wanted = None if call.params.types is None else frozenset(call.params.types)
-    until, silent = deps.clock.now().timestamp() + LONGEST_S, 0
-    deps.streams[account] += 1
+    until = deps.clock.now().timestamp() + LONGEST_S
+    deps.streams[account] += 1  # nothing is awaited between the look and this: who asks meanwhile is counted
     try:
+        after = _number(last_event_id)
+        if after is None:
+            after = call.params.after_sequence
+        if after is None:
+            async with deps.db.read() as conn:
+                after = await events.last_of(conn, *account)
+        wanted, silent = None if call.params.types is None else frozenset(call.params.types), 0
         yield b"retry: 1000\n\n"
         while deps.clock.now().timestamp() < until and await allowed():
             async with deps.db.read() as conn:
