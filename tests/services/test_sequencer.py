@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import orjson
 import pytest
+from psycopg.errors import InvalidColumnReference, NotNullViolation
 
 from bascule.domain.webhook import EventType
 from bascule.services.outbox import PING, Outbox
@@ -135,3 +136,17 @@ def test_only_endpoints_of_the_mode_that_listen_are_told() -> None:
     assert hearing(event("payment_intent.succeeded"), [all_, some, live]) == [all_, some]
     assert hearing(event("payment_intent.created", livemode=True), [all_, some, live]) == [live]
     assert hearing(event(PING), [all_, some, live]) == [some]
+
+
+async def test_who_counts_both_modes_together_is_refused(shop: Shop) -> None:
+    """A worker of before counted by account: on this schema it numbers nothing, and ends."""
+    counter = "INSERT INTO event_sequences (account_id, last) VALUES ('{}', 0) {}"
+    before = counter.format(shop.merchant, "ON CONFLICT (account_id) DO NOTHING")
+    plain = counter.format(shop.merchant, "")
+    for statement, refusal in ((before, InvalidColumnReference), (plain, NotNullViolation)):
+        with pytest.raises(refusal):
+            async with shop.owner.transaction() as conn:
+                await conn.execute(statement.encode())
+    await happen(shop, shop.merchant, 1)
+    await shop.sequencer().run_once()
+    assert await numbers(shop, shop.merchant) == [1]

@@ -26,11 +26,13 @@ async def test_rows_are_read_as_they_were_told_whatever_is_in_them(db: Database)
     async with db.transaction() as conn:
         await shop(conn)
         await outbox.append(conn, [first, second, row(3)], AT)
-        kept = await outbox.waiting_of(conn, [("acct_shop", True)], 10)
+        kept = await outbox.waiting_of(conn, [("acct_shop", True)], 10, 10)
+        within = await outbox.waiting_of(conn, [("acct_shop", True)], 2, 10)
 
     assert [NewRow(*(getattr(each, name) for name in NewRow._fields)) for each in kept] == [
         first, second, row(3),
     ]  # fmt: skip
+    assert within == kept[:2], "a long queue is not read to its end"
     assert {each.created_at for each in kept} == {AT}
     assert [each.id for each in kept] == sorted(each.id for each in kept)
 

@@ -52,7 +52,7 @@ class Sequencer:
     async def _number(self, books: Sequence[Book]) -> int:
         async with self.db.transaction() as conn:
             lasts = await events.hold_sequences(conn, books)
-            rows = await outbox.waiting_of(conn, list(lasts), BATCH) if lasts else []
+            rows = await outbox.waiting_of(conn, list(lasts), WINDOW, BATCH) if lasts else []
             if not rows:
                 return 0
             numbered = numbered_events(rows, lasts)

@@ -29,9 +29,7 @@ SELECT pg_notify('bascule_events', '');
 
 -- name: insert
 -- A batch of events with the exact bytes that will be signed.
-INSERT INTO events (id, account_id, account_sequence, livemode, type, object_id, body, created_at)
-SELECT * FROM unnest(%(ids)s::text[], %(account_ids)s::text[], %(sequences)s::bigint[], %(livemodes)s::boolean[],
-    %(types)s::text[], %(object_ids)s::text[], %(bodies)s::bytea[], %(created_ats)s::timestamptz[]);
+COPY events (id, account_id, type, object_id, account_sequence, livemode, body, created_at) FROM STDIN;
 
 -- name: by_ids
 -- Several events.

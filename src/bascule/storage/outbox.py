@@ -1,6 +1,5 @@
 """What happened, written in the transaction in which it happened, waiting for its number."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,12 +7,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from bascule.storage.copying import spelled
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
 _Q = Queries("outbox")
-_SPECIAL = re.compile(r"[\\\t\n\r]")  # in COPY's text format
-_SPELLED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 Book = tuple[str, bool]  # an account and whether it is its live mode: numbers are counted in each
@@ -65,10 +63,11 @@ async def waiting(conn: Connection, window: int) -> list[Book]:
     return [(row["account_id"], row["livemode"]) for row in await _Q.all(conn, "waiting", window=window)]
 
 
-async def waiting_of(conn: Connection, books: Sequence[Book], limit: int) -> list[OutboxRow]:
-    """The oldest rows of these books without a number."""
+async def waiting_of(conn: Connection, books: Sequence[Book], window: int, limit: int) -> list[OutboxRow]:
+    """The oldest rows of these books without a number, as far as they are in the window."""
     accounts, modes = [account for account, _ in books], [livemode for _, livemode in books]
-    rows = await _Q.all(conn, "waiting_of", account_ids=accounts, livemodes=modes, limit=limit)
+    of = {"account_ids": accounts, "livemodes": modes}
+    rows = await _Q.all(conn, "waiting_of", **of, window=window, limit=limit)
     return [OutboxRow(**row) for row in rows]
 
 
@@ -79,12 +78,10 @@ async def mark_sequenced(conn: Connection, ids: Sequence[int]) -> int:
 
 def _line(row: NewRow, document: str, created_at: str) -> str:
     """A row for COPY, in its text format and the order of the statement's columns."""
-    named: tuple[str, ...] = (row.event_id, row.account_id, row.type, row.object_id)
-    if _SPECIAL.search("".join(named)):
-        named = tuple(value.translate(_SPELLED) for value in named)
+    named = spelled(row.event_id, row.account_id, row.type, row.object_id)
     others = (_document(row.previous), _document(row.request))
     plain = (str(row.livemode), str(row.object_version))
-    return "\t".join((*named, *plain, document, *others, created_at)) + "\n"
+    return "\t".join((named, *plain, document, *others, created_at)) + "\n"
 
 
 def _document(value: Mapping[str, Any] | None) -> str:
