@@ -11,6 +11,8 @@ import time
 
 import uvloop
 
+from bascule.entrypoints.descriptors import raise_limit
+
 END = b"\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 ID_SIZE = 30
@@ -55,6 +57,7 @@ def _value(head: bytes, name: bytes) -> bytes:
 
 async def main() -> None:
     """Serves until the process is ended."""
+    raise_limit()
     server = await asyncio.get_running_loop().create_server(Hearing, "127.0.0.1", 0, backlog=4_096)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()

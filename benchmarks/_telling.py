@@ -9,6 +9,7 @@ import sys
 
 import uvloop
 
+from bascule.entrypoints.descriptors import raise_limit
 from bascule.entrypoints.schedule import Loop, run_all
 from bascule.services.dispatcher import Dispatcher
 from bascule.services.egress import EgressRules
@@ -23,6 +24,7 @@ CLOCK, ENTROPY = SystemClock(), SystemEntropy()
 
 async def main(database_url: str) -> None:
     """Numbers and sends, as `bascule worker` does."""
+    raise_limit()
     stop = asyncio.Event()
     async with (
         Database(database_url) as db,

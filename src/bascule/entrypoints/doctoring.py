@@ -15,12 +15,14 @@ from bascule.domain.chain import Address, caip2, checksum
 from bascule.domain.errors import BasculeError
 from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints import signing_keys, token_checks, wiring
+from bascule.entrypoints.descriptors import raise_limit
 from bascule.entrypoints.failures import next_step_of
 from bascule.entrypoints.remembering import log_seen
 from bascule.entrypoints.signer_client import SignerClient
 from bascule.entrypoints.signer_doors import asked_at
 from bascule.entrypoints.wiring import ChainSettings, Settings
 from bascule.services import restore
+from bascule.services.flights import OTHERS, QUICK_LANE, fitting
 from bascule.storage import gas, lanes, overview, signer_flush_limits, signer_wallets
 from bascule.storage.roles import PROCESSES
 
@@ -36,7 +38,7 @@ Finding = dict[str, Any]
 
 async def examine(settings: Settings) -> list[Finding]:
     """All findings; state is ok, unset or failed. Never raises for what it finds."""
-    findings = []
+    findings = [await _check("open files", partial(_open_files, settings))]
     for role in PROCESSES:
         if getattr(settings, f"database_url_{role}") or settings.database_url:
             findings.append(await _check(f"database as {role}", partial(_database, settings, role)))
@@ -104,6 +106,19 @@ async def _database(settings: Settings, role: str) -> str:
     if apart > CLOCK_S:
         raise wiring.Unfit(f"our clock and the database's are {apart:.1f} s apart", "set both by NTP")
     return f"PostgreSQL {found['version'].split()[0]}, login {found['login']}, schema current"
+
+
+async def _open_files(settings: Settings) -> str:
+    """As many webhooks fit into them as may be sent at once."""
+    granted, wanted = raise_limit(), settings.webhook_in_flight
+    quick, slow = fitting(granted, wanted)
+    says = f"{granted} at once; webhooks: {quick} to quick receivers, {slow} to slow ones"
+    if slow < wanted or quick < QUICK_LANE:
+        raise wiring.Unfit(
+            f"{says}, {wanted} are set",
+            f"raise the hard limit (ulimit -Hn) to {wanted + QUICK_LANE + OTHERS}",
+        )
+    return says
 
 
 async def _addresses(settings: Settings) -> str:

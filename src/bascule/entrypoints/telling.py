@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import structlog
+
 from bascule.entrypoints import billing, rating, reports
+from bascule.entrypoints.descriptors import raise_limit
 from bascule.entrypoints.flushing import flush_settings
 from bascule.entrypoints.nodes import measured, nodes, pardoning
 from bascule.entrypoints.reconciling import reconciling
@@ -17,7 +20,7 @@ from bascule.services.anchor_planner import AnchorPlanner
 from bascule.services.dispatcher import Dispatcher
 from bascule.services.egress import EgressRules
 from bascule.services.expirer import Expirer
-from bascule.services.flights import Flights
+from bascule.services.flights import QUICK_LANE, Flights, Lanes, fitting
 from bascule.services.flush_planner import FlushPlanner
 from bascule.services.forgetter import Forgetter
 from bascule.services.http_sender import HttpSender
@@ -28,6 +31,8 @@ from bascule.services.rescreener import Rescreener
 from bascule.services.sealer import Sealer
 from bascule.services.sequencer import Sequencer
 from bascule.services.unpaid_prover import UnpaidProver
+
+log = structlog.get_logger()
 
 UNPAID_INTERVAL_S = 60
 FORGET_INTERVAL_S = 60
@@ -51,7 +56,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
         dispatcher = Dispatcher(
             db, seams.clock, seams.entropy, seams.outbox, sender, seams.failpoints,
             lease_s=settings.webhook_timeout_s + 10,  # outlives the longest post, or a second one follows
-            flights=Flights(slow_lane=settings.webhook_in_flight),
+            flights=Flights(*_lanes(settings)),
         )  # fmt: skip
         stack.push_async_callback(dispatcher.close)
         # closing and expiring derive no address, so the worker is not given the seed
@@ -86,3 +91,15 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
             pardoning(db, rpcs),
         ]
         yield Work(db, {}, loops, due, meters)
+
+
+def _lanes(settings: Settings) -> Lanes:
+    """What the system's limit of open files lets through; said where it is less than what is set."""
+    granted = raise_limit()
+    fit = fitting(granted, settings.webhook_in_flight)
+    if fit.quick < QUICK_LANE or fit.slow < settings.webhook_in_flight:
+        log.warning(
+            "fewer webhooks at once than set", open_files=granted, quick=fit.quick, slow=fit.slow,
+            wanted=settings.webhook_in_flight, next_step="raise the hard limit of open files (ulimit -Hn)",
+        )  # fmt: skip
+    return fit

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bascule.chain import families, heads
 from bascule.domain.errors import Halted, Rejected
 from bascule.entrypoints import laning, rating, schedule
+from bascule.entrypoints.descriptors import raise_limit
 from bascule.entrypoints.garbage import collect_rarely
 from bascule.entrypoints.nodes import measured, nodes, pardoning
 from bascule.entrypoints.ports import listen
@@ -352,8 +353,10 @@ async def api(
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Runs a process until SIGTERM or SIGINT."""
+    """Runs a process until SIGTERM or SIGINT, with as many open connections as the system grants."""
     import uvloop
+
+    raise_limit()
 
     async def until_stopped() -> None:
         await main(schedule.stop_on_signals())

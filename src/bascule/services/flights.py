@@ -16,6 +16,7 @@ from typing import NamedTuple
 SLOW_S = 1.0
 QUICK_LANE, SLOW_LANE = 256, 2_000
 PER_ENDPOINT, PER_SLOW_ENDPOINT = 8, 1
+OTHERS = 512  # connections and files that are no sends
 REMEMBERED = 20_000  # slow endpoints, the latest; a forgotten one is slow again after a second
 
 Send = asyncio.Task[object]
@@ -35,6 +36,23 @@ class Room(NamedTuple):
     slow: int
     slow_endpoints: list[str]
     left: dict[str, int]
+
+
+class Lanes(NamedTuple):
+    """How many sends there may be in each lane."""
+
+    quick: int
+    slow: int
+
+
+def fitting(connections: int, slow: int) -> Lanes:
+    """What fits into so many connections, of which each send has one. slow: wanted in that lane.
+
+    Some are left for those kept open between sends, the database, nodes and logs.
+    """
+    left = max(2, connections - OTHERS)
+    quick = min(QUICK_LANE, left // 2)
+    return Lanes(quick, min(slow, left - quick))
 
 
 @dataclass
