@@ -43,7 +43,7 @@ async def main(database_url: str) -> None:
         ended.add_done_callback(lambda _: stop.set())
         await run_all(db, CLOCK, loops=loops, stop=stop)
         await ended
-        await dispatcher.close()
+        await dispatcher.stop()
 
 
 if __name__ == "__main__":

@@ -236,10 +236,9 @@ async def stage(folder: Path, endpoints: int) -> AsyncIterator[Stage]:
 def servers() -> Iterator[tuple[int, int]]:
     """The merchants' servers; their process and port."""
     command = [sys.executable, "-m", "benchmarks._hearing"]
-    process = subprocess.Popen(command, stdout=PIPE, text=True, cwd=ROOT)  # noqa: S603
-    try:
-        assert process.stdout is not None
-        yield process.pid, int(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+    with subprocess.Popen(command, stdout=PIPE, text=True, cwd=ROOT) as process:  # noqa: S603
+        try:
+            assert process.stdout is not None
+            yield process.pid, int(process.stdout.readline())
+        finally:
+            process.terminate()

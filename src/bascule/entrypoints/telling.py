@@ -58,7 +58,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
             lease_s=settings.webhook_timeout_s + 10,  # outlives the longest post, or a second one follows
             flights=Flights(*_lanes(settings)),
         )  # fmt: skip
-        stack.push_async_callback(dispatcher.close)
+        stack.push_async_callback(dispatcher.stop)
         # closing and expiring derive no address, so the worker is not given the seed
         intents = Intents(seams.clock, seams.entropy, seams.outbox, deposit_seed=b"")
         mandates = Mandates(seams.clock, seams.entropy, seams.outbox)

@@ -16,8 +16,11 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
 
+import structlog
+
 from bascule.domain import webhook
 from bascule.domain.delivery import DELIVERY, DeliveryEvent, DeliveryState
+from bascule.domain.errors import Retryable
 from bascule.domain.spread import SECONDS, Spread
 from bascule.services import webhooks as endpoints
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
@@ -29,9 +32,13 @@ from bascule.storage import deliveries, webhooks
 from bascule.storage.database import Connection, Database
 from bascule.storage.deliveries import Attempt, Claimed
 
+log = structlog.get_logger()
+
 LEASE_S = TIMEOUT_S + 10.0
 PATIENCE_S = 0.2
-GATHER_S = 0.005  # answers that come one after the other are written together
+GATHER_S = 0.1  # answers that come one after the other are written together
+CLAIM_RESTS = 4  # times as long as it took: to look for what is due costs the same for one as for hundreds
+LONGEST_REST_S = 0.5
 SETTLED_AT_ONCE = 500
 SHOWN_RESPONSE = 1_024
 GIVE_UP_AFTER = timedelta(days=5)
@@ -79,17 +86,19 @@ class Dispatcher:
     durations: Spread = field(default_factory=lambda: Spread(SECONDS))
     _landed: list[Landed] = field(default_factory=list)
     _failed: list[BaseException] = field(default_factory=list)
+    _claim_from: float = 0.0  # by the loop's clock
+    _wanted: int = 1
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run_once(self) -> int:
         """How many attempts ended since the last call; 0 while some are in flight: call again soon."""
         await self._take_off()
-        if not self.in_flight:
+        if not self.in_flight and not self._failed:
             return 0
-        if not self._landed:
-            await self._wait(PATIENCE_S)
-        if self.flights.quick and len(self._landed) < SETTLED_AT_ONCE:
-            await asyncio.sleep(GATHER_S)
+        await self._wait(PATIENCE_S, 1)
+        if self._landed:
+            await self._wait(GATHER_S, min(SETTLED_AT_ONCE, self.flights.quick_lane // 2))
+        self._raise_failed()
         return await self._settle_landed()
 
     @property
@@ -113,9 +122,23 @@ class Dispatcher:
             send.cancel()
         await asyncio.gather(*sends, return_exceptions=True)
 
+    async def stop(self) -> None:
+        """Writes how sends ended that are not written yet, and drops those in flight."""
+        await self.close()
+        try:
+            while self._landed:
+                await self._settle_landed()
+        except Retryable as error:
+            log.warning("what webhooks met is not written", sent_again=len(self._landed), reason=str(error))
+        self._raise_failed()
+
     async def _take_off(self) -> None:
         loop = asyncio.get_running_loop()
-        room = self.flights.room(loop.time())
+        if (rest := self._claim_from - loop.time()) > 0:
+            if self.in_flight:
+                return
+            await asyncio.sleep(rest)
+        room = self.flights.room(began := loop.time())
         if not room.quick and not room.slow:
             return
         async with self.db.transaction() as conn:
@@ -124,6 +147,8 @@ class Dispatcher:
             )
             if claimed:
                 self.failpoints.hit("dispatcher.before_claim")
+        now = loop.time()
+        self._claim_from = now + min(LONGEST_REST_S, CLAIM_RESTS * (now - began))
         if claimed:
             self.failpoints.hit("dispatcher.after_claim")
         for delivery in claimed:
@@ -140,9 +165,17 @@ class Dispatcher:
             self._landed.append(send.result())
         else:
             self._failed.append(error)
-        self._news.set()
+        if self._heard():
+            self._news.set()
 
-    async def _wait(self, seconds: float) -> None:
+    def _heard(self) -> bool:
+        return bool(self._failed) or not self.flights or len(self._landed) >= self._wanted
+
+    async def _wait(self, seconds: float, wanted: int) -> None:
+        """Until so many sends have ended that are not written, or all have, or one cannot go on."""
+        self._wanted = wanted
+        if self._heard():
+            return
         self._news.clear()
         try:
             async with asyncio.timeout(seconds):
@@ -169,8 +202,6 @@ class Dispatcher:
         return Landed(delivery, attempt, answer, self.clock.now())
 
     async def _settle_landed(self) -> int:
-        if self._failed:
-            raise self._failed.pop()
         landed = self._landed[:SETTLED_AT_ONCE]
         if not landed:
             return 0
@@ -183,6 +214,10 @@ class Dispatcher:
             self.attempts[_result(each.attempt)] += 1
             self.durations.add(each.attempt.duration_ms / 1_000)
         return len(landed)
+
+    def _raise_failed(self) -> None:
+        if self._failed:
+            raise self._failed.pop()
 
     async def _settle(self, conn: Connection, landed: Sequence[Landed]) -> None:
         await deliveries.record_attempts(conn, [each.attempt for each in landed])

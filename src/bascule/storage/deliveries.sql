@@ -65,7 +65,7 @@ WITH RECURSIVE waiting (endpoint_id) AS (
     FROM waiting WHERE waiting.endpoint_id IS NOT NULL
 ), due AS (
     SELECT d.id, d.next_at, d.place, slow.endpoint_id IS NOT NULL AS slow,
-           row_number() OVER (PARTITION BY slow.endpoint_id IS NOT NULL ORDER BY d.place, d.next_at, d.id) AS turn
+           row_number() OVER (PARTITION BY slow.endpoint_id IS NOT NULL ORDER BY d.place, d.next_at) AS turn
     FROM waiting JOIN webhook_endpoints w ON w.id = waiting.endpoint_id AND w.state = 'enabled'
     LEFT JOIN unnest(%(slow_endpoints)s::text[]) AS slow (endpoint_id) ON slow.endpoint_id = w.id
     LEFT JOIN unnest(%(few_to)s::text[], %(few)s::integer[]) AS few (endpoint_id, n) ON few.endpoint_id = w.id
