@@ -115,7 +115,10 @@ async def test_410_ends_the_delivery_and_disables_the_endpoint(
     assert len(await deliveries(shop, hook["id"])) == 1
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("120", 120), ("999999999", 86_400), ("soon", 5)])
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("120", 120), ("999999999", 86_400), ("soon", 5), ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", 5)],
+)
 async def test_retry_after_makes_the_wait_longer_within_a_day(
     shop: Shop, merchant_server: Receiver, sender: HttpSender, header: str, seconds: int
 ) -> None:

@@ -299,5 +299,5 @@ def _retry_after(header: str | None, now: datetime) -> int | None:
         return min(int(text[:9]), webhook.RETRY_AFTER_MAX_S)
     try:
         return max(0, int((parsedate_to_datetime(text) - now).total_seconds()))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # what is no date, or no date that there can be
         return None
