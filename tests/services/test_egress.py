@@ -25,7 +25,7 @@ from tests.support.receiver import local_sender, receiver
         "192.0.0.8", "192.88.99.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::1", "::",
         "::127.0.0.1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::", "2001::1",
         "fc00::1", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "3fff::1", "5f00::1", "100::1",
-        "2001:db8::1", "not an address",
+        "2001:db8::1", "::ffff:0:7f00:1", "200::1", "4000::1", "fd00:ec2::254", "not an address",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_public_is_forbidden(text: str) -> None:

@@ -7,13 +7,15 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 from aiohttp import ThreadedResolver
 
-from bascule.services.http_exchange import RESPONSE_MAX
-from bascule.services.http_places import target_of
+from bascule.services.egress import forbidden_address
+from bascule.services.http_exchange import RESPONSE_MAX, Exchange
+from bascule.services.http_places import Place, Places, target_of
 from bascule.services.http_sender import HttpSender
 from tests.support.receiver import local_sender
 
@@ -117,6 +119,110 @@ async def test_a_kept_connection_that_the_receiver_ended_or_that_spoke_is_not_us
             await asyncio.sleep(0.1)
 
     assert connections == 3
+
+
+async def test_a_receiver_that_ends_each_connection_without_saying_so_is_met_at_the_first_attempt() -> None:
+    seen = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await request_of(reader))
+        writer.write(OK)
+        writer.close()
+
+    async with serving(serve) as url, local_sender() as sender:
+        assert await said(sender, url, 6) == [(200, b"ok", None)] * 6
+
+    assert [request.split(b"webhook-id: ")[1][:5] for request in seen] == [b"evt_%d" % n for n in range(6)]
+
+
+async def test_a_request_is_sent_once_more_only_where_a_kept_connection_ended_without_a_word() -> None:
+    """A new connection that ends is a failure, and so is a kept one that ends in the middle of an answer."""
+    answers = [OK, b"", b"", OK, OK[:-1]]
+    seen = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (answer := answers.pop(0)) == OK:
+            seen.append(await request_of(reader))
+            writer.write(answer)
+        seen.append(await request_of(reader))
+        writer.write(answer)
+        writer.close()
+
+    async with serving(serve) as url, local_sender() as sender:
+        met = [status for status, _, _ in await said(sender, url, 4)]
+
+    assert met == [200, None, 200, None]
+    ids = [int(request.split(b"webhook-id: evt_")[1][:1]) for request in seen]
+    assert ids == [0, 1, 1, 2, 3]
+
+
+async def test_trailers_without_end_are_not_read() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: ")
+        try:
+            while True:
+                writer.write(b"x" * 16_384)
+                await writer.drain()
+        except ConnectionError:
+            ended.set()
+
+    ended = asyncio.Event()
+    async with serving(serve) as url, local_sender() as sender:
+        assert await said(sender, url) == [(200, b"ok", None)]
+        await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_a_wait_that_ends_as_the_answer_comes_leaves_no_open_connection() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        await reader.read()
+        writer.close()
+        ended.set()
+
+    ended = asyncio.Event()
+    async with serving(serve) as url:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            Exchange, "127.0.0.1", target_of(url).place.port
+        )
+        asking = asyncio.create_task(connection.ask(b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"))
+        await asyncio.sleep(0.01)
+        connection.data_received(OK)
+        asking.cancel()
+        await asyncio.wait([asking])
+        await asyncio.wait_for(ended.wait(), 5)
+
+    assert asking.cancelled()
+    assert not connection.reusable
+
+
+async def test_kept_connections_are_looked_through_by_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    loop, timers = asyncio.get_running_loop(), 0
+    places = Places(ThreadedResolver(), forbidden=lambda address: not forbidden_address(address))
+    async with serving(serve) as url:
+        port = target_of(url).place.port
+        place = Place(False, "127.0.0.1", port)
+        _, connection = await loop.create_connection(Exchange, "127.0.0.1", port)
+        call_later = loop.call_later
+
+        def counted(*call: Any) -> asyncio.TimerHandle:
+            nonlocal timers
+            timers += 1
+            return call_later(*call)
+
+        monkeypatch.setattr(loop, "call_later", counted)
+        for _ in range(10):
+            places.keep(place, connection)
+            assert await places.connection(place) is connection
+        monkeypatch.undo()
+        connection.end()
+        await places.close()
+
+    assert timers == 1
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 `ipaddress.is_global` is not enough: it calls translated and tunnelled forms of private addresses global,
 so the ranges are listed
-(RFC 6890 and its successors, RFC 6052, RFC 3056, RFC 4380, RFC 3879, RFC 9602, RFC 9637).
+(RFC 6890 and its successors, RFC 3056, RFC 4380, RFC 9637). Of IPv6 only 2000::/3 is given out (RFC 4291
+§2.4): all else is ours, another form of an IPv4 address, or of a network that overlays the internet.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ FORBIDDEN = tuple(
         "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
          "198.18.0.0/15", "198.51.100.0/24",
         "203.0.113.0/24", "224.0.0.0/3",
-        "::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32",
-        "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+        "::/3", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "4000::/2", "8000::/1",
     )
 )  # fmt: skip
 LOOPBACK = tuple(ip_network(text) for text in ("127.0.0.0/8", "::1/128"))

@@ -1,7 +1,8 @@
 """One connection to a receiver that speaks HTTP/1.1: a request, its answer, then perhaps the next request.
 
-Of an answer 64 KiB are read, head and body each, and its first KiB is kept, whatever the receiver sends. A
-connection says of itself whether another request may follow; one that speaks without being asked is ended.
+Of an answer 64 KiB of body are read and as much of all else (head, sizes of chunks, trailers), and its first
+KiB is kept, whatever the receiver sends. A connection says of itself whether another request may follow; one
+that speaks without being asked is ended.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ class NotHttp(Exception):
     """What came back is no whole answer; the text says why."""
 
 
+class HungUp(NotHttp):
+    """The connection ended before a byte of an answer came."""
+
+
 class Response(NamedTuple):
     """What came back. body: its first KiB; size: how many bytes of it were read."""
 
@@ -30,10 +35,14 @@ class Response(NamedTuple):
 
 
 class Exchange(asyncio.Protocol):
-    """A connection that is made by `loop.create_connection`. reusable: another request may follow."""
+    """A connection that is made by `loop.create_connection`. reusable: another request may follow.
+
+    served: one was answered, so that the receiver may have ended it just as another was sent.
+    """
 
     def __init__(self) -> None:
         self.reusable = True
+        self.served = False
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[Response] | None = None
 
@@ -45,16 +54,19 @@ class Exchange(asyncio.Protocol):
         assert self._answer is None, "one request at a time"
         assert self._transport is not None, "a connection that was made"
         if self._transport.is_closing():
-            raise NotHttp("it spoke or hung up before it was asked")
+            raise HungUp("it spoke or hung up before it was asked")
         self.reusable = False
         self._parser = HttpResponseParser(self)
         self._whole = self._head_read = self._framed = False
-        self._kept, self._size, self._head_size = b"", 0, 0
+        self._kept, self._size, self._read = b"", 0, 0
         self._retry_after: str | None = None
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         try:
             return await self._answer
+        except BaseException:
+            self.reusable = False  # also where it was answered and the wait ended at the same moment
+            raise
         finally:
             self._answer = None
             if not self.reusable:
@@ -75,18 +87,21 @@ class Exchange(asyncio.Protocol):
         if self._answer is None or self._answer.done():
             self.end()
             return
-        if not self._head_read:
-            self._head_size += len(data)
+        self._read += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
             self.reusable = False  # it was asked for nothing of the kind
         except HttpParserError as error:
             self._fail(str(error) or type(error).__name__)
-        if not self._head_read and self._head_size > RESPONSE_MAX:
-            self._fail("its head is too long")
+        if self._read - self._size > RESPONSE_MAX:
+            if self._head_read:
+                self._succeed()
+            else:
+                self._fail("its head is too long")
 
     def eof_received(self) -> None:
+        self.reusable = False
         if self._answer is not None and not self._answer.done():
             if self._head_read and not self._framed:
                 self._succeed()
@@ -136,7 +151,7 @@ class Exchange(asyncio.Protocol):
         return 100 <= status < 200 and status != SWITCHING
 
     def _succeed(self) -> None:
-        self._whole = True
+        self._whole = self.served = True
         if self._answer is not None and not self._answer.done():
             size = min(self._size, RESPONSE_MAX)
             status = self._parser.get_status_code()
@@ -145,4 +160,4 @@ class Exchange(asyncio.Protocol):
     def _fail(self, why: str) -> None:
         self.reusable = False
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(NotHttp(why))
+            self._answer.set_exception(NotHttp(why) if self._read else HungUp(why))

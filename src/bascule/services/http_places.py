@@ -77,6 +77,7 @@ class Places:
     _of: dict[Place, list[Exchange]] = field(default_factory=dict)
     _known: OrderedDict[str, tuple[float, list[str]]] = field(default_factory=OrderedDict)
     _asked: dict[str, asyncio.Task[list[str]]] = field(default_factory=dict)
+    _sweeps: bool = False
     _tls: ssl.SSLContext | None = None
 
     async def connection(self, place: Place) -> Exchange:
@@ -85,6 +86,10 @@ class Places:
         while kept := self._of.get(place):
             if (found := self._forget(kept[-1])).reusable:
                 return found
+        return await self.new_connection(place)
+
+    async def new_connection(self, place: Place) -> Exchange:
+        """One that served nobody yet. Raises: ForbiddenTarget, NotReached."""
         return await self._dial(place, await self._addresses(place.host))
 
     def keep(self, place: Place, connection: Exchange) -> None:
@@ -92,7 +97,8 @@ class Places:
         if not connection.reusable:
             return
         now = asyncio.get_running_loop().time()
-        if not self._kept:
+        if not self._sweeps:
+            self._sweeps = True
             asyncio.get_running_loop().call_later(CONNECTION_KEPT_S, self._sweep)
         self._kept[connection] = (place, now)
         self._of.setdefault(place, []).append(connection)
@@ -125,7 +131,8 @@ class Places:
 
     def _sweep(self) -> None:
         self._drop_old()
-        if self._kept:
+        self._sweeps = bool(self._kept)
+        if self._sweeps:
             asyncio.get_running_loop().call_later(CONNECTION_KEPT_S / 2, self._sweep)
 
     async def _addresses(self, host: str) -> list[str]:

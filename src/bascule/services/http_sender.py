@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver
 
 from bascule.domain.errors import Rejected
 from bascule.services.egress import EgressRules, forbidden_address, is_loopback
-from bascule.services.http_exchange import NotHttp, Response
+from bascule.services.http_exchange import HungUp, NotHttp, Response
 from bascule.services.http_places import ForbiddenTarget, NotReached, Places, target_of
 
 TIMEOUT_S = 15.0
@@ -64,7 +64,10 @@ class HttpSender:
         self._places.clear()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, livemode: bool) -> Answer:
-        """The receiver's answer, whatever it is; never raises for what the receiver or the network does."""
+        """The receiver's answer, whatever it is; never raises for what the receiver or the network does.
+
+        Where a kept connection ends without a word, the request is sent once more, over a new one.
+        """
         self.guard()
         started = time.monotonic()
         try:
@@ -81,7 +84,13 @@ class HttpSender:
         head = b"%bAccept: */*\r\nContent-Length: %d\r\n%b\r\n" % (line, len(body), lines.encode())
         places = self._places_for(local=self.rules.allows_local(livemode))
         connection = await places.connection(place)
-        response = await connection.ask(head + body)
+        try:
+            response = await connection.ask(head + body)
+        except HungUp:
+            if not connection.served:
+                raise
+            connection = await places.new_connection(place)
+            response = await connection.ask(head + body)
         places.keep(place, connection)
         return response
 
