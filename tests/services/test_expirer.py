@@ -183,3 +183,21 @@ async def test_when_an_intent_is_looked_at_follows_its_times_whoever_moves_them(
     async with world.owner.transaction() as conn:
         await conn.execute("SELECT advance_test_clock(%s, '8 s', now() - interval '1 day')", [world.merchant])
     assert await due(world, intent) == 7
+
+
+async def test_deadline_that_a_test_clock_moves_while_it_is_passed_is_not_put_off_again(
+    world: Bridge, expirer: Expirer
+) -> None:
+    """The clock's transaction is open while the expirer passes the deadline of an intent that has expired."""
+    await world.started()
+    intent = await short(world)
+    world.clock.advance(11)
+    assert await expirer.run_once() == 1
+    assert await due(world, intent) == -1
+
+    async with world.owner.transaction() as conn:
+        await conn.execute(
+            "SELECT advance_test_clock(%s, '20 s', now() - interval '1 day')", [world.merchant]
+        )
+        assert await expirer.run_once() == 0
+    assert await due(world, intent) == -1, "its close is where its end was"

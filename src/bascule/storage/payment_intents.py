@@ -285,7 +285,8 @@ async def extend(conn: Connection, id: str, expires_at: datetime, closes_at: dat
 
 async def pass_deadlines(conn: Connection, now: datetime, *, limit: int) -> int:
     """Forgets deadlines of what has ended, and sets the next one of what is expired; how many."""
-    return await _Q.run(conn, "pass_deadlines", now=now, limit=limit)
+    over = [row["intent_id"] for row in await _Q.all(conn, "lock_over", now=now, limit=limit)]
+    return await _Q.run(conn, "pass_deadlines", ids=texts(over)) if over else 0
 
 
 async def next_address_numbers(conn: Connection, count: int) -> list[int]:

@@ -83,16 +83,24 @@ UPDATE payment_intents SET refunded = refunded + %(units)s, version = version + 
 UPDATE payment_intents SET expires_at = %(expires_at)s, closes_at = %(closes_at)s, version = version + 1
 WHERE id = %(id)s;
 
+-- name: lock_over
+-- Intents whose deadline is over and is another one by now: they have ended, or have said that they are expired. Their
+-- deadlines stay as they are until the transaction ends; what somebody else moves is left for the next look.
+SELECT d.intent_id FROM deadlines d JOIN payment_intents i ON i.id = d.intent_id
+ WHERE d.due_at <= %(now)s
+   AND (i.state IN ('succeeded', 'canceled')
+        OR (i.state = 'requires_action' AND 'expired' = ANY (i.flags) AND d.due_at < i.closes_at))
+ LIMIT %(limit)s FOR NO KEY UPDATE OF d SKIP LOCKED;
+
 -- name: pass_deadlines
--- Deadlines that are over: what has ended has none any more, and what has said that it is expired that of its close.
+-- What has ended has no deadline any more, and what has said that it is expired that of its close, read once the deadline
+-- is locked: who moves the one moves the other after.
 UPDATE deadlines d SET due_at = o.next
-  FROM (SELECT n.intent_id, CASE WHEN i.state = 'requires_action' THEN i.closes_at END AS next
-          FROM deadlines n JOIN payment_intents i ON i.id = n.intent_id
-         WHERE n.due_at <= %(now)s
-           AND (i.state IN ('succeeded', 'canceled')
-                OR (i.state = 'requires_action' AND 'expired' = ANY (i.flags) AND n.due_at < i.closes_at))
-         LIMIT %(limit)s) o
- WHERE d.intent_id = o.intent_id;
+  FROM (SELECT i.id, CASE WHEN i.state = 'requires_action' THEN i.closes_at END AS next
+          FROM payment_intents i
+         WHERE i.id = ANY(%(ids)s::text[])
+           AND (i.state IN ('succeeded', 'canceled') OR (i.state = 'requires_action' AND 'expired' = ANY (i.flags)))) o
+ WHERE d.intent_id = o.id;
 
 -- name: note_early
 -- Which intents that may succeed before their money is final are covered, and wait for it.
