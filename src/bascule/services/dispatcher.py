@@ -169,7 +169,9 @@ class Dispatcher:
             self._news.set()
 
     def _heard(self) -> bool:
-        return bool(self._failed) or not self.flights or len(self._landed) >= self._wanted
+        if self._failed or not self.flights:
+            return True
+        return len(self._landed) >= (self._wanted if self.flights.quick else 1)  # the slow are not waited for
 
     async def _wait(self, seconds: float, wanted: int) -> None:
         """Until so many sends have ended that are not written, or all have, or one cannot go on."""
