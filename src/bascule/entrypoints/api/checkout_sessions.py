@@ -85,7 +85,8 @@ class CheckoutSession(Shape):
     payment_status: Literal["paid", "unpaid"]
     url: str | None = Field(description="The page; null once the session is over.")
     payment_intent: str | objects.PaymentIntent = Field(
-        description="An id, or the payment intent when expanded."
+        title="Intent of the session",  # its own name would hide the object's from generators of clients
+        description="An id, or the payment intent when expanded.",
     )
     amount_total: Decimal6
     currency: str
