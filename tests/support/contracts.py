@@ -101,14 +101,22 @@ class Contract:
         return (entry["name"], *map(readable, found))
 
 
+AHEAD = 24 * 3600
+
+
 class Chain:
-    """eth-tester in this process, with the deployment proxy at its place and ten funded accounts."""
+    """eth-tester in this process, with the deployment proxy at its place and ten funded accounts.
+
+    Its time is a day ahead of the machine's, so that only what a test does moves it: a pending block is a
+    second after the latest one. Behind the machine's time it would be of now, however long ago that one was.
+    """
 
     def __init__(self) -> None:
         state: dict[bytes, Any] = dict(PyEVMBackend.generate_genesis_state(num_accounts=10))
         state[PROXY] = {"balance": 0, "nonce": 1, "code": PROXY_CODE, "storage": {}}
         self.tester = EthereumTester(PyEVMBackend(genesis_state=state))
         self.accounts = [bytes.fromhex(text[2:]) for text in self.tester.get_accounts()[:10]]
+        self.travel(self.now + AHEAD)
 
     @contextmanager
     def undone(self) -> Iterator[None]:
