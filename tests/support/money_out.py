@@ -24,6 +24,7 @@ from bascule.domain.chain import Address, caip2, checksum, parse_address
 from bascule.domain.hashing import keccak
 from bascule.entrypoints import gassing
 from bascule.entrypoints.devchain.accounts import DevAccount
+from bascule.entrypoints.devchain.node import DEFAULT_CHAIN_ID
 from bascule.entrypoints.signer_client import SignerClient
 from bascule.entrypoints.signer_server import SignerServer
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
@@ -346,12 +347,16 @@ class Treasury:
 
 @asynccontextmanager
 async def treasury(
-    open_as: OpenAs, folder: Path, lay: Lay[Any] = deploy_vault, start: datetime = START
+    open_as: OpenAs,
+    folder: Path,
+    lay: Lay[Any] = deploy_vault,
+    start: datetime = START,
+    chain_id: int = DEFAULT_CHAIN_ID,
 ) -> AsyncIterator[Treasury]:
     """A treasury whose float is booked, with a signer listening and nothing paid yet."""
     clock = StageClock(start)
     async with (
-        prepared_node(lay, finalized=2, clock=clock.seconds) as (node, (vault, dollar)),
+        prepared_node(lay, chain_id=chain_id, finalized=2, clock=clock.seconds) as (node, (vault, dollar)),
         aiohttp.ClientSession() as session,
         AsyncExitStack() as clients,
     ):

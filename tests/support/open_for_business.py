@@ -24,9 +24,9 @@ async def _deploy_now(node: LocalNode) -> Any:
 
 
 @asynccontextmanager
-async def till_of_today(open_as: OpenAs, folder: Path) -> AsyncIterator[Till]:
-    """A till whose clock and chain say what strangers' programs hold for the time."""
-    async with till(open_as, folder, lay=_deploy_now, start=datetime.now(UTC)) as shop:
+async def till_of_today(open_as: OpenAs, folder: Path, **stages: Any) -> AsyncIterator[Till]:
+    """A till whose clock and chain say what strangers' programs hold for the time. stages: as `till`."""
+    async with till(open_as, folder, lay=_deploy_now, start=datetime.now(UTC), **stages) as shop:
         yield shop
 
 
