@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bascule.domain.errors import Halted
+from bascule.entrypoints.explaining import explain
 from tests.support.money_out import OpenAs, payee, treasury
 from tests.support.money_out_setup import deploy_vault
 
@@ -19,6 +20,33 @@ async def test_token_that_refuses_by_answering_false_has_paid_nobody(db_as: Open
 
         failed = await stage.read(payout)
         assert (failed["status"], failed["failure_code"]) == ("failed", "refused_by_token")
+        assert await stage.transfers_out() == []
+        await stage.require_truth()
+
+
+async def test_a_payout_that_failed_says_what_its_tokens_issuer_said(db_as: OpenAs, tmp_path: Path) -> None:
+    """By the log of the very refusal; what was lifted by the time it is final changes nothing."""
+    async with treasury(db_as, tmp_path) as stage:
+        submitter = await stage.submitter()
+        told: list[tuple[str, str]] = []
+        for deed, undone, of in (
+            ("pause()", "unpause()", []),
+            ("blacklist(address)", "unBlacklist(address)", [payee(7)]),
+            ("blacklist(address)", "unBlacklist(address)", [stage.vault]),
+        ):
+            payout = await stage.approved("5.00", payee(7))
+            await submitter.run_once()
+            assert await stage.status(payout) == "in_transit"
+            await stage.issuer(deed, *of, maxFeePerGas=10**12, maxPriorityFeePerGas=10**11)
+            await stage.issuer(undone, *of)
+            await stage.run(submitter)
+            async with stage.owner.read() as conn:
+                explained = await explain(conn, payout["id"])
+            assert explained is not None
+            told.append(((await stage.read(payout))["failure_code"], explained["failure"]))
+
+        assert [code for code, _ in told] == ["token_paused", "destination_frozen", "refused_by_token"]
+        assert ["lifts that" in told[0][1], "another address" in told[1][1]] == [True, True]
         assert await stage.transfers_out() == []
         await stage.require_truth()
 

@@ -293,11 +293,11 @@ class Treasury:
             (checksum(Address(bytes.fromhex(log["topics"][2][26:]))), int(log["data"], 16)) for log in logs
         ]
 
-    async def issuer(self, signature: str, *args: Any) -> None:
-        """The token's issuer calls it, in a block of its own."""
-        receipt = await self.node.transact(
-            self.node.accounts[0], to=checksum(self.token.contract), data=calldata(signature, list(args))
-        )
+    async def issuer(self, signature: str, *args: Any, **fees: int) -> None:
+        """The token's issuer calls it, in the next block; with more `fees` before what waits for that."""
+        data = calldata(signature, list(args))
+        to = checksum(self.token.contract)
+        receipt = await self.node.transact(self.node.accounts[0], to=to, data=data, **fees)
         assert receipt["status"] == "0x1", signature
 
     async def vault_owner(self, signature: str, *args: Any) -> None:

@@ -23,6 +23,7 @@ from bascule.services.calling_off import CallingOff
 from bascule.services.never_paid import never_paid
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell, tell_all
+from bascule.services.refused import failure_code
 from bascule.services.seams import Clock
 from bascule.services.submitted_batch import SubmittedBatch
 from bascule.storage import cancels, lanes, ledger, payouts, slots
@@ -55,12 +56,15 @@ class BatchOutcome:
         if not receipt.succeeded:
             await self._release_all(conn, batch)
             return
-        event = _event_of(batch, receipt)
+        facts = vault_events.facts(slot.batch.vault, receipt.logs)
+        event = _event_of(batch, receipt, facts)
         paid = _pair(batch, event, receipt)
         await self._paid(conn, slot, batch, paid, block)
         for item, payout in batch.pairs():
             if event.refused >> item.position & 1:
-                await self._refused(conn, slot, item.position, payout, receipt)
+                assert payout.vault_id is not None, "it stands at its id's bit"
+                code = failure_code(facts.refusals, payout.vault_id, payout.destination, paid=bool(paid))
+                await self._refused(conn, slot, item.position, payout, receipt, code)
             elif item.position not in paid:
                 await self._skipped(conn, slot, item.position, payout)
         await lanes.move_head(conn, lane, old=slot.batch.expected_head, new=event.head)
@@ -89,11 +93,15 @@ class BatchOutcome:
         await tell_all(conn, self.outbox, EventType.PAYOUT_PAID, done, before=PayoutState.IN_TRANSIT)
 
     async def _refused(
-        self, conn: Connection, slot: Slot, position: int, payout: PayoutRow, receipt: Receipt
+        self,
+        conn: Connection,
+        slot: Slot,
+        position: int,
+        payout: PayoutRow,
+        receipt: Receipt,
+        code: FailureCode,
     ) -> None:
-        failed = await payouts.advance(
-            conn, payout, PayoutEvent.REFUSE, failure_code=FailureCode.REFUSED_BY_TOKEN
-        )
+        failed = await payouts.advance(conn, payout, PayoutEvent.REFUSE, failure_code=code)
         await slots.decide_items(conn, slot, [position], "refused")
         await ledger.post_release(conn, payout.id)
         await self._calling_off.too_late(conn, payout.id)
@@ -118,10 +126,12 @@ class BatchOutcome:
             await self._calling_off.release(conn, payout)
 
 
-def _event_of(batch: SubmittedBatch, receipt: Receipt) -> vault_events.BatchPaid:
+def _event_of(
+    batch: SubmittedBatch, receipt: Receipt, facts: vault_events.Facts
+) -> vault_events.BatchPaid:  # fmt: skip
     """The one BatchPaid of this very batch; its head commits to every byte of our call."""
     call, terms = batch.call(), batch.slot.batch
-    events = vault_events.facts(terms.vault, receipt.logs).batches
+    events = facts.batches
     asked = sum(1 << item.position for item in batch.items)
     if len(events) == 1:
         event = events[0]

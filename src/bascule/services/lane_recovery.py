@@ -19,7 +19,7 @@ from bascule.domain import vault as layout
 from bascule.domain.attempt import AttemptEvent
 from bascule.domain.chain import Address, BlockRef, Hash, caip2, checksum, hex32
 from bascule.domain.errors import Halted, Retryable
-from bascule.domain.payout import PAYOUT, FailureCode, PayoutEvent, PayoutState
+from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
 from bascule.domain.slot import SlotEvent, SlotState
 from bascule.domain.webhook import EventType
 from bascule.services import lost_refunds
@@ -28,6 +28,7 @@ from bascule.services.calling_off import CallingOff
 from bascule.services.evidence import Evidence
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
+from bascule.services.refused import failure_code
 from bascule.services.submitted_batch import reference_of
 from bascule.storage import attempts, audit, blocks, lanes, ledger, payouts, recovered, slots, tokens
 from bascule.storage.blocks import moment
@@ -254,9 +255,9 @@ class LaneRecovery:
             await ledger.post_payout(conn, payout.id)
             await tell(conn, self.outbox, EventType.PAYOUT_PAID, done, before=payout)
         else:
-            failed = await payouts.advance(
-                conn, payout, PayoutEvent.REFUSE, failure_code=FailureCode.REFUSED_BY_TOKEN
-            )
+            refusals = vault_calls.facts(payout.vault, batch.receipt.logs).refusals
+            code = failure_code(refusals, item.vault_id, payout.destination, paid=bool(batch.paid))
+            failed = await payouts.advance(conn, payout, PayoutEvent.REFUSE, failure_code=code)
             await ledger.post_release(conn, payout.id)
             await tell(conn, self.outbox, EventType.PAYOUT_FAILED, failed, before=payout)
 
