@@ -149,11 +149,38 @@ async def test_an_address_denied_after_the_request_is_not_paid(stage: Treasury, 
 
     ended = await stage.read(payout)
     assert (ended["status"], ended["failure_code"]) == (
-        ("failed", "destination_denylisted") if approved else ("canceled", None)
+        "failed" if approved else "canceled",
+        "destination_denylisted",
     )
     assert ended["policy_decision"]["rule"] == "denylist"
     assert await stage.status(other) == "paid"
     assert len(await stage.transfers_out()) == 1
+    await stage.require_truth()
+
+
+async def test_a_payout_that_a_new_policy_denies_names_the_rule_that_did(stage: Treasury) -> None:
+    """Not a limit, where it is the address book or the people: who asked must know what to change."""
+    ended: list[tuple[str, str | None]] = []
+    someone = frozenset({parse_address(approver(1).address)})
+    for rules in (
+        {"destinations": "allowlist"},
+        {"cool_off_seconds": 60},
+        {"approvers": someone},
+        {"max_per_payout": 1_000_000},
+    ):
+        await rule(stage)
+        payout = await stage.approved("2.00")
+        await rule(stage, **rules)
+        await (await stage.submitter()).run_once()
+        shown = await stage.read(payout)
+        ended.append((shown["status"], shown["failure_code"]))
+
+    assert ended == [
+        ("failed", "destination_not_allowed"),
+        ("failed", "destination_in_cooloff"),
+        ("failed", "approvers_missing"),
+        ("failed", "limit_exceeded"),
+    ]
     await stage.require_truth()
 
 
@@ -259,7 +286,7 @@ async def test_a_payout_to_a_listed_address_is_not_sent_until_it_is_released_or_
     ended = [await stage.read(each) for each in (early, waiting)]
     assert [(each["status"], each["failure_code"]) for each in ended] == [
         ("failed", "screening_rejected"),
-        ("canceled", None),
+        ("canceled", "screening_rejected"),
     ]
     assert len(await stage.transfers_out()) == 2
     await stage.require_truth()

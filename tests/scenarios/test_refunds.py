@@ -278,7 +278,7 @@ async def test_merchant_stops_a_claim_in_its_cool_off_and_what_is_rejected_can_b
     await b.client.post(f"/v1/payouts/{payout}/reject")
     await b.turn()
     ended = await b.read(rejected)
-    assert (ended["status"], ended["failure_code"]) == ("failed", "payout_canceled")
+    assert (ended["status"], ended["failure_code"]) == ("failed", "approval_rejected")
     assert (await b.refund(intent, amount="19.00"))["amount"] == "19.000000"
     assert await b.books() == {"available": 20_000_000, "held": 0}
 

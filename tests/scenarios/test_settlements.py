@@ -99,7 +99,7 @@ async def test_settlement_waits_for_people_and_what_they_reject_the_next_period_
     assert second["amount"] == "3.000000", "what came since"
     await b.shop.client.post(f"/v1/payouts/{first['payout']}/reject")
     [first, second] = await b.turn()
-    assert (first["status"], first["failure_code"]) == ("failed", "payout_canceled")
+    assert (first["status"], first["failure_code"]) == ("failed", "approval_rejected")
 
     await b.shop.paid("1.00")
     [_, _, third] = await b.a_day()
@@ -216,7 +216,7 @@ async def test_payout_that_the_token_refuses_or_the_merchant_calls_off_leaves_it
     [_, second] = await b.a_day()
     assert (second["period"], second["amount"]) == (2, "20.000000")
     [_, second] = await b.pay()
-    assert (second["status"], second["failure_code"]) == ("failed", "refused_by_token")
+    assert (second["status"], second["failure_code"]) == ("failed", "destination_frozen")
     assert await b.shop.books() == {"available": 20_000_000, "held": 0}
 
     await b.shop.post(f"/v1/mandates/{mandate['id']}/revoke")

@@ -51,6 +51,24 @@ async def test_api_role_cannot_end_a_payout_in_transit(stage: Treasury, state: s
     await stage.require_truth()
 
 
+async def test_api_role_says_of_a_payout_it_ends_that_it_was_rejected_and_nothing_else(
+    stage: Treasury,
+) -> None:
+    asked = await stage.request("100.00")
+    ends: LiteralString = "UPDATE payouts SET state = 'canceled', failure_code = %s WHERE id = %s"
+    for code in ("token_paused", "approval_expired", "x"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            await as_api(stage, ends, code, asked["id"])
+    with pytest.raises(errors.InsufficientPrivilege):
+        await as_api(stage, "UPDATE payouts SET failure_code = 'approval_rejected'")
+
+    await as_api(stage, ends, "approval_rejected", asked["id"])
+
+    with pytest.raises(errors.CheckViolation, match="end_has_code"):
+        await stage.rows_change("UPDATE payouts SET state = 'requires_action'")
+    stage.tells = False  # it was not the use-case that ended it
+
+
 async def test_api_role_cannot_make_a_payout_pending_without_a_hold(stage: Treasury) -> None:
     payout = await stage.approve(await stage.request("100.00"), 1)
 

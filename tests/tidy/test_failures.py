@@ -7,11 +7,11 @@ from pathlib import Path
 
 from bascule.domain.application import Reason
 from bascule.domain.payment_intent import Flag
-from bascule.domain.payout import FailureCode
+from bascule.domain.payout import FAILURES, FailureCode
 from bascule.entrypoints.api.app import OPERATIONS
 from bascule.entrypoints.cli.app import _tree
 from bascule.entrypoints.cli.scripting import triggers
-from tests.support.source import ROOT, SRC
+from tests.support.source import ROOT
 from tests.tidy.test_audited import commands
 
 SHOWN = tomllib.loads((Path(__file__).parent / "failures.toml").read_text(encoding="utf-8"))
@@ -21,15 +21,9 @@ ROWS = dict(re.findall(r"^\| ([a-z_]+ [a-z0-9_ ]+) \| (.+) \|$", PART, re.MULTIL
 HELPERS = "/v1/test_helpers/"
 
 
-def written(codes: type[FailureCode]) -> set[str]:
-    """The failure codes that a service gives to a payout."""
-    text = "\n".join(path.read_text(encoding="utf-8") for path in (SRC / "services").glob("*.py"))
-    return {codes[name].value for name in re.findall(r"FailureCode\.([A-Z_]+)", text)}
-
-
 def test_every_failure_of_the_domain_is_on_the_page_and_has_a_test() -> None:
     payments = {f"payment_intent {flag}" for flag in Flag} | {f"deposit {reason}" for reason in Reason}
-    payouts = {f"payout {code}" for code in written(FailureCode)}
+    payouts = {f"payout {code}" for code in FailureCode}
     ends = {
         "payment_intent canceled", "payout canceled", "payout failed", "payout stuck", "refund canceled",
         "refund failed", "invoice void", "invoice uncollectible", "invoice overdue", "settlement canceled",
@@ -37,10 +31,15 @@ def test_every_failure_of_the_domain_is_on_the_page_and_has_a_test() -> None:
     }  # fmt: skip
     webhooks = {name for name in SHOWN if name.startswith("webhook ")}
 
-    assert len(payouts) >= 4
     assert len(webhooks) == 6
     assert set(SHOWN) == payments | payouts | ends | webhooks
     assert set(ROWS) == set(SHOWN)
+
+
+def test_payouts_page_says_of_each_failure_what_happened_and_what_to_do() -> None:
+    page = (ROOT / "docs" / "api" / "payouts.md").read_text(encoding="utf-8")
+    row = re.compile(r"^\| `([a-z_]+)` \| (?:failed|canceled|either) \| (.+) \| (.+) \|$", re.MULTILINE)
+    assert {code: (what, do) for code, what, do in row.findall(page)} == dict(FAILURES)
 
 
 def test_every_test_that_is_named_exists() -> None:

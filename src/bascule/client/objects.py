@@ -1215,7 +1215,7 @@ class Payout(TypedDict):
     status: Literal['requires_action', 'pending', 'in_transit', 'paid', 'failed', 'canceled']
     stuck: bool
     waits_for: str | None
-    failure_code: str | None
+    failure_code: Literal['destination_denylisted', 'destination_not_allowed', 'destination_in_cooloff', 'limit_exceeded', 'approvers_missing', 'screening_rejected', 'approval_rejected', 'approval_expired', 'token_paused', 'destination_frozen', 'refused_by_token'] | None
     approvals: list[PayoutApproval]
     approvals_required: int
     approval_expires_at: int

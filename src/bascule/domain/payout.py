@@ -29,21 +29,70 @@ class PayoutEvent(StrEnum):
 
 
 class FailureCode(StrEnum):
-    """Why a payout did not pay."""
+    """Why a payout failed, or was canceled though nobody called it off. In words, with a remedy: FAILURES."""
 
-    INSUFFICIENT_FUNDS = "insufficient_funds"
     DESTINATION_DENYLISTED = "destination_denylisted"
-    DESTINATION_IS_TOKEN_CONTRACT = "destination_is_token_contract"  # noqa: S105 - a code
-    DESTINATION_IS_OURS = "destination_is_ours"
-    TOKEN_PAUSED = "token_paused"  # noqa: S105
-    AMOUNT_TOO_LARGE = "amount_too_large"
+    DESTINATION_NOT_ALLOWED = "destination_not_allowed"
+    DESTINATION_IN_COOLOFF = "destination_in_cooloff"
     LIMIT_EXCEEDED = "limit_exceeded"
-    GAS_CAP_EXCEEDED = "gas_cap_exceeded"
-    REFUSED_BY_TOKEN = "refused_by_token"  # noqa: S105
+    APPROVERS_MISSING = "approvers_missing"
     SCREENING_REJECTED = "screening_rejected"
     APPROVAL_REJECTED = "approval_rejected"
     APPROVAL_EXPIRED = "approval_expired"
+    TOKEN_PAUSED = "token_paused"  # noqa: S105 - a code
+    DESTINATION_FROZEN = "destination_frozen"
+    REFUSED_BY_TOKEN = "refused_by_token"  # noqa: S105
 
+
+C = FailureCode
+
+# What happened, and what to do next.
+FAILURES = {
+    C.DESTINATION_DENYLISTED: (
+        "A denylist names the payee since it was asked for.",
+        "Pay another address, or have this one taken off the denylist.",
+    ),
+    C.DESTINATION_NOT_ALLOWED: (
+        "The policy pays only what is in the address book, or verified there, and the payee is not.",
+        "Put the address in the address book, have it verified, then ask again.",
+    ),
+    C.DESTINATION_IN_COOLOFF: (
+        "When it was asked for, the payee was too new in the address book for the policy.",
+        "Wait until the cool-off of the address is over, then ask again.",
+    ),
+    C.LIMIT_EXCEEDED: (
+        "The policy's limits are below its amount by now.",
+        "Ask for less at once, or change the policy.",
+    ),
+    C.APPROVERS_MISSING: (
+        "Fewer people may approve for the account than its amount needs.",
+        "Add approvers, or let the policy ask for fewer; then ask again.",
+    ),
+    C.SCREENING_REJECTED: (
+        "The payee stood on a screening list, and compliance rejected the payout.",
+        "Talk to compliance; this payee is not paid.",
+    ),
+    C.APPROVAL_REJECTED: (
+        "Somebody who was asked to approve it rejected it.",
+        "Clear up why, then ask for a new payout.",
+    ),
+    C.APPROVAL_EXPIRED: (
+        "Too few people approved it in time.",
+        "Ask for it again, and have it approved before approval_expires_at.",
+    ),
+    C.TOKEN_PAUSED: (
+        "The token's issuer had paused all transfers.",
+        "Wait until the issuer lifts that, then ask for it again (reissue_of).",
+    ),
+    C.DESTINATION_FROZEN: (
+        "The token's issuer lets this payee receive nothing.",
+        "Ask the payee for another address, then ask for it again (reissue_of).",
+    ),
+    C.REFUSED_BY_TOKEN: (
+        "The token refused it, and did not say why in words we know.",
+        "Look up its transaction; try the payee with a small amount, or another address (reissue_of).",
+    ),
+}
 
 S, E = PayoutState, PayoutEvent
 

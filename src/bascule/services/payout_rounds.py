@@ -51,8 +51,7 @@ class PayoutRounds:
             return False
         if review is not None:
             if review.decision.outcome == "deny":
-                denylisted = review.decision.rule is Rule.DENYLIST
-                code = FailureCode.DESTINATION_DENYLISTED if denylisted else FailureCode.LIMIT_EXCEEDED
+                code = FailureCode(review.decision.rule.code)
                 await self._deny(conn, await self._decided_anew(conn, payout, review), code)
                 return True
             payout = await self._decided_anew(conn, payout, review)
@@ -60,7 +59,8 @@ class PayoutRounds:
             await self.lapse(conn, payout, anew=review is not None)
             return True
         if expired:
-            over = await payouts.advance(conn, payout, PayoutEvent.EXPIRE)
+            late = FailureCode.APPROVAL_EXPIRED
+            over = await payouts.advance(conn, payout, PayoutEvent.EXPIRE, failure_code=late)
             await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, over, before=payout)
             return True
         roster, end = await self._next_round(conn, payout, anew=review is not None)
@@ -101,7 +101,7 @@ class PayoutRounds:
             await ledger.post_release(conn, payout.id)
             await tell(conn, self.outbox, EventType.PAYOUT_FAILED, ended, before=payout)
         else:
-            ended = await payouts.advance(conn, payout, PayoutEvent.CANCEL)
+            ended = await payouts.advance(conn, payout, PayoutEvent.CANCEL, failure_code=code)
             await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout)
 
     async def _next_round(self, conn: Connection, payout: PayoutRow, *, anew: bool) -> tuple[int, datetime]:

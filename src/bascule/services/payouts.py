@@ -18,7 +18,7 @@ from bascule.domain.chain import Address, caip2, checksum, hex32, parse_address
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.domain.ids import Prefix
 from bascule.domain.network_choice import AUTO, NetworkDecision
-from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
+from bascule.domain.payout import PAYOUT, FailureCode, PayoutEvent, PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import mandate_rounds, network_choice, policy
 from bascule.services.approval_rounds import approval_text, token_of
@@ -171,7 +171,8 @@ class Payouts:
     ) -> dict[str, Any]:
         """Ends a payout that waits for approvals. Raises: Conflict by state."""
         payout = await own(conn, payout_id, account_id, livemode, lock=True)
-        ended = await payouts.advance(conn, payout, PayoutEvent.REJECT)
+        why = FailureCode.APPROVAL_REJECTED
+        ended = await payouts.advance(conn, payout, PayoutEvent.REJECT, failure_code=why)
         return await tell(
             conn, self.outbox, EventType.PAYOUT_REJECTED, ended, before=payout, request=context
         )  # fmt: skip

@@ -153,7 +153,7 @@ class RefundSteps:
             case PayoutState.FAILED:
                 await self._fail(conn, refund, payout.failure_code or "payout_failed")
             case PayoutState.CANCELED:
-                await self._fail(conn, refund, "payout_canceled")
+                await self._fail(conn, refund, payout.failure_code or "payout_canceled")
             case _:
                 return False
         return True

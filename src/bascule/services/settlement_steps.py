@@ -177,7 +177,7 @@ class SettlementSteps:
             case PayoutState.FAILED:
                 return await self._fail(conn, row, payout.failure_code or "payout_failed")
             case PayoutState.CANCELED:
-                return await self._fail(conn, row, "payout_canceled")
+                return await self._fail(conn, row, payout.failure_code or "payout_canceled")
             case _:
                 return False
 

@@ -82,7 +82,7 @@ SELECT * FROM payouts
    FOR UPDATE SKIP LOCKED
 
 -- name: advance
--- Moves a payout from one state to another; failure_code goes with failed alone.
+-- Moves a payout from one state to another; failure_code goes with failed, and with canceled where nobody asked for that.
 UPDATE payouts
    SET state = %(to)s, failure_code = %(failure_code)s, version = version + 1
  WHERE id = %(id)s AND state = %(from_)s

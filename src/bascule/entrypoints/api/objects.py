@@ -6,8 +6,15 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from bascule.domain.payout import FAILURES
 from bascule.entrypoints.api.evidence_objects import PayoutGround
-from bascule.entrypoints.api.params import DepositStatus, IntentStatus, PayoutStatus, UnappliedReason
+from bascule.entrypoints.api.params import (
+    DepositStatus,
+    IntentStatus,
+    PayoutFailure,
+    PayoutStatus,
+    UnappliedReason,
+)
 from bascule.entrypoints.api.shape import (
     AddressOut,
     Atomic,
@@ -297,7 +304,10 @@ class Payout(Shape):
     status: PayoutStatus
     stuck: bool
     waits_for: str | None
-    failure_code: str | None
+    failure_code: PayoutFailure | None = Field(
+        description="Why it failed, or was canceled though nobody called it off. "
+        + " ".join(f"`{code}`: {what} {do}" for code, (what, do) in FAILURES.items())
+    )
     approvals: list[PayoutApproval]
     approvals_required: int
     approval_expires_at: Seconds

@@ -226,6 +226,11 @@ UnappliedReason = Literal[
     "unsupported_token", "dust", "below_minimum", "held", "unsolicited", "test_mode",
 ]  # fmt: skip
 PayoutStatus = Literal["requires_action", "pending", "in_transit", "paid", "failed", "canceled"]
+PayoutFailure = Literal[
+    "destination_denylisted", "destination_not_allowed", "destination_in_cooloff", "limit_exceeded",
+    "approvers_missing", "screening_rejected", "approval_rejected", "approval_expired", "token_paused",
+    "destination_frozen", "refused_by_token",
+]  # fmt: skip
 
 
 class PaymentIntentList(Listed):
