@@ -13,11 +13,13 @@ import pytest
 from bascule.chain.families import ETHEREUM
 from bascule.chain.rpc import Rpc
 from bascule.chain.vault import BATCH_PAID
+from bascule.domain.chain import parse_address
 from bascule.entrypoints.restoring import LaneCheck
 from bascule.entrypoints.wiring import load
 from bascule.services.lane_opening import LaneClosed
 from bascule.services.lane_recovery import LaneRecovery
 from bascule.services.pace import Pace
+from bascule.storage import lanes
 from tests.support.backups import Backups
 from tests.support.chain import calldata
 from tests.support.money_out import Treasury, payee, treasury
@@ -54,6 +56,48 @@ async def retire_at_vault(stage: Treasury, lane: int) -> None:
     receipt = await stage.node.transact(stage.node.accounts[3], to=stage.vault, data=data)
     assert receipt["status"] == "0x1"
     await stage.follow(3)
+
+
+async def test_what_a_submitter_said_of_a_lane_is_no_reason_to_end_it_once_the_chain_agrees(
+    stage: Treasury,
+) -> None:
+    """It stands in the rows until a submitter looks again; to retire a lane cannot be taken back."""
+    chain_id, wallet = stage.network.chain_id, parse_address(stage.wallet.address)
+    for why, state in (
+        ("the chain counts 9 transactions of the wallet, of which 0 are known (says a node)", "open"),
+        ("another lane of its vault, vault-3, is behind: something", "open"),
+        ("the signer has signed nonce 4, those below 0 were given away", "closed"),
+    ):
+        async with stage.owner.transaction() as conn:
+            await lanes.say_closed(conn, chain_id, wallet, why)
+        rpc = Rpc(stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
+        settings = load({"BASCULE_CHAINS": f"{chain_id}={stage.node.url}"})
+        work = LaneRecovery(stage.owner, stage.use_cases.outbox)
+        [told] = await LaneCheck(settings, stage.owner, {chain_id: rpc}, work, True, False).run(())
+        assert (told["state"], told["batches"]) == (state, 0), why
+        assert ("--end 31337/vault-0" in told["next"]) is (state == "closed")
+        assert "retire" not in told["next"]
+
+
+@pytest.mark.slow
+async def test_lane_of_a_vault_whose_known_lanes_are_all_retired_is_taken_over_too(
+    stage: Treasury, backups: Backups
+) -> None:
+    """Also where no row knows any lane of the vault, as before its first one."""
+    await retire_at_vault(stage, 0)
+    await stage.rows_change("UPDATE lanes SET state = 'retired'")
+    waiting = await stage.approved("5.00", payee(1))
+    copy = await backups.take(stage)
+    await stage.run(await stage.submitter(lane=await stage.open_lane(1, 5)))
+    assert await stage.status(waiting) == "paid"
+
+    await backups.put_back(stage, copy)
+    await stage.follow(3)
+
+    assert await check(stage) == {"31337/vault-1": ("closed", 1)}
+    assert await stage.status(waiting) == "paid"
+    assert len(await stage.transfers_out()) == 1
+    await stage.require_truth()
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from bascule.domain.chain import Hash
 
+OF_SIGNER = "the signer"  # how each reason begins that a submitter alone hears
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -63,9 +65,11 @@ def unknown_to_rows(rows: Rows, seen: Seen) -> str | None:
 def unlike_signer(given: Given, marks: Marks) -> str | None:
     """What the signer knows and the rows do not, or has forgotten; None when nothing."""
     if marks.epoch > given.epoch:
-        return f"the signer has seen epoch {marks.epoch}, the lease is in {given.epoch}"
+        return f"{OF_SIGNER} has seen epoch {marks.epoch}, the lease is in {given.epoch}"
     if marks.nonce >= given.next_nonce:
-        return f"the signer has signed nonce {marks.nonce}, those below {given.next_nonce} were given away"
+        return f"{OF_SIGNER} has signed nonce {marks.nonce}, those below {given.next_nonce} were given away"
     if marks.nonce < given.signed_nonce:
-        return f"the signer's memory ends at nonce {marks.nonce}, bytes of {given.signed_nonce} are kept here"
+        return (
+            f"{OF_SIGNER}'s memory ends at nonce {marks.nonce}, bytes of {given.signed_nonce} are kept here"
+        )
     return None

@@ -10,6 +10,7 @@ from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
 from bascule.domain.chain import checksum
 from bascule.domain.errors import BasculeError, Rejected
+from bascule.domain.lane_opening import OF_SIGNER
 from bascule.entrypoints import laning, vault_roles
 from bascule.entrypoints.failures import next_step_of
 from bascule.services import lane_opening, service_lanes
@@ -66,7 +67,7 @@ class LaneCheck:
     async def _adopt(self) -> list[dict[str, Any]]:
         """Lanes that were opened after the backup get a row, to be taken over; what stands in the way."""
         said: list[dict[str, Any]] = []
-        for chain_id, vault in sorted({(lane.chain_id, lane.vault) for lane in await self.work.every()}):
+        for chain_id, vault in sorted(await self.work.vaults()):
             name = f"{chain_id}/{checksum(vault)}"
             rpc = self.rpcs.get(chain_id)
             if rpc is None:
@@ -95,7 +96,7 @@ class LaneCheck:
         if end:
             try:
                 async with self.db.transaction() as conn:
-                    await service_lanes.end(conn, wallet.chain_id, wallet.name)
+                    await service_lanes.end(conn, wallet.chain_id, wallet.name, self.work.outbox.clock.now())
             except BasculeError as error:
                 return said | {"next": f"{error}; {next_step_of(error)}"}
             return said | {"state": "retired", "next": again}
@@ -110,8 +111,7 @@ class LaneCheck:
             rpc = self.rpcs[lane.chain_id]
             why = "it was named" if end else await self._mismatch(lane, rpc)
             if why is None:
-                told = "nothing: chain and rows agree, and its submitter asks the signer besides"
-                return said | {"state": "open", "next": told}
+                return said | await self._as_the_signer_said(name, lane)
             said["state"] = "closed"
             done = await self._foresee(lane, rpc) if self.dry_run else await self._end(lane, rpc)
         except BasculeError as error:
@@ -119,14 +119,23 @@ class LaneCheck:
         return said | done
 
     async def _mismatch(self, lane: Lane, rpc: Caller) -> str | None:
-        """Why the lane may not be worked, if that is in the lane itself."""
-        async with self.db.read() as conn:
-            closed = await lanes.closed_reason(conn, lane.chain_id, lane.wallet)
-        if closed is not None and not closed.startswith(lane_opening.BESIDE):
-            return closed
+        """Why the lane may not be worked, if that is in the lane itself; asked of the chain now.
+
+        What its submitter said of it may be over, and what ends is ended for ever.
+        """
         if await vault_calls.retired(rpc, lane.vault, lane.lane, "latest"):
             return "the vault has retired it"
         return (await lane_opening.behind(self.db, rpc, [lane])).get(lane.name)
+
+    async def _as_the_signer_said(self, name: str, lane: Lane) -> dict[str, Any]:
+        """A lane that fits the chain: its submitter alone asks the signer, so a person decides of that."""
+        async with self.db.read() as conn:
+            why = await lanes.closed_reason(conn, lane.chain_id, lane.wallet)
+        if why is None or not why.startswith(OF_SIGNER):
+            told = "nothing: chain and rows agree, and its submitter asks the signer besides"
+            return {"state": "open", "next": told}
+        told = f"{why}, its submitter says, and opens it once that is over; else run this with --end {name}"
+        return {"state": "closed", "next": told}
 
     async def _end(self, lane: Lane, rpc: Caller) -> dict[str, Any]:
         start = await self._start(lane)

@@ -14,7 +14,7 @@ from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
 from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.errors import BasculeError, Halted, NotFound, Retryable
-from bascule.domain.lane_opening import Given, Marks, Rows, Seen, unknown_to_rows, unlike_signer
+from bascule.domain.lane_opening import OF_SIGNER, Given, Marks, Rows, Seen, unknown_to_rows, unlike_signer
 from bascule.domain.slot import SlotKind
 from bascule.services import submitted_batch
 from bascule.services.signing_intents import MarksOf, SignerPort, SignerRefused
@@ -63,7 +63,7 @@ async def look(
     try:
         marks = await signer.marks(MarksOf(chain_id, wallet))
     except SignerRefused as refusal:
-        return f"the signer refuses the wallet: {refusal.message}"
+        return f"{OF_SIGNER} refuses the wallet: {refusal.message}"
     if (why := unlike_signer(given, Marks(marks.epoch, marks.nonce))) is not None:
         return why
     if place is None:

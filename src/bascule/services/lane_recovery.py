@@ -30,7 +30,18 @@ from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.refused import failure_code
 from bascule.services.submitted_batch import reference_of
-from bascule.storage import attempts, audit, blocks, lanes, ledger, payouts, recovered, slots, tokens
+from bascule.storage import (
+    attempts,
+    audit,
+    blocks,
+    lanes,
+    ledger,
+    networks,
+    payouts,
+    recovered,
+    slots,
+    tokens,
+)
 from bascule.storage.blocks import moment
 from bascule.storage.breaks import Found
 from bascule.storage.database import Connection, Database
@@ -53,6 +64,14 @@ class LaneRecovery:
         """The lanes that are not retired."""
         async with self.db.read() as conn:
             return await lanes.every_open(conn)
+
+    async def vaults(self) -> set[tuple[int, Address]]:
+        """Every vault that lanes of ours may have paid from, by chain; also where none is known any more."""
+        async with self.db.read() as conn:
+            served = {
+                (each.chain_id, Address(each.vault)) for each in await networks.every(conn) if each.vault
+            }
+            return served | await lanes.vaults(conn)
 
     async def adopt(
         self, rpc: Caller, chain_id: int, vault: Address, number: int, name: str, wallet: Address

@@ -122,6 +122,11 @@ async def of_vault(conn: Connection, chain_id: int, vault: Address) -> set[int]:
     return {row["lane"] for row in await Q.all(conn, "of_vault", chain_id=chain_id, vault=vault)}
 
 
+async def vaults(conn: Connection) -> set[tuple[int, Address]]:
+    """The vaults of all lanes, retired ones too, by chain."""
+    return {(row["chain_id"], Address(bytes(row["vault"]))) for row in await Q.all(conn, "vaults")}
+
+
 async def retire(conn: Connection, lane: Lane) -> None:
     """The locked lane takes no payout any more."""
     await Q.run(conn, "advance_to_retired", chain_id=lane.chain_id, vault=lane.vault, lane=lane.lane)

@@ -59,6 +59,10 @@ SELECT l.*, w.next_nonce FROM lanes AS l JOIN wallets AS w ON w.chain_id = l.cha
 -- The lanes of a vault, whatever their state.
 SELECT lane FROM lanes WHERE chain_id = %(chain_id)s AND vault = %(vault)s
 
+-- name: vaults
+-- The vaults that have or had lanes.
+SELECT DISTINCT chain_id, vault FROM lanes
+
 -- name: advance_to_retired
 -- No batch of the lane can run any more.
 UPDATE lanes SET state = 'retired' WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND lane = %(lane)s AND state = 'open'
