@@ -5,6 +5,8 @@ Whether the transaction succeeds is no matter: once it is in a final block, ever
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import structlog
 
 from bascule.chain import fee_oracle
@@ -107,7 +109,7 @@ class Anchoring:
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """The head waits for another nonce."""
-        await anchors.put_back(conn, slot)
+        await let_go(conn, slot, self._clock.now())
 
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """It stands on chain for ever, in this block."""
@@ -121,3 +123,8 @@ class Anchoring:
         if wallet is None or await slots.unfinished(conn, self._chain_id, wallet.address):
             return None
         return await anchors.waiting(conn, self._chain_id)
+
+
+async def let_go(conn: Connection, slot: Slot, now: datetime) -> None:
+    """The head waits for another nonce."""
+    await anchors.put_back(conn, slot)

@@ -5,6 +5,8 @@ Which of the two came first, the batch or this call, is the chain's order to say
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import structlog
 
 from bascule.chain import fee_oracle
@@ -121,8 +123,7 @@ class Cancelling:
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """What it was to call off waits for another call."""
-        for each in await cancels.of_slot(conn, slot):
-            await cancels.put_back(conn, each.payout_id)
+        await let_go(conn, slot, self._calling_off.clock.now())
 
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """Each id that the vault says this call used up is canceled; the others were used before."""
@@ -164,3 +165,9 @@ class Cancelling:
         if wallet is None or await slots.unfinished(conn, self._chain_id, wallet.address):
             return []
         return await cancels.waiting(conn, self._chain_id, rules.IDS_MAX)
+
+
+async def let_go(conn: Connection, slot: Slot, now: datetime) -> None:
+    """What it was to call off waits for another call."""
+    for each in await cancels.of_slot(conn, slot):
+        await cancels.put_back(conn, each.payout_id)

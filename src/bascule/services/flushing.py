@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 
 import structlog
 
@@ -153,13 +154,7 @@ class Flushing:
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """As if it had reverted: its addresses are planned again later."""
-        flush = await flushes.lock(conn, (await flushes.of_slot(conn, slot)).id)
-        asked = [
-            item.address for item in await flushes.items(conn, flush.id) if item.outcome is ItemOutcome.OPEN
-        ]
-        now = self._clock.now()
-        await flushes.decide(conn, flush.id, dict.fromkeys(asked, Decision(ItemOutcome.REVERTED)), now)
-        await flushes.advance_end(conn, flush, FlushEvent.REVERT, now)
+        await let_go(conn, slot, self._clock.now())
 
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """What the factory says of each address; the money itself is booked by its Transfers."""
@@ -240,3 +235,12 @@ def _over(now: Standing) -> Decision:
 def _as_long(addresses: int) -> bytes:
     """Bytes as long as the call for so many addresses, and like its salts not to be compressed."""
     return b"".join(keccak(number.to_bytes(4, "big")) for number in range(addresses + 4))
+
+
+async def let_go(conn: Connection, slot: Slot, now: datetime) -> None:
+    """As if it had reverted: its addresses are planned again later."""
+    flush = await flushes.lock(conn, (await flushes.of_slot(conn, slot)).id)
+    items = await flushes.items(conn, flush.id)
+    asked = [item.address for item in items if item.outcome is ItemOutcome.OPEN]
+    await flushes.decide(conn, flush.id, dict.fromkeys(asked, Decision(ItemOutcome.REVERTED)), now)
+    await flushes.advance_end(conn, flush, FlushEvent.REVERT, now)

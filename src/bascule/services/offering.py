@@ -212,6 +212,10 @@ class Offering:
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
+            if slot.state is SlotState.FINAL:  # what it carried goes elsewhere
+                raise Retryable(
+                    f"nonce {slot.nonce} ended while the signer was asked: its bytes are not sent"
+                )
             attempt = await attempts.insert(
                 conn, slot, tx_hash=tx_hash, raw=signed.raw, fees=slot.fees, created_at=self._clock.now()
             )

@@ -5,6 +5,8 @@ Whether ours succeeds is no matter: what came of an authorization is what its to
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import structlog
 
 from bascule.chain import eip3009, erc20, fee_oracle, heads
@@ -159,7 +161,7 @@ class Presenting:
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """It waits for another nonce."""
-        await authorizations.let_go(conn, slot, self._clock.now())
+        await let_go(conn, slot, self._clock.now())
 
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """Ours is final, whatever it did; where it reverted, and nobody else paid, another may follow."""
@@ -174,3 +176,8 @@ class Presenting:
             return None
         id = await authorizations.turn(conn, self._chain_id, self._clock.now())
         return None if id is None else await authorizations.get(conn, id)
+
+
+async def let_go(conn: Connection, slot: Slot, now: datetime) -> None:
+    """It waits for another nonce."""
+    await authorizations.let_go(conn, slot, now)

@@ -6,6 +6,8 @@ the next is decided on a balance of its block or a later one.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import structlog
 
 from bascule.chain import erc20, fee_oracle, heads
@@ -120,7 +122,7 @@ class ToppingUp:
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """The need is looked at anew."""
-        await gas.decide(conn, slot, "lost", self._clock.now())
+        await let_go(conn, slot, self._clock.now())
 
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
         """It is there, in this block; or the receiver did not take it."""
@@ -152,3 +154,8 @@ class ToppingUp:
         method = "eth_estimateGas"
         needed = number(await self._rpc.call_as(str, method, call), method=method)
         return rules.TRANSFER_GAS if needed <= rules.TRANSFER_GAS else needed * 5 // 4
+
+
+async def let_go(conn: Connection, slot: Slot, now: datetime) -> None:
+    """The need is looked at anew."""
+    await gas.decide(conn, slot, "lost", now)
