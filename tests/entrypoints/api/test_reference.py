@@ -11,6 +11,7 @@ import pytest
 
 from bascule.entrypoints.api.app import OPERATIONS
 from bascule.entrypoints.api.codes import CODES
+from bascule.entrypoints.api.openapi_words import words
 from tests.support.api import Shop
 from tests.support.source import SRC, python_files
 
@@ -82,6 +83,27 @@ async def test_schemas_use_only_words_of_json_schema_2020_12(document: dict[str,
             if isinstance(value, dict) and not inside_names and "/default" not in path:
                 assert set(value) <= SCHEMA_WORDS, f"{path}: {set(value) - SCHEMA_WORDS}"
     assert {"PaymentIntent", "Deposit", "Payout", "Problem", "PaymentIntentCreate"} <= names
+
+
+async def test_every_field_and_parameter_says_what_it_means(document: dict[str, Any]) -> None:
+    """And no word is left over of what is gone, or that its declaration says already."""
+    silent, fields, asked = [], set(), set()
+    for name, schema in document["components"]["schemas"].items():
+        for field, part in schema.get("properties", {}).items():
+            fields |= {(name, field)}
+            silent += [f"{name}.{field}"] * ("description" not in part)
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for each in (one for one in operation.get("parameters", []) if "name" in one):
+                asked |= {each["name"].removesuffix("[]")}
+                silent += [f"{method} {path} {each['name']}"] * ("description" not in each)
+
+    assert silent == [], "words.toml lacks them"
+    of = {(name, field) for name, table in words()["of"].items() for field in table}
+    names = asked | {field for _, field in fields - of}
+    assert sorted(of - fields) == []
+    assert sorted(words()["any"].keys() - names) == []
+    assert sorted(words()["parameters"].keys() - asked) == []
 
 
 async def test_parameters_that_are_refused_are_documented_as_refused(document: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from bascule.domain.webhook import API_VERSION
 from bascule.entrypoints.api.decode import CSV, FORM, JSON
 from bascule.entrypoints.api.openapi_links import links_of
+from bascule.entrypoints.api.openapi_words import explained, parameter
 from bascule.entrypoints.api.operation import Download, Operation, Outside, Stream
 from bascule.entrypoints.api.params import Params
 from bascule.entrypoints.api.problems import MEDIA_TYPE
@@ -67,7 +68,7 @@ def document(operations: Sequence[Operation], public_url: str) -> dict[str, Any]
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": _without_null_defaults(paths),
         "components": {
-            "schemas": _reachable(paths, schemas),
+            "schemas": explained(_reachable(paths, schemas)),
             "responses": {str(status): _problem(text) for status, text in PROBLEMS.items()},
             "parameters": {
                 "IdempotencyKey": _key_parameter(required=False),
@@ -155,6 +156,7 @@ def _operation(operation: Operation, names: dict[Any, str], schemas: dict[str, A
 def _parameters(operation: Operation, schema: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
         {"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}}
+        | parameter(part[1:-1], {})
         for part in operation.path.split("/")
         if part.startswith("{")
     ]
@@ -169,12 +171,13 @@ def _parameters(operation: Operation, schema: dict[str, Any]) -> list[dict[str, 
 def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     kinds = schema.get("anyOf", [schema])
     given = next(kind for kind in kinds if kind.get("type") != "null")
+    described = {"name": name, "in": "query"} | parameter(name, schema)
     if given.get("type") == "array":
-        return {"name": f"{name}[]", "in": "query", "style": "form", "explode": True, "schema": given}
+        return described | {"name": f"{name}[]", "style": "form", "explode": True, "schema": given}
     if "$ref" in given:
-        return {"name": name, "in": "query", "style": "deepObject", "explode": True, "schema": given}
+        return described | {"style": "deepObject", "explode": True, "schema": given}
     extras = {key: schema[key] for key in ("default",) if schema.get(key) is not None}
-    return {"name": name, "in": "query", "schema": given | extras}
+    return described | {"schema": given | extras}
 
 
 def _body(operation: Operation, names: dict[Any, str], schemas: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def mount(app: FastAPI, deps: ApiDeps, operations: Sequence[Operation]) -> None:
         return Response(written, media_type="application/json", headers={"access-control-allow-origin": "*"})
 
     async def serve_docs(request: Request) -> Response:
-        return page("reference.html", document=described())
+        return page("reference.html", document=described(), sections=_sections(described()))
 
     async def serve_errors(request: Request) -> Response:
         return page("errors.html", codes=CODES, remedy=remedy)
@@ -41,3 +41,16 @@ def mount(app: FastAPI, deps: ApiDeps, operations: Sequence[Operation]) -> None:
     app.add_route("/openapi.json", serve_openapi, ["GET"], include_in_schema=False)
     app.add_route("/docs", serve_docs, ["GET"], include_in_schema=False)
     app.add_route("/docs/errors", serve_errors, ["GET"], include_in_schema=False)
+
+
+def _sections(described: dict[str, Any]) -> list[tuple[str, list[tuple[str, str, dict[str, Any]]]]]:
+    """The operations of each tag, as people look for them: all objects, one object, what is done with it."""
+    found: dict[str, list[tuple[str, str, dict[str, Any]]]] = {tag["name"]: [] for tag in described["tags"]}
+    for path, methods in sorted(described["paths"].items(), key=lambda item: _place(item[0])):
+        for method, operation in methods.items():
+            found[operation["tags"][0]].append((path, method, operation))
+    return list(found.items())
+
+
+def _place(path: str) -> tuple[int, bool]:
+    return path.count("/"), not path.endswith("}")
