@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections import Counter
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -12,6 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from bascule.services.flights import PER_ENDPOINT, Flights
 from bascule.services.http_sender import TIMEOUT_S, HttpSender
+from bascule.storage.deliveries import claim
 from tests.support.api import Shop
 from tests.support.crashing import Crash, Crashing
 from tests.support.hooks import deliveries, endpoint, happen
@@ -189,6 +192,47 @@ async def test_many_hanging_endpoints_leave_the_quick_ones_their_lane(
         released.set()
         await dispatcher.drain()
     assert len(merchant_server.got) == 7 * 4
+
+
+async def test_each_endpoint_gets_a_first_before_any_gets_a_second_wherever_a_look_begins(
+    shop: Shop, merchant_server: Receiver, sender: HttpSender
+) -> None:
+    """A lane for two, five endpoints, three events: looks go on where the one before had enough."""
+    paths = {f"/hook{n}" for n in range(5)}
+    for path in paths:
+        await endpoint(shop, merchant_server.url + path)
+    for _ in range(3):
+        await happen(shop)
+
+    assert await shop.dispatcher(sender, flights=Flights(quick_lane=2, slow_lane=2)).drain() == 15
+
+    came = [path for path, _, _ in merchant_server.got]
+    assert set(came[:5]) == paths
+    assert Counter(came) == dict.fromkeys(paths, 3)
+
+
+async def test_a_look_that_finds_room_left_sends_more_to_those_that_have_more(
+    shop: Shop, merchant_server: Receiver, sender: HttpSender
+) -> None:
+    """One endpoint has three due, another one; four may be sent, and all are by one look."""
+    busy = await endpoint(shop, merchant_server.url + "/busy")
+    for _ in range(2):
+        await happen(shop)
+    await endpoint(shop, merchant_server.url + "/hook")
+    await happen(shop)
+
+    async def claimed(quick: int, **others: Any) -> list[str]:
+        values = {"others": [], "aloft": {}, "slow": 0, "slow_endpoints": []} | others
+        async with shop.worker.transaction() as conn:
+            found, _ = await claim(
+                conn, now=shop.clock.now(), after="", quick=quick, per_endpoint=3, lease_s=60, **values
+            )
+        return sorted(each.url.removeprefix(merchant_server.url) for each in found)
+
+    assert await claimed(2) == ["/busy", "/hook"]
+    assert await claimed(9, others=[busy["id"]], aloft={busy["id"]: 2}) == ["/busy"]
+    assert await claimed(9, others=[busy["id"]], slow=1, slow_endpoints=[busy["id"]]) == ["/busy"]
+    assert await claimed(9) == []
 
 
 async def test_a_redirect_is_a_failure_and_is_not_followed(

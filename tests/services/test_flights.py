@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bascule.services.flights import PER_ENDPOINT, SLOW_S, Flights, Room, Send
+from bascule.services.flights import SLOW_S, Flights, Room, Send
 
 
 class Sends:
@@ -29,11 +29,11 @@ def test_a_send_changes_to_the_slow_lane_after_a_second_and_its_endpoint_gets_on
     flights.begin(first, "we_1", 0.0)
     flights.begin(second, "we_1", 0.0)
 
-    assert flights.room(0.5) == Room(8, 5, [], {"we_1": PER_ENDPOINT - 2})
-    assert flights.room(SLOW_S) == Room(10, 3, ["we_1"], {"we_1": 0})
+    assert flights.room(0.5) == Room(8, 5, ["we_1"], {"we_1": 2}, [])
+    assert flights.room(SLOW_S) == Room(10, 3, ["we_1"], {}, [])
     flights.end(first, SLOW_S + 0.1)
     flights.end(second, SLOW_S + 0.1)
-    assert flights.room(SLOW_S + 0.1) == Room(10, 5, ["we_1"], {"we_1": 1})
+    assert flights.room(SLOW_S + 0.1) == Room(10, 5, ["we_1"], {}, ["we_1"])
     sends.close()
 
 
@@ -46,7 +46,59 @@ def test_an_endpoint_that_answers_quickly_again_is_quick() -> None:
     assert (len(flights.quick), len(flights.slow)) == (0, 1)
     flights.end(soon, 3.1)
 
-    assert flights.room(3.1) == Room(10, 5, [], {})
+    assert flights.room(3.1) == Room(10, 5, [], {}, [])
+    sends.close()
+
+
+def test_two_thousand_that_hang_pass_a_full_quick_lane_within_a_second() -> None:
+    """A tenth of a second after it was filled it is free again, as long as the slow lane has places."""
+    sends, flights, now, begun = Sends(), Flights(), 5.0, 0
+    while begun < 2_000 and now < 10:
+        room = flights.room(now)
+        for _ in range(min(room.quick, 2_000 - begun)):
+            flights.begin(sends.new(), f"we_{begun}", now)
+            begun += 1
+        now += 0.125
+
+    assert now <= 6.0
+    room = flights.room(now)
+    assert (room.aloft, len(room.others), room.slow_endpoints) == (
+        {f"we_{n}": 1 for n in range(begun - len(flights.quick), begun)}, 2_000, [],
+    )  # fmt: skip
+    after = flights.room(now + SLOW_S)
+    assert after._replace(others=[]) == Room(256, 0, [], {}, [])
+    assert len(after.others) == 2_000
+    sends.close()
+
+
+def test_a_send_that_a_later_one_overtook_leaves_a_full_quick_lane_and_no_other() -> None:
+    sends, flights = Sends(), Flights(quick_lane=4, slow_lane=5)
+    hangs, steady, later, last = (sends.new() for _ in range(4))
+    for send, began in ((hangs, 5.0), (steady, 5.125), (later, 5.25), (last, 5.25)):
+        flights.begin(send, f"we_{began}", began)
+    flights.end(later, 5.25)
+    flights.begin(another := sends.new(), "we_6", 5.25)
+
+    room = flights.room(5.3125)
+
+    assert list(flights.slow) == [hangs, steady]
+    assert list(flights.quick) == [last, another]
+    assert (room.quick, room.slow) == (2, 3)
+    assert room.aloft == {"we_5.25": 1, "we_6": 1}
+    flights.end(hangs, 5.5)
+    assert flights.room(5.5).aloft == {"we_5.25": 1, "we_6": 1}, "who answered within a second is quick again"
+    sends.close()
+
+
+def test_slow_endpoints_take_turns() -> None:
+    sends, flights = Sends(), Flights(quick_lane=10, slow_lane=2)
+    for n in range(3):
+        flights.begin(send := sends.new(), f"we_{n}", 0.0)
+        flights.end(send, 2.0)
+
+    turns = [flights.room(2.0).slow_endpoints for _ in range(3)]
+
+    assert turns == [["we_0", "we_1"], ["we_2", "we_0"], ["we_1", "we_2"]]
     sends.close()
 
 
@@ -62,7 +114,8 @@ def test_both_lanes_together_bound_what_is_in_flight_and_each_end_gives_its_plac
         room = flights.room(now)
         endpoint = f"we_{number}"
         slow = endpoint in room.slow_endpoints
-        if room.left.get(endpoint, PER_ENDPOINT) and (room.slow if slow else room.quick):
+        may = endpoint not in room.others or endpoint in room.aloft or slow
+        if may and (room.slow if slow else room.quick):
             send = sends.new()
             flights.begin(send, endpoint, now)
             aloft.append(send)

@@ -35,11 +35,12 @@ from bascule.storage.deliveries import Attempt, Claimed
 log = structlog.get_logger()
 
 LEASE_S = TIMEOUT_S + 10.0
-PATIENCE_S = 0.2
+PATIENCE_S = 0.1
 GATHER_S = 0.1  # answers that come one after the other are written together
-CLAIM_RESTS = 4  # times as long as it took: to look for what is due costs the same for one as for hundreds
+LOOK_RESTS = 4  # times as long as it took, after a look that found less than there is room for
 LONGEST_REST_S = 0.5
 SETTLED_AT_ONCE = 500
+UNWRITTEN_MAX = 2 * SETTLED_AT_ONCE  # outcomes: while there are more, nothing is sent
 SHOWN_RESPONSE = 1_024
 GIVE_UP_AFTER = timedelta(days=5)
 USER_AGENT = "Bascule-Webhooks/1"
@@ -86,20 +87,29 @@ class Dispatcher:
     durations: Spread = field(default_factory=lambda: Spread(SECONDS))
     _landed: list[Landed] = field(default_factory=list)
     _failed: list[BaseException] = field(default_factory=list)
-    _claim_from: float = 0.0  # by the loop's clock
+    _looking: asyncio.Task[None] | None = None
+    _look_from: float = 0.0  # by the loop's clock
+    _after: str = ""
+    _more: bool = False  # the last look found as much as there was room for
+    _grounded: bool = True  # nothing takes off until the next call
     _wanted: int = 1
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run_once(self) -> int:
         """How many attempts ended since the last call; 0 while some are in flight: call again soon."""
-        await self._take_off()
-        if not self.in_flight and not self._failed:
-            return 0
-        await self._wait(PATIENCE_S, 1)
-        if self._landed:
-            await self._wait(GATHER_S, min(SETTLED_AT_ONCE, self.flights.quick_lane // 2))
-        self._raise_failed()
-        return await self._settle_landed()
+        self._grounded = False
+        try:
+            await self._take_off()
+            if not self.in_flight and not self._failed:
+                return 0
+            await self._wait(PATIENCE_S, 1)
+            if self._landed:
+                await self._wait(GATHER_S, min(SETTLED_AT_ONCE, self.flights.quick_lane // 2))
+            self._raise_failed()
+            return await self._settle_landed()
+        except BaseException:
+            self._grounded = True
+            raise
 
     @property
     def in_flight(self) -> int:
@@ -117,6 +127,11 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Drops what is in flight, as a crash would: it is sent again when its lease has run out."""
+        self._grounded = True
+        looking = [] if self._looking is None else [self._looking]
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
         sends = [*self.flights.quick, *self.flights.slow]
         for send in sends:
             send.cancel()
@@ -133,28 +148,52 @@ class Dispatcher:
         self._raise_failed()
 
     async def _take_off(self) -> None:
-        loop = asyncio.get_running_loop()
-        if (rest := self._claim_from - loop.time()) > 0:
-            if self.in_flight:
-                return
-            await asyncio.sleep(rest)
-        room = self.flights.room(began := loop.time())
-        if not room.quick and not room.slow:
+        """Begins a look at what is due; waits for it only where there is nothing else to do."""
+        if self._looking is None and not self.in_flight:
+            await asyncio.sleep(max(0.0, self._look_from - asyncio.get_running_loop().time()))
+            self._look_from = 0.0
+        self._look_out(1)
+        if self._looking is not None and not self.in_flight:
+            await asyncio.wait([self._looking])
+
+    def _look_out(self, least: int) -> None:
+        """Looks for what is due, unless that is done already, or there is no room for so many."""
+        now = asyncio.get_running_loop().time()
+        if self._grounded or self._looking is not None or now < self._look_from:
             return
+        free = self.flights.free(now)
+        if len(self._landed) < UNWRITTEN_MAX and (free.quick >= least or (free.slow and least == 1)):
+            self._looking = asyncio.create_task(self._look())
+            self._looking.add_done_callback(self._looked)
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        room = self.flights.room(began := loop.time())
+        after, now = self._after, self.clock.now()
         async with self.db.transaction() as conn:
-            claimed = await deliveries.claim(
-                conn, now=self.clock.now(), per_endpoint=PER_ENDPOINT, lease_s=self.lease_s, **room._asdict()
+            claimed, goes_on_after = await deliveries.claim(
+                conn, now=now, after=after, per_endpoint=PER_ENDPOINT, lease_s=self.lease_s, **room._asdict()
             )
             if claimed:
                 self.failpoints.hit("dispatcher.before_claim")
-        now = loop.time()
-        self._claim_from = now + min(LONGEST_REST_S, CLAIM_RESTS * (now - began))
         if claimed:
             self.failpoints.hit("dispatcher.after_claim")
+        ended = loop.time()
+        if room.quick:
+            self._after = goes_on_after
+        self._more = bool(after) or len(claimed) >= max(1, room.quick)
+        if not self._more:
+            self._look_from = ended + min(LONGEST_REST_S, LOOK_RESTS * (ended - began))
         for delivery in claimed:
             send = asyncio.create_task(self._send(delivery))
-            self.flights.begin(send, delivery.endpoint_id, loop.time())
+            self.flights.begin(send, delivery.endpoint_id, ended)
             send.add_done_callback(self._land)
+
+    def _looked(self, look: asyncio.Task[None]) -> None:
+        self._looking = None
+        if not look.cancelled() and (error := look.exception()) is not None:
+            self._failed.append(error)
+            self._news.set()
 
     def _land(self, send: asyncio.Task[Landed]) -> None:
         self.flights.end(send, asyncio.get_running_loop().time())
@@ -167,6 +206,8 @@ class Dispatcher:
             self._failed.append(error)
         if self._heard():
             self._news.set()
+        if self._more:
+            self._look_out(max(1, self.flights.quick_lane // 4))
 
     def _heard(self) -> bool:
         if self._failed or not self.flights:

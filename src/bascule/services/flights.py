@@ -3,19 +3,26 @@
 There are two lanes. A send counts in the quick lane until it takes longer than a second, then in the slow
 one; an endpoint whose last answer took so long, or that has such a send in flight, gets one send at a time
 and only from the slow lane. However many endpoints hang, what they can take from the quick lane is one
-second for each send of an endpoint that was quick until then. Both lanes together bound the memory.
+second for each send of an endpoint that was quick until then. When less than a quarter of the quick lane is
+free, a send leaves it as soon as one that began a tenth of a second later has ended, or after a tenth of a
+second in which none has, if the slow lane has a place: its endpoint gets no second send until it answers.
+Both lanes together bound the memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 SLOW_S = 1.0
+LATE_S = 0.1
 QUICK_LANE, SLOW_LANE = 256, 2_000
 PER_ENDPOINT, PER_SLOW_ENDPOINT = 8, 1
+ASKED_SLOW = 256  # slow endpoints that are asked at once whether something is due
 OTHERS = 512  # connections and files that are no sends
 REMEMBERED = 20_000  # slow endpoints, the latest; a forgotten one is slow again after a second
 
@@ -29,13 +36,25 @@ class Flight(NamedTuple):
     began: float
 
 
-class Room(NamedTuple):
-    """How many sends may begin. left: of endpoints that may begin fewer than the others."""
+class Free(NamedTuple):
+    """How many sends may begin in each lane."""
 
     quick: int
     slow: int
+
+
+class Room(NamedTuple):
+    """What may begin. quick, slow: how many sends in each lane.
+
+    others: endpoints of which no first delivery is sent now; aloft: how many sends are in flight to those of
+    them that may get more; slow_endpoints: those whose turn in the slow lane it is.
+    """
+
+    quick: int
+    slow: int
+    others: list[str]
+    aloft: dict[str, int]
     slow_endpoints: list[str]
-    left: dict[str, int]
 
 
 class Lanes(NamedTuple):
@@ -63,8 +82,11 @@ class Flights:
     slow_lane: int = SLOW_LANE
     quick: dict[Send, Flight] = field(default_factory=dict)  # in the order they began, as dictionaries are
     slow: dict[Send, Flight] = field(default_factory=dict)
+    _late: dict[Send, Flight] = field(default_factory=dict)  # of those in the slow lane, in their order
     _aloft: Counter[str] = field(default_factory=Counter)
     _slow_endpoints: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _ended_at: float = 0.0  # the last one
+    _newest_ended: float = 0.0  # when it began
 
     def __len__(self) -> int:
         return len(self.quick) + len(self.slow)
@@ -78,40 +100,55 @@ class Flights:
     def end(self, send: Send, now: float) -> None:
         """A send has ended; how long it took says what its endpoint is."""
         flight = self.quick.pop(send, None) or self.slow.pop(send)
+        self._late.pop(send, None)
         self._aloft[flight.endpoint_id] -= 1
         if not self._aloft[flight.endpoint_id]:
             del self._aloft[flight.endpoint_id]
         if now - flight.began >= SLOW_S:
             self._remember(flight.endpoint_id)
-        else:
-            self._slow_endpoints.pop(flight.endpoint_id, None)
+            return
+        self._slow_endpoints.pop(flight.endpoint_id, None)
+        self._ended_at, self._newest_ended = now, max(self._newest_ended, flight.began)
 
-    def room(self, now: float) -> Room:
-        """What may begin now."""
+    def free(self, now: float) -> Free:
+        """How many sends may begin now."""
         self._change_lanes(now)
         beyond = max(0, len(self.slow) - self.slow_lane)
-        left = {id: max(0, PER_ENDPOINT - aloft) for id, aloft in self._aloft.items()}
-        for id in self._slow_endpoints:
-            left[id] = max(0, PER_SLOW_ENDPOINT - self._aloft[id])
-        return Room(
-            max(0, self.quick_lane - len(self.quick) - beyond),
-            max(0, self.slow_lane - len(self.slow)),
-            list(self._slow_endpoints),
-            left,
+        return Free(
+            max(0, self.quick_lane - len(self.quick) - beyond), max(0, self.slow_lane - len(self.slow))
         )
 
+    def room(self, now: float) -> Room:
+        """What may begin now. Slow endpoints take turns: the next time it is that of others."""
+        free = self.free(now)
+        waits = {flight.endpoint_id for flight in self._late.values()} | self._slow_endpoints.keys()
+        aloft = {id: n for id, n in self._aloft.items() if n < PER_ENDPOINT and id not in waits}
+        idle = (id for id in self._slow_endpoints if id not in self._aloft)
+        asked = list(islice(idle, min(free.slow, ASKED_SLOW)))
+        for id in asked:
+            self._slow_endpoints.move_to_end(id)
+        return Room(*free, [*(waits | self._aloft.keys())], aloft, asked)
+
     def _change_lanes(self, now: float) -> None:
-        late = []
-        for send, flight in self.quick.items():
-            if now - flight.began < SLOW_S:
-                break
-            late.append(send)
-        for send in late:
+        for send in _begun(self.quick, now - SLOW_S):
             self.slow[send] = flight = self.quick.pop(send)
             self._remember(flight.endpoint_id)
+        for send in _begun(self._late, now - SLOW_S):
+            self._remember(self._late.pop(send).endpoint_id)
+        if len(self.quick) <= self.quick_lane - self.quick_lane // 4:
+            return
+        passed_by = now if now - self._ended_at >= LATE_S else self._newest_ended
+        late = _begun(self.quick, passed_by - LATE_S)
+        for send in late[: max(0, self.slow_lane - len(self.slow))]:
+            self.slow[send] = self._late[send] = self.quick.pop(send)
 
     def _remember(self, endpoint_id: str) -> None:
         self._slow_endpoints[endpoint_id] = None
         self._slow_endpoints.move_to_end(endpoint_id)
         if len(self._slow_endpoints) > REMEMBERED:
             self._slow_endpoints.popitem(last=False)
+
+
+def _begun(flights: Mapping[Send, Flight], until: float) -> list[Send]:
+    """Those that began by then."""
+    return [send for send, _ in takewhile(lambda each: each[1].began <= until, flights.items())]

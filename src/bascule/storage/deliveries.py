@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from bascule.domain.delivery import DeliveryState
+from bascule.storage.arrays import numbers, texts
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
@@ -150,30 +151,37 @@ async def claim(
     conn: Connection,
     *,
     now: datetime,
+    after: str,
     quick: int,
     slow: int,
     per_endpoint: int,
+    others: Sequence[str],
+    aloft: Mapping[str, int],
     slow_endpoints: Sequence[str],
-    left: Mapping[str, int],
     lease_s: float,
-) -> list[Claimed]:
-    """Leases due deliveries, up to `slow` of the slow endpoints and `quick` of all others.
+) -> tuple[list[Claimed], str]:
+    """Leases due deliveries, one of each of `slow_endpoints` up to `slow`, and `quick` of all but `others`.
 
-    left: how many more some endpoints may be sent, where it is not `per_endpoint`.
+    after: the endpoint after which to begin, "" for the first; answered with where to go on, "" when all
+    were asked. aloft: how many were sent to some of the others, which get more up to `per_endpoint` where a
+    look that began with the first endpoint leaves room.
     """
     rows = await _Q.all(
         conn,
         "claim",
         now=now,
+        after=after,
         quick=quick,
         slow=slow,
         per_endpoint=per_endpoint,
-        slow_endpoints=list(slow_endpoints),
-        few_to=list(left.keys()),
-        few=list(left.values()),
+        others=texts(others),
+        aloft=texts(aloft),
+        aloft_n=numbers(aloft.values()),
+        slow_endpoints=texts(slow_endpoints),
         lease_s=lease_s,
     )
-    return [Claimed(**row) for row in rows]
+    goes_on_after = [row.pop("goes_on_after") for row in rows]
+    return [Claimed(**row) for row in rows], (goes_on_after[0] or "") if goes_on_after else ""
 
 
 async def record_attempts(conn: Connection, attempts: Sequence[Attempt]) -> None:

@@ -55,38 +55,61 @@ FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.id = ANY(%(ids)s::t
 
 -- name: claim
 -- Due deliveries of enabled endpoints, leased by database time so that no other worker takes them. Endpoints that have
--- something to be sent are found one by one in the index; each gives its longest due ones, and a first of each endpoint
--- comes before a second of any.
+-- something to be sent are found one by one in the index, after the one where the look before ended, and only until
+-- there are enough: a look costs what it finds. Each gives its longest due one; a look that began with the first
+-- endpoint and has room left gives a second of each before a third of any. Slow endpoints are asked one by one.
+-- goes_on_after: where the next look goes on; nothing when all were asked.
 WITH RECURSIVE waiting (endpoint_id) AS (
-    (SELECT endpoint_id FROM deliveries WHERE state = 'scheduled' ORDER BY endpoint_id LIMIT 1)
+    (SELECT endpoint_id FROM deliveries WHERE state = 'scheduled' AND endpoint_id > %(after)s::text ORDER BY endpoint_id LIMIT 1)
     UNION ALL
     SELECT (SELECT d.endpoint_id FROM deliveries d WHERE d.state = 'scheduled' AND d.endpoint_id > waiting.endpoint_id
             ORDER BY d.endpoint_id LIMIT 1)
     FROM waiting WHERE waiting.endpoint_id IS NOT NULL
-), due AS (
-    SELECT d.id, d.next_at, d.place, slow.endpoint_id IS NOT NULL AS slow,
-           row_number() OVER (PARTITION BY slow.endpoint_id IS NOT NULL ORDER BY d.place, d.next_at) AS turn
-    FROM waiting JOIN webhook_endpoints w ON w.id = waiting.endpoint_id AND w.state = 'enabled'
-    LEFT JOIN unnest(%(slow_endpoints)s::text[]) AS slow (endpoint_id) ON slow.endpoint_id = w.id
-    LEFT JOIN unnest(%(few_to)s::text[], %(few)s::integer[]) AS few (endpoint_id, n) ON few.endpoint_id = w.id
-    CROSS JOIN LATERAL (
-        SELECT d.id, d.next_at, row_number() OVER (ORDER BY d.next_at, d.id) - coalesce(few.n, %(per_endpoint)s) AS place
-        FROM deliveries d
-        WHERE d.endpoint_id = w.id AND d.state = 'scheduled' AND d.next_at <= %(now)s::timestamptz
+), firsts AS MATERIALIZED (
+    SELECT waiting.endpoint_id, d.id FROM waiting CROSS JOIN LATERAL (
+        SELECT d.id FROM deliveries d
+        WHERE d.endpoint_id = waiting.endpoint_id AND d.state = 'scheduled' AND d.next_at <= %(now)s::timestamptz
           AND (d.lease_until IS NULL OR d.lease_until <= now())
-        ORDER BY d.next_at, d.id LIMIT coalesce(few.n, %(per_endpoint)s)
+        ORDER BY d.next_at, d.id LIMIT 1
     ) AS d
+    WHERE waiting.endpoint_id <> ALL (%(others)s::text[])
+      AND (SELECT w.state FROM webhook_endpoints w WHERE w.id = waiting.endpoint_id) = 'enabled'
+    LIMIT %(quick)s
+), seconds AS (
+    SELECT d.id FROM (
+        SELECT endpoint_id, 1 AS sent, 1 AS taken FROM firsts
+        UNION ALL
+        SELECT aloft.endpoint_id, aloft.n, 0 FROM unnest(%(aloft)s::text[], %(aloft_n)s::integer[]) AS aloft (endpoint_id, n)
+        WHERE (SELECT w.state FROM webhook_endpoints w WHERE w.id = aloft.endpoint_id) = 'enabled'
+    ) AS had CROSS JOIN LATERAL (
+        SELECT d.id, d.next_at, had.sent - had.taken + row_number() OVER (ORDER BY d.next_at, d.id) AS place FROM deliveries d
+        WHERE d.endpoint_id = had.endpoint_id AND d.state = 'scheduled' AND d.next_at <= %(now)s::timestamptz
+          AND (d.lease_until IS NULL OR d.lease_until <= now())
+        ORDER BY d.next_at, d.id OFFSET had.taken LIMIT %(per_endpoint)s - had.sent
+    ) AS d
+    WHERE %(after)s::text = '' AND (SELECT count(*) FROM firsts) < %(quick)s
+    ORDER BY d.place, d.next_at LIMIT %(quick)s - (SELECT count(*) FROM firsts)
+), slow AS (
+    SELECT d.id FROM unnest(%(slow_endpoints)s::text[]) AS slow (endpoint_id) CROSS JOIN LATERAL (
+        SELECT d.id FROM deliveries d
+        WHERE d.endpoint_id = slow.endpoint_id AND d.state = 'scheduled' AND d.next_at <= %(now)s::timestamptz
+          AND (d.lease_until IS NULL OR d.lease_until <= now())
+        ORDER BY d.next_at, d.id LIMIT 1
+    ) AS d
+    WHERE (SELECT w.state FROM webhook_endpoints w WHERE w.id = slow.endpoint_id) = 'enabled'
+    LIMIT %(slow)s
 ), picked AS (
-    SELECT d.id FROM deliveries d JOIN due USING (id)
-    WHERE due.turn <= CASE WHEN due.slow THEN %(slow)s::bigint ELSE %(quick)s::bigint END AND d.state = 'scheduled'
-      AND (d.lease_until IS NULL OR d.lease_until <= now())
-    FOR UPDATE OF d SKIP LOCKED
+    SELECT d.id FROM deliveries d
+    WHERE d.id = ANY (ARRAY(SELECT id FROM firsts UNION ALL SELECT id FROM seconds UNION ALL SELECT id FROM slow))
+      AND d.state = 'scheduled' AND (d.lease_until IS NULL OR d.lease_until <= now())
+    FOR UPDATE SKIP LOCKED
 )
 UPDATE deliveries d SET lease_until = now() + make_interval(secs => %(lease_s)s)
 FROM picked, events e, webhook_endpoints w
 WHERE d.id = picked.id AND e.id = d.event_id AND w.id = d.endpoint_id
 RETURNING d.id, d.event_id, d.endpoint_id, d.attempts, d.lease_until, e.body, w.url, w.livemode, w.secret,
-    w.previous_secret, w.previous_expires_at, w.bascule_signature;
+    w.previous_secret, w.previous_expires_at, w.bascule_signature,
+    (SELECT max(endpoint_id) FROM firsts HAVING count(*) = %(quick)s) AS goes_on_after;
 
 -- name: insert_attempts
 -- What attempts met; they are never changed.
