@@ -25,7 +25,8 @@ FOR_EVER_S = 3_600.0  # no send that hangs ends while the test runs, however slo
 MULTIPLY = """
 INSERT INTO webhook_endpoints (id, account_id, livemode, url, secret, enabled_events, created_at)
 SELECT 'we_' || md5(n::text), account_id, livemode,
-       %(url)s || CASE WHEN n <= %(quick)s THEN '/quick' ELSE '/hang' END || n, secret, enabled_events, created_at
+       %(url)s || CASE WHEN n <= %(quick)s THEN '/quick' ELSE '/hang' END || n, secret, enabled_events,
+       created_at
   FROM webhook_endpoints, generate_series(1, %(quick)s + %(hanging)s) AS n WHERE id = %(id)s
 """
 

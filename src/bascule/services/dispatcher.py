@@ -153,8 +153,10 @@ class Dispatcher:
             await asyncio.sleep(max(0.0, self._look_from - asyncio.get_running_loop().time()))
             self._look_from = 0.0
         self._look_out(1)
-        if self._looking is not None and not self.in_flight:
+        while self._looking is not None and not self.in_flight:
             await asyncio.wait([self._looking])
+            if self._more and not self._failed:
+                self._look_out(1)  # one that ended with the last endpoint goes on with the first
 
     def _look_out(self, least: int) -> None:
         """Looks for what is due, unless that is done already, or there is no room for so many."""
