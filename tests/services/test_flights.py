@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bascule.services.flights import SLOW_S, Flights, Room, Send
+from bascule.services.flights import ASKED_SLOW, SLOW_S, Flights, Room, Send
 
 
 class Sends:
@@ -90,15 +90,19 @@ def test_a_send_that_a_later_one_overtook_leaves_a_full_quick_lane_and_no_other(
     sends.close()
 
 
-def test_slow_endpoints_take_turns() -> None:
-    sends, flights = Sends(), Flights(quick_lane=10, slow_lane=2)
-    for n in range(3):
-        flights.begin(send := sends.new(), f"we_{n}", 0.0)
+def test_slow_endpoints_take_turns_while_others_are_sent_to_and_are_all_asked_when_none_is() -> None:
+    sends, flights = Sends(), Flights()
+    ids = [f"we_{n}" for n in range(ASKED_SLOW + 44)]
+    for id in ids:
+        flights.begin(send := sends.new(), id, 0.0)
         flights.end(send, 2.0)
+    flights.begin(send, "we_quick", 2.0)
 
-    turns = [flights.room(2.0).slow_endpoints for _ in range(3)]
+    turns = [flights.room(2.0).slow_endpoints for _ in range(2)]
+    flights.end(send, 2.1)
 
-    assert turns == [["we_0", "we_1"], ["we_2", "we_0"], ["we_1", "we_2"]]
+    assert turns == [ids[:ASKED_SLOW], (ids + ids)[ASKED_SLOW : 2 * ASKED_SLOW]]
+    assert sorted(flights.room(2.1).slow_endpoints) == sorted(ids)
     sends.close()
 
 

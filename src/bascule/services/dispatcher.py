@@ -149,10 +149,15 @@ class Dispatcher:
 
     async def _take_off(self) -> None:
         """Begins a look at what is due; waits for it only where there is nothing else to do."""
-        if self._looking is None and not self.in_flight:
+        if self.in_flight:
+            self._look_out(1)
+            return
+        if self._looking is not None:  # it passed by endpoints that had a send in flight, and now have none
+            await asyncio.wait([self._looking])
+        if not self.in_flight and not self._failed:
             await asyncio.sleep(max(0.0, self._look_from - asyncio.get_running_loop().time()))
             self._look_from = 0.0
-        self._look_out(1)
+            self._look_out(1)
         while self._looking is not None and not self.in_flight:
             await asyncio.wait([self._looking])
             if self._more and not self._failed:

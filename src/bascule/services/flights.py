@@ -22,7 +22,7 @@ SLOW_S = 1.0
 LATE_S = 0.1
 QUICK_LANE, SLOW_LANE = 256, 2_000
 PER_ENDPOINT, PER_SLOW_ENDPOINT = 8, 1
-ASKED_SLOW = 256  # slow endpoints that are asked at once whether something is due
+ASKED_SLOW = 256  # slow endpoints that are asked at once whether something is due, while others are sent to
 OTHERS = 512  # connections and files that are no sends
 REMEMBERED = 20_000  # slow endpoints, the latest; a forgotten one is slow again after a second
 
@@ -124,7 +124,8 @@ class Flights:
         waits = {flight.endpoint_id for flight in self._late.values()} | self._slow_endpoints.keys()
         aloft = {id: n for id, n in self._aloft.items() if n < PER_ENDPOINT and id not in waits}
         idle = (id for id in self._slow_endpoints if id not in self._aloft)
-        asked = list(islice(idle, min(free.slow, ASKED_SLOW)))
+        most = ASKED_SLOW if self._aloft else REMEMBERED
+        asked = list(islice(idle, most)) if free.slow else []
         for id in asked:
             self._slow_endpoints.move_to_end(id)
         return Room(*free, [*(waits | self._aloft.keys())], aloft, asked)
