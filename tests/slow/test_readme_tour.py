@@ -192,6 +192,8 @@ def test_developing_page_runs_as_it_stands(walked: Tour) -> None:
 
     assert re.search(r"^payment_intent.canceled: evt_\w+$", said, re.MULTILINE)
     assert re.search(r"^  paid +pi_\w+  succeeded$", said, re.MULTILINE)
+    posted = r"  \[200\]  POST   /v1/payment_intents  sk_test_\w{8}  req_\w+  \d+ ms$"
+    assert re.search(posted, said, re.MULTILINE)
     assert "one order, one intent: True\namount_decimal_point_required amount\nlisted: True\n" in said
     codes = [*re.findall(r'^"code":"(\w+)"$', said, re.MULTILINE)]
     assert codes == ["idempotency_key_reused", "idempotency_key_missing"]

@@ -23,6 +23,7 @@ NOT_READ: Mapping[str, str] = {
     "offers": "which node was offered which bytes",
     "outbox": "events before they have their number",
     "report_runs": "which reports merchants asked for",
+    "requests": "who asked the API for what, and when; no money",
     "runs": "when scheduled work was done",
     "seen_transfers": "everybody's transfers of the last blocks, no matter whose",
     "sightings": "how far a watcher sees",

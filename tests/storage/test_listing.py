@@ -7,6 +7,7 @@ KINDS = {
     "TEXT": "text",
     "BOOLEAN": "boolean",
     "BIGINT": "bigint",
+    "INTEGER": "integer",
     "NUMERIC": "numeric",
     "JSONB": "jsonb",
     "BLOB": "bytea",

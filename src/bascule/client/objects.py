@@ -927,6 +927,24 @@ class LineProblem(TypedDict):
     value: str | None
 
 
+class LoggedRequest(TypedDict):
+    """One request and how it ended; nothing of what was said in it."""
+
+    id: str
+    object: Literal['request']
+    method: str
+    path: str
+    status: int
+    error_code: str | None
+    idempotent_replayed: bool
+    duration_ms: int
+    api_key: str
+    key_prefix: str | None
+    left_out: int
+    livemode: bool
+    created: int
+
+
 class Mandate(TypedDict):
     """Approvers' word for many payouts to one address."""
 
@@ -2638,6 +2656,21 @@ class ListAuditLogQuery(TypedDict, total=False):
     actor: str
     action: str
     object: str
+
+
+class ListRequestsQuery(TypedDict, total=False):
+    limit: int
+    starting_after: str
+    ending_before: str
+    expand: list[str]
+    created: Created
+    method: Literal['GET', 'POST', 'DELETE']
+    path: str
+    status: str
+
+
+class GetRequestQuery(TypedDict, total=False):
+    expand: list[str]
 
 
 class SandboxListFaultsQuery(TypedDict, total=False):

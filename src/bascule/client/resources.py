@@ -878,6 +878,22 @@ class AuditLog:
         return Page(self._sends, "/v1/audit_log", params)
 
 
+class Requests:
+    """Methods of /v1/requests."""
+
+    def __init__(self, sends: Sends) -> None:
+        self._sends = sends
+
+    def list(self, **params: Unpack[objects.ListRequestsQuery]) -> Page[objects.LoggedRequest]:
+        """List what was asked."""
+        return Page(self._sends, "/v1/requests", params)
+
+    def retrieve(self, id: str, **params: Unpack[objects.GetRequestQuery]) -> objects.LoggedRequest:
+        """Read one request's line."""
+        answer: objects.LoggedRequest = self._sends.request("GET", f"/v1/requests/{segment(id)}", params)
+        return answer
+
+
 class TestHelpersPaymentIntents:
     """Methods of /v1/test_helpers/payment_intents/{id}/pay."""
 
@@ -1039,6 +1055,7 @@ class Resources:
         self.members = Members(sends)
         self.roles = Roles(sends)
         self.audit_log = AuditLog(sends)
+        self.requests = Requests(sends)
         self.test_helpers = TestHelpers(sends)
 
     def standing_addresses(self, *, idempotency_key: str | None = None, **params: Unpack[objects.StandingAddressCreate]) -> objects.StandingAddress:

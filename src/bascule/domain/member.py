@@ -18,7 +18,7 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "developer": (
         *_LOOKS, "payment_intents:write", "checkout_sessions:write", "quotes:write", "invoices:write",
         "deposits:read", "refunds:read", "payouts:read", "webhook_endpoints:write", "test_helpers:write",
-        "accounts:read", "audit_log:read", "api_keys:write",
+        "accounts:read", "audit_log:read", "requests:read", "api_keys:write",
     ),
     "finance": (
         *_LOOKS, *_BUSINESS, "invoices:write", "refunds:write", "deposits:write", "reporting:write",

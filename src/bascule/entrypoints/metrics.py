@@ -52,13 +52,20 @@ class Watching(Protocol):
     depths: Counter[int]
 
 
+class Logging(Protocol):
+    """The log of requests of one process, as far as it counts."""
+
+    left_out: int
+
+
 @dataclass(eq=False)
 class Meters(Collector):
     """Everything that one process measures.
 
     followed, wallets: what the database said when it was asked last;
     flushing: what its planner or its lane counted, by chain; refusals: the signer's, of the lane's chain;
-    tells_money: whether it asks how the money stands; webhooks: who sends deliveries; entered: how often an
+    tells_money: whether it asks how the money stands; webhooks: who sends deliveries; requests: the
+    API's log of them; entered: how often an
     object entered a state; halted: how often a worker stopped at what must never be, by its name.
     """
 
@@ -71,6 +78,7 @@ class Meters(Collector):
     tells_money: bool = False
     standing: Standing | None = None
     webhooks: metrics_money.Delivering | None = None
+    requests: Logging | None = None
     entered: Counter[tuple[str, str]] | None = None
     halted: Counter[str] = field(default_factory=Counter)
     now: Callable[[], datetime] | None = None
@@ -133,6 +141,7 @@ class Meters(Collector):
         yield from metrics_money.states(self.entered)
         yield from metrics_money.postings(POSTED)
         yield _halted(self.halted)
+        yield _left_out(self.requests)
 
 
 def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metric]:
@@ -291,6 +300,18 @@ def _halted(counted: Counter[str]) -> Metric:
     for name, count in counted.items():
         violated.add_metric([name], count)
     return violated
+
+
+def _left_out(log: Logging | None) -> Metric:
+    """Requests of which this process's log says nothing."""
+    left_out = _count(
+        "bascule_requests_left_out",
+        "Requests that found no room in the log of /v1/requests, as the database took no lines.",
+        [],
+    )
+    if log is not None:
+        left_out.add_metric([], log.left_out)
+    return left_out
 
 
 _UNAPPLIED = "deposits_unapplied_"

@@ -320,36 +320,37 @@ async def api(
         sandbox = await stack.enter_async_context(sandboxing.opened(settings, db))
         meters = measured(settings)
         rpcs = await stack.enter_async_context(nodes(settings, db.refuse_open_transaction))
-        app = create_app(
-            ApiDeps(
-                db=db,
-                clock=seams.clock,
-                entropy=seams.entropy,
-                pepper=pepper.encode(),
-                deposit_seed=seed,
-                deposit_epoch=settings.deposit_epoch,
-                allow_local_webhooks=settings.webhook_allow_local,
-                public_url=settings.public_url,
-                ready_lag_s=settings.ready_lag_s,
-                refund_cool_off_s=settings.refund_cool_off_s,
-                settlement_cool_off_s=settings.settlement_cool_off_s,
-                failpoints=seams.failpoints,
-                sandbox=sandbox,
-                coin_prices=dict(settings.flush_coin_prices),
-                rates=rating.rules(settings.rates),
-                answered=None if meters is None else meters.answered,
-                log_seen=seen,
-                pace=Rates(
-                    settings.rate_limit_test,
-                    settings.rate_limit_live,
-                    settings.rate_limit_money_out,
-                    settings.rate_limit_unknown,
-                ),
-                nodes=rpcs,
-            )
+        deps = ApiDeps(
+            db=db,
+            clock=seams.clock,
+            entropy=seams.entropy,
+            pepper=pepper.encode(),
+            deposit_seed=seed,
+            deposit_epoch=settings.deposit_epoch,
+            allow_local_webhooks=settings.webhook_allow_local,
+            public_url=settings.public_url,
+            ready_lag_s=settings.ready_lag_s,
+            refund_cool_off_s=settings.refund_cool_off_s,
+            settlement_cool_off_s=settings.settlement_cool_off_s,
+            failpoints=seams.failpoints,
+            sandbox=sandbox,
+            coin_prices=dict(settings.flush_coin_prices),
+            rates=rating.rules(settings.rates),
+            answered=None if meters is None else meters.answered,
+            log_seen=seen,
+            pace=Rates(
+                settings.rate_limit_test,
+                settings.rate_limit_live,
+                settings.rate_limit_money_out,
+                settings.rate_limit_unknown,
+            ),
+            nodes=rpcs,
         )
+        if meters is not None:
+            meters.requests = deps.requests
+        await stack.enter_async_context(deps.requests.kept())
         said = await stack.enter_async_context(operated(settings, db, seams.clock, meters))
-        await serve(app, sock, ready=lambda facts: ready({**facts, **said}), stop=stop)
+        await serve(create_app(deps), sock, ready=lambda facts: ready({**facts, **said}), stop=stop)
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:

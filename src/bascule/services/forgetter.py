@@ -1,23 +1,29 @@
-"""Forgets answers that nobody asks for again."""
+"""Forgets answers that nobody asks for again, and what was asked."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 
 from bascule.services.seams import Clock
-from bascule.storage import idempotency
-from bascule.storage.database import Database
+from bascule.storage import idempotency, requests
+from bascule.storage.database import Connection, Database
 
 _log = structlog.get_logger()
 KEPT = timedelta(days=30)
-AT_ONCE = 2_000  # answers in a transaction
+AT_ONCE = 2_000  # in a transaction
 TIMES = 50  # transactions in a turn
+
+
+class _Forget(Protocol):
+    def __call__(self, conn: Connection, *, before: datetime, limit: int) -> Awaitable[int]: ...
 
 
 @dataclass(frozen=True)
 class Forgetter:
-    """Ends idempotency keys that are older than 30 days; references of money out stay for ever.
+    """Ends idempotency keys and lines of requests older than 30 days; references of money out stay for ever.
 
     Any number may run.
     """
@@ -27,14 +33,19 @@ class Forgetter:
     name: str = "forgetter"
 
     async def run_once(self) -> int:
-        """How many answers went; 0 when none is older."""
+        """How many answers and lines went; 0 when none is older."""
+        answers = await self._forgotten(idempotency.forget)
+        lines = await self._forgotten(requests.forget)
+        if answers or lines:
+            _log.info("forgotten", answers=answers, requests=lines)
+        return answers + lines
+
+    async def _forgotten(self, forget: _Forget) -> int:
         before, gone = self.clock.now() - KEPT, 0
         for _ in range(TIMES):
             async with self.db.transaction() as conn:
-                found = await idempotency.forget(conn, before=before, limit=AT_ONCE)
+                found = await forget(conn, before=before, limit=AT_ONCE)
             gone += found
             if found < AT_ONCE:
                 break
-        if gone:
-            _log.info("stored answers forgotten", answers=gone)
         return gone

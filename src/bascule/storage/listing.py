@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Integer,
     LargeBinary,
     MetaData,
     Numeric,
@@ -144,6 +145,12 @@ SCREENINGS = Table(
 RECONCILIATION_RUNS = Table(
     "reconciliation_runs", METADATA, Column("id", Text), Column("livemode", Boolean), _when()
 )
+
+
+REQUESTS = Table(
+    "requests", METADATA, Column("id", Text), Column("account_id", Text), Column("livemode", Boolean),
+    Column("method", Text), Column("path", Text), Column("status", Integer), _when(),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

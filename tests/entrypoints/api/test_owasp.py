@@ -56,6 +56,7 @@ async def made(shop: Shop, client: httpx.AsyncClient) -> dict[str, str]:
     member = (await client.post("/v1/members", json={"email": "a@b.c", "roles": ["owner"]})).json()
     line = {"description": "a", "quantity": 1, "unit_amount": "5.00"}
     invoice = (await client.post("/v1/invoices", json={"currency": "usdc", "lines": [line]})).json()
+    await shop.deps.requests.write()
     return {
         "payment_intents": intent["id"],
         "checkout": (await client.post("/v1/checkout/sessions", json=BODY)).json()["id"],
@@ -67,6 +68,7 @@ async def made(shop: Shop, client: httpx.AsyncClient) -> dict[str, str]:
         "members": member["id"],
         "accounts": shop.merchant,
         "invoices": invoice["id"],
+        "requests": (await client.get("/v1/requests")).json()["data"][0]["id"],
     }
 
 
@@ -156,6 +158,14 @@ async def test_keys_are_compared_in_a_time_that_says_nothing(
     assert [(len(a), len(b)) for a, b in compared] == [(32, 32)]
 
 
+async def all_requests(shop: Shop) -> str:
+    """Every line that requests left, in one text."""
+    await shop.deps.requests.write()
+    async with shop.owner.read() as conn:
+        found = await (await conn.execute("SELECT r::text FROM requests AS r")).fetchall()
+    return "\n".join(text for (text,) in found)
+
+
 async def test_no_secret_is_ever_in_a_log(shop: Shop, client: httpx.AsyncClient) -> None:
     class Failing(Failpoints):
         def hit(self, name: str) -> None:
@@ -182,7 +192,11 @@ async def test_no_secret_is_ever_in_a_log(shop: Shop, client: httpx.AsyncClient)
         structlog.contextvars.clear_contextvars()
         logging.getLogger().handlers[:] = handlers
         logging.getLogger().setLevel(level)
-    text = written.getvalue()
+    path = f"/v1/payment_intents/{intent['id']}"
+    await client.get(f"{path}/public", params={"client_secret": intent["client_secret"]})
+    for misplaced in (intent["client_secret"], shop.secret, hook["secret"]):
+        await client.get(f"/v1/payment_intents/{misplaced}")
+    text = written.getvalue() + await all_requests(shop)
     secrets = {
         "key": shop.secret[20:], "new key": made_key["secret"][20:], "webhook": hook["secret"][8:],
         "intent": intent["client_secret"].partition("_secret_")[2], "unknown key": "z" * 20,
@@ -190,5 +204,6 @@ async def test_no_secret_is_ever_in_a_log(shop: Shop, client: httpx.AsyncClient)
     }  # fmt: skip
 
     assert failed.status_code == 500
+    assert f"{path}/public" in text
     assert "RuntimeError: ours" in text
     assert [name for name, secret in secrets.items() if secret in text] == []

@@ -46,6 +46,7 @@ from bascule.entrypoints.api import (
     reference,
     refunds,
     reporting,
+    requests,
     screenings,
     searching,
     settlements,
@@ -98,6 +99,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *accounts.OPERATIONS,
     *members.OPERATIONS,
     *audit_log.OPERATIONS,
+    *requests.OPERATIONS,
     *test_helpers.OPERATIONS,
 )
 

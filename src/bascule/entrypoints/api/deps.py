@@ -34,6 +34,7 @@ from bascule.services.policies import Policies
 from bascule.services.quotes import NO_RULES, Quotes
 from bascule.services.refunds import Refunds
 from bascule.services.report_runs import ReportRuns
+from bascule.services.requests import RequestLog
 from bascule.services.restore import LogSeen
 from bascule.services.sandbox import Sandbox
 from bascule.services.seams import Clock, Entropy
@@ -94,6 +95,11 @@ class ApiDeps:
     def limiter(self) -> Limiter:
         """How fast each key and account has asked."""
         return Limiter(self.pace)
+
+    @cached_property
+    def requests(self) -> RequestLog:
+        """What was asked, until it is written."""
+        return RequestLog(self.db)
 
     @cached_property
     def outbox(self) -> Outbox:

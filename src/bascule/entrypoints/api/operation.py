@@ -22,7 +22,7 @@ from starlette.responses import Response, StreamingResponse
 from bascule.domain import ids
 from bascule.domain.errors import Forbidden, NotFound, Rejected
 from bascule.domain.member import PUBLISHABLE, allows
-from bascule.entrypoints.api import cross_origin, decode, idempotency, problems, versions
+from bascule.entrypoints.api import cross_origin, decode, idempotency, noting, problems, versions
 from bascule.entrypoints.api.auth import Caller, authenticate
 from bascule.entrypoints.api.deps import ApiDeps
 from bascule.entrypoints.api.gathering import Gathering
@@ -169,6 +169,11 @@ class Operation:
         return self.reads and self.scope in PUBLISHABLE
 
     @property
+    def logged(self) -> bool:
+        """Whether a request leaves a line in the account's log; who reads the log would else read of that."""
+        return self.tag != "requests"
+
+    @property
     def changes(self) -> bool:
         """Whether it changes anything, so that each success leaves a line of audit."""
         return not self.scope.endswith(":read")
@@ -181,7 +186,7 @@ def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitab
 
     async def handle(request: Request) -> Response:
         request_id: str = request.scope["bascule.request_id"]
-        began = perf_counter()
+        began, code = perf_counter(), None
         try:
             response = await _answer(operation, deps, once, request, request_id)
         except Exception as error:
@@ -189,12 +194,10 @@ def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitab
                 error = _counted(error, deps, request)
             if isinstance(error, problems.TooManyRequests):
                 request.scope["bascule.limits"] = error.fields
-            response = problems.respond(error, request_id, deps.public_url)
+            response, code = problems.respond(error, request_id, deps.public_url), problems.code_of(error)
         if operation.in_browsers:
             response.headers.update(cross_origin.ANSWERED)
-        if deps.answered is not None:
-            labels = operation.method, operation.path, str(response.status_code)
-            deps.answered.labels(*labels).observe(perf_counter() - began)
+        noting.note(deps, operation, request, response, code, perf_counter() - began)
         return response
 
     return handle
@@ -215,6 +218,7 @@ async def _answer(
 ) -> Response:
     async with deps.db.read() as conn:
         caller = await authenticate(conn, request, deps.pepper, deps.clock.now())
+        noting.known(request, caller)
         if operation.reads and not isinstance(operation.effect, Together | Outside | Download | Stream):
             call = await _admitted(operation, deps, request, request_id, caller)  # no body is waited for
             return _json(orjson.dumps(await operation.effect(call, conn)), {})
@@ -257,7 +261,7 @@ async def _changed(operation: Operation, once: Once, call: Call[Any], request: R
         answer = operation.told_once(call, answer)
     deps.failpoints.hit("api.before_response")
     headers = {} if key is None else {"idempotency-key": key}
-    response = _json(answer, headers | ({"idempotent-replayed": "true"} if replayed else {}))
+    response = _json(answer, headers | ({noting.REPLAYED: "true"} if replayed else {}))
     response.background = BackgroundTask(_answered, deps)
     return response
 

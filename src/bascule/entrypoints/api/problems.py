@@ -84,15 +84,16 @@ def respond(error: Exception, request_id: str, public_url: str) -> Response:
     public_url: where the pages about errors are, so that a link in a log or a trace leads somewhere.
     """
     status, kind, again = next(row[1:] for row in TABLE if isinstance(error, row[0]))
+    code = code_of(error)
     if isinstance(error, Rejected):
-        code, message, param, next_step = error.code, error.message, error.param, error.next_step
+        message, param, next_step = error.message, error.param, error.next_step
     elif isinstance(error, Retryable):
         _log.warning("a request found the system not ready", request_id=request_id, error=str(error))
-        code, message, param = "not_ready", "The system is not ready; try again.", None
+        message, param = "The system is not ready; try again.", None
         next_step = "Send the same request with the same Idempotency-Key again."
     else:
         _log.error("a request failed by our own fault", request_id=request_id, exc_info=error)
-        code, message, param = "internal_error", "Something went wrong on our side; it has been noted.", None
+        message, param = "Something went wrong on our side; it has been noted.", None
         next_step = "Send the same request with the same Idempotency-Key again, or tell us the request id."
     headers = {"x-should-retry": str(again).lower(), "stripe-should-retry": str(again).lower()}
     if again:
@@ -102,6 +103,13 @@ def respond(error: Exception, request_id: str, public_url: str) -> Response:
     url = f"{public_url}{DOCS}{code}"
     content = body(status, kind, code, message, bracketed(param), next_step, request_id, url)
     return Response(content, status, headers, MEDIA_TYPE)
+
+
+def code_of(error: Exception) -> str:
+    """The code that the world is told."""
+    if isinstance(error, Rejected):
+        return error.code
+    return "not_ready" if isinstance(error, Retryable) else "internal_error"
 
 
 def from_http(error: HTTPException) -> Rejected:

@@ -39,6 +39,7 @@ from bascule.entrypoints.cli import (
     scripting,
     sources,
     sweeping,
+    tailing,
     treasury,
     watching,
 )
@@ -72,6 +73,7 @@ PARTS = (
     watching,
     restoring,
     sweeping,
+    tailing,
     gassing,
     laning,
     cancelling,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bascule.entrypoints.cli import patience
 from bascule.entrypoints.cli.merchant import ApiKey, ApiUrl, merchants
 from bascule.entrypoints.cli.output import AsJson, line, say
+from bascule.entrypoints.cli.patience import Patience
 from bascule.entrypoints.failures import USAGE, CommandFailed
 
 if TYPE_CHECKING:
@@ -69,15 +70,15 @@ class Forwarder:
     secret: str
     types: Sequence[str] = ()
     after: int | None = None
-    _failures: int = field(default=0, init=False)  # since the API answered last
+    _patience: Patience = field(default_factory=Patience, init=False)
 
     def start(self) -> Iterator[dict[str, Any]]:
         """From now on: what happened before is not forwarded. One line when the API is away."""
         while self.after is None:
             try:
                 newest = self.api.events.list(limit=1).data
-            except _waited_for() as error:
-                yield from self._wait(error)
+            except patience.passing() as error:
+                yield from self._patience.wait(error)
             else:
                 self.after = max((event["account_sequence"] for event in newest), default=0)
 
@@ -92,25 +93,14 @@ class Forwarder:
                 asked["types"] = list(self.types)
             try:
                 with self.api.stream("/v1/events/stream", asked) as lines:
-                    self._failures = 0
+                    self._patience.failures = 0
                     for event in _events(lines):
                         told = self._forward(event)
                         self.after = event["account_sequence"]
                         yield {"event": "forwarded", **told}
                 time.sleep(RECONNECT_S)
-            except _waited_for() as error:
-                yield from self._wait(error)
-
-    def _wait(self, error: Exception) -> Iterator[dict[str, Any]]:
-        """As long as the API asks for, else longer each time."""
-        from bascule.client import retries
-
-        self._failures += 1
-        if self._failures == 1:
-            yield {"event": "waiting", "error": str(error)}
-        headers: Mapping[str, str] = getattr(error, "headers", {})
-        pause = retries.wait(self._failures, headers, random.random())  # noqa: S311 - spreads retries
-        time.sleep(float(headers["retry-after"]) if pause is None else pause)
+            except patience.passing() as error:
+                yield from self._patience.wait(error)
 
     def _forward(self, event: dict[str, Any]) -> dict[str, Any]:
         import httpx
@@ -139,13 +129,6 @@ class Forwarder:
         return told | {"status": answer.status_code, "error": None, "ms": _ms(began)}
 
 
-def _waited_for() -> tuple[type[Exception], ...]:
-    """What passes; a stream that broke may be counted for a moment yet, so too many of them pass too."""
-    from bascule.client import ConflictError, ConnectionLost, RateLimitError, ServerError
-
-    return (ConnectionLost, ServerError, RateLimitError, ConflictError)
-
-
 def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The events of a stream, each of which is one line of data."""
     import orjson
@@ -160,8 +143,8 @@ def _ms(began: float) -> int:
 
 
 def _in_words(told: dict[str, Any]) -> str:
-    when = time.strftime("%H:%M:%S")
     if told["event"] == "waiting":
-        return f"{when}  the API does not answer, still asking: {told['error']}"
+        return patience.in_words(told)
+    when = time.strftime("%H:%M:%S")
     answer = f"[{told['status']}]" if told["status"] is not None else f"[no answer: {told['error']}]"
     return f"{when}  {answer:<6} {told['type']:<34} {told['id']}  {told['object'] or ''}  {told['ms']} ms"
