@@ -116,6 +116,28 @@ async def test_a_key_that_is_being_worked_on_is_409_at_once(shop: Shop, client: 
     assert (answer.status_code, after.status_code) == (409, 200)
 
 
+async def test_a_retry_is_409_at_once_also_behind_a_first_request_that_is_held_up(
+    shop: Shop, client: httpx.AsyncClient
+) -> None:
+    """It would else wait in the next group, and be told for the first one's sake that nothing is ready."""
+    async with shop.owner.transaction() as conn:
+        await conn.execute("LOCK TABLE payment_intents IN SHARE MODE")
+        first = asyncio.create_task(client.post(PATH, json=BODY, headers=key("a")))
+        await somebody_waits(conn)
+        behind = asyncio.create_task(client.post(PATH, json=BODY, headers=key("b")))
+        for _ in range(2):
+            again = await client.post(PATH, json=BODY, headers=key("a"))
+            assert (again.status_code, again.headers["retry-after"]) == (409, "1")
+            assert again.json()["error"]["code"] == "idempotency_key_in_use"
+        assert not first.done()
+    made = [await first, await behind]
+    again = await client.post(PATH, json=BODY, headers=key("a"))
+
+    assert [each.status_code for each in made] == [200, 200]
+    assert (again.content, again.headers["idempotent-replayed"]) == (made[0].content, "true")
+    assert (await shop.rows())["payment_intents"] == 2
+
+
 async def test_client_that_gave_up_waiting_finds_one_effect_and_the_answer_it_never_had(shop: Shop) -> None:
     async with served(create_app(shop.deps)) as url, client_of(url, shop.secret) as client:
         async with shop.owner.transaction() as conn:

@@ -58,7 +58,7 @@ class ApiDeps:
     ready_lag_s: so far behind its chain a network is not ready; coin_prices: what one coin costs, by chain;
     rates: which prices make a quote, none by default; refund_cool_off_s: between a claim and its payout;
     settlement_cool_off_s: how long a new address to settle to is not paid;
-    sandbox: None wherever money may be real; in_flight: keys of requests that act on nodes just now;
+    sandbox: None wherever money may be real; in_flight: keys of requests that are worked on just now;
     streams: how many streams of events an account follows in a mode;
     answered: seconds of requests by method, route and status, where somebody measures; log_seen: how far the
     database was seen; nodes: of the chains where x402 payments are settled; settle_wait_s: how long

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -184,9 +184,7 @@ async def once_outside(
     if key is None:
         return await act(), False
     scope = Scope(caller.account_id, caller.livemode, key)
-    if scope in deps.in_flight:
-        raise _in_use()
-    deps.in_flight.add(scope)
+    begin(deps, scope)
     try:
         async with deps.db.read() as conn:
             stored = (await idempotency.find(conn, [scope])).get(scope)
@@ -202,7 +200,24 @@ async def once_outside(
 
         return await once(deps, caller, key, print_, kept)
     finally:
-        deps.in_flight.discard(scope)
+        end(deps, [scope])
+
+
+def begin(deps: ApiDeps, scope: Scope | None) -> None:
+    """Says that a key is worked on in this process, also where no transaction holds it; until `end`.
+
+    Raises: KeyInUse at once, instead of waiting behind the request that has it.
+    """
+    if scope is None:
+        return
+    if scope in deps.in_flight:
+        raise _in_use()
+    deps.in_flight.add(scope)
+
+
+def end(deps: ApiDeps, scopes: Iterable[Scope | None]) -> None:
+    """Says that nobody works on these keys any more."""
+    deps.in_flight.difference_update(scope for scope in scopes if scope is not None)
 
 
 def _in_use() -> KeyInUse:

@@ -181,7 +181,6 @@ class Operation:
 
 def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitable[Response]]:
     """The operation as a Starlette endpoint; every error ends in the one table of problems."""
-
     once = _once_of(operation, deps)
 
     async def handle(request: Request) -> Response:
@@ -302,7 +301,9 @@ def _once_of(operation: Operation, deps: ApiDeps) -> Once:
         gathering = Gathering(partial(_done_together, operation, effect, deps))
 
         async def gathered(call: Call[Any], print_: bytes) -> tuple[bytes, bool]:
-            return await gathering.do(Asked(call.caller, call.idempotency_key, print_, call))
+            asked = Asked(call.caller, call.idempotency_key, print_, call)
+            idempotency.begin(deps, asked.scope)
+            return await gathering.do(asked)
 
         return gathered
     return partial(_done_once, operation)
@@ -321,7 +322,10 @@ async def _done_together(
         await audit.append_many(conn, lines)
         return [each if isinstance(each, Rejected) else orjson.dumps(each) for each in made]
 
-    return await idempotency.once_each(deps, asked, write)
+    try:
+        return await idempotency.once_each(deps, asked, write)
+    finally:
+        idempotency.end(deps, [each.scope for each in asked])
 
 
 async def _done_once(operation: Operation, call: Call[Any], print_: bytes) -> tuple[bytes, bool]:
@@ -358,10 +362,7 @@ async def _note(
 
 
 def _line(operation: Operation, call: Call[Any], print_: bytes, answer: Mapping[str, Any]) -> audit.Line:
-    """Who asked for what. fingerprint: stands for all that was said, under the pepper: who reads the audit
-
-    alone finds no name by trying names.
-    """
+    # the fingerprint stands for all that was said: who reads the audit alone finds no name by trying names
     object_id = answer.get("id") or call.path.get("id") or operation.name
     return audit.Line(
         actor=call.caller.key_id,
