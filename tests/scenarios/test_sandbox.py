@@ -102,6 +102,10 @@ async def test_reorg_that_drops_the_payment_takes_the_intent_back(b: Bridge, sho
     await b.settle_down(watcher)
     assert (await read(shop, made))["status"] == "processing"
 
+    nowhere = "0x" + "ab" * 32
+    absent = await refusal(shop, "chain/reorg", depth=1, drop=[sent["tx_hash"], nowhere])
+    assert absent == (400, "transaction_not_there", "drop[1]")
+    assert (await read(shop, made))["status"] == "processing", "nothing has changed"
     await ask(shop, "chain/reorg", depth=1, drop=[sent["tx_hash"]])
     await b.settle_down(watcher)
 

@@ -18,6 +18,14 @@ from bascule.domain.errors import Rejected
 Way = tuple[Any, ...]
 
 
+class Refused(Rejected):
+    """A node's refusal as the caller's own affair. data: which of several things it means, if it says so."""
+
+    def __init__(self, error: RpcError) -> None:
+        super().__init__("node_refused", f"The node refuses {error.method}: {error.message:.200}.")
+        self.data = error.data
+
+
 class DevNode:
     """One development node. Every method raises Rejected where the node has no such control or refuses it."""
 
@@ -29,7 +37,10 @@ class DevNode:
         await self._control(("evm_mine", {"blocks": blocks, "timestamp": None}))
 
     async def reorg(self, depth: int, drop: Sequence[Hash]) -> None:
-        """Replaces the last `depth` blocks; what they held comes back, without the transactions in `drop`."""
+        """Replaces the last `depth` blocks; what they held comes back, without the transactions in `drop`.
+
+        Raises: Refused, naming in its data the first of `drop` that is not there.
+        """
         await self._control(("bascule_reorg", {"depth": depth, "drop": [hex32(each) for each in drop]}))
 
     async def drop(self, tx_hash: Hash) -> bool:
@@ -91,4 +102,4 @@ def refused(error: RpcError) -> Exception:
     """A node's refusal as the caller's own affair; one that passes by itself stays as it is."""
     if error.says is NodeSays.RATE_LIMITED:
         return error
-    return Rejected("node_refused", f"The node refuses {error.method}: {error.message:.200}.")
+    return Refused(error)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bascule.chain.caller import Caller
-from bascule.chain.dev_node import DevNode
+from bascule.chain.dev_node import DevNode, Refused
 from bascule.domain.chain import Address, caip2, hex32, parse_hash
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
 from bascule.services.intent_view import Catalog, catalog
@@ -62,9 +62,20 @@ class Sandbox:
         return await _head(place)
 
     async def reorg(self, place: Place, depth: int, drop: Sequence[str]) -> dict[str, Any]:
-        """Other blocks instead of the last ones."""
+        """Other blocks instead of the last ones. Raises: Rejected, with nothing changed."""
         hashes = [parse_hash(text, param=f"drop.{n}") for n, text in enumerate(drop)]
-        await place.node.reorg(depth, hashes)
+        try:
+            await place.node.reorg(depth, hashes)
+        except Refused as error:
+            for n, tx_hash in enumerate(hashes):
+                if error.data == hex32(tx_hash):
+                    raise Rejected(
+                        "transaction_not_there",
+                        f"{hex32(tx_hash)} is in none of the last {depth} blocks, and does not wait.",
+                        param=f"drop.{n}",
+                        next_step="Raise depth to where it was mined; nothing has changed.",
+                    ) from None
+            raise
         return await _head(place)
 
     async def drop_tx(self, place: Place, tx_hash: str) -> dict[str, Any]:

@@ -82,6 +82,7 @@ SENSELESS: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     ("chain/reorg", {}, 400, "parameter_missing", "depth"),
     ("chain/reorg", {"depth": 1_000}, 400, "node_refused", None),
     ("chain/reorg", {"depth": 1, "drop": ["0x12"]}, 400, "parameter_invalid", "drop[0]"),
+    ("chain/reorg", {"depth": 1, "drop": ["0x" + "ab" * 32]}, 400, "transaction_not_there", "drop[0]"),
     ("chain/gas_spike", {}, 400, "parameter_missing", "factor"),
     ("chain/gas_spike", {"factor": 2, "base_fee": 5}, 400, "parameter_invalid", "base_fee"),
     ("chain/gas_spike", {"base_fee": 2**61}, 400, "parameter_invalid", "base_fee"),

@@ -7,6 +7,7 @@ import pytest
 from eth_account import Account
 
 from bascule.entrypoints.devchain.accounts import DevAccount
+from bascule.entrypoints.devchain.errors import INVALID_PARAMS
 from tests.support.chain import LocalNode, RpcFailure
 
 
@@ -84,6 +85,20 @@ async def test_waiting_transaction_is_mined_by_the_fork_and_can_be_dropped_too(n
 
     assert (await node.rpc("eth_getTransactionReceipt", kept))["blockNumber"] == "0x2"
     assert await node.rpc("eth_getTransactionByHash", dropped) is None
+
+
+async def test_what_is_nowhere_cannot_be_dropped_and_nothing_is_replaced(node: LocalNode) -> None:
+    deep = await pay(node)
+    await node.dev.mine(3)
+    head = await node.rpc("eth_getBlockByNumber", "latest", False)
+    for absent in (deep, "0x" + "ab" * 32):
+        with pytest.raises(RpcFailure) as refused:
+            await node.rpc("bascule_reorg", {"depth": 2, "drop": [absent]})
+        assert (refused.value.code, refused.value.data) == (INVALID_PARAMS, absent)
+    assert await node.rpc("eth_getBlockByNumber", "latest", False) == head
+
+    await node.rpc("bascule_reorg", {"depth": 3, "drop": [deep]})
+    assert await node.rpc("eth_getTransactionByHash", deep) is None
 
 
 async def test_payment_that_lost_its_funding_is_forgotten(node: LocalNode) -> None:

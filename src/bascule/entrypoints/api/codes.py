@@ -181,6 +181,7 @@ CODES: dict[str, str] = {
     "token_unexpected_state": "The token is known with another currency or other decimals.",
     "token_unknown": "There is no such accepted token.",
     "token_unsupported": "No such token is paid out on that network.",
+    "transaction_not_there": "The blocks that are to be replaced hold no such transaction, and none waits.",
     "transaction_unknown": "No such transaction of the journal books that money.",
     "transaction_not_waiting": "No such transaction waits in the node's pool.",
     "travel_rule_invalid": "A field of who pays whom is missing, too long or no line of text.",

@@ -33,6 +33,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("node_refused", "Read what the node says in the message; in the sandbox, end the faults that are set."),
     ("block_unknown", "Name a block the installation has read."),
     ("transaction_unknown", "Check the hash and the network; a transaction of another chain is not here."),
+    ("transaction_not_there", "Wait until it is mined, or raise depth to where it was."),
     ("transaction_not_waiting", "A mined transaction is taken back by chain/reorg, with its hash in drop."),
     ("parameter_*", "Compare the parameter in `error.param` with the reference at /docs."),
     ("search_invalid", "Compare the query with the reference at /docs."),

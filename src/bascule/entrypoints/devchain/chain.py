@@ -177,11 +177,12 @@ class LocalChain:
                 await self._extend(len(self.index.blocks), [None], self.pool.all())
             return self.index.head
 
-    async def reorg(self, depth: int, drop: Collection[bytes] = ()) -> Block:
+    async def reorg(self, depth: int, drop: Collection[bytes] = (), *, strict: bool = False) -> Block:
         """Replaces the last `depth` blocks by `depth` + 1 others and returns the new head.
 
         The first `depth` new blocks are empty; the last carries what the replaced blocks held and what waits,
         without the transactions in `drop`, which are forgotten. All of it becomes visible in one step.
+        strict: each of `drop` is in those blocks or waits, or it is refused and nothing changes.
         """
         async with self._changing:
             height = self.index.head.number
@@ -189,6 +190,8 @@ class LocalChain:
                 raise invalid_params(f"depth must be from 1 to {height}, the number of blocks above genesis")
             keep = height + 1 - depth
             replaced = self.index.blocks[keep:]
+            if strict:
+                self._require_there(drop, replaced)
             raws = [tx.raw for block in replaced for tx in block.transactions if tx.hash not in drop]
             returned = await self.evm(lambda evm: [evm.decode(raw) for raw in raws])
             self.pool.discard(drop)
@@ -200,6 +203,15 @@ class LocalChain:
             self._readmit([tx for tx in returned if tx.hash not in mined], accounts)
             self._journal.replace(self.pool.raws())
             return self.index.head
+
+    def _require_there(self, drop: Collection[bytes], replaced: Sequence[Block]) -> None:
+        there = {tx.hash for block in replaced for tx in block.transactions}
+        for tx_hash in drop:
+            if tx_hash not in there and self.pool.get(tx_hash) is None:
+                named = "0x" + tx_hash.hex()
+                raise invalid_params(
+                    f"drop: {named} is in none of the last {len(replaced)} blocks, and does not wait", named
+                )
 
     def snapshot(self) -> int:
         """Remembers the chain as it is and returns the snapshot's number, from 1."""

@@ -66,12 +66,12 @@ class Controls:
         return await self._chain.revert(params.quantity(number, "snapshot"))
 
     async def reorg(self, options: object) -> dict[str, str]:
-        """bascule_reorg: `{depth, drop}`; returns the new head."""
+        """bascule_reorg: `{depth, drop}`; returns the new head. What is to be dropped has to be there."""
         fields = params.members(options, "options", frozenset({"depth", "drop"}))
         if not isinstance(drop := fields.get("drop") or [], list):
             raise invalid_params("drop: a list of transaction hashes is needed")
         hashes = {params.data(tx_hash, "drop", 32) for tx_hash in drop}
-        head = await self._chain.reorg(params.quantity(fields.get("depth"), "depth"), hashes)
+        head = await self._chain.reorg(params.quantity(fields.get("depth"), "depth"), hashes, strict=True)
         return {"number": hex(head.number), "hash": encode.data(head.hash)}
 
     async def drop_transaction(self, tx_hash: object) -> str | None:

@@ -21,9 +21,9 @@ class RpcError(Exception):
         self.data = data
 
 
-def invalid_params(message: str) -> RpcError:
-    """Returns the error for parameters that cannot be understood."""
-    return RpcError(INVALID_PARAMS, message)
+def invalid_params(message: str, data: str | None = None) -> RpcError:
+    """Returns the error for parameters that cannot be understood. data: which of several is meant."""
+    return RpcError(INVALID_PARAMS, message, data)
 
 
 def refused(message: str) -> RpcError:
