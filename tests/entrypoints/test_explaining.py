@@ -8,6 +8,9 @@ import pytest
 from bascule.domain.errors import NotFound
 from bascule.entrypoints.explaining import explain
 from bascule.services.compliance import Compliance
+from bascule.services.seams import SystemEntropy, new_id
+from bascule.storage import checkout_sessions
+from bascule.storage.checkout_sessions import NewSession
 from bascule.storage.database import Database
 from tests.support.money_in import Bridge, bridge
 
@@ -84,6 +87,27 @@ async def test_deposit_says_what_it_counts_for_until_it_is_booked(world: Bridge,
     assert told["evidence"]["tx_hash"] == tx_hash
     assert told["counts_for"]["payment_intent"] == intent["id"]
     assert (await ask(intent["id"]))["next"] == "nothing: this is its end"
+
+
+async def test_checkout_session_says_how_its_payment_stands(world: Bridge, ask: Ask) -> None:
+    intent = await world.intent("10.50")
+    session = NewSession(
+        new_id("cs", world.clock, SystemEntropy()), world.merchant, False, intent["id"],
+        "https://m.example/thanks", None, world.clock.now(),
+    )  # fmt: skip
+    async with world.api.transaction() as conn:
+        assert await checkout_sessions.insert(conn, session)
+    told = await ask(session.id)
+    assert told["state"].startswith("open, as its payment is requires_action: ")
+    assert (told["amount"], told["page"]) == ("10.500000 usdt", f"/c/{session.id}")
+    assert told["next"] == f"its payment goes on: `bascule explain {intent['id']}`"
+
+    await world.cancel(intent)
+    told = await ask(session.id)
+    assert told["state"].startswith("expired, as its payment is canceled: ")
+    assert (told["page"], told["next"]) == (None, "nothing: no money can complete it any more")
+    with pytest.raises(NotFound):
+        await ask("cs_nothing")
 
 
 async def test_transaction_says_what_it_moved_and_whether_that_is_booked(world: Bridge, ask: Ask) -> None:

@@ -15,6 +15,7 @@ from bascule.domain.ids import Prefix
 from bascule.domain.payment_intent import PAYMENT_INTENT, IntentState
 from bascule.entrypoints import (
     explaining_authorizations,
+    explaining_checkouts,
     explaining_invoices,
     explaining_refunds,
     explaining_screenings,
@@ -192,6 +193,7 @@ async def _transaction(conn: Connection, tx_hash: Hash) -> dict[str, Any]:
 
 _KINDS: Mapping[str, Callable[[Connection, str], Awaitable[dict[str, Any]]]] = {
     Prefix.PAYMENT_INTENT: _intent,
+    Prefix.CHECKOUT_SESSION: explaining_checkouts.session,
     Prefix.DEPOSIT: _deposit,
     Prefix.AUTHORIZATION: explaining_authorizations.authorization,
     Prefix.FLUSH: _flush,
