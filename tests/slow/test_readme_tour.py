@@ -70,6 +70,16 @@ def test_quickstart_page_runs_as_it_stands(walked: Tour) -> None:
     assert said.splitlines()[-2:] == ["The intent has succeeded", "A forged webhook gets 400"]
 
 
+def test_checkout_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/checkout.md").splitlines()
+
+    assert re.fullmatch(r"Send the payer to http\S+/c/cs_\w+", said[0])
+    assert said[-5:] == [
+        "The session is complete", "expired", "canceled",
+        '"code":"checkout_session_unexpected_state"', "7.000000",
+    ]  # fmt: skip
+
+
 def test_treasury_page_runs_as_it_stands(walked: Tour) -> None:
     said = walked("docs/api/payouts.md")
 
