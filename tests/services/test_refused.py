@@ -17,6 +17,7 @@ EITHER = reverted("Error(string)", "Blacklistable: account is blacklisted")
     ("answer", "paid", "code"),
     [
         (PAUSED, False, FailureCode.TOKEN_PAUSED),
+        (PAUSED, True, FailureCode.REFUSED_BY_TOKEN),
         (EITHER, True, FailureCode.DESTINATION_FROZEN),
         (EITHER, False, FailureCode.REFUSED_BY_TOKEN),
         (reverted("AccountBlacklisted(address)", PAYEE), False, FailureCode.DESTINATION_FROZEN),
@@ -24,9 +25,10 @@ EITHER = reverted("Error(string)", "Blacklistable: account is blacklisted")
         (b"", True, FailureCode.REFUSED_BY_TOKEN),
     ],
 )
-def test_payee_is_called_frozen_only_where_the_vault_is_proven_not_to_be(
+def test_payee_is_called_frozen_or_the_token_paused_only_where_the_batch_does_not_disprove_it(
     answer: bytes, paid: bool, code: FailureCode
 ) -> None:
+    """What was paid beside it proves that the vault is not frozen, and that not all transfers are paused."""
     assert failure_code({7: answer, 8: b"other"}, 7, PAYEE, paid=paid) is code
 
 

@@ -13,10 +13,11 @@ def failure_code(refusals: Mapping[int, bytes], vault_id: int, payee: Address, *
     """The code of a refused item, never guessed.
 
     refusals: the token's answers, as the vault kept them in its log; paid: whether an item beside it was paid
-    in the same transaction, which an issuer that froze the vault would not have let through.
+    in the same transaction, which an issuer that froze the vault, or paused the token, would not have let
+    through.
     """
     says = read(refusals.get(vault_id, b""), payee)
-    if says is IssuerSays.PAUSED:
+    if says is IssuerSays.PAUSED and not paid:
         return FailureCode.TOKEN_PAUSED
     if says is IssuerSays.PAYEE_FROZEN or (says is IssuerSays.SOMEBODY_FROZEN and paid):
         return FailureCode.DESTINATION_FROZEN
