@@ -72,6 +72,21 @@ async def test_each_object_of_money_out_says_its_state_and_who_acts_next(
     assert [approver(n).address in who for n in (1, 2)] == [False, True]
 
 
+async def test_payout_with_a_code_of_another_release_is_shown_and_explained_as_it_stands(
+    stage: Treasury,
+) -> None:
+    payout = await stage.request()
+    await stage.cancel(payout)
+    await stage.rows_change("UPDATE payouts SET failure_code = 'insufficient_funds'")
+
+    async with stage.owner.read() as conn:
+        told = await explain(conn, payout["id"])
+
+    assert told is not None
+    assert told["failure"] == "insufficient_funds, which is not of this release"
+    assert (await stage.read(payout))["failure_code"] == "insufficient_funds"
+
+
 async def test_what_does_not_exist_is_said_not_to(stage: Treasury) -> None:
     prefixes = {f"{prefix}_" for prefix in Prefix}
     assert set(KINDS) <= prefixes

@@ -49,7 +49,7 @@ async def payout(conn: Connection, payout_id: str) -> dict[str, Any]:
     return {
         "object": f"payout {payout_id}",
         "state": f"{state}: {PAYOUT.sentences[state]}",
-        "failure": None if (code := shown["failure_code"]) is None else " ".join(FAILURES[FailureCode(code)]),
+        "failure": _failure(shown["failure_code"]),
         "approvals": shown["approvals"],
         "policy": shown["policy_decision"],
         "network": shown["network_decision"] or f"{shown['network']}, as was asked for",
@@ -77,6 +77,16 @@ def _waits(why: str | None) -> str:
     }
     end = ends.get(why.partition(":")[0])
     return f"it waits ({why})" + (f"; {end}" if end else "")
+
+
+def _failure(code: str | None) -> str | None:
+    """What a code means and what to do; the code itself where another release gave it."""
+    if code is None:
+        return None
+    try:
+        return " ".join(FAILURES[FailureCode(code)])
+    except ValueError:
+        return f"{code}, which is not of this release"
 
 
 def _who_signs(action: dict[str, Any] | None) -> str:
