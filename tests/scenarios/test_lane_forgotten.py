@@ -79,6 +79,19 @@ async def test_what_a_submitter_said_of_a_lane_is_no_reason_to_end_it_once_the_c
         assert "retire" not in told["next"]
 
 
+async def test_vault_without_an_open_lane_on_a_chain_that_nobody_can_be_asked_of_says_so(
+    stage: Treasury,
+) -> None:
+    """A lane that is in no row may have paid from it."""
+    await stage.rows_change("UPDATE lanes SET state = 'retired'")
+    work = LaneRecovery(stage.owner, stage.use_cases.outbox)
+
+    [told] = await LaneCheck(load({}), stage.owner, {}, work, False, False).run(())
+
+    assert (told["lane"], told["state"]) == (f"{stage.network.chain_id}/{stage.vault}", "unknown")
+    assert "BASCULE_CHAINS" in told["next"]
+
+
 @pytest.mark.slow
 async def test_lane_of_a_vault_whose_known_lanes_are_all_retired_is_taken_over_too(
     stage: Treasury, backups: Backups

@@ -67,12 +67,14 @@ class LaneCheck:
     async def _adopt(self) -> list[dict[str, Any]]:
         """Lanes that were opened after the backup get a row, to be taken over; what stands in the way."""
         said: list[dict[str, Any]] = []
+        open_ones = {(lane.chain_id, lane.vault) for lane in await self.work.every()}
         for chain_id, vault in sorted(await self.work.vaults()):
             name = f"{chain_id}/{checksum(vault)}"
-            rpc = self.rpcs.get(chain_id)
-            if rpc is None:
+            if chain_id not in self.rpcs and (chain_id, vault) in open_ones:
                 continue  # each of its lanes says so
             try:
+                self.settings.chain(chain_id)
+                rpc = self.rpcs[chain_id]
                 found = await lane_opening.forgotten(self.db, rpc, chain_id, vault)
                 for number, wallet in found.items():
                     name = f"{chain_id}/{laning.name_of(number)}"
