@@ -54,6 +54,6 @@ SLOT = Machine(
         S.SIGNED: "The signer has committed its content; only its fee may change from here.",
         S.BROADCAST: "At least one node was offered its bytes; what the node answered decides nothing.",
         S.MINED: "One of its attempts is in a canonical block.",
-        S.FINAL: "Its block is final, or one in which a stranger used the nonce: that is gone for ever.",
+        S.FINAL: "Its block is final, or it has none: a stranger used the nonce, or its wallet ended.",
     },
 )

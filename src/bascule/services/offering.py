@@ -281,8 +281,9 @@ class Offering:
             await leases.hold(conn, lease)
             slot = await slots.lock(conn, slot.chain_id, slot.wallet, slot.nonce)
             await self._alarms.keep(conn, slot.chain_id, slot.wallet, slot.nonce, refusal)
-            await self._work.refused(conn, slot, refusal)
-            await slots.advance_refused(conn, slot, gas=FILL_GAS + data.gas)
+            if slot.state is not SlotState.FINAL:  # else it ended meanwhile, and carries nothing any more
+                await self._work.refused(conn, slot, refusal)
+                await slots.advance_refused(conn, slot, gas=FILL_GAS + data.gas)
             self._failpoints.hit("submitter.before_refusal")
         self._failpoints.hit("submitter.after_refusal")
         return 1
