@@ -350,7 +350,9 @@ async def api(
             meters.requests = deps.requests
         await stack.enter_async_context(deps.requests.kept())
         said = await stack.enter_async_context(operated(settings, db, seams.clock, meters))
-        await serve(create_app(deps), sock, ready=lambda facts: ready({**facts, **said}), stop=stop)
+        app = create_app(deps)
+        collect_rarely()
+        await serve(app, sock, ready=lambda facts: ready({**facts, **said}), stop=stop)
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from bascule.domain.chain import Hash, caip2, checksum, hex32
@@ -14,11 +14,12 @@ from bascule.domain.errors import NotFound
 from bascule.domain.finality import confirmations_required
 from bascule.domain.money import SCALE, display_units
 from bascule.domain.payment_intent import IntentState
-from bascule.storage import networks, payment_intents, tokens
+from bascule.storage import networks, payment_intents, tokens, whole_intents
 from bascule.storage.database import Connection
 from bascule.storage.networks import Network
 from bascule.storage.payment_intents import BoundAddress, DepositAddress, IntentRow
 from bascule.storage.tokens import Token
+from bascule.storage.whole_intents import Arrived
 
 PaidAt = DepositAddress | BoundAddress
 
@@ -31,22 +32,17 @@ class Catalog:
     tokens: dict[str, Token]
 
 
-class Arrived(NamedTuple):
-    """What an intent shows of a deposit at one of its addresses. applied: it counts for the intent."""
-
-    id: str
-    chain_id: int
-    tx_hash: bytes
-    applied: bool
-
-
 # by connection, which is of one database: what was read, and the word for what that was
 _read: WeakKeyDictionary[Connection, tuple[str, Catalog]] = WeakKeyDictionary()
 
 
-async def catalog(conn: Connection) -> Catalog:
-    """Everything we know of networks and tokens now; read anew only where it changed since."""
-    word = await networks.known(conn)
+async def catalog(conn: Connection, word: str | None = None) -> Catalog:
+    """Everything we know of networks and tokens now; read anew only where it changed since.
+
+    word: what `networks.known` says, where another statement said it.
+    """
+    if word is None:
+        word = await networks.known(conn)
     found = _read.get(conn)
     if found is None or found[0] != word:
         found = _read[conn] = word, await _catalog(conn)
@@ -62,28 +58,32 @@ async def _catalog(conn: Connection) -> Catalog:
 
 async def describe(conn: Connection, intent_id: str) -> dict[str, Any]:
     """The intent as the API shows it. Raises: NotFound."""
-    row = await payment_intents.get(conn, intent_id)
-    if row is None:
-        raise NotFound("resource_missing", f"No such payment intent: {intent_id!r:.70}.", param="id")
-    [shown] = await describe_rows(conn, [row])
-    return shown
+    for _, shown in await look(conn, [intent_id]):
+        return shown
+    raise NotFound("resource_missing", f"No such payment intent: {intent_id!r:.70}.", param="id")
 
 
-async def describe_rows(
-    conn: Connection, rows: Sequence[IntentRow], known: Catalog | None = None
-) -> list[dict[str, Any]]:
-    """The intents as the API shows them, in the order given. known: when the caller has it already."""
-    deposits: dict[str, list[Arrived]] = defaultdict(list)
-    for deposit in await payment_intents.deposits_of(conn, [row.id for row in rows]):
-        applied = deposit.application == "applied"
-        deposits[deposit.intent_id].append(Arrived(deposit.id, deposit.chain_id, deposit.tx_hash, applied))
-    return await show_rows(conn, rows, deposits, known or await catalog(conn))
+async def describe_many(conn: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Those of `ids` that exist as the API shows them, in their order."""
+    return [shown for _, shown in await look(conn, ids)]
+
+
+async def look(conn: Connection, ids: Sequence[str]) -> list[tuple[IntentRow, dict[str, Any]]]:
+    """Those of `ids` that exist, in their order, as stored and as the API shows them: of one moment."""
+    found = await whole_intents.get_many(conn, ids)
+    if not found:
+        return []
+    known = await catalog(conn, found[0].known)
+    return [(each.row, show(each.row, known, each.addresses, each.deposits)) for each in found]
 
 
 async def show_rows(
     conn: Connection, rows: Sequence[IntentRow], arrived: Mapping[str, Sequence[Arrived]], known: Catalog
 ) -> list[dict[str, Any]]:
-    """As `describe_rows`. arrived: by intent id, all deposits at its addresses, oldest block first."""
+    """The intents as the API shows them, in the order given.
+
+    arrived: by intent id, all deposits at its addresses, oldest block first.
+    """
     waiting = [row.id for row in rows if row.state is IntentState.REQUIRES_ACTION]
     addresses: dict[str, list[DepositAddress]] = defaultdict(list)
     for address in await payment_intents.addresses_of(conn, waiting) if waiting else ():

@@ -27,14 +27,14 @@ from bascule.services.intent_request import (
     level,
     read_terms,
 )
-from bascule.services.intent_view import Catalog, catalog, describe, describe_rows, show
+from bascule.services.intent_view import Catalog, catalog, describe, describe_many, look, show
 from bascule.services.outbox import Happening, Outbox
 from bascule.services.seams import Clock, Entropy, new_ids
 from bascule.storage import early_policies, payment_intents
 from bascule.storage.database import Connection
 from bascule.storage.payment_intents import BoundAddress, IntentRow, NewIntent
 
-__all__ = ["IntentRequest", "Intents", "describe", "describe_rows"]
+__all__ = ["IntentRequest", "Intents", "describe", "describe_many", "look"]
 
 RequestContext = Mapping[str, Any] | None
 
@@ -173,7 +173,7 @@ class Intents:
         context: RequestContext,
     ) -> dict[str, Any]:
         row = await _locked(conn, intent_id)
-        [shown] = await describe_rows(conn, [row])
+        shown = await describe(conn, row.id)
         await self.outbox.append(
             conn,
             account_id=row.account_id,
@@ -293,12 +293,26 @@ async def own(
     """The account's intent. Raises: NotFound, also when it is another's."""
     row = await (payment_intents.lock(conn, intent_id) if lock else payment_intents.get(conn, intent_id))
     if row is None or (row.account_id, row.livemode) != (account_id, livemode):
-        raise NotFound("resource_missing", f"No such payment intent: {intent_id!r:.70}.", param="id")
+        raise _missing(intent_id)
     return row
+
+
+async def look_at_own(
+    conn: Connection, intent_id: str, account_id: str, livemode: bool
+) -> tuple[IntentRow, dict[str, Any]]:
+    """The account's intent, as stored and as the API shows it. Raises: NotFound, also if it is another's."""
+    for row, shown in await look(conn, [intent_id]):
+        if (row.account_id, row.livemode) == (account_id, livemode):
+            return row, shown
+    raise _missing(intent_id)
 
 
 async def _locked(conn: Connection, intent_id: str) -> IntentRow:
     row = await payment_intents.lock(conn, intent_id)
     if row is None:
-        raise NotFound("resource_missing", f"No such payment intent: {intent_id!r:.70}.", param="id")
+        raise _missing(intent_id)
     return row
+
+
+def _missing(intent_id: str) -> NotFound:
+    return NotFound("resource_missing", f"No such payment intent: {intent_id!r:.70}.", param="id")

@@ -15,7 +15,7 @@ from bascule.domain.payment_intent import IntentState
 from bascule.domain.webhook import EventType
 from bascule.services import checkout_view, intent_view, invoice_payment, matches
 from bascule.services import deposits as deposit_service
-from bascule.services.intent_view import Arrived, Catalog, catalog
+from bascule.services.intent_view import Catalog, catalog
 from bascule.services.matches import Match
 from bascule.services.outbox import Happening, Outbox
 from bascule.services.seams import Clock
@@ -24,6 +24,7 @@ from bascule.storage.database import Connection
 from bascule.storage.deposits import Candidate, Shown
 from bascule.storage.interleave import in_turns, interleaved
 from bascule.storage.payment_intents import IntentRow
+from bascule.storage.whole_intents import Arrived
 
 # Intents in one statement: enough to share its price, few enough for memory and statement timeouts.
 AT_ONCE = 500

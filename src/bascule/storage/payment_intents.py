@@ -183,24 +183,24 @@ async def insert(conn: Connection, new: Sequence[NewIntent], addresses: Sequence
 async def get(conn: Connection, id: str) -> IntentRow | None:
     """The intent, if there is one."""
     row = await _Q.maybe(conn, "by_id", id=id)
-    return None if row is None else _intent(row)
+    return None if row is None else from_row(row)
 
 
 async def get_many(conn: Connection, ids: Sequence[str]) -> list[IntentRow]:
     """Those of `ids` that exist, in their order."""
-    found = {row["id"]: _intent(row) for row in await _Q.all(conn, "by_ids", ids=texts(ids))}
+    found = {row["id"]: from_row(row) for row in await _Q.all(conn, "by_ids", ids=texts(ids))}
     return [found[id] for id in ids if id in found]
 
 
 async def lock(conn: Connection, id: str) -> IntentRow | None:
     """The intent, held until the transaction ends."""
     row = await _Q.maybe(conn, "lock", id=id)
-    return None if row is None else _intent(row)
+    return None if row is None else from_row(row)
 
 
 async def lock_many(conn: Connection, ids: Sequence[str]) -> list[IntentRow]:
     """Those of `ids` that exist, held until the transaction ends; taken and given in the order of ids."""
-    return [_intent(row) for row in await _Q.all(conn, "lock_many", ids=texts(ids))]
+    return [from_row(row) for row in await _Q.all(conn, "lock_many", ids=texts(ids))]
 
 
 async def hold_many(conn: Connection, ids: Sequence[str]) -> None:
@@ -250,14 +250,14 @@ async def advance(
     row = await _Q.maybe(conn, "advance", **values)
     if row is None:
         raise Halted(f"payment intent {id} was expected to be {from_} and is not")
-    return _intent(row)
+    return from_row(row)
 
 
 async def record_totals(
     conn: Connection, id: str, received: int, confirmed: int, flags: Collection[str]
 ) -> IntentRow:
     """Writes what has come in (10^-18 units) and the whole set of flags; grows the version."""
-    return _intent(
+    return from_row(
         await _Q.one(
             conn,
             "record_totals",
@@ -273,7 +273,7 @@ async def change_details(
     conn: Connection, id: str, description: str | None, metadata: dict[str, str]
 ) -> IntentRow:
     """Writes the merchant's own words; grows the version."""
-    return _intent(
+    return from_row(
         await _Q.one(conn, "change_details", id=id, description=description, metadata=Jsonb(metadata))
     )
 
@@ -344,7 +344,7 @@ async def addresses_of(conn: Connection, ids: Sequence[str]) -> list[DepositAddr
 
 async def deposits_of(conn: Connection, ids: Sequence[str]) -> list[IntentDeposit]:
     """Every deposit at some intents' addresses, oldest block first."""
-    rows = await _Q.all(conn, "deposits_of", ids=texts(ids))
+    rows = await _Q.all(conn, "deposits_of", ids=orjson.dumps(list(ids)).decode())
     return [
         IntentDeposit(
             **row | {"amount": int(row["amount"]), "amount_applied": int(row["amount_applied"] or 0)}
@@ -380,7 +380,8 @@ def _changed(change: IntentChange, at: datetime) -> IntentRow:
     )
 
 
-def _intent(row: Row) -> IntentRow:
+def from_row(row: Row) -> IntentRow:
+    """The intent that a row of all its columns says, whatever else is in it; the row is used up."""
     for name in ("due", "received", "confirmed", "underpay_tolerance_abs", "refunded"):
         row[name] = int(row[name])
     for name in ("flags", "accepted_tokens"):

@@ -165,16 +165,11 @@ FROM jsonb_array_elements_text(%(ids)s::jsonb) AS i (id) CROSS JOIN LATERAL (
 ORDER BY da.intent_id, da.chain_id;
 
 -- name: deposits_of
--- The deposits at some intents' addresses in chain order, with what they count for.
-SELECT da.intent_id, d.id, d.chain_id, d.tx_hash, d.state, d.amount, d.block_number, d.block_time, d.token_id,
+-- The deposits of some intents in chain order, with what they count for, which says whose they are. Looked up as
+-- `addresses_of` does.
+SELECT a.intent_id, d.id, d.chain_id, d.tx_hash, d.state, d.amount, d.block_number, d.block_time, d.token_id,
        a.state AS application, a.reason, a.amount_applied
-FROM (
-    SELECT x.intent_id, y.id FROM deposit_addresses x JOIN deposits y ON y.chain_id = x.chain_id AND y.dst = x.address
-     WHERE x.intent_id = ANY(%(ids)s::text[])
-       AND NOT EXISTS (SELECT FROM applications p WHERE p.deposit_id = y.id AND p.chosen)
-     UNION ALL
-    SELECT p.intent_id, p.deposit_id FROM applications p WHERE p.chosen AND p.intent_id = ANY(%(ids)s::text[])
-) da
-JOIN deposits d ON d.id = da.id
-LEFT JOIN applications a ON a.deposit_id = d.id
-ORDER BY da.intent_id, d.block_time, d.chain_id, d.block_number, d.log_index;
+FROM jsonb_array_elements_text(%(ids)s::jsonb) AS i (id)
+CROSS JOIN LATERAL (SELECT * FROM applications x WHERE x.intent_id = i.id OFFSET 0) a
+CROSS JOIN LATERAL (SELECT * FROM deposits x WHERE x.id = a.deposit_id OFFSET 0) d
+ORDER BY a.intent_id, d.block_time, d.chain_id, d.block_number, d.log_index;

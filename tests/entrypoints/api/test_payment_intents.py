@@ -3,9 +3,11 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from bascule.domain import forwarder
 from bascule.domain.chain import checksum
+from bascule.storage import queries
 from tests.support.api import FACTORY, LOCAL, SEED, Shop
 from tests.support.cases import case
 
@@ -75,6 +77,25 @@ async def test_everything_given_comes_back_as_given(client: httpx.AsyncClient, s
     assert (read["description"], read["metadata"], read["client_reference_id"]) == (
         "Two lamps", {"order": "1"}, "order-1",
     )  # fmt: skip
+
+
+async def test_a_read_is_two_statements_who_asks_and_all_that_is_shown(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, sent, counts = await create(client), [], []
+    execute = queries.execute
+
+    async def counted(conn: Any, statement: Any, params: Any) -> Any:
+        sent.append(statement.text)
+        return await execute(conn, statement, params)
+
+    monkeypatch.setattr(queries, "execute", counted)
+    for _ in range(6):  # a connection's first reads networks and tokens too
+        sent.clear()
+        assert (await client.get(f"/v1/payment_intents/{made['id']}")).json() == made
+        counts.append(len(sent))
+
+    assert min(counts) == 2
 
 
 async def test_a_form_with_brackets_says_the_same_as_json(client: httpx.AsyncClient) -> None:

@@ -98,8 +98,7 @@ class PaymentIntentTrial(Shape):
 
 async def explain(call: Call[Nothing], conn: Connection) -> dict[str, Any]:
     """Why an intent is as it is, and what happens next."""
-    row = await intents.own(conn, call.id("pi"), call.account_id, call.livemode)
-    [shown] = await intents.describe_rows(conn, [row])
+    row, shown = await intents.look_at_own(conn, call.id("pi"), call.account_id, call.livemode)
     return {
         "object": "payment_intent.explanation",
         "payment_intent": row.id,

@@ -21,7 +21,6 @@ from bascule.services import deposits as deposit_view
 from bascule.services import intents
 from bascule.services.intent_request import MISSING, Choice
 from bascule.services.intents import IntentRequest, Order
-from bascule.storage import payment_intents
 from bascule.storage.database import Connection
 from bascule.storage.listing import PAYMENT_INTENTS
 from bascule.storage.payment_intents import IntentRow
@@ -70,8 +69,8 @@ def asked(params: PaymentIntentCreate) -> IntentRequest:
 async def retrieve(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
     """One intent."""
     names = lists.expanding(call.params, EXPANDABLE)
-    shown = await intents.describe_rows(conn, [await _own(call, conn)])
-    return (await _expand(conn, shown, names))[0]
+    _, shown = await intents.look_at_own(conn, call.id("pi"), call.account_id, call.livemode)
+    return (await _expand(conn, [shown], names))[0]
 
 
 async def update(call: Call[PaymentIntentUpdate], conn: Connection) -> dict[str, Any]:
@@ -116,8 +115,7 @@ async def list_all(call: Call[PaymentIntentList], conn: Connection) -> dict[str,
 
 async def described(conn: Connection, ids: Sequence[str], names: frozenset[str]) -> list[dict[str, Any]]:
     """These intents, newest first, with what `names` expands."""
-    rows = await payment_intents.get_many(conn, ids)
-    return await _expand(conn, await intents.describe_rows(conn, rows), names)
+    return await _expand(conn, await intents.describe_many(conn, ids), names)
 
 
 async def list_deposits(call: Call[DepositList], conn: Connection) -> dict[str, Any]:

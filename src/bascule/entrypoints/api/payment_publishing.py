@@ -55,13 +55,12 @@ class PublicPaymentIntent(Shape):
 
 async def retrieve(call: Call[ClientSecret], conn: Connection) -> dict[str, Any]:
     """One intent for its payer's browser, by its client secret."""
-    row = await intents.own(conn, call.id("pi"), call.account_id, call.livemode)
+    row, shown = await intents.look_at_own(conn, call.id("pi"), call.account_id, call.livemode)
     if not compare_digest(row.client_secret.encode(), call.params.client_secret.encode()):
         raise NotFound(
             "resource_missing", f"No such payment intent: {row.id!r:.70}.", param="id",
             next_step="Send the client_secret that came with this payment intent.",
         )  # fmt: skip
-    [shown] = await intents.describe_rows(conn, [row])
     return {name: shown[name] for name in PublicPaymentIntent.model_fields}
 
 

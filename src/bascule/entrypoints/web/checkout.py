@@ -89,10 +89,10 @@ async def _load(deps: ApiDeps, id: str) -> Shown:
             if session is None:
                 raise NotFound("resource_missing", "No such payment.", param="id")
         intent_id = ids.check(Prefix.PAYMENT_INTENT, id if session is None else session.payment_intent_id)
-        row = await payment_intents.get(conn, intent_id)
-        if row is None:
+        found = await intents.look(conn, [intent_id])
+        if not found:
             raise NotFound("resource_missing", "No such payment.", param="id")
-        [intent] = await intents.describe_rows(conn, [row])
+        [(row, intent)] = found
         arrived = await payment_intents.deposits_of(conn, [intent_id])
         account = await accounts.get(conn, row.account_id)
         described = await deposits.describe_many(conn, [deposit.id for deposit in arrived])
