@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bascule.services.flights import ASKED_SLOW, SLOW_S, Flights, Room, Send
@@ -98,7 +98,10 @@ def test_slow_endpoints_take_turns_while_others_are_sent_to_and_are_all_asked_wh
         flights.end(send, 2.0)
     flights.begin(send, "we_quick", 2.0)
 
-    turns = [flights.room(2.0).slow_endpoints for _ in range(2)]
+    turns = []
+    for _ in range(2):
+        turns.append((room := flights.room(2.0)).slow_endpoints)
+        flights.turned(room, [])
     flights.end(send, 2.1)
 
     assert turns == [ids[:ASKED_SLOW], (ids + ids)[ASKED_SLOW : 2 * ASKED_SLOW]]
@@ -106,6 +109,27 @@ def test_slow_endpoints_take_turns_while_others_are_sent_to_and_are_all_asked_wh
     sends.close()
 
 
+def test_slow_endpoints_that_no_place_was_left_for_do_not_lose_their_turn() -> None:
+    """More than are asked at once, all with something to be sent, and one place: each gets it in its turn."""
+    sends, flights, came = Sends(), Flights(slow_lane=1), []
+    ids = [f"we_{n}" for n in range(ASKED_SLOW + 44)]
+    for id in ids:
+        flights.begin(send := sends.new(), id, 0.0)
+        flights.end(send, 2.0)
+    flights.begin(sends.new(), "we_quick", 2.0)
+
+    for _ in ids:
+        room = flights.room(2.0)
+        came.append(next_ := room.slow_endpoints[0])
+        flights.turned(room, [next_])
+        flights.begin(send := sends.new(), next_, 2.0)
+        flights.end(send, 4.0)
+
+    assert came == ids
+    sends.close()
+
+
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 0.4), st.booleans()), max_size=200))
 def test_both_lanes_together_bound_what_is_in_flight_and_each_end_gives_its_place_back(
     steps: list[tuple[int, float, bool]],

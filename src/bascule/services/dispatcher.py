@@ -186,6 +186,7 @@ class Dispatcher:
         if claimed:
             self.failpoints.hit("dispatcher.after_claim")
         ended = loop.time()
+        self.flights.turned(room, {delivery.endpoint_id for delivery in claimed})
         if room.quick:
             self._after = goes_on_after
         self._more = bool(after) or len(claimed) >= max(1, room.quick)

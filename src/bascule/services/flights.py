@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from typing import NamedTuple
@@ -119,16 +119,27 @@ class Flights:
         )
 
     def room(self, now: float) -> Room:
-        """What may begin now. Slow endpoints take turns: the next time it is that of others."""
+        """What may begin now. Slow endpoints take turns, which `turned` ends."""
         free = self.free(now)
         waits = {flight.endpoint_id for flight in self._late.values()} | self._slow_endpoints.keys()
         aloft = {id: n for id, n in self._aloft.items() if n < PER_ENDPOINT and id not in waits}
         idle = (id for id in self._slow_endpoints if id not in self._aloft)
         most = ASKED_SLOW if self._aloft else REMEMBERED
         asked = list(islice(idle, most)) if free.slow else []
-        for id in asked:
-            self._slow_endpoints.move_to_end(id)
         return Room(*free, [*(waits | self._aloft.keys())], aloft, asked)
+
+    def turned(self, room: Room, taken: Collection[str]) -> None:
+        """Slow endpoints that were asked wait behind the others; who found no place left keeps its turn.
+
+        taken: endpoints that something is sent to.
+        """
+        turns = room.slow_endpoints
+        places = [n for n, id in enumerate(turns) if id in taken]
+        if places and len(places) >= room.slow:
+            turns = turns[: places[-1] + 1]
+        for id in turns:
+            if id in self._slow_endpoints:
+                self._slow_endpoints.move_to_end(id)
 
     def _change_lanes(self, now: float) -> None:
         for send in _begun(self.quick, now - SLOW_S):
