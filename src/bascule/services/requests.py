@@ -36,6 +36,7 @@ class RequestLog:
         self._most = most
         self._every_s = every_s
         self._waiting: deque[Line] = deque()
+        self._tried = 0  # how many of them, from the oldest, were asked to be written last
         self._missing: Counter[tuple[str, bool]] = Counter()  # of each account, since its last line
         self._told = 0
         self.left_out = 0
@@ -54,6 +55,7 @@ class RequestLog:
         """Writes what waits. Raises: Retryable, after which the same lines may be written again."""
         while self._waiting:
             lines = list(islice(self._waiting, AT_ONCE))
+            self._tried = len(lines)
             async with self._db.transaction() as conn:
                 await requests.append(conn, lines)
             for _ in lines:
@@ -86,12 +88,11 @@ class RequestLog:
         except Retryable as error:
             _log.warning("lines of requests wait", lines=len(self._waiting), reason=str(error))
         except Exception as error:
-            lines = min(AT_ONCE, len(self._waiting))
-            _log.error("lines of requests are lost", lines=lines, exc_info=error)
-            for _ in range(lines):
+            _log.error("lines of requests are lost", lines=self._tried, exc_info=error)
+            for _ in range(self._tried):
                 lost = self._waiting.popleft()
                 self._missing[lost.account_id, lost.livemode] += 1 + lost.left_out
-            self.left_out += lines
+            self.left_out += self._tried
         if self.left_out > self._told:
             _log.warning("requests have no line in the log", left_out=self.left_out - self._told)
             self._told = self.left_out

@@ -205,6 +205,29 @@ async def test_a_line_that_cannot_be_written_is_told_and_counted_and_ends_nothin
     assert "exc_info" in told[0]
 
 
+async def test_a_line_that_came_while_another_was_lost_is_written(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, write = RequestLog(shop.api, every_s=0.01), stored.append
+    written = asyncio.Event()
+
+    async def losing(conn: Connection, lines: list[Line]) -> None:
+        if not log.left_out and lines[0].id == "req_1":
+            log.note(line(2))
+            raise ValueError("a line that cannot be")
+        await write(conn, lines)
+        written.set()
+
+    monkeypatch.setattr(service.requests, "append", losing)
+    async with log.kept():
+        log.note(line(1))
+        await asyncio.wait_for(written.wait(), 30)
+
+    async with shop.api.read() as conn:
+        [after] = await stored.get_many(conn, ["req_1", "req_2"])
+    assert (after.id, log.left_out) == ("req_2", 1)
+
+
 async def test_lines_older_than_thirty_days_are_forgotten_and_no_younger_one(
     shop: Shop, client: httpx.AsyncClient
 ) -> None:
