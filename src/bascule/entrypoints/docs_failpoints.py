@@ -15,8 +15,8 @@ they are tested: [design/0008-failpoints.md](design/0008-failpoints.md).
 
 Each row is a commit or a send. A process of a development chain dies (SIGKILL) on the chosen side of it:
 `BASCULE_FAILPOINTS="submitter.after_save=1,watcher.before_commit=3"`, the number being the hit. Under
-`bascule dev` each name is for one life: the first life of a process dies at its first name, the second at
-its second.
+`bascule dev` a process dies at its first name first, started again at its second, and so on; a life that
+ends otherwise leaves its name to the next.
 
 | process | failpoints | dies before: what follows | dies after: what follows |
 |---|---|---|---|

@@ -100,6 +100,7 @@ def test_child_whose_neighbour_starts_again_beside_it_is_started_again(tmp_path:
         wait_until(lambda: not alive(child.pid))
         tree.wait_ready(["services"], within=10)
         tree.watch(until=lambda: child.lives == 3 and child.ready)
+        assert tree.killed() == {"services": 1}, "the place where it was to die next is still to come"
 
     assert said == [
         "services ended by signal 9; starting it again",

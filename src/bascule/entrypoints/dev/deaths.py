@@ -10,7 +10,10 @@ VARIABLE = "BASCULE_FAILPOINTS"
 
 
 class Deaths:
-    """Where each process is to die: each life at the next failpoint of its list, until there is none left."""
+    """Where each process is to die: at the failpoints of its list, one after another, until none is left.
+
+    A life that ends otherwise, as when a neighbour is not there yet, leaves its failpoint to the next one.
+    """
 
     def __init__(self, environ: Mapping[str, str], chain_id: int) -> None:
         """Raises: BadConfiguration when the variable cannot be used."""
@@ -27,11 +30,11 @@ class Deaths:
         """How often a process is to die."""
         return sum(process_of(name) == process for name, _ in self._armed)
 
-    def of(self, process: str, *, life: int) -> tuple[tuple[str, int], ...]:
-        """The failpoint of a life, counted from 1, with its hit; empty when the process is to live."""
+    def of(self, process: str, *, killed: int) -> tuple[tuple[str, int], ...]:
+        """The next failpoint of a process killed that often, with its hit; empty when it is to live."""
         own = tuple(pair for pair in self._armed if process_of(pair[0]) == process)
-        return own[life - 1 : life]
+        return own[killed : killed + 1]
 
-    def failpoints(self, process: str, *, life: int) -> Failpoints:
+    def failpoints(self, process: str, *, killed: int) -> Failpoints:
         """The same, armed."""
-        return Failpoints(dict(self.of(process, life=life)))
+        return Failpoints(dict(self.of(process, killed=killed)))

@@ -65,6 +65,7 @@ class Child:
     error: dict[str, Any] = field(default_factory=dict)
     status: int | None = None
     lives: int = 0
+    killed: int = 0
     deaths: list[float] = field(default_factory=list)
 
 
@@ -127,6 +128,10 @@ class Supervisor:
     def lives(self) -> dict[str, int]:
         """How often each child was started."""
         return {child.name: child.lives for child in self._children.values()}
+
+    def killed(self) -> dict[str, int]:
+        """How often each child was ended by SIGKILL; an end for want of a neighbour does not count."""
+        return {child.name: child.killed for child in self._children.values()}
 
     def pids(self) -> dict[str, int]:
         """The process id of each child that runs."""
@@ -192,6 +197,7 @@ class Supervisor:
                 self._listen()
                 child.pid = 0
                 child.status = os.waitstatus_to_exitcode(status)
+                child.killed += child.status == -signal.SIGKILL
                 if child.restart and not self._stopping:
                     self._revive(child)
 

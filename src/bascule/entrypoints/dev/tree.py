@@ -145,14 +145,14 @@ def _start(
 def _completed(tree: Supervisor, installation: Installation, main: Main, deaths: Deaths) -> Child:
     """The set-up after its end; each planned death is followed by another try, as by another start."""
     planned = deaths.planned("set-up")
-    for life in range(1, planned + 2):
-        installation.failpoints = deaths.failpoints("set-up", life=life)
+    for killed in range(planned + 1):
+        installation.failpoints = deaths.failpoints("set-up", killed=killed)
         child = tree.start("set-up", main, restart=False)
         try:
             tree.wait_end("set-up", within=START_SECONDS)
             break
         except ChildFailed:
-            if life > planned:
+            if killed == planned or not child.killed:
                 raise
     return child
 
@@ -191,7 +191,7 @@ def _chain(tree: Supervisor, options: Options, port: int, folder: Path, deaths: 
                     chain_id=CHAIN_ID,
                     block_time=options.block_time,
                     ready=lambda chain: ready({"url": chain.url}),
-                    failpoints=deaths.failpoints("chain", life=tree.lives()["chain"]),
+                    failpoints=deaths.failpoints("chain", killed=tree.killed()["chain"]),
                 )
             )
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
@@ -244,7 +244,7 @@ def _process(
         loaded = loaded.keeping(
             "chains", f"database_url_{ROLE_OF.get(name, name)}", *SECRETS_OF.get(name, ())
         )
-        loaded = dataclasses.replace(loaded, failpoints=deaths.of(name, life=tree.lives()[name]))
+        loaded = dataclasses.replace(loaded, failpoints=deaths.of(name, killed=tree.killed()[name]))
         logs.configure(name, loaded.log_level)
         chain = str(facts["chain_id"])
 
