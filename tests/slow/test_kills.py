@@ -32,9 +32,10 @@ def repeated_by(folder: Path, arguments: str) -> Iterator[None]:
     [
         (kills.SET_UP + kills.BUSINESS + kills.HALT, True),
         (kills.SELDOM, False),
+        (kills.OFFICE, False),
         (kills.WAITING, False),
     ],
-    ids=["business", "seldom", "waiting"],
+    ids=["business", "seldom", "office", "waiting"],
 )
 def test_processes_killed_at_each_place_lose_and_repeat_nothing(
     tmp_path: Path, armed: tuple[str, ...], halts: bool
@@ -55,6 +56,6 @@ def test_processes_killed_by_chance_lose_and_repeat_nothing(tmp_path: Path, seed
 
 
 def test_every_failpoint_is_armed_once_alone() -> None:
-    armed = [*kills.SET_UP, *kills.BUSINESS, *kills.SELDOM, *kills.WAITING, *kills.HALT]
+    armed = [*kills.SET_UP, *kills.BUSINESS, *kills.SELDOM, *kills.OFFICE, *kills.WAITING, *kills.HALT]
 
     assert sorted([*(each.partition("=")[0] for each in armed), *kills.ONE_NODE]) == sorted(FAILPOINTS)

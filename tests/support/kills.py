@@ -53,14 +53,15 @@ SELDOM = (
     *_both(
         "submitter.offered", "submitter.observe", "submitter.final_commit",
         "watcher.early", "watcher.opening", "watcher.reorg", "signer.refusal",
-        "claim.commit", "refunder.step", "biller.remind", "biller.month",
-        "settler.schedule", "settler.step",
-        "expirer.expire", "expirer.close", "expirer.pass",
-        "schedule.claim", "schedule.finish", "reconciler.compare",
-        "reporter.claim", "reporter.finish", "anchor_planner.request", "anchor.reserve",
-        "facilitator.commit", "presenter.reserve", "presenter.outcome", "presenter.wait",
+        "claim.commit", "refunder.step", "settler.schedule", "settler.step",
+        "anchor.reserve", "presenter.reserve", "presenter.outcome", "presenter.wait",
     ),
     "chain.before_append=100", "chain.after_append=30",  # blocks after the set-up
+)  # fmt: skip
+OFFICE = _both(
+    "biller.remind", "biller.month", "expirer.expire", "expirer.close", "expirer.pass",
+    "schedule.claim", "schedule.finish", "reconciler.compare", "reporter.claim", "reporter.finish",
+    "anchor_planner.request", "facilitator.commit",
 )  # fmt: skip
 WAITING = _both(
     "submitter.quote", "submitter.refusal", "submitter.wait", "submitter.round", "submitter.gas",
