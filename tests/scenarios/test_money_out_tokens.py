@@ -51,6 +51,35 @@ async def test_a_payout_that_failed_says_what_its_tokens_issuer_said(db_as: Open
         await stage.require_truth()
 
 
+async def test_payouts_of_a_paused_token_wait_unsigned_and_go_on_when_it_is_unpaused(
+    db_as: OpenAs, tmp_path: Path
+) -> None:
+    """Asked of the token itself, as its word may be read later than a batch would be taken."""
+    async with treasury(db_as, tmp_path) as stage:
+        submitter = await stage.submitter()
+        payouts = [await stage.approved("5.00"), await stage.approved("6.00")]
+        await stage.issuer("pause()")
+        for said in ("token_paused", "token_suspended:paused"):
+            await submitter.run_once()
+            shown = [await stage.read(payout) for payout in payouts]
+            assert [(each["status"], each["waits_for"]) for each in shown] == [("pending", said)] * 2
+            async with stage.owner.read() as conn:
+                explained = await explain(conn, payouts[0]["id"])
+            assert explained is not None
+            assert "when the issuer lifts that" in explained["next"]
+            await stage.follow(1)  # now the watcher has read it too
+
+        assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
+        assert await stage.rows("SELECT count(*) FROM signer.slots") == [(0,)]
+        await stage.issuer("unpause()")
+        await stage.follow(3)
+        await stage.run(submitter)
+
+        assert [await stage.status(payout) for payout in payouts] == ["paid", "paid"]
+        assert len(await stage.transfers_out()) == 2
+        await stage.require_truth()
+
+
 async def test_token_that_denies_what_it_moved_stops_its_lane_and_is_not_paid_again(
     db_as: OpenAs, tmp_path: Path
 ) -> None:

@@ -63,6 +63,9 @@ async def payout(conn: Connection, payout_id: str) -> dict[str, Any]:
     }
 
 
+_PAUSED = "its issuer paused the token: nothing to do, it goes on when the issuer lifts that"
+
+
 def _waits(why: str | None) -> str:
     """What a payout that is approved waits for, and who ends that."""
     if why is None:
@@ -70,12 +73,14 @@ def _waits(why: str | None) -> str:
     ends = {
         "frozen": "an operator froze it: `bascule unfreeze`",
         "token_suspended": "the token is suspended: look why, then `bascule tokens resume`",
+        "token_suspended:paused": _PAUSED,
+        "token_paused": _PAUSED,
         "float_short": "the vault holds too little: `bascule float`",
         "rolling_limit": "the vault's own limit: wait, or its owner raises it",
         "signer_refuses": "a limit of the signer: wait, or `bascule limits propose`",
         "screening": "its payee stands on a list, and the compliance role decides: `bascule screening list`",
     }
-    end = ends.get(why.partition(":")[0])
+    end = ends.get(why) or ends.get(why.partition(":")[0])
     return f"it waits ({why})" + (f"; {end}" if end else "")
 
 

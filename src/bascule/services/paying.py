@@ -12,6 +12,7 @@ from bascule.chain import fee_oracle
 from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
 from bascule.chain.receipts import Receipt
+from bascule.chain.token_pause import is_paused
 from bascule.domain import stops
 from bascule.domain.chain import Address, BlockRef
 from bascule.domain.fees import Ceiling
@@ -27,7 +28,14 @@ from bascule.services.item_rules import WAIT
 from bascule.services.pace import Pace
 from bascule.services.payout_events import tell
 from bascule.services.payout_rounds import PayoutRounds
-from bascule.services.reservation import ROLLING_LIMIT, SIGNER_REFUSES, Crowded, Outcome, Reservation
+from bascule.services.reservation import (
+    ROLLING_LIMIT,
+    SIGNER_REFUSES,
+    TOKEN_PAUSED,
+    Crowded,
+    Outcome,
+    Reservation,
+)
 from bascule.services.seams import Clock
 from bascule.services.signer_alarms import SignerAlarms
 from bascule.services.signing_intents import (
@@ -46,6 +54,8 @@ from bascule.storage.slots import Slot
 from bascule.storage.tokens import Token
 
 log = structlog.get_logger()
+
+LIMIT_EXCEEDED = f"vault_refuses:{vault_calls.LIMIT_EXCEEDED}"
 
 
 class Paying:
@@ -120,12 +130,12 @@ class Paying:
         while (found := await self._next_choice(left_out, limits)) is not None:
             lane, choice = found
             refusal = await self._simulate(lane, choice) if choice.given else None
-            if refusal == vault_calls.LIMIT_EXCEEDED and choice.token.id not in limits:
+            if refusal == LIMIT_EXCEEDED and choice.token.id not in limits:
                 token = Address(choice.token.contract)
                 limits[choice.token.id] = await vault_calls.available(self._rpc, lane.vault, token)
                 continue  # with as many payouts as the limit leaves
             if refusal is not None or choice.short == ROLLING_LIMIT:
-                why = ROLLING_LIMIT if refusal is None else f"vault_refuses:{refusal}"
+                why = ROLLING_LIMIT if refusal is None else refusal
                 async with self._db.transaction() as conn:
                     await leases.hold(conn, lease)
                     await self._reservation.wait(conn, lane, choice.token, why)
@@ -289,13 +299,19 @@ class Paying:
         return None if choice is None else (lane, choice)
 
     async def _simulate(self, lane: Lane, choice: Choice) -> str | None:
-        """Why the vault would revert the batch as a whole now; None when it would not.
+        """Why the batch would pay nobody now: the vault would revert it, or its token is paused; else None.
 
-        Asked before reservation only: afterwards nothing but the chain decides.
+        Asked before reservation only: afterwards nothing but the chain decides. A paused token does not
+        revert the batch: each of its items would be refused, and fail.
         """
-        return await vault_calls.refusal(
+        refusal = await vault_calls.refusal(
             self._rpc, sender=lane.wallet, vault=lane.vault, calldata=choice.calldata(lane), gas=choice.gas
         )
+        if refusal is not None:
+            return f"vault_refuses:{refusal}"
+        least = min(payout.amount for _, payout in choice.given)
+        paused = await is_paused(self._rpc, Address(choice.token.contract), lane.vault, least)
+        return TOKEN_PAUSED if paused else None
 
 
 def _why_held(token: Token, wallet: Address, frozen: Collection[str]) -> str | None:

@@ -49,6 +49,7 @@ SHORTEST_LIFE = timedelta(minutes=5)
 FLOAT_SHORT = "float_short"
 SIGNER_REFUSES = "signer_refuses:"  # and the code
 ROLLING_LIMIT = "rolling_limit"
+TOKEN_PAUSED = "token_paused"  # noqa: S105 - a reason
 
 NO_LIMITS: Mapping[str, int] = {}
 

@@ -1,0 +1,59 @@
+"""A token counts as paused when it refuses to move anything and says why; never by one of the two alone."""
+
+from __future__ import annotations
+
+from bascule.chain.rpc import Rpc
+from bascule.chain.token_pause import is_paused
+from bascule.domain.chain import Address, parse_address
+from tests.chain.test_issuer_words import PAUSED, reverted
+from tests.support.chain import local_node
+
+HOLDER = Address(b"\x0a" * 20)
+YES, NO = (1).to_bytes(32, "big"), bytes(32)
+RETURNS, REVERTS = b"\xf3", b"\xfd"
+
+# What the token does with a transfer, what it answers to paused(), and what that means.
+TOKENS = {
+    "moves": ((YES, RETURNS), (NO, RETURNS), False),
+    "moves, without a word": ((b"", RETURNS), (NO, RETURNS), False),
+    "moves, and calls itself paused": ((YES, RETURNS), (YES, RETURNS), False),
+    "USDC, paused": ((PAUSED, REVERTS), (YES, RETURNS), True),
+    "PYUSD, paused": ((reverted("ContractPaused()"), REVERTS), (YES, RETURNS), True),
+    "paused by its words alone": ((PAUSED, REVERTS), (b"", REVERTS), True),
+    "USDT, paused: no words": ((b"", REVERTS), (YES, RETURNS), True),
+    "refuses by false, and calls itself paused": ((NO, RETURNS), (YES, RETURNS), True),
+    "refuses by false": ((NO, RETURNS), (NO, RETURNS), False),
+    "refuses for another reason": ((reverted("AddressFrozen()"), REVERTS), (NO, RETURNS), False),
+    "refuses, and cannot be asked": ((b"", REVERTS), (b"", REVERTS), False),
+    "refuses, and would not say yes": ((b"", REVERTS), (YES, REVERTS), False),
+    "refuses, and says something else": ((b"", REVERTS), (YES + YES, RETURNS), False),
+}  # fmt: skip
+
+
+def answering(moving: tuple[bytes, bytes], asked: tuple[bytes, bytes]) -> str:
+    """What creates a contract that answers paused() as `asked`, and everything else as `moving`."""
+    other = _answer(*moving)
+    there = (15 + len(other)).to_bytes(2, "big")
+    code = bytes.fromhex("5f3560e01c635c975abb1461") + there + b"\x57" + other + b"\x5b" + _answer(*asked)
+    size = len(code).to_bytes(2, "big")
+    return "0x" + (b"\x61" + size + b"\x80\x60\x0a\x5f\x39\x5f\xf3" + code).hex()
+
+
+def _answer(words: bytes, how: bytes) -> bytes:
+    stored = b"".join(
+        b"\x7f" + words[at : at + 32].ljust(32, b"\0") + b"\x61" + at.to_bytes(2, "big") + b"\x52"
+        for at in range(0, len(words), 32)
+    )
+    return stored + b"\x61" + len(words).to_bytes(2, "big") + b"\x5f" + how
+
+
+async def test_token_is_paused_when_it_refuses_and_says_so() -> None:
+    async with local_node() as node:
+        rpc = Rpc(node.url, session=node.session, guard=lambda: None)
+        found = {}
+        for name, (moving, asked, _) in TOKENS.items():
+            receipt = await node.transact(node.accounts[0], data=answering(moving, asked))
+            token = parse_address(receipt["contractAddress"])
+            found[name] = await is_paused(rpc, token, HOLDER, 5)
+
+    assert found == {name: paused for name, (_, _, paused) in TOKENS.items()}
