@@ -76,7 +76,7 @@ FLUSH = Machine(
         S.REQUESTED: "Its addresses are chosen; no nonce is taken.",
         S.IN_TRANSIT: "A slot of the sweeper carries it.",
         S.DONE: "The call is final; each address says whether it was flushed, skipped or empty.",
-        S.REVERTED: "The call is final and did nothing; its addresses are planned again later.",
+        S.REVERTED: "Its nonce is over and nothing was moved; its addresses are planned again.",
         S.REFUSED: "The signer named an address; nothing was signed, the nonce is filled.",
         S.DONE_ELSEWHERE: "Somebody else flushed all of its addresses before a nonce was taken.",
         S.WITHDRAWN: "None of its addresses may be flushed now; nothing was sent.",

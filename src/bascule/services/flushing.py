@@ -153,7 +153,7 @@ class Flushing:
         """Nothing: money at deposit addresses is not late; the slot itself says why it waits."""
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
-        """As if it had reverted: its addresses are planned again later."""
+        """Somebody else used its nonce: its addresses are planned anew at once."""
         await let_go(conn, slot, self._clock.now())
 
     async def settle(self, conn: Connection, slot: Slot, receipt: Receipt, block: BlockRef) -> None:
@@ -238,9 +238,9 @@ def _as_long(addresses: int) -> bytes:
 
 
 async def let_go(conn: Connection, slot: Slot, now: datetime) -> None:
-    """As if it had reverted: its addresses are planned again later."""
+    """Its addresses were not tried, so they are planned anew as soon as there is a wallet for them."""
     flush = await flushes.lock(conn, (await flushes.of_slot(conn, slot)).id)
     items = await flushes.items(conn, flush.id)
     asked = [item.address for item in items if item.outcome is ItemOutcome.OPEN]
-    await flushes.decide(conn, flush.id, dict.fromkeys(asked, Decision(ItemOutcome.REVERTED)), now)
+    await flushes.decide(conn, flush.id, dict.fromkeys(asked, Decision(ItemOutcome.RELEASED)), now)
     await flushes.advance_end(conn, flush, FlushEvent.REVERT, now)
