@@ -213,3 +213,34 @@ async def test_answer_is_forgotten_after_thirty_days_and_never_before(
     kept = await client.post(PATH, json=BODY | {"amount": "1.00"}, headers=key("young"))
 
     assert (again.status_code, kept.json()["error"]["code"]) == (200, "idempotency_key_reused")
+
+
+async def _vacuum(shop: Shop) -> None:
+    """Room that was given up may be taken."""
+    async with shop.owner.read() as conn:
+        await conn.execute("VACUUM (ANALYZE) idempotency_keys")
+
+
+async def test_answers_that_are_not_old_are_not_read_to_find_those_that_are(shop: Shop) -> None:
+    """Where new answers took the room of those forgotten, old and new ones are neighbours."""
+    fill = (
+        "INSERT INTO idempotency_keys SELECT %s, false, 'k' || n, sha256(n::text::bytea), 200,"
+        " decode(repeat(md5(n::text), 40), 'hex'), now() - make_interval(days => %s)"
+        " FROM generate_series(%s::int, %s::int) AS n"
+    )
+    await shop.run(fill, shop.merchant, 60, 1, 4000)
+    await _vacuum(shop)
+    assert await Forgetter(shop.worker, shop.clock).run_once() == 4000
+    await _vacuum(shop)
+    await shop.run(fill, shop.merchant, 1, 4001, 8000)
+    await _vacuum(shop)
+
+    async with shop.worker.read() as conn:
+        looked = "EXPLAIN (ANALYZE, BUFFERS, FORMAT json) SELECT forget_answers(now(), 2000)"
+        for _ in range(2):  # the first reads catalogs, too
+            [[[told]]] = await (await conn.execute(looked)).fetchall()
+        [[pages]] = await (
+            await conn.execute("SELECT relpages FROM pg_class WHERE relname = 'idempotency_keys'")
+        ).fetchall()
+    read = told["Plan"]["Shared Hit Blocks"] + told["Plan"]["Shared Read Blocks"]
+    assert (pages > 300, read < 50) == (True, True), (pages, read)
