@@ -1,7 +1,7 @@
 """API keys as an account handles them itself: made, rotated with an overlap, revoked; all of it told.
 
-Nobody makes a key that may do more than their own, nor one that hides who holds it: a key's holder is the
-holder of every key made with it.
+Nobody makes or ends a key that may do more than their own, nor makes one that hides who holds it: a key's
+holder is the holder of every key made with it.
 """
 
 from __future__ import annotations
@@ -152,8 +152,9 @@ class KeyAdmin:
         return shown | {"rotated_from": id}
 
     async def revoke(self, conn: Connection, giver: Giver, id: str) -> dict[str, Any]:
-        """Ends a key at once; a key may end itself. Raises: NotFound."""
+        """Ends a key at once; a key may end itself. Raises: NotFound; Forbidden, where it may do more."""
         key = await self._own(conn, giver, id)
+        _require_as_much(giver, key.scopes)
         now = self.clock.now()
         if await stored.revoke(conn, giver.account_id, id, now):
             key = key._replace(revoked_at=now)
@@ -252,6 +253,16 @@ def _require_giver(giver: Giver, scopes: Sequence[str]) -> None:
         raise Forbidden(
             "scope_missing",
             f"The key lacks what it would give away: {', '.join(lacking)}.",
+            next_step="Ask with a key that has these scopes itself.",
+        )
+
+
+def _require_as_much(giver: Giver, scopes: Sequence[str]) -> None:
+    """Nobody stops who may do more: else the least key of an account could lock its owners out."""
+    if lacking := members_rules.lacking(giver.scopes, scopes):
+        raise Forbidden(
+            "scope_missing",
+            f"The key may do what the one that would end it may not: {', '.join(lacking)}.",
             next_step="Ask with a key that has these scopes itself.",
         )
 

@@ -126,6 +126,28 @@ async def test_nobody_makes_a_key_that_may_do_more_than_their_own(
         assert (await its.post(KEYS, json={"scopes": ["payment_intents:read"]})).is_success
 
 
+async def test_nobody_ends_a_key_that_may_do_more_than_their_own(
+    shop: Shop, client: httpx.AsyncClient
+) -> None:
+    """As a developer of the account, whose role looks after keys, and not after its owner."""
+    owners = await made(client, type="secret")
+    wider = await made(client, scopes=["payouts:approve", "balance:read"])
+    person = {"email": "dev@shop.example", "roles": ["developer"]}
+    developer = (await client.post(MEMBERS, json=person)).json()
+    lesser = await made(client, scopes=["api_keys:write", "balance:read"], member=developer["id"])
+    own, front = await made(client, scopes=["balance:read"]), await made(client, type="publishable")
+
+    async with shop.client(lesser["secret"]) as its:
+        for key, lacks in ((owners, "*"), (wider, "payouts:approve")):
+            refused = await its.post(f"{KEYS}/{key['id']}/revoke")
+            assert code(refused) == (403, "scope_missing")
+            assert refused.json()["error"]["message"].endswith(f"may not: {lacks}.")
+            assert (await client.get(f"{KEYS}/{key['id']}")).json()["status"] == "active"
+        for key in (own, front, lesser):
+            assert (await its.post(f"{KEYS}/{key['id']}/revoke")).json()["status"] == "revoked"
+    assert (await client.post(f"{KEYS}/{owners['id']}/revoke")).json()["status"] == "revoked"
+
+
 async def test_who_holds_a_key_holds_every_key_made_with_it(shop: Shop) -> None:
     held = await shop.key(shop.merchant, holder=b"\x07" * 20)
     async with shop.client(held.secret) as its:
