@@ -140,12 +140,11 @@ def decide(
     """
     assert len({s.deposit_id for s in seen}) == len(seen), "a deposit is given once"
     enough = threshold(terms)
-    final = sum(s.units for s in seen if s.state is DepositState.FINALIZED and _counted(s, fixed))
     true_state = intent_state
-    if early and intent_state is IntentState.SUCCEEDED and final < enough:
+    if early and intent_state is IntentState.SUCCEEDED and _final(seen, fixed) < enough:
         intent_state = IntentState.PROCESSING
     decisions: dict[str, Decision] = {}
-    received = credited = 0
+    received = credited = confirmed = early_money = 0
     in_turn = sorted(seen, key=lambda s: _turn(s, fixed.get(s.deposit_id))) if len(seen) > 1 else seen
     for deposit in in_turn:
         before = fixed.get(deposit.deposit_id)
@@ -157,19 +156,14 @@ def decide(
             decision = _applied(terms, deposit, credited) if reason is None else _unapplied(reason)
         decisions[deposit.deposit_id] = decision
         if counts(decision, deposit.state):
-            received += deposit.units
+            units = deposit.units
+            received += units
             credited += decision.amount_applied * deposit.unit
-    confirmed = sum(
-        s.units
-        for s in seen
-        if s.state is DepositState.FINALIZED and counts(decisions[s.deposit_id], s.state)
-    )
-    relied_on = confirmed + sum(
-        s.units
-        for s in seen
-        if s.early and s.state is DepositState.DETECTED and counts(decisions[s.deposit_id], s.state)
-    )
-    events = _events(enough, true_state, received, relied_on)
+            if deposit.state is DepositState.FINALIZED:
+                confirmed += units
+            elif deposit.early and deposit.state is DepositState.DETECTED:
+                early_money += units
+    events = _events(enough, true_state, received, confirmed + early_money)
     state = true_state
     for event in events:
         state = PAYMENT_INTENT.step(state, event)
@@ -194,9 +188,15 @@ def counts(decision: Decision | Fixed, state: DepositState) -> bool:
     return decision.state is ApplicationState.APPLIED or refunded_after_use
 
 
-def _counted(deposit: Seen, fixed: Mapping[str, Fixed]) -> bool:
-    before = fixed.get(deposit.deposit_id)
-    return before is not None and counts(before, deposit.state)
+def _final(seen: Iterable[Seen], fixed: Mapping[str, Fixed]) -> int:
+    """What is final of what counted before, in 10^-18 units."""
+    return sum(
+        deposit.units
+        for deposit in seen
+        if deposit.state is DepositState.FINALIZED
+        and (before := fixed.get(deposit.deposit_id)) is not None
+        and counts(before, deposit.state)
+    )
 
 
 def _turn(deposit: Seen, before: Fixed | None) -> tuple[object, ...]:
@@ -238,26 +238,29 @@ def _refusal(
     units = deposit.units
     completes = chosen or received < enough <= received + units
     asked_for = chosen or (deposit.chain_id, deposit.token) in terms.accepted
-    rules: Iterable[tuple[bool, Reason]] = (
-        (deposit.decimals is None, Reason.UNSUPPORTED_TOKEN),
-        (deposit.other_mode, Reason.TEST_MODE),
-        # before the token rules: zero and dust transfers are a poisoner's, not a payer's mistake
-        (deposit.amount == 0 or (deposit.amount < deposit.dust and not completes), Reason.DUST),
-        (deposit.listed or deposit.screened, Reason.HELD),
-        (not asked_for and all(chain != deposit.chain_id for chain, _ in terms.accepted), Reason.WRONG_CHAIN),
-        (not asked_for, Reason.WRONG_TOKEN),
-        (intent_state is IntentState.SUCCEEDED, Reason.ALREADY_PAID),
-        (intent_state is IntentState.CANCELED, Reason.INTENT_CLOSED),
-        (not chosen and deposit.block_time > terms.closes_at, Reason.INTENT_CLOSED),
-        (received >= terms.due.units, Reason.ALREADY_PAID),
-        (deposit.amount < deposit.minimum and not completes, Reason.BELOW_MINIMUM),
-        (units > MOST_BELIEVED, Reason.HELD),
-        (not chosen and terms.late == "hold" and deposit.block_time > terms.expires_at, Reason.HELD),
-    )
-    for broken, reason in rules:
-        if broken:
-            return reason
-    return None
+    # one after the other, as nearly always none of them speaks and this is asked of every deposit
+    if deposit.decimals is None:
+        return Reason.UNSUPPORTED_TOKEN
+    if deposit.other_mode:
+        return Reason.TEST_MODE
+    # before the token rules: zero and dust transfers are a poisoner's, not a payer's mistake
+    if deposit.amount == 0 or (deposit.amount < deposit.dust and not completes):
+        return Reason.DUST
+    if deposit.listed or deposit.screened:
+        return Reason.HELD
+    if not asked_for:
+        elsewhere = all(chain != deposit.chain_id for chain, _ in terms.accepted)
+        return Reason.WRONG_CHAIN if elsewhere else Reason.WRONG_TOKEN
+    if intent_state is IntentState.SUCCEEDED:
+        return Reason.ALREADY_PAID
+    if intent_state is IntentState.CANCELED or (not chosen and deposit.block_time > terms.closes_at):
+        return Reason.INTENT_CLOSED
+    if received >= terms.due.units:
+        return Reason.ALREADY_PAID
+    if deposit.amount < deposit.minimum and not completes:
+        return Reason.BELOW_MINIMUM
+    too_late = not chosen and terms.late == "hold" and deposit.block_time > terms.expires_at
+    return Reason.HELD if units > MOST_BELIEVED or too_late else None
 
 
 def _applied(terms: IntentTerms, deposit: Seen, credited: int) -> Decision:

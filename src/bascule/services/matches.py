@@ -27,6 +27,7 @@ _EVENT_OF_FLAG = {
     Flag.REVERSED: EventType.INTENT_REVERSED,
     Flag.HELD: EventType.INTENT_HELD,
 }
+_FINAL = spell(FINAL)
 Moves = dict[str, tuple[Fixed, Decision]]
 
 
@@ -54,7 +55,7 @@ def match(
     seen = [each.seen for each in candidates]
     fixed = {each.seen.deposit_id: each.fixed for each in candidates if each.fixed is not None}
     flags = frozenset(Flag(flag) for flag in intent.flags)
-    early = intent.succeeded_by not in (None, spell(FINAL))
+    early = intent.succeeded_by not in (None, _FINAL)
     verdict = matching.decide(
         terms_of(intent, tokens), intent.state, seen, fixed, flags=flags, early=early, asked=asked
     )
@@ -64,10 +65,10 @@ def match(
 
 def terms_of(intent: IntentRow, tokens: Mapping[str, Token]) -> IntentTerms:
     """What the payer was promised, from the intent's row."""
-    accepted = (tokens[token_id] for token_id in intent.accepted_tokens)
+    accepted = [tokens[token_id] for token_id in intent.accepted_tokens]
     return IntentTerms(
         due=Money(intent.due, intent.currency),
-        accepted=frozenset((token.chain_id, token.contract) for token in accepted),
+        accepted=frozenset([(token.chain_id, token.contract) for token in accepted]),
         underpay_tolerance_bps=intent.underpay_tolerance_bps,
         underpay_tolerance_abs=intent.underpay_tolerance_abs,
         late=intent.late_policy,
@@ -80,7 +81,7 @@ def terms_of(intent: IntentRow, tokens: Mapping[str, Token]) -> IntentTerms:
 def change(found: Match) -> IntentChange | None:
     """How the intent's row changes; None when it stays as it is."""
     intent, verdict = found.intent, found.verdict
-    flags = tuple(sorted(str(flag) for flag in verdict.flags))
+    flags = tuple(sorted([str(flag) for flag in verdict.flags]))
     before = intent.received, intent.confirmed, tuple(sorted(intent.flags))
     growth = len(verdict.events) + (before != (verdict.received, verdict.confirmed, flags))
     if not growth:
@@ -91,7 +92,7 @@ def change(found: Match) -> IntentChange | None:
         received=verdict.received,
         confirmed=verdict.confirmed,
         flags=flags,
-        by=intent.finality if verdict.early else spell(FINAL),
+        by=intent.finality if verdict.early else _FINAL,
         growth=growth,
     )
 
