@@ -10,7 +10,8 @@ SELECT n.id, n.account_id, n.livemode, n.kind, t.chain_id, t.tx_hash, t.token, t
               %(token_ids)s::text[], %(account_ids)s::text[], %(livemodes)s::boolean[], %(kinds)s::text[],
               %(created_ats)s::timestamptz[])
        AS n (id, block_hash, log_index, block_time, token_id, account_id, livemode, kind, created_at)
-  JOIN transfers t ON t.chain_id = %(chain_id)s AND t.block_hash = n.block_hash AND t.log_index = n.log_index;
+ CROSS JOIN LATERAL (SELECT * FROM transfers x WHERE x.chain_id = %(chain_id)s AND x.block_hash = n.block_hash
+                        AND x.log_index = n.log_index OFFSET 0) t;  -- each by its key, however many there are
 
 -- name: advance_return
 -- Orphaned deposits whose transaction was mined again, in the place where it is now.
