@@ -286,3 +286,24 @@ async def test_a_ping_reaches_its_endpoint_alone_whatever_it_listens_to(
 
     [(path, headers, _)] = merchant_server.got
     assert (path, headers["webhook-id"]) == ("/asked", answer["event"])
+
+
+async def test_a_lease_writes_no_index_while_pages_are_full_of_others(
+    shop: Shop, merchant_server: Receiver
+) -> None:
+    await endpoint(shop, merchant_server.url + "/hook")
+    await happen(shop)
+    async with shop.worker.transaction() as conn:
+        await conn.execute(
+            "INSERT INTO deliveries (id, event_id, endpoint_id, replay, next_at, created_at)"
+            " SELECT id || n, event_id, endpoint_id, n, next_at, created_at"
+            "   FROM deliveries, generate_series(1, 200) AS n"
+        )
+        leased, _ = await claim(
+            conn, now=shop.clock.now(), after="", others=[], aloft={}, quick=200, per_endpoint=200,
+            slow=0, slow_endpoints=[], lease_s=60,
+        )  # fmt: skip
+        counted = await conn.execute(
+            "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'deliveries'"
+        )
+        assert await counted.fetchone() == (len(leased), len(leased)) == (200, 200)
