@@ -114,3 +114,27 @@ async def test_a_table_that_got_a_column_is_asked_anew(db: Database) -> None:
             await execute(conn, everything, {})
 
         assert (await execute(conn, everything, {})).dicts() == [{"a": 1, "b": None}]
+
+
+async def test_statement_that_is_given_up_ends_in_the_server_and_leaves_its_connection_usable(
+    db: Database,
+) -> None:
+    slow = Statement(b"SELECT pg_sleep(60) AS given_up", ())
+    async with db.read() as conn:
+        asking = asyncio.create_task(execute(conn, slow, {}))
+        async with db.read() as other:
+            while not await runs(other, slow):  # noqa: ASYNC110 - the server has no event for us
+                await asyncio.sleep(0.01)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert not await runs(other, slow)
+
+        assert await twice(conn, 4) == [{"twice": 8}]
+
+
+async def runs(conn: Connection, statement: Statement) -> bool:
+    cursor = await conn.execute(
+        "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query = %s", [statement.text.decode()]
+    )
+    return await cursor.fetchone() is not None

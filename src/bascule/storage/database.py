@@ -5,9 +5,8 @@ commit. While a transaction is open, `refuse_open_transaction` refuses to talk t
 busy server says arrives as `Retryable`.
 """
 
-import select
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,33 +15,17 @@ from typing import Any, Self
 import msgspec
 import psycopg
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from bascule.domain.errors import Halted, Retryable
+from bascule.storage.lending import Lender, Pooled, check
 from bascule.storage.statements import prepare_at_once
 from bascule.storage.wakeup import Wakeups
 
 set_json_loads(msgspec.json.decode)  # several times quicker, and exact for integers of any size
 
+WAIT_S = 10.0  # for a connection, and for the pool's first one
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-
-
-class _Pooled(psycopg.AsyncConnection[tuple[Any, ...]]):
-    """What the pool holds. It takes over what was connected before it was opened, then connects by itself."""
-
-    @classmethod
-    async def connect(  # type: ignore[override]  # the pool's options, not all of psycopg's
-        cls, conninfo: str = "", *, connected: "list[_Pooled]", **options: Any
-    ) -> "_Pooled":
-        return connected.pop() if connected else await super().connect(conninfo, **options)
-
-
-async def _check(conn: _Pooled) -> None:
-    """Asks the server only where something lies unread: a server that ends a session says so, or hangs up."""
-    waiting = select.poll()
-    waiting.register(conn.fileno(), select.POLLIN)
-    if waiting.poll(0):
-        await AsyncConnectionPool.check_connection(conn)
 
 
 class TransactionOpen(RuntimeError):
@@ -95,42 +78,44 @@ class Database:
         self._name = name
         self._plan_once = plan_once
         self._timeouts = timeouts or Timeouts()
-        self._connected: list[_Pooled] = []
+        self._connected: list[Pooled] = []
         self._options: dict[str, Any] = {
             "connected": self._connected,
             "autocommit": True,
             "prepare_threshold": None,  # `statements` prepares; cursors would end it all at each rollback
             "application_name": name,
         }
-        self._pool: AsyncConnectionPool[_Pooled] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[Pooled] = AsyncConnectionPool(
             url,
-            connection_class=_Pooled,
+            connection_class=Pooled,
             kwargs=self._options,
             min_size=1,
             max_size=pool_size,
-            timeout=10.0,
+            timeout=WAIT_S,
             open=False,
             configure=self._configure,
-            check=_check,
+            check=check,
         )
+        self._lender = Lender(self._pool, pool_size, WAIT_S)
         self._wakeups = Wakeups(url, name)
 
     async def open(self) -> Self:
         """Connects before the pool does: Retryable says in one line what the database said instead."""
         try:
-            first = await _Pooled.connect(self.url, connect_timeout=5, **self._options)
+            first = await Pooled.connect(self.url, connect_timeout=5, **self._options)
         except psycopg.OperationalError as error:
             raise Retryable(f"the database does not answer: {_one_line(error)}") from None
         except psycopg.ProgrammingError as error:
             raise Halted(f"the database URL cannot be used: {_one_line(error)}") from None
         self._connected.append(first)
         with _as_retryable():
-            await self._pool.open(wait=True, timeout=10.0)  # or its first user makes it connect again
+            await self._pool.open(wait=True, timeout=WAIT_S)  # or its first user makes it connect again
         return self
 
     async def close(self) -> None:
         """Closes every connection; waiting listeners return."""
         await self._wakeups.close()
+        await self._lender.close()
         await self._pool.close()
 
     async def __aenter__(self) -> Self:
@@ -147,22 +132,18 @@ class Database:
         self._refuse_nesting()
         before = _current.get()
         mark = _Open(self)
-        with _as_retryable():
-            async with self._lent() as conn, conn.transaction():
-                _current.set(mark)
-                try:
-                    yield conn
-                finally:
-                    mark.open = False
-                    _current.set(before)
+        async with _Lent(self._lender) as conn, conn.transaction():
+            _current.set(mark)
+            try:
+                yield conn
+            finally:
+                mark.open = False
+                _current.set(before)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Connection]:
+    def read(self) -> AbstractAsyncContextManager[Connection]:
         """A connection in autocommit: each statement sees its own snapshot and stands alone."""
         self._refuse_nesting()
-        with _as_retryable():
-            async with self._lent() as conn:
-                yield conn
+        return _Lent(self._lender)
 
     def refuse_open_transaction(self) -> None:
         """The guard that RPC and HTTP clients are given."""
@@ -193,9 +174,6 @@ class Database:
             [str(limits.statement), str(limits.lock), str(limits.idle_in_transaction), plans],
         )
 
-    def _lent(self) -> "_Lent":
-        return _Lent(self._pool)
-
     def _refuse_nesting(self) -> None:
         current = _current.get()
         if current is not None and current.open and current.database is self:
@@ -203,20 +181,24 @@ class Database:
 
 
 class _Lent:
-    """A connection of the pool, which rolls back what it is given back with.
+    """A connection while the block runs. What a lost, busy or slow server says in it arrives as Retryable."""
 
-    The pool's own context commits what nobody began, at each use.
-    """
+    __slots__ = ("_conn", "_lender")
 
-    def __init__(self, pool: AsyncConnectionPool[_Pooled]) -> None:
-        self._pool = pool
+    def __init__(self, lender: Lender) -> None:
+        self._lender = lender
 
-    async def __aenter__(self) -> _Pooled:
-        self._conn = await self._pool.getconn()
+    async def __aenter__(self) -> Connection:
+        with _as_retryable():
+            self._conn = await self._lender.take()
         return self._conn
 
-    async def __aexit__(self, *raised: object) -> None:
-        await self._pool.putconn(self._conn)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with _as_retryable():
+            await self._lender.give(self._conn)
+        _retryable(error)
 
 
 class _as_retryable:
@@ -228,8 +210,12 @@ class _as_retryable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, psycopg.OperationalError | PoolTimeout):
-            raise Retryable(f"the database is not ready: {_one_line(error)}") from error
+        _retryable(error)
+
+
+def _retryable(error: BaseException | None) -> None:
+    if isinstance(error, psycopg.OperationalError):  # a pool that has none in time says so too
+        raise Retryable(f"the database is not ready: {_one_line(error)}") from error
 
 
 def _one_line(error: BaseException) -> str:
