@@ -40,8 +40,7 @@ class SystemEntropy:
 
 def new_id(prefix: str, clock: Clock, entropy: Entropy) -> str:
     """A fresh id `<prefix>_<26 characters>` that sorts by the clock's time, to the millisecond."""
-    [fresh] = new_ids(prefix, clock, entropy, 1)
-    return fresh
+    return ids.new(prefix, int(clock.now().timestamp() * 1000), entropy.bytes(ids.ENTROPY_BYTES))
 
 
 def new_ids(prefix: str, clock: Clock, entropy: Entropy, count: int) -> list[str]:

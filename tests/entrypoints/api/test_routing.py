@@ -39,3 +39,21 @@ def test_what_is_nowhere_is_not_found() -> None:
     for path in ("", "/", "/v1", "/v1/", "/v1/payment_intents/", "/v1/payment_intents/a/b/c", "//v1", "v1"):
         assert found(places, "GET", path) == one_after_the_other(routes(), "GET", path), path
         assert found(places, "GET", path)[0] is not Match.FULL
+
+
+def test_what_is_answered_directly_is_what_the_router_would_have_found() -> None:
+    every = routes()
+    places = Places(every)
+    for each in OPERATIONS:
+        path = each.path.replace("{", "x_").replace("}", "")
+        for method in ("GET", "HEAD", "POST", "DELETE", "PATCH", "OPTIONS"):
+            match, child = places.matches({"type": "http", "method": method, "path": path, "headers": []})
+            at = places.endpoint(method, path)
+            if match is Match.FULL:
+                assert at is not None
+                assert at[1] == child["path_params"], (method, path)
+                assert at[0] is child["endpoint"]
+            else:
+                assert at is None, (method, path)
+    for path in ("", "/", "/v1", "/v1/payment_intents/", "/v1/payment_intents/a/b/c", "//v1", "v1"):
+        assert places.endpoint("GET", path) is None

@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from starlette.types import Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from bascule.domain.ids import Prefix
 from bascule.entrypoints.api import (
@@ -110,16 +110,13 @@ def create_app(deps: ApiDeps) -> FastAPI:
         *(Route(each.path, endpoint(each, deps), methods=[each.method]) for each in OPERATIONS),
         *(Route(o.path, cross_origin.preflight, methods=["OPTIONS"]) for o in OPERATIONS if o.in_browsers),
     ]
-    app = FastAPI(
-        openapi_url=None, docs_url=None, redoc_url=None, routes=[Places(routes)], telemetry=NO_TELEMETRY
-    )
+    app = Api(Places(routes), deps)
     health.mount(app, deps)
     reference.mount(app, deps, OPERATIONS)
     checkout.mount(app, deps)
     claim.mount(app, deps)
     invoice.mount(app, deps)
     app.add_exception_handler(HTTPException, _no_such_route(deps.public_url))
-    app.add_middleware(Labels, deps=deps)
     return app
 
 
@@ -144,28 +141,48 @@ def _methods_at(request: Request) -> list[str]:
     return sorted({method for route in fitting for method in route.methods or ()})
 
 
-class Labels:
-    """Gives every request its id and every answer its labels."""
+class Api(FastAPI):
+    """Gives every request its id and every answer its labels.
 
-    def __init__(self, app: ASGIApp, deps: ApiDeps) -> None:
-        self._app = app
+    An operation is answered in front of FastAPI's own layers, which are for what operations do not do.
+    """
+
+    def __init__(self, places: Places, deps: ApiDeps) -> None:
+        super().__init__(
+            openapi_url=None, docs_url=None, redoc_url=None, routes=[places], telemetry=NO_TELEMETRY
+        )
+        self._places = places
         self._deps = deps
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI wants it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await super().__call__(scope, receive, send)
             return
         request_id = new_id(Prefix.REQUEST, self._deps.clock, self._deps.entropy)
         scope["bascule.request_id"] = request_id
+        trace = tracing.trace_id(scope["headers"])
+        known = bind_contextvars(request_id=request_id, **({} if trace is None else {"trace_id": trace}))
+        try:
+            found = self._places.endpoint(scope["method"], scope["path"])
+            if found is None:
+                await super().__call__(scope, receive, _labelling(scope, send, request_id))
+                return
+            answer, scope["path_params"] = found
+            response = await answer(Request(scope, receive, send))
+            response.raw_headers += _labels(scope, request_id)
+            await response(scope, receive, send)
+        finally:
+            reset_contextvars(**known)
 
-        async def labelled(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *_labels(scope, request_id)]
-            await send(message)
 
-        known = {"request_id": request_id, "trace_id": tracing.trace_id(scope["headers"])}
-        with bound_contextvars(**{name: value for name, value in known.items() if value is not None}):
-            await self._app(scope, receive, labelled)
+def _labelling(scope: Scope, send: Send, request_id: str) -> Send:
+    async def labelled(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), *_labels(scope, request_id)]
+        await send(message)
+
+    return labelled
 
 
 def _labels(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:

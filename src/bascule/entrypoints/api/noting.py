@@ -18,13 +18,20 @@ from bascule.storage.requests import Line
 if TYPE_CHECKING:
     from bascule.entrypoints.api.operation import Operation
 
-REPLAYED = "idempotent-replayed"  # the field of an answer that was given before
+_REPLAYED = "idempotent-replayed"  # the field of an answer that was given before
+_REPLAY = "bascule.replay"
 _CALLER = "bascule.caller"
 
 
 def known(request: Request, caller: Caller) -> None:
     """Says who asks; a request nobody is known to have made leaves no line."""
     request.scope[_CALLER] = caller
+
+
+def replayed(request: Request) -> dict[str, str]:
+    """Says that the answer was given before; the header that tells the client."""
+    request.scope[_REPLAY] = True
+    return {_REPLAYED: "true"}
 
 
 def note(
@@ -52,7 +59,7 @@ def note(
             path=shown_path(request.scope["path"]),
             status=response.status_code,
             error_code=code,
-            replayed=REPLAYED in response.headers,
+            replayed=_REPLAY in request.scope,
             duration_ms=round(seconds * 1000),
         )
     )
