@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -171,6 +172,19 @@ def refuse_strange(value: Mapping[str, Any]) -> None:
 def read_query(request: Request) -> dict[str, Any]:
     """The query string, decoded like a form."""
     return decode_form(request.scope["query_string"])
+
+
+def asked(shape: type[P], request: Request) -> P:
+    """The parameters in the query string. Raises: Rejected."""
+    if not request.scope["query_string"]:
+        return cast("P", _unasked(shape))
+    return validated(shape, read_query(request), form=True)
+
+
+@cache
+def _unasked(shape: type[BaseModel]) -> BaseModel:
+    """The parameters of who gives none: one object for all of them, as nobody changes parameters."""
+    return validated(shape, {}, form=True)
 
 
 def validated(shape: type[P], value: Any, *, form: bool) -> P:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from hmac import digest
 from time import perf_counter
 from typing import Any, Generic, Literal, TypeVar
@@ -375,22 +375,13 @@ def _line(operation: Operation, call: Call[Any], print_: bytes, answer: Mapping[
 
 async def _params(operation: Operation, request: Request) -> Params:
     if operation.reads:
-        if not request.scope["query_string"]:
-            return _unasked(operation.params)
-        return decode.validated(operation.params, decode.read_query(request), form=True)
+        return decode.asked(operation.params, request)
     if operation.file:
         value, form = await decode.read_file_or_body(request)
         return decode.validated(operation.params, value, form=form)
-    if request.scope["query_string"]:
-        decode.validated(NoQuery, decode.read_query(request), form=True)
+    decode.asked(NoQuery, request)
     value, form = await decode.read_body(request)
     return decode.validated(operation.params, value, form=form)
-
-
-@cache
-def _unasked(shape: type[Params]) -> Params:
-    """The parameters of who gives none: one object for all of them, as nobody changes parameters."""
-    return decode.validated(shape, {}, form=True)
 
 
 def _refuse_nul_in(path: Mapping[str, str]) -> None:
