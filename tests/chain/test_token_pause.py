@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from bascule.chain.errors import RpcError
 from bascule.chain.rpc import Rpc
 from bascule.chain.token_pause import is_paused
 from bascule.domain.chain import Address, parse_address
@@ -10,7 +13,7 @@ from tests.support.chain import local_node
 
 HOLDER = Address(b"\x0a" * 20)
 YES, NO = (1).to_bytes(32, "big"), bytes(32)
-RETURNS, REVERTS = b"\xf3", b"\xfd"
+RETURNS, REVERTS, BREAKS_OFF = b"\xf3", b"\xfd", b"\xfe"  # the last is what `assert` was before Solidity 0.8
 
 # What the token does with a transfer, what it answers to paused(), and what that means.
 TOKENS = {
@@ -26,6 +29,9 @@ TOKENS = {
     "refuses for another reason": ((reverted("AddressFrozen()"), REVERTS), (NO, RETURNS), False),
     "refuses, and cannot be asked": ((b"", REVERTS), (b"", REVERTS), False),
     "refuses, and would not say yes": ((b"", REVERTS), (YES, REVERTS), False),
+    "breaks off, and calls itself paused": ((b"", BREAKS_OFF), (YES, RETURNS), True),
+    "breaks off, and cannot be asked": ((b"", BREAKS_OFF), (b"", BREAKS_OFF), False),
+    "refuses, and breaks off when asked": ((b"", REVERTS), (b"", BREAKS_OFF), False),
     "refuses, and says something else": ((b"", REVERTS), (YES + YES, RETURNS), False),
 }  # fmt: skip
 
@@ -57,3 +63,13 @@ async def test_token_is_paused_when_it_refuses_and_says_so() -> None:
             found[name] = await is_paused(rpc, token, HOLDER, 5)
 
     assert found == {name: paused for name, (_, _, paused) in TOKENS.items()}
+
+
+async def test_node_that_cannot_answer_does_not_speak_for_the_token() -> None:
+    async with local_node() as node:
+        rpc = Rpc(node.url, session=node.session, guard=lambda: None)
+        for words in ("too many requests", "request timed out", "header not found"):
+            await node.rpc("bascule_setFault", {"kind": "error", "message": words, "methods": ["eth_call"]})
+            with pytest.raises(RpcError, match=words):
+                await is_paused(rpc, Address(b"\x0b" * 20), HOLDER, 5)
+            await node.rpc("bascule_clearFaults")

@@ -11,6 +11,8 @@ from bascule.domain.hashing import keccak
 _PAUSED = keccak(b"paused()")[:4]
 _NO = bytes(32)
 _YES = (1).to_bytes(32, "big")
+# Where code breaks off without a revert (an old `assert`, gas all burnt), each client has its own words.
+_TOKENS_DOING = frozenset({NodeSays.REVERTED, NodeSays.GAS_TOO_LOW, NodeSays.UNKNOWN})
 
 
 async def is_paused(rpc: Caller, token: Address, holder: Address, amount: int) -> bool:
@@ -30,15 +32,16 @@ async def is_paused(rpc: Caller, token: Address, holder: Address, amount: int) -
 
 
 async def _ask(rpc: Caller, token: Address, calldata: bytes, sender: Address) -> tuple[bytes, bool]:
-    """The token's answer in the newest block, and whether it reverted with it.
+    """The token's answer in the newest block, and whether it reverted with it, or broke off.
 
-    Where a node leaves a revert's data out, or spells it in its own way, the token gave no reason.
+    Where a node leaves a revert's data out, or spells it in its own way, the token gave no reason. What is
+    the token's doing never holds up the lane, which has other tokens to pay.
     """
     call = {"from": "0x" + sender.hex(), "to": "0x" + token.hex(), "data": "0x" + calldata.hex()}
     try:
         return data(await rpc.call_as(str, "eth_call", call, "latest"), method="eth_call"), False
     except RpcError as error:
-        if error.says is not NodeSays.REVERTED and error.data is None:
+        if error.says not in _TOKENS_DOING and error.data is None:
             raise
         told = error.data
     try:
