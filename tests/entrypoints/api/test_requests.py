@@ -257,3 +257,57 @@ def test_path_of_a_line_holds_no_secret_and_nothing_unreadable() -> None:
         "/v1/" + "x" * 1_000: "/v1/" + "x" * 196,
     }
     assert {path: shown_path(path) for path in shown} == shown
+
+
+async def test_account_that_asks_much_leaves_room_for_the_lines_of_others(shop: Shop) -> None:
+    log = RequestLog(shop.api, most=10, share=2)
+    for number in range(1, 5):
+        log.note(line(number, "acct_1"))
+    log.note(line(5, "acct_2"))
+    await log.write()
+    log.note(line(6, "acct_1"))
+    await log.write()
+
+    assert await left_out_of(shop) == {"req_1": 0, "req_2": 0, "req_5": 0, "req_6": 2}
+    assert log.left_out == 2
+
+
+async def test_a_line_that_cannot_be_written_costs_no_other_line(shop: Shop) -> None:
+    log = RequestLog(shop.api)
+    for number in range(1, 8):
+        log.note(each := line(number))
+        if number in (3, 4):
+            each.path = "/" * 201
+    with structlog.testing.capture_logs() as told:
+        await log.write()
+    log.note(line(8))
+    await log.write()
+
+    assert await left_out_of(shop) == {f"req_{n}": 2 * (n == 8) for n in (1, 2, 5, 6, 7, 8)}
+    assert [each["lines"] for each in told] == [1, 1]
+
+
+async def test_lines_none_of_which_can_be_written_are_given_up_after_few_tries(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, tries = RequestLog(shop.api), 0
+
+    async def never(conn: Connection, lines: list[Line]) -> None:
+        nonlocal tries
+        tries += 1
+        raise ValueError("whatever the lines are")
+
+    monkeypatch.setattr(service.requests, "append", never)
+    for number in range(1_000):
+        log.note(line(number))
+    await log.write()
+
+    assert log.left_out == 1_000
+    assert tries < 50
+
+
+async def left_out_of(shop: Shop) -> dict[str, int]:
+    """The lines that are written, with what each says is missing before it."""
+    async with shop.api.read() as conn:
+        found = await stored.get_many(conn, [f"req_{n}" for n in range(9)])
+    return {each.id: each.left_out for each in found}
