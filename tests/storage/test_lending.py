@@ -101,6 +101,26 @@ async def test_what_is_left_open_is_rolled_back(one: Database) -> None:
         assert await cursor.fetchone() == (None,)
 
 
+async def test_who_is_cancelled_while_it_is_rolled_back_takes_no_place_along(
+    one: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one._lender, "_wait_s", 2.0)
+    leaving = asyncio.Event()
+
+    async def leave_open() -> None:
+        async with one.read() as conn:
+            await conn.execute("BEGIN")
+            leaving.set()
+
+    task = asyncio.create_task(leave_open())
+    await leaving.wait()
+    task.cancel()  # it waits for the server to roll back
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with one.read() as conn:
+        await conn.execute("SELECT 1")
+
+
 @pytest.mark.parametrize("limit", ["KEPT_S", "RESTED_S"])
 async def test_connection_goes_back_to_the_pool_when_it_was_kept_or_rested_for_long(
     one: Database, monkeypatch: pytest.MonkeyPatch, limit: str

@@ -145,7 +145,8 @@ class Lender:
 
     async def _end(self, conn: Pooled) -> None:
         try:
-            await self._pool.putconn(conn)
+            # whoever is cancelled meanwhile is so at once: the pool would go on rolling back, and forget it
+            await asyncio.shield(self._pool.putconn(conn))
         finally:
             self._leave()
 
