@@ -80,3 +80,8 @@ async def test_members_and_endpoints_are_found_by_what_they_are(client: httpx.As
 
     assert [member["email"] for member in found] == ["ada@b.c"]
     assert [endpoint["id"] for endpoint in enabled] == [two["id"]]
+
+
+def test_nobody_changes_what_was_asked() -> None:
+    """Who gives no parameters shares one object of them with every account that gives none."""
+    assert [each.name for each in OPERATIONS if not each.params.model_config.get("frozen")] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from sqlalchemy import select
@@ -44,14 +45,14 @@ async def list_all(call: Call[AuditList], conn: Connection) -> dict[str, Any]:
     params = call.params
     lists.expanding(params, frozenset())
     lists.require_one_cursor(params)
-    params.starting_after = _number(params.starting_after, "starting_after")
-    params.ending_before = _number(params.ending_before, "ending_before")
+    numbers = {name: _number(getattr(params, name), name) for name in ("starting_after", "ending_before")}
     keys = select(API_KEYS.c.id).where(
         API_KEYS.c.account_id == call.account_id, API_KEYS.c.livemode == call.livemode
     )
     filters = lists.exact(AUDIT_LOG, actor=params.actor, action=params.action, object_id=params.object)
     scope = [AUDIT_LOG.c.actor.in_(keys)]
-    return await lists.answer(call, conn, AUDIT_LOG, _describe, scope=scope, filters=filters)
+    by_number = replace(call, params=params.model_copy(update=numbers))
+    return await lists.answer(by_number, conn, AUDIT_LOG, _describe, scope=scope, filters=filters)
 
 
 async def _describe(conn: Connection, ids: Sequence[Any]) -> list[dict[str, Any]]:

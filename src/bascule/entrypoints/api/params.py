@@ -79,9 +79,9 @@ Expand = Annotated[list[Text200], FormList, Field(max_length=4)]
 
 
 class Params(BaseModel):
-    """What every set of parameters has in common: unknown names are refused."""
+    """What every set of parameters has in common: unknown names are refused, and what was asked stays so."""
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=False, frozen=True)
 
 
 class Nothing(Params):
