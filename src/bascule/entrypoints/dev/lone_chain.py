@@ -16,7 +16,7 @@ from bascule.entrypoints.dev import ground
 from bascule.entrypoints.devchain.accounts import DevAccount, dev_accounts
 from bascule.entrypoints.devchain.node import DevChain
 from bascule.entrypoints.devchain.store import discard
-from bascule.entrypoints.ports import free_port
+from bascule.entrypoints.ports import held
 from bascule.entrypoints.schedule import stop_on_signals
 
 
@@ -37,14 +37,15 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
     """Serves until SIGINT or SIGTERM; `ready` is told where all is. Raises: PortRefused, DataDirError."""
     if options.fresh and options.data_dir is not None:
         discard(options.data_dir)
-    asyncio.run(_serve(options, ready))
+    with held(options.host, options.port) as port:
+        asyncio.run(_serve(options, port, ready))
 
 
-async def _serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
+async def _serve(options: Options, port: int, ready: Callable[[dict[str, Any]], None]) -> None:
     stop = stop_on_signals()
     chain = DevChain(
         host=options.host,
-        port=free_port(options.host, options.port),
+        port=port,
         data_dir=options.data_dir,
         safe=options.safe,
         finalized=options.finalized,

@@ -22,7 +22,7 @@ from bascule.domain import anchor, authorization, call_off, flush, gas
 from bascule.entrypoints.dev.deaths import Deaths
 from bascule.entrypoints.dev.installation import Installation
 from bascule.entrypoints.dev.supervisor import Child, ChildFailed, Main, Ready, Supervisor
-from bascule.entrypoints.ports import free_port, listen
+from bascule.entrypoints.ports import held, listen
 
 DATABASE = "bascule"
 CHAIN_ID = 31_337
@@ -101,11 +101,25 @@ def running(
     installation = Installation(options.data_dir)
     installation.open(fresh=options.fresh)
     try:
-        with listen(options.host, options.port) as api_socket, Supervisor(installation.logs, say=say) as tree:
-            ready = _start(tree, installation, options, api_socket, environ, deaths)
+        with (
+            listen(options.host, options.port) as api_socket,
+            _rpc_url(options) as rpc_url,
+            Supervisor(installation.logs, say=say) as tree,
+        ):
+            ready = _start(tree, installation, options, api_socket, rpc_url, environ, deaths)
             yield Running(tree, ready, time.monotonic() - began, installation)
     finally:
         installation.close()
+
+
+@contextmanager
+def _rpc_url(options: Options) -> Iterator[str]:
+    """Where the chain is; the port of one of ours stays its own while it is down."""
+    if options.rpc_url is not None:
+        yield options.rpc_url
+    else:
+        with held(options.host, options.rpc_port) as port:
+            yield _http(options.host, port)
 
 
 def _start(
@@ -113,17 +127,15 @@ def _start(
     installation: Installation,
     options: Options,
     api_socket: socket.socket,
+    rpc_url: str,
     environ: Mapping[str, str],
     deaths: Deaths,
 ) -> dict[str, Any]:
     grounds = []
     if options.database_url is None:
         grounds.append(tree.start("postgres", _postgres(installation.postgres)))
-    rpc_url = options.rpc_url
-    if rpc_url is None:
-        rpc_port = free_port(options.host, options.rpc_port)
-        rpc_url = _http(options.host, rpc_port)
-        chain = _chain(tree, options, rpc_port, installation.chain, deaths)
+    if options.rpc_url is None:
+        chain = _chain(tree, options, int(rpc_url.rpartition(":")[2]), installation.chain, deaths)
         grounds.append(tree.start("chain", chain, planned_deaths=deaths.planned("chain")))
     for name in IMPORTED_BY_ALL:
         importlib.import_module(name)
