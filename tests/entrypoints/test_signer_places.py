@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ import trustme
 import uvloop
 
 from bascule.domain.errors import Halted
-from bascule.entrypoints.ports import free_port
+from bascule.entrypoints.ports import held
 from bascule.entrypoints.signer_client import ANSWER_MAX, SignerClient, SignerUnreachable
 from bascule.entrypoints.signer_places import Clients, TlsPlace, Users
 from bascule.entrypoints.signer_server import SignerServer
@@ -57,8 +57,9 @@ async def desk(db_as: OpenAs) -> Desk:
 
 
 @pytest.fixture
-def certificates(tmp_path: Path) -> Certificates:
-    return Certificates(tmp_path, trustme.CA(), free_port("127.0.0.1", 0))
+def certificates(tmp_path: Path) -> Iterator[Certificates]:
+    with held("127.0.0.1", 0) as port:
+        yield Certificates(tmp_path, trustme.CA(), port)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bascule.entrypoints.ports import free_port
+from bascule.entrypoints.ports import held
 from tests.support.source import ROOT
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,8 @@ def test_readme_tour_runs_as_it_stands(walked: Tour) -> None:
 
 
 def test_quickstart_page_runs_as_it_stands(walked: Tour) -> None:
-    said = walked("docs/api/quickstart.md", PORT=str(free_port("127.0.0.1", 0)))
+    with held("127.0.0.1", 0) as port:
+        said = walked("docs/api/quickstart.md", PORT=str(port))
 
     [intent] = re.findall(r"^The customer's page: http\S+/c/(pi_\w+)$", said, re.MULTILINE)
     assert "Still one intent" in said

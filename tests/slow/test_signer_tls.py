@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from bascule.entrypoints.ports import free_port
+from bascule.entrypoints.ports import held
 from bascule.entrypoints.signer_places import TlsPlace
 from tests.entrypoints.test_signer_places import HOST, Certificates
 from tests.support import kill_loop, kills
@@ -60,8 +60,12 @@ def test_lane_pays_with_its_own_certificate_alone_and_renews_it_without_a_restar
     """Another lane's certificate and an ended one move nothing; for the right one nothing is started anew."""
     folder, keys = tmp_path / "data", tmp_path / "keys"
     keys.mkdir()
-    certificates = Certificates(keys, trustme.CA(), free_port("127.0.0.1", 0))
-    with kills.dev(folder) as (pid, ready), kill_loop.asleep(folder, pid, "submitter"):
+    with (
+        held("127.0.0.1", 0) as port,
+        kills.dev(folder) as (pid, ready),
+        kill_loop.asleep(folder, pid, "submitter"),
+    ):
+        certificates = Certificates(keys, trustme.CA(), port)
         driver = Driver(ready)
         lane = f"{ready['chain_id']}/vault-0"
         [(wallet,)] = driver.sql("SELECT '0x' || encode(wallet, 'hex') FROM lanes")
