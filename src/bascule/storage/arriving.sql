@@ -5,7 +5,8 @@
 -- are deposits already, and what of the present stands against them. What is one for all, or only looked for, is no
 -- join: to plan a dozen of those takes half as long as to run them. Of an array PostgreSQL counts the elements and plans
 -- anew each time; what a query makes of it counts as ten, so that the plan is made once. It finds blocks and transfers by
--- key, as there will be many more of them than when it was made.
+-- key, as there will be many more of them than when it was made; what addresses are ours it finds as the tables stood then,
+-- until they are analysed again.
 WITH arrived AS MATERIALIZED (
     SELECT DISTINCT ON (t.dst, t.tx_hash, t.token, t.occurrence)
            t.block_hash, t.log_index, t.block_number, b.block_time, t.tx_hash, t.token, t.src, t.dst, t.occurrence, t.amount
