@@ -152,9 +152,12 @@ class KeyAdmin:
         return shown | {"rotated_from": id}
 
     async def revoke(self, conn: Connection, giver: Giver, id: str) -> dict[str, Any]:
-        """Ends a key at once; a key may end itself. Raises: NotFound; Forbidden, where it may do more."""
+        """Ends a key at once; a key may end itself. Raises: NotFound; Forbidden, where it may do more.
+
+        How long either works says nothing: who is let in for an hour may be let in to end keys.
+        """
         key = await self._own(conn, giver, id)
-        _require_as_much(giver, key.scopes)
+        _require_as_much(giver, key)
         now = self.clock.now()
         if await stored.revoke(conn, giver.account_id, id, now):
             key = key._replace(revoked_at=now)
@@ -215,9 +218,7 @@ def _within(bounds: Bounds, request: KeyRequest) -> KeyRequest:
 
 
 def _require_within(bounds: Bounds, allowed: Networks, until: datetime | None) -> None:
-    wider = bounds.allowed_ips and not (
-        allowed and all(_inside(each, bounds.allowed_ips) for each in allowed)
-    )
+    wider = _wider(allowed, bounds)
     longer = bounds.expires_at is not None and (until is None or until > bounds.expires_at)
     if wider or longer:
         raise Forbidden(
@@ -225,6 +226,12 @@ def _require_within(bounds: Bounds, allowed: Networks, until: datetime | None) -
             f"The key may not be used {'where' if wider else 'as long as'} the one it would give away.",
             next_step="Ask with a key that is bounded no closer itself.",
         )
+
+
+def _wider(allowed: Networks, bounds: Bounds) -> bool:
+    """Whether what may be used from these places may be where the bounds do not let one."""
+    within = allowed and all(_inside(each, bounds.allowed_ips) for each in allowed)
+    return bool(bounds.allowed_ips) and not within
 
 
 def _inside(network: IPv4Network | IPv6Network, around: Networks) -> bool:
@@ -257,9 +264,15 @@ def _require_giver(giver: Giver, scopes: Sequence[str]) -> None:
         )
 
 
-def _require_as_much(giver: Giver, scopes: Sequence[str]) -> None:
+def _require_as_much(giver: Giver, key: ApiKey) -> None:
     """Nobody stops who may do more: else the least key of an account could lock its owners out."""
-    if lacking := members_rules.lacking(giver.scopes, scopes):
+    if _wider(key.allowed_ips, giver.bounds):
+        raise Forbidden(
+            "scope_missing",
+            "The key may be used where the one that would end it may not.",
+            next_step="Ask with a key that is bounded no closer itself.",
+        )
+    if lacking := members_rules.lacking(giver.scopes, key.scopes):
         raise Forbidden(
             "scope_missing",
             f"The key may do what the one that would end it may not: {', '.join(lacking)}.",

@@ -148,6 +148,28 @@ async def test_nobody_ends_a_key_that_may_do_more_than_their_own(
     assert (await client.post(f"{KEYS}/{owners['id']}/revoke")).json()["status"] == "revoked"
 
 
+async def test_nobody_ends_a_key_that_may_be_used_where_their_own_may_not(
+    shop: Shop, client: httpx.AsyncClient
+) -> None:
+    bounded = await made(client, type="secret", allowed_ips=["127.0.0.0/8"])
+    anywhere = await made(client, scopes=["balance:read"])
+    partly = await made(client, scopes=["balance:read"], allowed_ips=["127.0.0.1", "10.0.0.0/8"])
+    inside = await made(client, scopes=["balance:read"], allowed_ips=["127.0.0.1"])
+    in_an_hour = int(shop.clock.now().timestamp()) + 3600
+    for_an_hour = await made(client, type="secret", expires_at=in_an_hour)
+
+    async with shop.client(bounded["secret"]) as its:
+        for key in (anywhere, partly):
+            refused = await its.post(f"{KEYS}/{key['id']}/revoke")
+            assert code(refused) == (403, "scope_missing")
+            assert "where" in refused.json()["error"]["message"]
+            assert (await client.get(f"{KEYS}/{key['id']}")).json()["status"] == "active"
+        for key in (inside, bounded):
+            assert (await its.post(f"{KEYS}/{key['id']}/revoke")).json()["status"] == "revoked"
+    async with shop.client(for_an_hour["secret"]) as its:
+        assert (await its.post(f"{KEYS}/{anywhere['id']}/revoke")).json()["status"] == "revoked"
+
+
 async def test_who_holds_a_key_holds_every_key_made_with_it(shop: Shop) -> None:
     held = await shop.key(shop.merchant, holder=b"\x07" * 20)
     async with shop.client(held.secret) as its:
