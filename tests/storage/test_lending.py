@@ -121,20 +121,32 @@ async def test_who_is_cancelled_while_it_is_rolled_back_takes_no_place_along(
         await conn.execute("SELECT 1")
 
 
-@pytest.mark.parametrize("limit", ["KEPT_S", "RESTED_S"])
-async def test_connection_goes_back_to_the_pool_when_it_was_kept_or_rested_for_long(
-    one: Database, monkeypatch: pytest.MonkeyPatch, limit: str
+async def test_connection_goes_back_to_the_pool_when_it_was_kept_for_long(
+    one: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with one.read() as conn:
         first = whose(conn)
     assert one._pool.get_stats()["pool_available"] == 0
 
-    monkeypatch.setattr(lending, limit, -1.0)
+    monkeypatch.setattr(lending, "KEPT_S", -1.0)
     async with one.read():
         pass
     assert one._pool.get_stats()["pool_available"] == 1
     async with one.read() as conn:
         assert whose(conn) == first
+
+
+async def test_connections_nobody_uses_go_back_to_the_pool_though_nobody_asks_any_more(
+    two: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lending, "RESTED_S", 0.01)
+    async with two.read() as conn, two.read() as other:
+        pids = {whose(conn), whose(other)}
+    async with asyncio.timeout(30):
+        while two._pool.get_stats()["pool_available"] < 2:  # noqa: ASYNC110 - the pool has no event for us
+            await asyncio.sleep(0.005)
+    async with two.read() as conn, two.read() as other:
+        assert {whose(conn), whose(other)} == pids
 
 
 async def test_nobody_waits_for_a_pool_that_is_closed(db: Database) -> None:

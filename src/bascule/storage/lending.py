@@ -64,6 +64,8 @@ class Lender:
         self._waiting: deque[asyncio.Future[Pooled | None]] = deque()
         self._out = 0  # places taken: lent, free, or being asked of the pool
         self._closed = False
+        self._looks: asyncio.TimerHandle | None = None  # at what rests, where any does
+        self._returning: asyncio.Task[None] | None = None
 
     async def take(self) -> Pooled:
         """A connection that answered when it was last asked and has not hung up since; to be given back."""
@@ -85,18 +87,36 @@ class Lender:
         elif not self._hand(conn):
             conn.rested_at = now
             self._free.append(conn)
-            if now - self._free[0].rested_at > RESTED_S:
-                await self._end(self._free.popleft())
+            if self._looks is None:
+                self._look_later()
 
     async def close(self) -> None:
         """Gives the pool what is not in use; what is, when it is given back. Nobody waits any more."""
         self._closed = True
+        if self._looks is not None:
+            self._looks.cancel()
+        if self._returning is not None:
+            await self._returning
         while self._free:
             await self._end(self._free.popleft())
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.done():
                 waiting.set_exception(PoolClosed("the pool is closed"))
+
+    def _look_later(self) -> None:
+        self._looks = asyncio.get_running_loop().call_later(RESTED_S, self._look)
+
+    def _look(self) -> None:
+        """The pool has what nobody used for a while, also where nobody asks for anything any more."""
+        self._looks = None
+        self._returning = asyncio.create_task(self._return_rested())
+
+    async def _return_rested(self) -> None:
+        while self._free and monotonic() - self._free[0].rested_at >= RESTED_S:
+            await self._end(self._free.popleft())
+        if self._free and self._looks is None and not self._closed:
+            self._look_later()
 
     async def _answers(self, conn: Pooled) -> bool:
         try:
