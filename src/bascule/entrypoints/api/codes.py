@@ -31,6 +31,7 @@ CODES: dict[str, str] = {
     "break_ends_otherwise": "No explanation ends a break of this type; next_step says what does.",
     "break_unexpected_state": "The break has ended already.",
     "block_unknown": "The block is not final, or was not read.",
+    "body_cut_short": "The client hung up before its body had come; only the log of requests shows it.",
     "body_malformed": "The body cannot be read as JSON or as a form.",
     "body_too_large": "The body is longer than 64 KiB.",
     "checkout_session_exists": "The payment intent has a checkout session already.",

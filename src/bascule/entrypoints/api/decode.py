@@ -14,11 +14,11 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from bascule.domain import payout_file
 from bascule.domain.errors import Rejected
-from bascule.entrypoints.api.problems import BodyTooLarge, UnsupportedMedia
+from bascule.entrypoints.api.problems import BodyTooLarge, HungUp, UnsupportedMedia
 
 BODY_MAX = 64 * 1024
 DEPTH_MAX = 5  # brackets in a form
@@ -73,10 +73,13 @@ async def _read_capped(request: Request, most: int = BODY_MAX) -> bytes:
     if announced.isdigit() and int(announced[:12]) > most:
         raise _too_large(most)
     received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > most:
-            raise _too_large(most)
+    try:
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > most:
+                raise _too_large(most)
+    except ClientDisconnect:
+        raise HungUp("body_cut_short", "The connection ended before the body did.") from None
     return bytes(received)
 
 

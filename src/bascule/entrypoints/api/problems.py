@@ -30,6 +30,10 @@ class BodyTooLarge(Rejected):
     """The body is longer than we read."""
 
 
+class HungUp(Rejected):
+    """The connection ended before the body did: nobody reads the answer, and nothing of ours went wrong."""
+
+
 class UnsupportedMedia(Rejected):
     """The body is in a form we do not read."""
 
@@ -63,6 +67,7 @@ class KeyReused(Rejected):
 TABLE: tuple[tuple[type[Exception], int, str, bool], ...] = (
     (Unauthenticated, 401, "authentication_error", False),
     (BodyTooLarge, 413, "invalid_request_error", False),
+    (HungUp, 499, "invalid_request_error", True),  # nginx's number for it: the log and the metrics show it
     (UnsupportedMedia, 415, "invalid_request_error", False),
     (TooManyRequests, 429, "rate_limit_error", True),
     (MethodNotAllowed, 405, "invalid_request_error", False),

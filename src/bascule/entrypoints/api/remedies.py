@@ -40,6 +40,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("interval_invalid", "Give a beginning before the end, in Unix seconds."),
     ("schedule_invalid", "Compare interval, weekday, hour and threshold with settlement.md."),
     ("version_unknown", "Leave the header Bascule-Version out, or send the version the message names."),
+    ("body_cut_short", "Send the same request with the same Idempotency-Key again; nothing was done."),
     ("body_too_large", "Send less at once; many payouts go as a file."),
     ("body_malformed", "Send JSON or a form, and say which in Content-Type."),
     ("content_type_unsupported", "Send application/json or application/x-www-form-urlencoded."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from bascule.domain.attempt import AttemptState
@@ -58,6 +58,8 @@ def mount(app: FastAPI, deps: ApiDeps) -> None:
                 deps.failpoints.hit("claim.after_commit")
                 return RedirectResponse(request.url.path, 303, FORM_HEADERS | {"cache-control": "no-store"})
             return await _review(deps, token, given)
+        except ClientDisconnect:
+            return Response(status_code=499)  # which nobody reads, and which is no fault of ours
         except NotFound:
             return page("claim_missing.html", status=404, private=True)
         except Rejected as error:
