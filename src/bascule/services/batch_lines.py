@@ -32,7 +32,7 @@ from bascule.services.payout_request import (
     everlasting,
 )
 from bascule.services.policy import Bench
-from bascule.storage import destinations, payouts, recovered, spending
+from bascule.storage import balances, destinations, recovered, spending
 from bascule.storage.database import Connection
 from bascule.storage.mandates import MandateRow
 from bascule.storage.networks import Network
@@ -339,7 +339,7 @@ async def _judge(
             now=now,
         )
         checked.benches[token_id] = bench
-        wrong |= _spend(bench, lines, await payouts.available(conn, account_id, token_id))
+        wrong |= _spend(bench, lines, await balances.available(conn, account_id, token_id))
     checked.keep(wrong)
 
 

@@ -10,7 +10,7 @@ from bascule.domain.payout_batch import BatchEvent, BatchState
 from bascule.domain.webhook import EventType
 from bascule.services.batch_view import describe_batch
 from bascule.services.outbox import Outbox
-from bascule.storage import payout_batches, payouts
+from bascule.storage import payout_batches
 from bascule.storage.database import Connection
 from bascule.storage.payout_batches import BatchRow
 
@@ -35,7 +35,7 @@ async def end_batches(conn: Connection, outbox: Outbox, batch_ids: Iterable[str]
         batch = await (payout_batches.lock_if_free if waits else payout_batches.lock)(conn, batch_id)
         if batch is None:
             continue
-        counted = await payouts.progress(conn, batch_id)
+        counted = await payout_batches.progress(conn, batch_id)
         if set(counted) <= PAYOUT.finals and (event := _end(batch, counted)) is not None:
             now = batch
             if batch.state is BatchState.REQUIRES_ACTION and event is not BatchEvent.EXPIRE:

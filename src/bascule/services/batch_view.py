@@ -24,7 +24,7 @@ async def describe_batch(conn: Connection, batch: BatchRow, *, typed_data: bool 
     """The batch as JSON values. typed_data: with what approvers sign, which names every payout of it."""
     digest = batch_approval_text(batch).digest(batch.chain_id, batch.vault)
     given = await payout_batches.approvals_of_round(conn, batch.id, digest)
-    counted = await payouts.progress(conn, batch.id)
+    counted = await payout_batches.progress(conn, batch.id)
     action = None
     rows = await payouts.of_batch(conn, batch.id) if typed_data and _asks(batch, counted) else []
     if rows and (

@@ -14,7 +14,7 @@ from bascule.domain.errors import Rejected
 from bascule.domain.money import parse_amount
 from bascule.domain.network_choice import Candidate, NetworkDecision, choose
 from bascule.services.payout_request import PayoutRequest, catalog
-from bascule.storage import blocks, destinations, floats, freezes, lanes, payouts, slots
+from bascule.storage import balances, blocks, destinations, floats, freezes, lanes, slots
 from bascule.storage.database import Connection
 from bascule.storage.networks import Network
 from bascule.storage.tokens import Token
@@ -35,7 +35,7 @@ async def decide(
         units = parse_amount(request.amount, token.currency).to_token(token.asset).units
         if not await _works(conn, network, token):
             continue
-        if await payouts.available(conn, account_id, token.id) < units:
+        if await balances.available(conn, account_id, token.id) < units:
             continue
         candidates.append(await _candidate(conn, network, token, units, coin_prices, now))
     if not candidates:

@@ -38,7 +38,7 @@ from bascule.services.reissue import require_reissue
 from bascule.services.screening import Screening
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.services.signatories import may_sign
-from bascule.storage import approvals, cancels, lanes, ledger, payouts, recovered
+from bascule.storage import approvals, balances, cancels, lanes, ledger, payouts, recovered
 from bascule.storage.database import Connection
 from bascule.storage.payouts import NewPayout, PayoutRow
 
@@ -282,7 +282,7 @@ class Payouts:
         )
         verdict.decision.require()
         assert verdict.rules is not None, "without rules nothing is allowed"
-        if await payouts.available(conn, account_id, terms.token.id) < terms.amount.units:
+        if await balances.available(conn, account_id, terms.token.id) < terms.amount.units:
             raise Rejected(
                 "balance_insufficient", "The account has less than that available.", param="amount"
             )

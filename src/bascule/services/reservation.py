@@ -175,7 +175,7 @@ class Reservation:
         if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
             return NOTHING
         if alone:
-            await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
+            await floats.serialize_reserving(conn, lane.chain_id, lane.vault)
         count = await floats.count(conn, lane.chain_id, lane.vault, token.id, waiting=not alone)
         if not alone and (token.id in limits or not _plenty(count, rules)):
             raise Crowded
@@ -211,7 +211,7 @@ class Reservation:
 
     async def _require_counted(self, conn: Connection, lane: Lane, token: Token, rules: Rules) -> None:
         """Nobody else counts until the commit, and float and limit cover this batch too. Raises: Crowded."""
-        await payouts.serialize_reserving(conn, lane.chain_id, lane.vault)
+        await floats.serialize_reserving(conn, lane.chain_id, lane.vault)
         count = await floats.count(conn, lane.chain_id, lane.vault, token.id)
         most = -1 if rules.limits is None else rules.limits.per_day
         if count.paying > count.held or rules.spent + count.unsigned > most:

@@ -20,7 +20,7 @@ from bascule.services.payout_request import catalog
 from bascule.services.payouts import Payouts
 from bascule.services.seams import Clock, Entropy, new_id
 from bascule.services.settlement_events import tell
-from bascule.storage import audit, balance_settings, payouts, settlements
+from bascule.storage import audit, balance_settings, balances, payouts, settlements
 from bascule.storage.balance_settings import SettingsRow, Subject
 from bascule.storage.database import Connection
 from bascule.storage.settlements import SettlementRow
@@ -172,6 +172,6 @@ async def _require_due(conn: Connection, settings: SettingsRow, token: Token) ->
 async def funds_of(conn: Connection, of: Subject) -> Funds:
     """What the account has to be settled now."""
     return Funds(
-        available=await payouts.available(conn, of.account_id, of.token_id),
+        available=await balances.available(conn, of.account_id, of.token_id),
         promised=await settlements.promised(conn, of.account_id, of.token_id),
     )

@@ -31,3 +31,8 @@ async def of_account(conn: Connection, account_id: str, livemode: bool) -> list[
     rows = await _Q.all(conn, "of_account", account_id=account_id, livemode=livemode)
     amounts = ("available", "held", "reserved", "unapplied", "pending")
     return [Balance(**row | {name: int(row[name]) for name in amounts}) for row in rows]
+
+
+async def available(conn: Connection, account_id: str, token_id: str) -> int:
+    """Base units the account may spend now; what is on hold is not among them."""
+    return int(await _Q.scalar(conn, "available", account_id=account_id, token_id=token_id))

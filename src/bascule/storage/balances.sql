@@ -24,4 +24,10 @@ LEFT JOIN LATERAL (
     WHERE d.account_id = %(account_id)s AND d.token_id = t.id AND d.state = 'detected'
 ) AS coming ON true
 WHERE n.livemode = %(livemode)s AND t.accepted
-ORDER BY t.chain_id, t.currency, t.contract;
+ORDER BY t.chain_id, t.currency, t.contract
+
+-- name: available
+-- Base units an account may spend of a token: posted, less what is on hold.
+SELECT coalesce(sum(-b.posted - b.held_debit), 0) AS amount
+  FROM ledger.account AS a JOIN ledger.balance AS b ON b.account_id = a.id
+ WHERE a.code = 'available:' || %(account_id)s::text AND a.token_id = %(token_id)s

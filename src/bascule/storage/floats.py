@@ -72,6 +72,11 @@ async def count(
     return Count(**{name: int(value or 0) for name, value in row.items()})
 
 
+async def serialize_reserving(conn: Connection, chain_id: int, vault: Address) -> None:
+    """No other lane of the vault counts its float until the transaction ends."""
+    await Q.run(conn, "serialize_reserving", chain_id=chain_id, vault=vault)
+
+
 async def standing(conn: Connection, chain_id: int, vault: Address, token_id: str, now: datetime) -> Standing:
     """What a vault has of a token, and what is wanted of it."""
     wanted = await Q.one(conn, "demand", vault=vault, token_id=token_id, since=now - RECENT)

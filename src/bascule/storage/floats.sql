@@ -72,6 +72,10 @@ SELECT CASE WHEN (SELECT l.vault FROM lanes AS l WHERE l.chain_id = %(chain_id)s
          WHERE s.chain_id = %(chain_id)s AND s.vault = %(vault)s AND s.kind = 'pay' AND s.state <> 'final'
            AND s.token = (SELECT t.contract FROM tokens AS t WHERE t.id = %(token_id)s)) AS b
 
+-- name: serialize_reserving
+-- One count of a vault's float at a time, until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('float of ' || %(chain_id)s::text || ' ' || %(vault)s::bytea::text, 0))
+
 -- name: demand
 -- Base units of a token: in unfinished batches of a vault, of approved payouts that wait, given to batches since a moment.
 SELECT (SELECT coalesce(sum(s.total), 0) FROM slots AS s WHERE s.chain_id = t.chain_id AND s.vault = %(vault)s

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address, Hash, checksum, parse_address
+from bascule.domain.payout import PayoutState
 from bascule.domain.payout_batch import PAYOUT_BATCH, BatchEvent, BatchState
 from bascule.storage.approvals import Approval
 from bascule.storage.database import Connection
@@ -170,6 +171,12 @@ async def approvals_of_round(conn: Connection, batch_id: str, digest: Hash) -> l
         )
         for row in await Q.all(conn, "approvals_of_round", batch_id=batch_id, digest=digest)
     ]
+
+
+async def progress(conn: Connection, batch_id: str) -> dict[PayoutState, int]:
+    """How many payouts of a batch are in which state; states without any are missing."""
+    rows = await Q.all(conn, "progress", batch_id=batch_id)
+    return {PayoutState(row["state"]): row["payouts"] for row in rows}
 
 
 def _totals(totals: Mapping[Address, int] | None) -> Jsonb | None:

@@ -68,3 +68,7 @@ UPDATE payout_batches
        approvals_required = greatest(approvals_required, %(required)s),
        policy_decision = CASE WHEN %(required)s > approvals_required THEN %(decision)s ELSE policy_decision END
  WHERE id = %(id)s
+
+-- name: progress
+-- How many payouts of a batch are in which state.
+SELECT state, count(*) AS payouts FROM payouts WHERE batch_id = %(batch_id)s GROUP BY state ORDER BY state

@@ -339,21 +339,10 @@ async def unfinished_at(
     return [*map(_payout, found)]
 
 
-async def serialize_reserving(conn: Connection, chain_id: int, vault: Address) -> None:
-    """No other lane of the vault counts its float until the transaction ends."""
-    await Q.run(conn, "serialize_reserving", chain_id=chain_id, vault=vault)
-
-
 async def of_batch(conn: Connection, batch_id: str, *, lock: bool = False) -> list[PayoutRow]:
     """The payouts of a batch in their order."""
     rows = await Q.all(conn, "lock_batch" if lock else "of_batch", batch_id=batch_id)
     return sorted(map(_payout, rows), key=lambda row: row.batch_position or 0)
-
-
-async def progress(conn: Connection, batch_id: str) -> dict[PayoutState, int]:
-    """How many payouts of a batch are in which state; states without any are missing."""
-    rows = await Q.all(conn, "progress", batch_id=batch_id)
-    return {PayoutState(row["state"]): row["payouts"] for row in rows}
 
 
 async def advance_all(
@@ -370,11 +359,6 @@ async def rounds_over(conn: Connection, chain_id: int, vault: Address, now: date
     """Ids of payouts whose approvals are out of date or void, oldest first, at most 100."""
     rows = await Q.all(conn, "rounds_over", chain_id=chain_id, vault=vault, now=now)
     return [row["id"] for row in rows]
-
-
-async def available(conn: Connection, account_id: str, token_id: str) -> int:
-    """Base units the account may spend now; what is on hold is not among them."""
-    return int(await Q.scalar(conn, "available", account_id=account_id, token_id=token_id))
 
 
 async def is_ours(conn: Connection, chain_id: int, address: Address) -> bool:

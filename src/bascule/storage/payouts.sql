@@ -172,10 +172,6 @@ SELECT * FROM payouts
    AND (%(lane)s::bigint IS NULL OR div(vault_id, 2::numeric ^ 224) = %(lane)s::bigint)
  ORDER BY id FOR UPDATE
 
--- name: serialize_reserving
--- One count of a vault's float at a time, until the transaction ends.
-SELECT pg_advisory_xact_lock(hashtextextended('float of ' || %(chain_id)s::text || ' ' || %(vault)s::bytea::text, 0))
-
 -- name: of_batch
 -- The payouts of a batch in their order.
 SELECT * FROM payouts WHERE batch_id = %(batch_id)s ORDER BY batch_position
@@ -183,10 +179,6 @@ SELECT * FROM payouts WHERE batch_id = %(batch_id)s ORDER BY batch_position
 -- name: lock_batch
 -- The payouts of a batch, locked in the order of their ids.
 SELECT * FROM payouts WHERE batch_id = %(batch_id)s ORDER BY id FOR UPDATE
-
--- name: progress
--- How many payouts of a batch are in which state.
-SELECT state, count(*) AS payouts FROM payouts WHERE batch_id = %(batch_id)s GROUP BY state ORDER BY state
 
 -- name: advance_all_to_pending
 -- The approvals of a batch are complete: one more hold will stand for each of these.
@@ -223,12 +215,6 @@ SELECT p.id FROM payouts AS p
         OR p.id IN (SELECT s.payout_id FROM screenings AS s WHERE s.payout_id IS NOT NULL AND s.state = 'rejected')
         OR (p.livemode, '0x' || encode(p.destination, 'hex')) IN (SELECT n.livemode, n.address FROM operators_denied AS n))
  ORDER BY p.created_at, p.id LIMIT 100
-
--- name: available
--- Base units an account may spend of a token: posted, less what is on hold.
-SELECT coalesce(sum(-b.posted - b.held_debit), 0) AS amount
-  FROM ledger.account AS a JOIN ledger.balance AS b ON b.account_id = a.id
- WHERE a.code = 'available:' || %(account_id)s::text AND a.token_id = %(token_id)s
 
 -- name: is_ours
 -- Whether an address is one of ours on a chain: what holds money, what takes deposits, what a network or token is.
