@@ -88,8 +88,8 @@ async def test_released_id_binds_a_payout_to_its_own_lane_and_word(stage: Treasu
         assert found is not None
         assert found.id == taken.id
         assert await payouts.oldest_waiting(conn, *at, 3, [taken.token_id]) is None
-        assert await payouts.waiting(conn, *at, taken.token_id, 0, 10, lock=True) == []
-        assert len(await payouts.waiting(conn, *at, taken.token_id, own_id >> 8, 10, lock=True)) == 1
+        assert await payouts.lock_waiting(conn, *at, taken.token_id, 0, 10) == []
+        assert len(await payouts.lock_waiting(conn, *at, taken.token_id, own_id >> 8, 10)) == 1
 
 
 async def test_payout_locked_by_one_lane_is_skipped_by_the_other(stage: Treasury) -> None:
@@ -97,7 +97,7 @@ async def test_payout_locked_by_one_lane_is_skipped_by_the_other(stage: Treasury
     async with stage.submitters_db.transaction() as conn:
         row = await locked(stage, conn, payout)
         async with stage.owner.transaction() as other:
-            assert await payouts.waiting(other, row.chain_id, row.vault, row.token_id, 0, 10, lock=True) == []
+            assert await payouts.lock_waiting(other, row.chain_id, row.vault, row.token_id, 0, 10) == []
 
 
 async def test_reason_to_wait_is_told_once_and_gone_when_taken(stage: Treasury) -> None:

@@ -27,7 +27,8 @@ class Struct:
 
     def hash(self, *values: Value) -> Hash:
         """The struct's 32 bytes. A list of structs is given as its `list_hash`."""
-        return Hash(keccak(b"".join((self._type_hash, *map(_word, values)))))
+        words = [value.rjust(32, b"\0") if type(value) is bytes else _word(value) for value in values]
+        return Hash(keccak(self._type_hash + b"".join(words)))
 
     def told(self, *values: Value) -> dict[str, Any]:
         """The same values as JSON: numbers as decimal strings, addresses with their checksum."""

@@ -92,7 +92,7 @@ def faults(intent: PayIntent, facts: Facts, now: datetime) -> list[OffendingItem
         bound = facts.bounds.get(item.account_id)
         code = (
             ("content_changed" if item.payout_id in facts.changed else None)
-            or ("destination_denied" if stops.destination(Address(item.to)) in facts.denied else None)
+            or ("destination_denied" if _denied(item, facts) else None)
             or _why_not_allowed(intent, item, own, batches, facts, now)
             or (bound.why_not(item, amount) if bound is not None else None)
             or _why_too_much(item.amount, facts.limits, spent + amount if amount else 0)
@@ -108,6 +108,10 @@ def faults(intent: PayIntent, facts: Facts, now: datetime) -> list[OffendingItem
         if item.mandate is not None:
             facts.mandates[item.mandate].spent += own
     return found
+
+
+def _denied(item: PayItem, facts: Facts) -> bool:
+    return bool(facts.denied) and stops.destination(Address(item.to)) in facts.denied
 
 
 def _counted_with_its_own(item: PayItem, facts: Facts) -> AbstractSet[str]:

@@ -50,6 +50,7 @@ from bascule.storage import blocks, cancels, floats, freezes, lanes, leases, pay
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
 from bascule.storage.leases import Lease
+from bascule.storage.payouts import WaitingRow
 from bascule.storage.slots import Slot
 from bascule.storage.tokens import Token
 
@@ -146,7 +147,9 @@ class Paying:
             left_out.append(choice.token.id)
         return False
 
-    async def _reserve(self, lane: Lane, choice: Choice, limits: Mapping[str, int], lease: Lease) -> bool:
+    async def _reserve(
+        self, lane: Lane, choice: Choice[WaitingRow], limits: Mapping[str, int], lease: Lease
+    ) -> bool:
         """Takes what of the choice can still be taken; whether anything changed. Raises: Retryable."""
         accounts = {payout.account_id for _, payout in choice.given}
         mandates = {payout.mandate_id for _, payout in choice.given if payout.mandate_id is not None}
@@ -289,7 +292,7 @@ class Paying:
 
     async def _next_choice(
         self, without: Sequence[str], limits: Mapping[str, int]
-    ) -> tuple[Lane, Choice] | None:
+    ) -> tuple[Lane, Choice[WaitingRow]] | None:
         """The lane as it stands now and the batch whose turn it is; None while a slot is unfinished."""
         async with self._pace.choosing, self._db.read() as conn:
             lane = await lanes.get(conn, self._chain_id, self._lane)
@@ -298,7 +301,7 @@ class Paying:
             choice = await self._reservation.choose(conn, lane, without, limits=limits)
         return None if choice is None else (lane, choice)
 
-    async def _simulate(self, lane: Lane, choice: Choice) -> str | None:
+    async def _simulate(self, lane: Lane, choice: Choice[WaitingRow]) -> str | None:
         """Why the batch would pay nobody now: the vault would revert it, or its token is paused; else None.
 
         Asked before reservation only: afterwards nothing but the chain decides. A paused token does not

@@ -16,7 +16,7 @@ from bascule.storage import approvals, mandates, payout_batches, policies, spend
 from bascule.storage import destinations as address_book
 from bascule.storage.database import Connection
 from bascule.storage.destinations import Destination
-from bascule.storage.payouts import PayoutRow
+from bascule.storage.payouts import PayoutRow, WaitingRow
 from bascule.storage.tokens import Token
 
 
@@ -171,21 +171,19 @@ async def _required_together(conn: Connection, batch_id: str, token: Token, rule
     return rules.required(TokenAmount(total, token.asset).to_money().units)
 
 
-async def voided(conn: Connection, rows: Sequence[PayoutRow]) -> frozenset[str]:
+async def voided(conn: Connection, rows: Sequence[WaitingRow]) -> frozenset[str]:
     """The ids of those payouts that must be decided anew before anything is signed for them."""
-    ruling: dict[tuple[str, bool, str], str | None] = {}
-    for account_id, livemode, token_id in {(p.account_id, p.livemode, p.token_id) for p in rows}:
-        policy = await policies.current(conn, account_id, livemode, token_id)
-        ruling[account_id, livemode, token_id] = policy.id if policy else None
-    denied = {mode: await policies.operators_denylist(conn, mode) for mode in {p.livemode for p in rows}}
+    if not rows:
+        return frozenset()
+    ruling, denied = await policies.ruling(conn, {(p.account_id, p.livemode, p.token_id) for p in rows})
     named = {p.mandate_id for p in rows if p.mandate_id is not None}
     active = await mandates.active(conn, named) if named else frozenset()
     return frozenset(
         p.id
         for p in rows
-        if p.destination in denied[p.livemode]
+        if (p.livemode, p.destination) in denied
         or (p.mandate_id is not None and p.mandate_id not in active)
-        or (p.policy_id is not None and p.policy_id != ruling[p.account_id, p.livemode, p.token_id])
+        or (p.policy_id is not None and p.policy_id != ruling.get((p.account_id, p.livemode, p.token_id)))
     )
 
 

@@ -17,7 +17,7 @@ from bascule.domain.payout import PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import approval_rounds, item_rules, policy
 from bascule.services.approval_rounds import Round
-from bascule.services.batch_choice import GAS_OF_BATCH, GAS_OF_ITEM, Choice, covered, with_ids
+from bascule.services.batch_choice import GAS_OF_BATCH, GAS_OF_ITEM, Choice, Row, covered, with_ids
 from bascule.services.item_rules import Facts
 from bascule.services.payout_events import tell_all
 from bascule.services.payout_rounds import PayoutRounds
@@ -38,7 +38,7 @@ from bascule.storage import floats, lanes, mandates, payout_batches, payouts, sl
 from bascule.storage.database import Connection
 from bascule.storage.floats import Count
 from bascule.storage.lanes import Lane
-from bascule.storage.payouts import PayoutRow
+from bascule.storage.payouts import PayoutRow, WaitingRow
 from bascule.storage.tokens import Token
 
 log = structlog.get_logger()
@@ -96,7 +96,7 @@ class Reservation:
 
     async def choose(
         self, conn: Connection, lane: Lane, without: Sequence[str] = (), limits: Mapping[str, int] = NO_LIMITS
-    ) -> Choice | None:
+    ) -> Choice[WaitingRow] | None:
         """The batch whose turn it is on the lane, leaving out the tokens of `without`; None: nothing waits.
 
         Its payouts are only looked at, so that no lane hides them from another one that looks; limits: what
@@ -115,7 +115,18 @@ class Reservation:
         )
         count = await floats.count(conn, lane.chain_id, lane.vault, token.id)
         left = _left(count, limits.get(token.id))
-        return await self._chosen(conn, lane, token, word, self.max_items, left, lock=False)
+        waiting = await payouts.waiting(conn, lane.chain_id, lane.vault, token.id, word, self.max_items)
+        void = await policy.voided(conn, waiting)
+        return await self._chosen(conn, lane, token, word, self.max_items, left, waiting, void)
+
+    async def _locked(
+        self, conn: Connection, lane: Lane, token: Token, word: int, most: int, left: Left | None
+    ) -> Choice[PayoutRow]:
+        """The batch as it stands now, its payouts locked until the transaction ends; as `_chosen`."""
+        waiting = await payouts.lock_waiting(conn, lane.chain_id, lane.vault, token.id, word, self.max_items)
+        void = await policy.voided(conn, waiting)  # a list may have come since they were asked for:
+        void |= frozenset(await self._screening.payouts(conn, [payout.id for payout in waiting]))
+        return await self._chosen(conn, lane, token, word, most, left, waiting, void)
 
     async def _chosen(
         self,
@@ -125,17 +136,13 @@ class Reservation:
         word: int,
         most: int,
         left: Left | None,
-        *,
-        lock: bool,
-    ) -> Choice:
-        """At most so many of a token's oldest payouts in one word. left: None when all can be paid."""
-        waiting = await payouts.waiting(
-            conn, lane.chain_id, lane.vault, token.id, word, self.max_items, lock=lock
-        )
+        waiting: Sequence[Row],
+        void: Collection[str],
+    ) -> Choice[Row]:
+        """At most so many of a token's oldest payouts in one word, but for `void`. left: None when all can be
+        paid.
+        """
         soonest = self.clock.now() + SHORTEST_LIFE
-        void = await policy.voided(conn, waiting)
-        if lock:  # a list may have come since they were asked for
-            void |= frozenset(await self._screening.payouts(conn, [payout.id for payout in waiting]))
         lasting = [p for p in waiting if p.approval_expires_at >= soonest and p.id not in void]
         tellable = await _tellable(conn, lasting)
         affordable = tellable if left is None else covered(tellable, left.units)
@@ -153,7 +160,7 @@ class Reservation:
         epoch: int,
         fees: Fees,
         data_gas: int,
-        looked: Choice,
+        looked: Choice[WaitingRow],
         rules: Rules,
         accounts: Collection[str],
         limits: Mapping[str, int] = NO_LIMITS,
@@ -181,7 +188,7 @@ class Reservation:
             raise Crowded
         left = _left(count, limits.get(token.id)) if alone else None
         most = (fees.gas - data_gas - GAS_OF_BATCH) // GAS_OF_ITEM
-        choice = await self._chosen(conn, lane, token, looked.word, most, left, lock=True)
+        choice = await self._locked(conn, lane, token, looked.word, most, left)
         if choice.short == FLOAT_SHORT:
             await floats.propose(conn, lane.chain_id, lane.vault, token.id, self.clock.now())
         if choice.short:
@@ -238,7 +245,7 @@ class Reservation:
         return {each.name: each.code for each in found}
 
     async def _set_aside(
-        self, conn: Connection, lane: Lane, choice: Choice, named: Mapping[str, str]
+        self, conn: Connection, lane: Lane, choice: Choice[PayoutRow], named: Mapping[str, str]
     ) -> bool:
         """Some wait and say why, the others are asked about anew; whether rows changed.
 
@@ -272,7 +279,7 @@ class Reservation:
         lane: Lane,
         epoch: int,
         fees: Fees,
-        choice: Choice,
+        choice: Choice[PayoutRow],
         rounds: Mapping[str, Round],
     ) -> int:
         """The nonce the batch owns."""
@@ -321,7 +328,7 @@ def _left(count: Count, limit: int | None) -> Left:
 
 
 def _question(
-    lane: Lane, choice: Choice, rounds: Mapping[str, Round], under: Mapping[str, GivenMandate]
+    lane: Lane, choice: Choice[PayoutRow], rounds: Mapping[str, Round], under: Mapping[str, GivenMandate]
 ) -> PayIntent:
     """What the signer will be asked for the batch, but for nonce, epoch and fees."""
     pairs = choice.placed
@@ -335,12 +342,12 @@ def _question(
     )  # fmt: skip
 
 
-async def _tellable(conn: Connection, waiting: Sequence[PayoutRow]) -> list[PayoutRow]:
+async def _tellable(conn: Connection, waiting: Sequence[Row]) -> list[Row]:
     """The oldest payouts whose batches fit into one question to the signer, leaves and all."""
     ids = {payout.batch_id for payout in waiting if payout.batch_id is not None}
     sizes = await payout_batches.sizes(conn, ids) if len(ids) > 1 else {}  # one is told, whatever its size
     told: set[str] = set()
-    tellable: list[PayoutRow] = []
+    tellable: list[Row] = []
     for payout in waiting:
         if payout.batch_id is not None and payout.batch_id not in told:
             told.add(payout.batch_id)

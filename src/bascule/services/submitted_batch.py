@@ -24,7 +24,7 @@ from bascule.storage import payouts, slots
 from bascule.storage.approvals import Approval
 from bascule.storage.database import Connection
 from bascule.storage.payout_batches import BatchRow
-from bascule.storage.payouts import PayoutRow
+from bascule.storage.payouts import PayoutRow, WaitingRow
 from bascule.storage.slots import Slot, SlotItem
 
 
@@ -56,7 +56,7 @@ class SubmittedBatch:
         return [(item, self.payouts[item.payout_id]) for item in self.items]
 
 
-def reference_of(payout: PayoutRow) -> str:
+def reference_of(payout: WaitingRow) -> str:
     """The payout's everlasting identity, whose hash stands in calldata."""
     return everlasting(payout.account_id, payout.livemode, payout.identity)
 

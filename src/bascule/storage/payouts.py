@@ -22,33 +22,43 @@ from bascule.storage.queries import Queries, Row
 Q = Queries("payouts")
 
 
-class PayoutRow(msgspec.Struct, frozen=True):
-    """One payout as stored. A struct, as a data class of so many fields takes twenty times as long to make.
+class WaitingRow(msgspec.Struct, frozen=True):
+    """What of a payout says whether it may stand in a batch, and as what: a third of its columns.
 
-    amount: base units of the token; vault_id: lane << 224 | sequence, once given; batch_position: the place
-    of its leaf in the batch it was asked for in, from 0; mandate_id: under which it needs no approvals.
+    amount: base units of the token; vault_id: lane << 224 | sequence, once given; mandate_id: under which it
+    needs no approvals.
     """
 
     id: str
+    amount: int
+    vault_id: int | None
     account_id: str
     livemode: bool
     identity: str
     token_id: str
+    destination: Address
+    approval_expires_at: datetime
+    policy_id: str | None
+    batch_id: str | None
+    mandate_id: str | None
+
+
+class PayoutRow(WaitingRow, frozen=True):
+    """One payout as stored. A struct, as a data class of so many fields takes twenty times as long to make.
+
+    batch_position: the place of its leaf in the batch it was asked for in, from 0.
+    """
+
     chain_id: int
     vault: Address
-    destination: Address
-    amount: int
     state: PayoutState
     failure_code: str | None
     stuck: bool
     waits_for: str | None
     approvals_required: int
-    approval_expires_at: datetime
     roster_version: int
     policy_decision: Mapping[str, Any]
-    policy_id: str | None
     holds: int
-    vault_id: int | None
     client_reference_id: str | None
     description: str | None
     metadata: Mapping[str, Any]
@@ -59,10 +69,8 @@ class PayoutRow(msgspec.Struct, frozen=True):
     paid_block_hash: Hash | None
     paid_log_index: int | None
     version: int
-    batch_id: str | None
     batch_position: int | None
     destination_id: str | None
-    mandate_id: str | None
     network_decision: Mapping[str, Any] | None
     reissue_of: str | None
 
@@ -167,15 +175,23 @@ async def oldest_waiting(
 
 
 async def waiting(
-    conn: Connection, chain_id: int, vault: Address, token_id: str, word: int, limit: int, *, lock: bool
-) -> list[PayoutRow]:
-    """Pending payouts of a token without an id or with one of `word`, oldest first.
+    conn: Connection, chain_id: int, vault: Address, token_id: str, word: int, limit: int
+) -> list[WaitingRow]:
+    """Pending payouts of a token without an id or with one of `word`, oldest first."""
+    where = {"chain_id": chain_id, "vault": vault, "token_id": token_id, "word": word}
+    rows = await Q.tuples(conn, "waiting", **where, limit=limit)
+    return [
+        WaitingRow(id, int(amount), vault_id if vault_id is None else int(vault_id), *rest)
+        for id, amount, vault_id, *rest in rows
+    ]
 
-    lock: until the transaction ends, without those that somebody else has locked.
-    """
-    query = "lock_waiting" if lock else "waiting"
-    rows = await Q.all(conn, query, chain_id=chain_id, vault=vault, token_id=token_id, word=word, limit=limit)
-    return [_payout(row) for row in rows]
+
+async def lock_waiting(
+    conn: Connection, chain_id: int, vault: Address, token_id: str, word: int, limit: int
+) -> list[PayoutRow]:
+    """The same, whole, and locked until the transaction ends, without those that somebody else has locked."""
+    where = {"chain_id": chain_id, "vault": vault, "token_id": token_id, "word": word}
+    return [_payout(row) for row in await Q.all(conn, "lock_waiting", **where, limit=limit)]
 
 
 async def advance(

@@ -65,15 +65,17 @@ SELECT * FROM payouts
  ORDER BY created_at, id LIMIT 1
 
 -- name: waiting
--- Pending payouts of one token that fit into one word, oldest first; not those that screening holds.
-SELECT * FROM payouts
+-- Pending payouts of one token that fit into one word, oldest first; not those that screening holds. Columns as WaitingRow's.
+SELECT id, amount, vault_id, account_id, livemode, identity, token_id, destination, approval_expires_at, policy_id, batch_id,
+       mandate_id
+  FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
    AND (vault_id IS NULL OR div(vault_id, 256) = %(word)s)
    AND id NOT IN (SELECT s.payout_id FROM screenings s WHERE s.payout_id IS NOT NULL AND s.state <> 'released')
  ORDER BY created_at, id LIMIT %(limit)s
 
 -- name: lock_waiting
--- The same, locked; those another lane holds are skipped.
+-- The same, whole and locked; those another lane holds are skipped.
 SELECT * FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
    AND (vault_id IS NULL OR div(vault_id, 256) = %(word)s)

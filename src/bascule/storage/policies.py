@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,12 +14,16 @@ from bascule.domain import policy
 from bascule.domain.chain import Address
 from bascule.domain.errors import Rejected
 from bascule.domain.policy import Rules
+from bascule.storage import arrays
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
 Q = Queries("policies")
 
 log = structlog.get_logger()
+
+Ruled = tuple[str, bool, str]  # an account, whether it is its live mode, a token
+Denied = AbstractSet[tuple[bool, Address]]  # by mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,28 @@ async def operators_denylist(conn: Connection, livemode: bool) -> frozenset[Addr
     """Addresses that nobody's payouts may go to: those of every policy of the operator that rules now."""
     rows = await Q.all(conn, "operators_denylist", livemode=livemode)
     return frozenset(Address(bytes.fromhex(row["address"][2:])) for row in rows)
+
+
+async def ruling(conn: Connection, whose: Collection[Ruled]) -> tuple[dict[Ruled, str], Denied]:
+    """The ids of the versions that rule now, of one moment with whom the operator denies in those modes.
+
+    Who has no policy is missing.
+    """
+    rows = await Q.tuples(
+        conn,
+        "ruling",
+        account_ids=arrays.texts(account_id for account_id, _, _ in whose),
+        livemodes=arrays.truths(livemode for _, livemode, _ in whose),
+        token_ids=arrays.texts(token_id for _, _, token_id in whose),
+    )
+    ids: dict[Ruled, str] = {}
+    denied: set[tuple[bool, Address]] = set()
+    for account_id, livemode, token_id, policy_id, address in rows:
+        if address is None:
+            ids[account_id, livemode, token_id] = policy_id
+        else:
+            denied.add((livemode, Address(bytes.fromhex(address[2:]))))
+    return ids, denied
 
 
 async def in_force(conn: Connection, account_id: str, livemode: bool) -> frozenset[str]:

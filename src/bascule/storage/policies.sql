@@ -28,6 +28,19 @@ SELECT * FROM policies
 -- The addresses on the denylist of any policy of the operator that rules now.
 SELECT address FROM operators_denied WHERE livemode = %(livemode)s
 
+-- name: ruling
+-- The version that rules each of some accounts' payouts of a token now, and, in rows of their own, whom the operator denies in
+-- their modes.
+SELECT n.account_id, n.livemode, n.token_id, p.id, NULL AS denied
+  FROM unnest(%(account_ids)s::text[], %(livemodes)s::boolean[], %(token_ids)s::text[])
+       AS n (account_id, livemode, token_id)
+ CROSS JOIN LATERAL (
+       SELECT q.id FROM policies AS q
+        WHERE q.account_id = n.account_id AND q.livemode = n.livemode AND (q.token_id = n.token_id OR q.token_id IS NULL)
+        ORDER BY q.token_id NULLS LAST, q.version DESC LIMIT 1) AS p
+ UNION ALL
+SELECT NULL, d.livemode, NULL, NULL, d.address FROM operators_denied AS d WHERE d.livemode = ANY (%(livemodes)s::boolean[])
+
 -- name: newest_ids
 -- The versions that rule now, one for each token that has a policy, and the one for all others.
 SELECT DISTINCT ON (token_id) id FROM policies
