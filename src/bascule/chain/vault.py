@@ -24,6 +24,7 @@ from bascule.domain.hashing import keccak
 BATCH_PAID = keccak(b"BatchPaid(uint32,bytes32,address,uint256,uint256,uint256)")
 PAYOUT_REFUSED = keccak(b"PayoutRefused(uint256,bytes)")
 PAYOUT_CANCELED = keccak(b"PayoutCanceled(uint256)")
+LANE_SET = keccak(b"LaneSet(uint32,address)")
 LIMIT_EXCEEDED = "LimitExceeded"  # as `refusal` names it
 _CANCEL = keccak(b"cancel(uint256[])")[:4]
 

@@ -19,7 +19,7 @@ from bascule.chain.errors import WrongShape
 from bascule.chain.hexes import data, number, quantity
 from bascule.chain.logs import Log
 from bascule.chain.receipts import Receipt
-from bascule.chain.vault import BATCH_PAID, PAYOUT_CANCELED, BatchPaid
+from bascule.chain.vault import BATCH_PAID, LANE_SET, PAYOUT_CANCELED, BatchPaid
 from bascule.domain import vault as layout
 from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.errors import Halted
@@ -110,6 +110,20 @@ async def lanes_that_ran(
             if len(told.topics) > 1:
                 found[number(told.topics[1], method="eth_getLogs")] = told.transactionHash
     return {lane: await _sender(rpc, tx_hash) for lane, tx_hash in found.items() if lane not in known}
+
+
+async def lanes_set(rpc: Caller, vault: Address, last: int) -> set[int]:
+    """The lanes that the vault's owner ever gave to somebody, or closed, up to block `last`.
+
+    A node's word, asked for at once: a vault may be older than all we know of its chain. Raises: as
+    `Caller.call`.
+    """
+    asked = {
+        "address": "0x" + vault.hex(), "fromBlock": "0x0", "toBlock": quantity(last),
+        "topics": ["0x" + LANE_SET.hex()],
+    }  # fmt: skip
+    told = await rpc.call_as(list[_Ran], "eth_getLogs", asked)
+    return {number(each.topics[1], method="eth_getLogs") for each in told if len(each.topics) > 1}
 
 
 async def canceled(

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
-from bascule.domain.chain import checksum
+from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import BasculeError, Rejected
 from bascule.domain.lane_opening import OF_SIGNER
 from bascule.entrypoints import laning, vault_roles
 from bascule.entrypoints.failures import next_step_of
-from bascule.services import lane_opening, service_lanes
+from bascule.services import forgotten_lanes, lane_opening, service_lanes
+from bascule.services.forgotten_lanes import Pending
 from bascule.services.lane_recovery import LaneRecovery
 from bascule.storage import lanes
 from bascule.storage.database import Database
@@ -75,7 +76,8 @@ class LaneCheck:
             try:
                 self.settings.chain(chain_id)
                 rpc = self.rpcs[chain_id]
-                found = await lane_opening.forgotten(self.db, rpc, chain_id, vault)
+                pending = await forgotten_lanes.pending(self.db, rpc, chain_id, vault)
+                found = await forgotten_lanes.ran(self.db, rpc, chain_id, vault)
                 for number, wallet in found.items():
                     name = f"{chain_id}/{laning.name_of(number)}"
                     if not self.dry_run:
@@ -83,8 +85,23 @@ class LaneCheck:
                     else:
                         told = "the backup does not know this lane: would be taken over and end"
                         said.append(_said(name, "closed") | {"batches": None, "next": told})
+                if pending is not None:
+                    said += await self._pending(rpc, chain_id, vault, pending, set(found))
             except BasculeError as error:
                 said.append(_said(name, "unknown") | {"next": f"{error}; {next_step_of(error)}"})
+        return said
+
+    async def _pending(
+        self, rpc: Caller, chain_id: int, vault: Address, pending: Pending, ran: Collection[int]
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Lanes in no row that ran nothing yet: none is taken over; what they signed must never run."""
+        over = "an hour after this check ends" if pending.over is None else f"{pending.over:%H:%M:%S} UTC"
+        said: list[dict[str, Any]] = []
+        for number in sorted(set(pending.numbers) - set(ran)):
+            left = await self._next(rpc, chain_id, vault, number, send=self.send)
+            told = f"{left}; or wait until {over} is final: until then its vault pays nothing"
+            name = f"{chain_id}/{laning.name_of(number)}"
+            said.append(_said(name, "closed") | {"batches": None, "canceled": None, "next": told})
         return said
 
     async def _service(self, name: str, wallet: Wallet, *, end: bool) -> dict[str, Any]:
@@ -147,22 +164,22 @@ class LaneCheck:
         }
         if await self.work.retire(rpc, lane):
             return done | {"state": "retired", "next": OPEN_ANOTHER}
-        return done | {"next": await self._next(lane, rpc, send=self.send)}
+        return done | {"next": await self._next(rpc, lane.chain_id, lane.vault, lane.lane, send=self.send)}
 
     async def _foresee(self, lane: Lane, rpc: Caller) -> dict[str, Any]:
         batches = len(await self.work.unknown(rpc, lane, await self._start(lane)))
-        left = await self._next(lane, rpc, send=False)
+        left = await self._next(rpc, lane.chain_id, lane.vault, lane.lane, send=False)
         return {"batches": batches, "canceled": None, "next": f"would be taken over and end; {left}"}
 
     async def _start(self, lane: Lane) -> int:
         async with self.db.read() as conn:
-            return await lane_opening.began_at(conn, lane.chain_id)
+            return await forgotten_lanes.began_at(conn, lane.chain_id)
 
-    async def _next(self, lane: Lane, rpc: Caller, *, send: bool) -> str:
+    async def _next(self, rpc: Caller, chain_id: int, vault: Address, number: int, *, send: bool) -> str:
         """What is left to do at the vault; with `send` the lane is retired there first."""
-        if not await vault_calls.retired(rpc, lane.vault, lane.lane, "latest"):
+        if not await vault_calls.retired(rpc, vault, number, "latest"):
             left = await vault_roles.act(
-                self.settings, rpc, lane.chain_id, lane.vault, "guardian", "retireLane", lane.lane, send=send,
+                self.settings, rpc, chain_id, vault, "guardian", "retireLane", number, send=send,
                 told=lambda _: None,
             )  # fmt: skip
             if left is not None:

@@ -9,17 +9,18 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bascule.chain import heads, nonces, vault_history
+from bascule.chain import heads, nonces
 from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
 from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.errors import BasculeError, Halted, NotFound, Retryable
 from bascule.domain.lane_opening import OF_SIGNER, Given, Marks, Rows, Seen, unknown_to_rows, unlike_signer
 from bascule.domain.slot import SlotKind
-from bascule.services import submitted_batch
+from bascule.services import forgotten_lanes, submitted_batch
+from bascule.services.forgotten_lanes import Pending, final_block
 from bascule.services.signing_intents import MarksOf, SignerPort, SignerRefused
 from bascule.services.together import Together
-from bascule.storage import attempts, blocks, gas, lanes, networks, slots
+from bascule.storage import attempts, lanes, slots
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
 from bascule.storage.leases import Lease
@@ -40,11 +41,12 @@ class LaneClosed(Halted):
 class Behind:
     """The lanes of a vault whose rows are not all there is. why: by name, of those that have rows;
 
-    forgotten: numbers of those that have none and paid.
+    forgotten: numbers of those that have none and paid; pending: those that have none and may pay yet.
     """
 
     why: Mapping[str, str]
-    forgotten: Collection[int]
+    forgotten: Collection[int] = ()
+    pending: Pending | None = None
 
 
 async def look(
@@ -76,48 +78,17 @@ async def look(
         return f"{BESIDE}, {name}, is behind: {why}"
     for number in sorted(found.forgotten):
         return f"{BESIDE}, number {number}, is in no row and has paid"
-    return None
+    return None if found.pending is None else f"{BESIDE}, {found.pending.why()}"
 
 
 async def _look_at_vault(db: Database, rpc: Caller, chain_id: int, vault: Address) -> Behind:
     async with db.read() as conn:
         lanes_there = await lanes.open_of_vault(conn, chain_id, vault)
-    why = await behind(db, rpc, lanes_there)
-    return Behind(why, () if why else await forgotten(db, rpc, chain_id, vault))
-
-
-async def forgotten(db: Database, rpc: Caller, chain_id: int, vault: Address) -> dict[int, Address]:
-    """The vault's lanes that ran a batch and are in no row, opened after the backup; and who sent it.
-
-    Looked for from the block at which a lane of the vault was worked last, as its wallet was seen there: what
-    a backup forgot came later, and no lane is worked before this was asked. Where none ever was, from where
-    we began on the chain. Raises: Retryable when no node answers.
-    """
-    async with db.read() as conn:
-        known = await lanes.of_vault(conn, chain_id, vault)
-        worked = await gas.worked_up_to(conn, chain_id, vault)
-        began = await began_at(conn, chain_id)
-        final = await _final(conn, chain_id)
-    first = min(began if worked is None else worked, final.number)
-
-    async def ask(node: Caller) -> dict[int, Address]:
-        last = (await heads.latest(node)).number
-        if last < first:
-            raise Retryable(f"its newest block is {last}")
-        return await vault_history.lanes_that_ran(node, vault, known, first=first, last=last)
-
-    told = await rpc.everyone(ask)
-    found = [each for _, each in told if not isinstance(each, BasculeError)]
-    if not found:
-        failed = next((str(each) for _, each in told), "none can be asked")
-        raise Retryable(f"no node shows which lanes of the vault ran since block {first}: {failed}")
-    return {number: wallet for each in found for number, wallet in each.items()}
-
-
-async def began_at(conn: Connection, chain_id: int) -> int:
-    """The block from which we are on a chain: its network's first, else the first that was read."""
-    network = await networks.get(conn, chain_id)
-    return (network and network.start_block) or await blocks.first(conn, chain_id) or 0
+    if why := await behind(db, rpc, lanes_there):
+        return Behind(why)
+    # in this order: what can run no more has run by the final block asked here, and events are read past it
+    pending = await forgotten_lanes.pending(db, rpc, chain_id, vault)
+    return Behind({}, await forgotten_lanes.ran(db, rpc, chain_id, vault), pending)
 
 
 async def behind(db: Database, rpc: Caller, lanes_there: Sequence[Lane]) -> dict[str, str]:
@@ -135,7 +106,7 @@ async def behind(db: Database, rpc: Caller, lanes_there: Sequence[Lane]) -> dict
 async def _behind(db: Database, rpc: Caller, some: Sequence[Lane]) -> dict[str, str]:
     chain_id, vault = some[0].chain_id, some[0].vault
     async with db.read() as conn:
-        final = await _final(conn, chain_id)
+        final = await final_block(conn, chain_id)
     wallets, numbers = [lane.wallet for lane in some], [lane.lane for lane in some]
 
     async def ask(node: Caller) -> list[Seen]:
@@ -164,7 +135,7 @@ async def _behind(db: Database, rpc: Caller, some: Sequence[Lane]) -> dict[str, 
 
 async def _service_behind(db: Database, rpc: Caller, chain_id: int, wallet: Address) -> str | None:
     async with db.read() as conn:
-        final = await _final(conn, chain_id)
+        final = await final_block(conn, chain_id)
 
     async def ask(node: Caller) -> int:
         [counted] = await nonces.highest(node, [wallet])
@@ -203,14 +174,6 @@ async def _led_to(conn: Connection, chain_id: int, wallet: Address) -> set[Hash]
         for slot in await slots.unfinished(conn, chain_id, wallet)
         if slot.kind is SlotKind.PAY
     }
-
-
-async def _final(conn: Connection, chain_id: int) -> BlockRef:
-    cursor = await blocks.cursor(conn, chain_id)
-    found = None if cursor is None else await blocks.canonical_at(conn, chain_id, cursor.finalized_number)
-    if found is None:
-        raise Retryable(f"no block of chain {chain_id} is final yet, so no lane can be compared with it")
-    return found
 
 
 async def _seen(

@@ -1,6 +1,7 @@
 """Epochs of deposit addresses: which one is issued from, and what is watched of those before."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from bascule.storage.addresses import DepositAddress
 from bascule.storage.database import Connection
@@ -25,6 +26,19 @@ class Epoch:
     same_server: bool
     server: str = field(compare=False)
     flushed: int = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The last restore that shows. checked_at: when the check after it ended; None while none has."""
+
+    checked_at: datetime | None
+
+
+async def restored(conn: Connection) -> Restored | None:
+    """The last restore of this database, as far as rows and server show it; None for none."""
+    row = await _Q.maybe(conn, "restored")
+    return None if row is None else Restored(**row)
 
 
 async def current(conn: Connection) -> Epoch:

@@ -36,3 +36,9 @@ UPDATE address_epochs SET checked_at = now() WHERE epoch = %(epoch)s AND checked
 -- The server has another identity and nothing was lost: the epoch goes on.
 UPDATE address_epochs SET identity = database_identity()
  WHERE epoch = (SELECT max(epoch) FROM address_epochs) AND checked_at IS NOT NULL;
+
+-- name: restored
+-- When the check after the last restore ended, null while none has; no row where nothing shows that one happened.
+SELECT CASE WHEN e.identity = database_identity() THEN e.checked_at END AS checked_at FROM address_epochs AS e
+ WHERE e.epoch = (SELECT max(epoch) FROM address_epochs)
+   AND (e.known < e.epoch OR e.checked_at IS NULL OR e.identity <> database_identity());

@@ -13,12 +13,12 @@ from bascule.chain.caller import Caller
 from bascule.chain.deployed import Question
 from bascule.chain.errors import NodeSays, RpcError
 from bascule.chain.hexes import data
+from bascule.chain.vault import LANE_SET
 from bascule.domain.chain import Address
 from bascule.domain.hashing import keccak
 from bascule.entrypoints.contracts.blueprint import Blueprint
 from bascule.entrypoints.contracts.checks import NOBODY, Check, shown
 
-LANE_SET = keccak(b"LaneSet(uint32,address)")
 LIMIT_SET = keccak(b"LimitSet(address,uint96,uint32)")
 _METHOD = "eth_getLogs"
 _NAME = "PayoutVault"
