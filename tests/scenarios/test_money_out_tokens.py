@@ -80,6 +80,35 @@ async def test_payouts_of_a_paused_token_wait_unsigned_and_go_on_when_it_is_unpa
         await stage.require_truth()
 
 
+async def test_payouts_of_a_token_that_froze_the_vault_wait_unsigned_and_go_on_when_it_is_let_go(
+    db_as: OpenAs, tmp_path: Path
+) -> None:
+    """Asked of the token itself, as its event may be read late or never come."""
+    async with treasury(db_as, tmp_path) as stage:
+        submitter = await stage.submitter()
+        payouts = [await stage.approved("5.00", payee(7)), await stage.approved("6.00", payee(7))]
+        await stage.issuer("blacklist(address)", stage.vault)
+        await stage.issuer("blacklist(address)", payee(8))
+        for _ in range(2):
+            assert await submitter.run_once() == 0
+        shown = [await stage.read(payout) for payout in payouts]
+        assert [(each["status"], each["waits_for"]) for each in shown] == [("pending", "vault_frozen")] * 2
+        async with stage.owner.read() as conn:
+            explained = await explain(conn, payouts[0]["id"])
+        assert explained is not None
+        assert "goes on when that is lifted" in explained["next"]
+        assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
+        assert await stage.rows("SELECT count(*) FROM signer.slots") == [(0,)]
+
+        await stage.issuer("unBlacklist(address)", stage.vault)
+        barred = await stage.approved("7.00", payee(8))
+        await submitter.run_once()  # before any of these events is read
+        await stage.run(submitter)
+        assert [await stage.status(payout) for payout in (*payouts, barred)] == ["paid", "paid", "failed"]
+        assert (await stage.read(barred))["failure_code"] == "destination_frozen"
+        await stage.require_truth()
+
+
 async def test_token_that_denies_what_it_moved_stops_its_lane_and_is_not_paid_again(
     db_as: OpenAs, tmp_path: Path
 ) -> None:

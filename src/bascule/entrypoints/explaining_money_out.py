@@ -75,6 +75,7 @@ def _waits(why: str | None) -> str:
         "token_suspended": "the token is suspended: look why, then `bascule tokens resume`",
         "token_suspended:paused": _PAUSED,
         "token_paused": _PAUSED,
+        "vault_frozen": "its issuer froze the vault: ask the issuer, it goes on when that is lifted",
         "float_short": "the vault holds too little: `bascule float`",
         "rolling_limit": "the vault's own limit: wait, or its owner raises it",
         "signer_refuses": "a limit of the signer: wait, or `bascule limits propose`",

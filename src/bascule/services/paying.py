@@ -12,7 +12,7 @@ from bascule.chain import fee_oracle
 from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
 from bascule.chain.receipts import Receipt
-from bascule.chain.token_pause import is_paused
+from bascule.chain.token_pause import Stop, stopped
 from bascule.domain import stops
 from bascule.domain.chain import Address, BlockRef
 from bascule.domain.fees import Ceiling
@@ -32,6 +32,7 @@ from bascule.services.reservation import (
     ROLLING_LIMIT,
     SIGNER_REFUSES,
     TOKEN_PAUSED,
+    VAULT_FROZEN,
     Crowded,
     Outcome,
     Reservation,
@@ -56,6 +57,7 @@ from bascule.storage.tokens import Token
 
 log = structlog.get_logger()
 
+_STOPPED = {Stop.PAUSED: TOKEN_PAUSED, Stop.HOLDER_FROZEN: VAULT_FROZEN}
 LIMIT_EXCEEDED = f"vault_refuses:{vault_calls.LIMIT_EXCEEDED}"
 
 
@@ -302,10 +304,10 @@ class Paying:
         return None if choice is None else (lane, choice)
 
     async def _simulate(self, lane: Lane, choice: Choice[WaitingRow]) -> str | None:
-        """Why the batch would pay nobody now: the vault would revert it, or its token is paused; else None.
+        """Why the batch would pay nobody now: the vault reverts it, or its token moves nothing; else None.
 
-        Asked before reservation only: afterwards nothing but the chain decides. A paused token does not
-        revert the batch: each of its items would be refused, and fail.
+        Asked before reservation only: afterwards nothing but the chain decides. A token that is paused, or
+        froze the vault, does not revert the batch: each of its items would be refused, and fail.
         """
         refusal = await vault_calls.refusal(
             self._rpc, sender=lane.wallet, vault=lane.vault, calldata=choice.calldata(lane), gas=choice.gas
@@ -313,8 +315,8 @@ class Paying:
         if refusal is not None:
             return f"vault_refuses:{refusal}"
         least = min(payout.amount for _, payout in choice.given)
-        paused = await is_paused(self._rpc, Address(choice.token.contract), lane.vault, least)
-        return TOKEN_PAUSED if paused else None
+        why = await stopped(self._rpc, Address(choice.token.contract), lane.vault, least)
+        return None if why is None else _STOPPED[why]
 
 
 def _why_held(token: Token, wallet: Address, frozen: Collection[str]) -> str | None:

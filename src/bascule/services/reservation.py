@@ -50,6 +50,7 @@ FLOAT_SHORT = "float_short"
 SIGNER_REFUSES = "signer_refuses:"  # and the code
 ROLLING_LIMIT = "rolling_limit"
 TOKEN_PAUSED = "token_paused"  # noqa: S105 - a reason
+VAULT_FROZEN = "vault_frozen"
 
 NO_LIMITS: Mapping[str, int] = {}
 
