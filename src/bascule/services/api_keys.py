@@ -87,6 +87,11 @@ async def recognise(conn: Connection, secret: str, pepper: bytes) -> ApiKey | No
     return key if known else None
 
 
+def is_of(key: ApiKey, secret: str, pepper: bytes) -> bool:
+    """Whether the stored key is this one, in the same time wherever they differ."""
+    return hmac.compare_digest(key.hmac, fingerprint(secret, pepper))
+
+
 def lookup_of(secret: str) -> str:
     """The part of a key that finds its row: kind, mode and eight letters."""
     return secret[: len("sk_test_") + LOOKUP_LETTERS]

@@ -1,23 +1,30 @@
 """API keys: what is kept of them, which is never the key itself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
+from bascule.storage.statements import Answer
 
 _Q = Queries("api_keys")
 USE_NOTED_EVERY = timedelta(minutes=1)
 Networks = Sequence[IPv4Network | IPv6Network]
 
 
+class KeyChanged(Exception):
+    """A key is not what was read of it, or has ended."""
+
+
 class ApiKey(NamedTuple):
     """One key as stored. lookup: its first characters, not secret; hmac: of the whole key, with a pepper.
 
     holder: the person who holds it; what is asked for with it, they may not approve. allowed_ips: where it
-    may be used from, anywhere when empty. api_version: what its account is pinned to, where that was read.
+    may be used from, anywhere when empty. api_version: what its account is pinned to, and word: what changes
+    with any of this or that, where they were read.
     """
 
     id: str
@@ -36,6 +43,7 @@ class ApiKey(NamedTuple):
     member_id: str | None = None
     last_used_at: datetime | None = None
     api_version: str = ""
+    word: str = ""
 
 
 async def insert(conn: Connection, key: ApiKey) -> None:
@@ -65,6 +73,27 @@ async def by_lookup(conn: Connection, lookup: str) -> ApiKey | None:
     return None if row is None else ApiKey(**row)
 
 
+async def is_unchanged(conn: Connection, key: ApiKey) -> bool:
+    """Whether the key that `by_lookup` read is still as it was, and not revoked."""
+    return bool(await _Q.scalar(conn, "word", lookup=key.lookup) == key.word)
+
+
+def while_unchanged(
+    conn: Connection, key: ApiKey, then: Callable[[], None]
+) -> AbstractAsyncContextManager[None]:
+    """As `is_unchanged`, asked along with the first statement of the block; KeyChanged in its answer's place.
+
+    then: called before that answer is had.
+    """
+
+    def check(answer: Answer) -> None:
+        if answer.tuples() != [(key.word,)]:
+            raise KeyChanged
+        then()
+
+    return _Q.ahead(conn, "word", check, lookup=key.lookup)
+
+
 async def of_account(conn: Connection, account_id: str) -> list[ApiKey]:
     """All keys of an account, newest first, without their HMACs."""
     return [ApiKey(**row) for row in await _Q.all(conn, "of_account", account_id=account_id)]
@@ -83,8 +112,13 @@ async def lock(conn: Connection, id: str) -> ApiKey | None:
 
 async def note_use(conn: Connection, key: ApiKey, at: datetime) -> None:
     """Keeps when a key was used last, to the minute: a request a minute writes, the others read."""
-    if key.last_used_at is None or at - key.last_used_at > USE_NOTED_EVERY:
+    if not is_noted(key, at):
         await _Q.run(conn, "used", id=key.id, at=at)
+
+
+def is_noted(key: ApiKey, at: datetime) -> bool:
+    """Whether a use at that moment is said already, by what is kept."""
+    return key.last_used_at is not None and at - key.last_used_at <= USE_NOTED_EVERY
 
 
 async def revoke_of_member(conn: Connection, member_id: str, at: datetime) -> int:

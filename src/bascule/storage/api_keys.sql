@@ -8,12 +8,17 @@ VALUES (%(id)s, %(account_id)s, %(kind)s, %(livemode)s, %(lookup)s, %(hmac)s, %(
         %(created_at)s, %(expires_at)s, %(holder)s, %(allowed_ips)s::cidr[], %(member_id)s);
 
 -- name: by_lookup
--- The key whose first characters these are, and the version that its account is pinned to.
+-- The key whose first characters these are, the version that its account is pinned to, and the word for both as they are.
 SELECT k.id, k.account_id, k.kind, k.livemode, k.lookup, k.hmac, k.scopes, k.name, k.created_at, k.expires_at, k.revoked_at,
        k.holder, k.allowed_ips, k.member_id, k.last_used_at,
-       (SELECT CASE WHEN k.livemode THEN a.live_version ELSE a.test_version END
-          FROM accounts AS a WHERE a.id = k.account_id) AS api_version
-FROM api_keys AS k WHERE k.lookup = %(lookup)s;
+       CASE WHEN k.livemode THEN a.live_version ELSE a.test_version END AS api_version,
+       concat_ws(' ', k.xmin, a.xmin) AS word
+FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id WHERE k.lookup = %(lookup)s;
+
+-- name: word
+-- The word for the rows of a key and its account: the transactions that wrote them. None where the key has ended.
+SELECT concat_ws(' ', k.xmin, a.xmin) AS word
+FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id WHERE k.lookup = %(lookup)s AND k.revoked_at IS NULL;
 
 -- name: of_account
 -- An account's keys, newest first.

@@ -14,13 +14,15 @@ Rows come back as dictionaries by column name.
 
 import asyncio
 import re
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
 from bascule.storage.database import Connection
-from bascule.storage.statements import Row, Statement, execute
+from bascule.storage.statements import Answer, Row, Statement, ahead, execute
 
 __all__ = ["MANY", "Queries", "Query", "QueryError", "QueryFile", "Row", "parse"]
 
@@ -153,6 +155,12 @@ class Queries:
     async def run(self, conn: Connection, name: str, /, **params: object) -> int:
         """How many rows the statement changed (or found)."""
         return (await execute(conn, self._checked(name, params), params)).count
+
+    def ahead(
+        self, conn: Connection, name: str, check: Callable[[Answer], None], /, **params: object
+    ) -> AbstractAsyncContextManager[None]:
+        """The statement goes along with the first one of the block; as `statements.ahead`."""
+        return ahead(conn, self._checked(name, params), params, check)
 
     async def copy(self, conn: Connection, name: str, rows: str) -> None:
         """Sends rows to a COPY … FROM STDIN, in its format."""

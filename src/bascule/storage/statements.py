@@ -6,14 +6,16 @@ writes and reads values.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import errors
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.generators import execute as _until_done
+from psycopg.generators import send as _sent
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
@@ -51,6 +53,21 @@ class _Use:
     columns: tuple[str, ...] = ()
 
 
+class _Ready(NamedTuple):
+    """A statement with its values, as they are sent."""
+
+    key: _Key
+    use: _Use
+    given: Sequence[Any]
+    formats: Sequence[Any] | None
+
+
+class _Ahead(NamedTuple):
+    statement: Statement
+    params: Mapping[str, object]
+    check: "Callable[[Answer], None]"
+
+
 class _Session:
     """What a connection keeps between statements: how values are written, and what is prepared.
 
@@ -61,6 +78,7 @@ class _Session:
         conn.prepare_threshold = None  # or its cursors would end what is prepared here, at each rollback
         self.values = Transformer(conn)
         self.uses: dict[_Key, _Use] = {}
+        self.ahead: _Ahead | None = None
         self.named = 0
         self.after = after
         self.most = most
@@ -121,28 +139,133 @@ async def execute(
     lock = conn.lock
     await lock.acquire()
     try:
-        session: _Session | None = vars(conn).get(_KEPT)
-        if session is None:
-            session = vars(conn)[_KEPT] = _Session(conn, PREPARED_AFTER, PREPARED_MAX)
-        values = session.values
-        given = values.dump_sequence([params[name] for name in statement.names], statement.formats)
-        types, formats = values.types or (), values.formats
-        key = statement.text, tuple(types)
-        use = await _prepared(conn, session, key)
-        if use.name:
-            conn.pgconn.send_query_prepared(use.name, given, formats)
-        else:
-            conn.pgconn.send_query_params(statement.text, given, types, formats)
-        try:
-            [result] = await _answered(conn)
-        except errors.FeatureNotSupported as error:
-            if error.diag.source_function != _REPLANNING:
-                raise
-            del session.uses[key]
-            raise psycopg.OperationalError("a table has changed under a statement: ask again") from error
+        session = _session_of(conn)
+        ready = await _ready(conn, session, statement, params)
+        if session.ahead is not None:
+            return await _behind(conn, session, session.ahead, ready)
+        return await _alone(conn, session, ready)
     finally:
         lock.release()
+
+
+@asynccontextmanager
+async def ahead(
+    conn: psycopg.AsyncConnection[Any],
+    statement: Statement,
+    params: Mapping[str, object],
+    check: Callable[[Answer], None],
+) -> AsyncIterator[None]:
+    """Sends the statement with the first one of the block, in one turn of the network, or after the block.
+
+    check: is given its answer before anybody has the other's; what it raises is raised in the other's place,
+    and in the place of whatever the block raised without a statement.
+    """
+    session = _session_of(conn)
+    session.ahead = mine = _Ahead(statement, params, check)
+    try:
+        yield
+    except Exception:
+        if session.ahead is mine:
+            await _now(conn, session, mine)
+        raise
+    except BaseException:
+        session.ahead = None
+        raise
+    if session.ahead is mine:
+        await _now(conn, session, mine)
+
+
+async def _now(conn: psycopg.AsyncConnection[Any], session: _Session, mine: _Ahead) -> None:
+    session.ahead = None
+    mine.check(await execute(conn, mine.statement, mine.params))
+
+
+def _session_of(conn: psycopg.AsyncConnection[Any]) -> _Session:
+    session: _Session | None = vars(conn).get(_KEPT)
+    if session is None:
+        session = vars(conn)[_KEPT] = _Session(conn, PREPARED_AFTER, PREPARED_MAX)
+    return session
+
+
+async def _ready(
+    conn: psycopg.AsyncConnection[Any], session: _Session, statement: Statement, params: Mapping[str, object]
+) -> _Ready:
+    values = session.values
+    given = values.dump_sequence([params[name] for name in statement.names], statement.formats)
+    formats = values.formats
+    key = statement.text, tuple(values.types or ())
+    return _Ready(key, await _prepared(conn, session, key), given, formats)
+
+
+async def _alone(conn: psycopg.AsyncConnection[Any], session: _Session, ready: _Ready) -> Answer:
+    key, use, given, formats = ready
+    if use.name:
+        conn.pgconn.send_query_prepared(use.name, given, formats)
+    else:
+        conn.pgconn.send_query_params(key[0], given, key[1], formats)
+    try:
+        [result] = await _answered(conn)
+    except errors.FeatureNotSupported as error:
+        raise _told(session, key, error) from error
     return Answer(session, use, result)
+
+
+async def _behind(
+    conn: psycopg.AsyncConnection[Any], session: _Session, first: _Ahead, after: _Ready
+) -> Answer:
+    """The statement's answer, once the check of the one ahead has let it pass."""
+    session.ahead = None
+    before = await _ready(conn, session, first.statement, first.params)
+    if not (before.use.name and after.use.name):
+        first.check(await _alone(conn, session, before))
+        return await _alone(conn, session, after)
+    results = await _together(conn, before, after)
+    answers = []
+    for ready, result in zip((before, after), results, strict=True):
+        if result.status not in _GOOD:
+            error = errors.error_from_result(result, encoding=conn.info.encoding)
+            raise _told(session, ready.key, error)
+        answers.append(Answer(session, ready.use, result))
+        if ready is before:
+            first.check(answers[0])
+    return answers[1]
+
+
+async def _together(conn: psycopg.AsyncConnection[Any], *statements: _Ready) -> list[PGresult]:
+    """What came of prepared statements that are sent at once; nobody can use the connection if it is left."""
+    pgconn, results = conn.pgconn, []
+    pgconn.enter_pipeline_mode()
+    try:
+        for each in statements:
+            pgconn.send_query_prepared(each.use.name, each.given, each.formats)
+        pgconn.pipeline_sync()
+        if pgconn.flush():
+            await conn.wait(_sent(pgconn))
+        while True:
+            while pgconn.is_busy():
+                await _readable(conn)
+            result = pgconn.get_result()
+            if result is None:
+                continue  # behind each statement's
+            if result.status == ExecStatus.PIPELINE_SYNC:
+                break
+            results.append(result)
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError):
+            with suppress(psycopg.Error):  # it cannot be told to stop: it hears it from the lost connection
+                await conn.cancel_safe(timeout=5.0)
+        await conn.close()
+        raise
+    pgconn.exit_pipeline_mode()
+    return results
+
+
+def _told(session: _Session, key: _Key, error: psycopg.Error) -> psycopg.Error:
+    """The error as it is raised; a plan of another time is made anew next time."""
+    if isinstance(error, errors.FeatureNotSupported) and error.diag.source_function == _REPLANNING:
+        session.uses.pop(key, None)
+        return psycopg.OperationalError("a table has changed under a statement: ask again")
+    return error
 
 
 async def _prepared(conn: psycopg.AsyncConnection[Any], session: _Session, key: _Key) -> _Use:
@@ -176,24 +299,30 @@ async def _answered(conn: psycopg.AsyncConnection[Any]) -> list[PGresult]:
 
 
 async def _something_came(conn: psycopg.AsyncConnection[Any]) -> None:
-    """Waits for the first bytes, mostly all there are: psycopg's way to wait costs several times more.
+    """Waits for the first bytes, mostly all there are.
 
     Raises: asyncio.CancelledError, once the statement has been called off as psycopg does it.
     """
-    loop, fd = asyncio.get_running_loop(), conn.pgconn.socket
-    came: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(fd, _tell, came)
     try:
-        await came
+        await _readable(conn)
     except asyncio.CancelledError:
-        loop.remove_reader(fd)
         try:
             await conn.cancel_safe(timeout=5.0)
             await conn.wait(_until_done(conn.pgconn), timeout=5.0)
         except psycopg.Error:  # it cannot be told to stop: nobody may use the connection again
             await conn.close()
         raise
-    loop.remove_reader(fd)
+
+
+async def _readable(conn: psycopg.AsyncConnection[Any]) -> None:
+    """Waits for bytes and takes them in: psycopg's way to wait costs several times more."""
+    loop, fd = asyncio.get_running_loop(), conn.pgconn.socket
+    came: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(fd, _tell, came)
+    try:
+        await came
+    finally:
+        loop.remove_reader(fd)
     conn.pgconn.consume_input()
 
 

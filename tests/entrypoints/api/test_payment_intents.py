@@ -7,7 +7,7 @@ import pytest
 
 from bascule.domain import forwarder
 from bascule.domain.chain import checksum
-from bascule.storage import queries
+from bascule.storage import statements
 from tests.support.api import FACTORY, LOCAL, SEED, Shop
 from tests.support.cases import case
 
@@ -83,13 +83,13 @@ async def test_a_read_is_two_statements_who_asks_and_all_that_is_shown(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, sent, counts = await create(client), [], []
-    execute = queries.execute
+    ready = statements._ready
 
-    async def counted(conn: Any, statement: Any, params: Any) -> Any:
+    async def counted(conn: Any, session: Any, statement: Any, params: Any) -> Any:
         sent.append(statement.text)
-        return await execute(conn, statement, params)
+        return await ready(conn, session, statement, params)
 
-    monkeypatch.setattr(queries, "execute", counted)
+    monkeypatch.setattr(statements, "_ready", counted)
     for _ in range(6):  # a connection's first reads networks and tokens too
         sent.clear()
         assert (await client.get(f"/v1/payment_intents/{made['id']}")).json() == made

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bascule.chain.caller import Caller
 from bascule.domain.rates import Rules
+from bascule.entrypoints.api.auth import Keys
 from bascule.entrypoints.api.limits import Limiter, Rates
 from bascule.services.api_keys import PEPPER_MIN
 from bascule.services.balance_settings import BalanceSettings
@@ -95,6 +96,11 @@ class ApiDeps:
     def limiter(self) -> Limiter:
         """How fast each key and account has asked."""
         return Limiter(self.pace)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Who asks, by their key."""
+        return Keys(self.pepper)
 
     @cached_property
     def requests(self) -> RequestLog:

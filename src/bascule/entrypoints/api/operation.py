@@ -22,8 +22,8 @@ from starlette.responses import Response, StreamingResponse
 from bascule.domain import ids
 from bascule.domain.errors import Forbidden, NotFound, Rejected
 from bascule.domain.member import PUBLISHABLE, allows
-from bascule.entrypoints.api import cross_origin, decode, idempotency, noting, problems, versions
-from bascule.entrypoints.api.auth import Caller, authenticate
+from bascule.entrypoints.api import cross_origin, decode, idempotency, noting, problems, reading, versions
+from bascule.entrypoints.api.auth import Caller
 from bascule.entrypoints.api.deps import ApiDeps
 from bascule.entrypoints.api.gathering import Gathering
 from bascule.entrypoints.api.idempotency import Asked, Outcome
@@ -216,11 +216,11 @@ async def _answer(
     operation: Operation, deps: ApiDeps, once: Once, request: Request, request_id: str
 ) -> Response:
     async with deps.db.read() as conn:
-        caller = await authenticate(conn, request, deps.pepper, deps.clock.now())
-        noting.known(request, caller)
         if operation.reads and not isinstance(operation.effect, Together | Outside | Download | Stream):
-            call = await _admitted(operation, deps, request, request_id, caller)  # no body is waited for
-            return _json(orjson.dumps(await operation.effect(call, conn)), {})
+            admit = partial(_admitted, operation, deps, request, request_id)  # no body is waited for
+            return _json(orjson.dumps(await reading.read(deps, conn, request, admit, operation.effect)), {})
+        caller = await deps.keys.authenticate(conn, request, deps.clock.now())
+        noting.known(request, caller)
     call = await _admitted(operation, deps, request, request_id, caller)
     if isinstance(operation.effect, Download):
         return await _sent(operation.effect, call)
@@ -284,7 +284,7 @@ async def _followed(operation: Operation, stream: Stream, call: Call[Any], reque
     async def allowed() -> bool:
         try:
             async with call.deps.db.read() as conn:
-                caller = await authenticate(conn, request, call.deps.pepper, call.deps.clock.now())
+                caller = await call.deps.keys.authenticate(conn, request, call.deps.clock.now())
             caller.require(operation.scope)
         except (problems.Unauthenticated, Forbidden):
             return False

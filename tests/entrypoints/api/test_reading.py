@@ -1,0 +1,101 @@
+"""A key that was good a moment ago is asked for along with what is read, and believed while it is so."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from bascule.storage import statements
+from tests.entrypoints.api.test_requests import BODY, PATH, logged
+from tests.support.api import Shop
+from tests.support.cases import case
+
+CHANGES = {
+    "revoked": "UPDATE api_keys SET revoked_at = now() WHERE id = %s",
+    "expired": "UPDATE api_keys SET expires_at = '2020-01-01' WHERE id = %s",
+    "of another place": "UPDATE api_keys SET allowed_ips = '{10.0.0.0/8}' WHERE id = %s",
+    "of fewer scopes": "UPDATE api_keys SET scopes = '{balance:read}' WHERE id = %s",
+    "of another version": "UPDATE accounts SET test_version = 'x' WHERE id = "
+    "(SELECT account_id FROM api_keys WHERE id = %s)",
+    "used since": "UPDATE api_keys SET last_used_at = last_used_at + interval '1 second' WHERE id = %s",
+}
+
+
+async def told(client: httpx.AsyncClient, paths: list[str]) -> list[Any]:
+    """How requests to these paths end: status, code or answer, and the version they were meant in."""
+    found = []
+    for path in paths:
+        answer = await client.get(path)
+        said = answer.json()
+        end = said["error"]["code"] if answer.is_error else said
+        found.append((answer.status_code, end, answer.headers["bascule-version"]))
+    return found
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_whatever_changed_of_a_key_is_answered_as_if_it_was_never_seen(
+    shop: Shop, client: httpx.AsyncClient, change: str
+) -> None:
+    intent = (await client.post(PATH, json=BODY)).json()["id"]
+    key = await shop.key(shop.merchant, kind="rk", scopes=["payment_intents:read"])
+    paths = [f"{PATH}/{intent}", PATH, f"{PATH}/undefined", f"{PATH}?limit=0", "/v1/events", "/v1/payouts"]
+
+    async with shop.client(key.secret) as seen:
+        before = await told(seen, paths)
+        assert [status for status, *_ in before] == [200, 200, 404, 400, 403, 403]
+        await told(seen, paths * statements.PREPARED_AFTER)
+        await shop.run(CHANGES[change], key.id)
+        for path in paths:  # each is the first after the change
+            with case(path):
+                now = await told(seen, [path])
+                shop.deps.keys._known.clear()
+                assert now == await told(seen, [path])
+                await shop.run("UPDATE api_keys SET last_used_at = last_used_at WHERE id = %s", key.id)
+        assert (await told(seen, paths) == before) == (change == "used since")
+
+
+async def test_revoked_key_leaves_no_line_whatever_it_was_seen_as(
+    shop: Shop, client: httpx.AsyncClient
+) -> None:
+    key = await shop.key(shop.merchant)
+    async with shop.client(key.secret) as seen:
+        for _ in range(statements.PREPARED_AFTER + 2):
+            assert (await seen.get("/v1/balance")).status_code == 200
+        lines = len(await logged(shop, client))
+        await shop.run(CHANGES["revoked"], key.id)
+        assert (await seen.get("/v1/balance")).status_code == 401
+    assert len(await logged(shop, client)) == lines
+
+
+async def test_key_seen_good_takes_no_turn_of_its_own(
+    shop: Shop, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{PATH}/{(await client.post(PATH, json=BODY)).json()['id']}"
+    async with shop.client() as asking:
+        for _ in range(4 * (statements.PREPARED_AFTER + 2)):  # on each of its connections
+            await asking.get(path)
+        turns = []
+        together, alone = statements._together, statements._alone
+
+        async def counted_together(*given: Any) -> Any:
+            turns.append("both")
+            return await together(*given)
+
+        async def counted_alone(*given: Any) -> Any:
+            turns.append("one")
+            return await alone(*given)
+
+        monkeypatch.setattr(statements, "_together", counted_together)
+        monkeypatch.setattr(statements, "_alone", counted_alone)
+        assert (await asking.get(path)).status_code == 200
+    assert turns == ["both"]
+
+
+async def test_process_remembers_no_more_keys_than_it_may(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bascule.entrypoints.api.auth.KEYS_MAX", 2)
+    for secret in [(await shop.key(shop.merchant)).secret for _ in range(4)]:
+        async with shop.client(secret) as its:
+            assert (await its.get("/v1/balance")).status_code == 200
+    assert len(shop.deps.keys._known) == 2
