@@ -20,7 +20,7 @@ async def test_texts_arrive_as_they_are(db: Database) -> None:
 
 async def test_bytes_numbers_truths_and_moments_arrive_as_they_are(db: Database) -> None:
     values = [b"", bytes(range(256)), b"\\x00", b'"']
-    numbers = [0, -1, 2**63, -(10**77)]
+    numbers = [0, -1, None, 2**63, -(10**77)]
     moments = [
         datetime(2026, 1, 2, 3, 4, 5, 678_901, UTC),
         datetime(1969, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-9, minutes=-30))),

@@ -24,9 +24,9 @@ def bytes_(values: Iterable[bytes]) -> str:
     return "{" + ",".join([rf'"\\x{value.hex()}"' for value in values]) + "}"
 
 
-def numbers(values: Iterable[int]) -> str:
-    """Whole numbers of any size."""
-    return "{" + ",".join(map(str, values)) + "}"
+def numbers(values: Iterable[int | None]) -> str:
+    """Whole numbers of any size; None is null."""
+    return "{" + ",".join(map(str, values)).replace("None", "NULL") + "}"
 
 
 def truths(values: Iterable[bool]) -> str:

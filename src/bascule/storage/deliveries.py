@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bascule.domain.delivery import DeliveryState
-from bascule.storage.arrays import numbers, texts
+from bascule.storage.arrays import moments, numbers, texts
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
@@ -33,8 +33,7 @@ class Delivery:
     livemode: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A delivery leased to one worker, with all it needs to be sent. lease_until: database time."""
 
     id: str
@@ -51,8 +50,7 @@ class Claimed:
     bascule_signature: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What one attempt met. n: from 1; status: HTTP, None without an answer; response: 1 KiB at most."""
 
     delivery_id: str
@@ -104,7 +102,7 @@ async def insert(conn: Connection, rows: Sequence[tuple[str, str, str]], at: dat
     """Adds (id, event, endpoint) triples, due at `at`, and wakes the dispatchers at commit."""
     if not rows:
         return
-    ids, event_ids, endpoint_ids = (list(column) for column in zip(*rows, strict=True))
+    ids, event_ids, endpoint_ids = (texts(column) for column in zip(*rows, strict=True))
     await _Q.run(conn, "insert", ids=ids, event_ids=event_ids, endpoint_ids=endpoint_ids, at=at)
     await _Q.run(conn, "wake_dispatcher")
 
@@ -113,7 +111,7 @@ async def insert_replays(
     conn: Connection, endpoint_id: str, ids: Sequence[str], event_ids: Sequence[str], at: datetime
 ) -> None:
     """New deliveries of events to an endpoint, which the caller holds."""
-    values = {"ids": list(ids), "event_ids": list(event_ids)}
+    values = {"ids": texts(ids), "event_ids": texts(event_ids)}
     await _Q.run(conn, "insert_replays", endpoint_id=endpoint_id, at=at, **values)
     await _Q.run(conn, "wake_dispatcher")
 
@@ -189,13 +187,13 @@ async def record_attempts(conn: Connection, attempts: Sequence[Attempt]) -> None
     await _Q.run(
         conn,
         "insert_attempts",
-        delivery_ids=[each.delivery_id for each in attempts],
-        ns=[each.n for each in attempts],
-        ats=[each.at for each in attempts],
-        statuses=[each.status for each in attempts],
-        durations=[each.duration_ms for each in attempts],
-        errors=[each.error for each in attempts],
-        responses=[each.response for each in attempts],
+        delivery_ids=texts([each.delivery_id for each in attempts]),
+        ns=numbers([each.n for each in attempts]),
+        ats=moments([each.at for each in attempts]),
+        statuses=numbers([each.status for each in attempts]),
+        durations=numbers([each.duration_ms for each in attempts]),
+        errors=texts([each.error for each in attempts]),
+        responses=texts([each.response for each in attempts]),
     )
 
 
@@ -206,22 +204,22 @@ async def attempts_of(conn: Connection, ids: Sequence[str]) -> list[Attempt]:
 
 async def reschedule(conn: Connection, made: Sequence[Made], next_ats: Sequence[datetime]) -> int:
     """Sets the next attempts; how many leases were still ours."""
-    return await _Q.run(conn, "reschedule", **_columns(made), next_ats=list(next_ats)) if made else 0
+    return await _Q.run(conn, "reschedule", **_columns(made), next_ats=moments(next_ats)) if made else 0
 
 
 async def advance(conn: Connection, made: Sequence[Made], from_: DeliveryState, to: DeliveryState) -> int:
     """Ends deliveries; how many leases were still ours."""
     if not made:
         return 0
-    values: dict[str, Any] = {"from": str(from_), "to": str(to), "ats": [attempt.at for _, attempt in made]}
+    values = {"from": str(from_), "to": str(to), "ats": moments([attempt.at for _, attempt in made])}
     return await _Q.run(conn, "advance", **_columns(made), **values)
 
 
-def _columns(made: Sequence[Made]) -> dict[str, list[Any]]:
+def _columns(made: Sequence[Made]) -> dict[str, str]:
     return {
-        "ids": [claimed.id for claimed, _ in made],
-        "lease_untils": [claimed.lease_until for claimed, _ in made],
-        "ns": [attempt.n for _, attempt in made],
-        "statuses": [attempt.status for _, attempt in made],
-        "errors": [attempt.error for _, attempt in made],
+        "ids": texts([claimed.id for claimed, _ in made]),
+        "lease_untils": moments([claimed.lease_until for claimed, _ in made]),
+        "ns": numbers([attempt.n for _, attempt in made]),
+        "statuses": numbers([attempt.status for _, attempt in made]),
+        "errors": texts([attempt.error for _, attempt in made]),
     }

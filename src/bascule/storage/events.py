@@ -1,10 +1,10 @@
 """Events: numbered per account and mode without holes, with the exact bytes that are signed and sent."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
+from bascule.storage.arrays import numbers, texts, truths
 from bascule.storage.copying import spelled
 from bascule.storage.database import Connection
 from bascule.storage.outbox import Book
@@ -13,8 +13,7 @@ from bascule.storage.queries import Queries
 _Q = Queries("events")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event. body: the envelope as JSON, never serialised again."""
 
     id: str
@@ -37,7 +36,7 @@ async def hold_sequences(conn: Connection, books: Sequence[Book]) -> dict[Book, 
 
 async def move_sequences(conn: Connection, lasts: Mapping[Book, int]) -> None:
     """Writes the last numbers."""
-    await _Q.run(conn, "move_sequences", **_columns(list(lasts)), lasts=list(lasts.values()))
+    await _Q.run(conn, "move_sequences", **_columns(list(lasts)), lasts=numbers(lasts.values()))
 
 
 async def last_of(conn: Connection, account_id: str, livemode: bool) -> int:
@@ -70,8 +69,11 @@ async def get(conn: Connection, id: str) -> Event | None:
     return found[0] if found else None
 
 
-def _columns(books: Sequence[Book]) -> dict[str, list[Any]]:
-    return {"account_ids": [account for account, _ in books], "livemodes": [mode for _, mode in books]}
+def _columns(books: Sequence[Book]) -> dict[str, str]:
+    return {
+        "account_ids": texts([account for account, _ in books]),
+        "livemodes": truths([mode for _, mode in books]),
+    }
 
 
 def _line(event: Event) -> str:

@@ -1,12 +1,12 @@
 """What happened, written in the transaction in which it happened, waiting for its number."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 
+from bascule.storage.arrays import numbers, texts, truths
 from bascule.storage.copying import spelled
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
@@ -31,8 +31,7 @@ class NewRow(NamedTuple):
     request: Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """One happening. object: the thing as the API showed it at that moment."""
 
     id: int
@@ -65,7 +64,7 @@ async def waiting(conn: Connection, window: int) -> list[Book]:
 
 async def waiting_of(conn: Connection, books: Sequence[Book], window: int, limit: int) -> list[OutboxRow]:
     """The oldest rows of these books without a number, as far as they are in the window."""
-    accounts, modes = [account for account, _ in books], [livemode for _, livemode in books]
+    accounts, modes = texts([account for account, _ in books]), truths([livemode for _, livemode in books])
     of = {"account_ids": accounts, "livemodes": modes}
     rows = await _Q.all(conn, "waiting_of", **of, window=window, limit=limit)
     return [OutboxRow(**row) for row in rows]
@@ -73,7 +72,7 @@ async def waiting_of(conn: Connection, books: Sequence[Book], window: int, limit
 
 async def mark_sequenced(conn: Connection, ids: Sequence[int]) -> int:
     """How many of the rows had no number until now."""
-    return await _Q.run(conn, "mark_sequenced", ids=list(ids))
+    return await _Q.run(conn, "mark_sequenced", ids=numbers(ids))
 
 
 def _line(row: NewRow, document: str, created_at: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from bascule.storage.arrays import moments, texts
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -100,7 +101,7 @@ async def lock(conn: Connection, id: str) -> Endpoint | None:
 async def listening(conn: Connection, account_ids: Sequence[str]) -> dict[str, list[Listener]]:
     """The enabled endpoints of accounts, of both modes, by account."""
     found: dict[str, list[Listener]] = {}
-    for row in await _Q.all(conn, "listening", account_ids=list(account_ids)):
+    for row in await _Q.all(conn, "listening", account_ids=texts(account_ids)):
         listener = Listener(row["id"], row["livemode"], tuple(row["enabled_events"]))
         found.setdefault(row["account_id"], []).append(listener)
     return found
@@ -149,13 +150,13 @@ async def note_failing(
     conn: Connection, failed: Sequence[tuple[str, datetime]], since: datetime
 ) -> list[str]:
     """Remembers endpoints' failed attempts; those that have only failed since before `since`."""
-    ids, ats = [id for id, _ in failed], [at for _, at in failed]
+    ids, ats = texts([id for id, _ in failed]), moments([at for _, at in failed])
     return [row["id"] for row in await _Q.all(conn, "note_failing", ids=ids, ats=ats, since=since)]
 
 
 async def note_working(conn: Connection, ids: Sequence[str]) -> None:
     """These took something just now."""
-    await _Q.run(conn, "note_working", ids=list(ids))
+    await _Q.run(conn, "note_working", ids=texts(ids))
 
 
 def _endpoint(row: Row) -> Endpoint:
