@@ -5,6 +5,7 @@ import asyncio
 import psycopg
 import pytest
 
+from bascule.domain.errors import Retryable
 from bascule.storage.database import Connection, Database
 from bascule.storage.statements import PREPARED_AFTER, Answer, Statement, ahead, execute
 from tests.storage.test_statements import runs
@@ -12,6 +13,7 @@ from tests.storage.test_statements import runs
 FIRST = Statement(b"SELECT $1::int8 AS first", ("n",))
 SECOND = Statement(b"SELECT $1::int8 AS second", ("n",))
 DIVIDED = Statement(b"SELECT 1 / $1::int8 AS part", ("n",))
+SLOW = Statement(b"SELECT pg_sleep($1::int8) AS slow_one", ("n",))
 USES = range(PREPARED_AFTER + 3)  # until both are prepared, and go together
 
 
@@ -125,22 +127,44 @@ async def test_tables_that_changed_are_planned_anew(db: Database) -> None:
                 assert len((await execute(conn, everything, {})).tuples()[0]) == columns
 
 
+@pytest.mark.parametrize("pair", [(SLOW, FIRST), (FIRST, SLOW)])
+async def test_session_that_is_ended_meanwhile_is_said_to_be_lost_and_is_nobodys_next(
+    db: Database, pair: tuple[Statement, Statement]
+) -> None:
+    async with Database(db.url, pool_size=1, plan_once=True) as own:
+        lost = []
+
+        async def ask() -> None:
+            async with own.read() as conn, ahead(conn, pair[0], {"n": 60}, Heard()):
+                lost.append(conn.pgconn.backend_pid)
+                await execute(conn, pair[1], {"n": 60})
+
+        asking = asyncio.create_task(ask())
+        async with db.read() as other:
+            while not await runs(other, SLOW):  # noqa: ASYNC110 - the server has no event for us
+                await asyncio.sleep(0.01)
+            await other.execute("SELECT pg_terminate_backend(%s)", lost)
+        with pytest.raises(Retryable):
+            await asking
+        async with own.read() as conn:
+            assert await second(conn, 3) == [(3,)]
+
+
 async def test_who_is_given_up_ends_in_the_server_and_leaves_nothing_to_the_next(db: Database) -> None:
-    slow = Statement(b"SELECT pg_sleep($1::float8) AS slow_one", ("n",))
     async with Database(db.url, pool_size=1, plan_once=True) as own:
 
         async def ask() -> None:
             async with own.read() as conn, ahead(conn, FIRST, {"n": 1}, Heard()):
-                await execute(conn, slow, {"n": 60.0})
+                await execute(conn, SLOW, {"n": 60})
 
         asking = asyncio.create_task(ask())
         async with db.read() as other:
-            while not await runs(other, slow):  # noqa: ASYNC110 - the server has no event for us
+            while not await runs(other, SLOW):  # noqa: ASYNC110 - the server has no event for us
                 await asyncio.sleep(0.01)
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
-            while await runs(other, slow):  # noqa: ASYNC110 - as above
+            while await runs(other, SLOW):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
         async with own.read() as conn:
             assert await second(conn, 3) == [(3,)]

@@ -16,7 +16,7 @@ from psycopg import errors
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.generators import execute as _until_done
 from psycopg.generators import send as _sent
-from psycopg.pq import ExecStatus
+from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
 
 Row = dict[str, Any]
@@ -245,8 +245,10 @@ async def _together(conn: psycopg.AsyncConnection[Any], *statements: _Ready) -> 
             while pgconn.is_busy():
                 await _readable(conn)
             result = pgconn.get_result()
-            if result is None:
-                continue  # behind each statement's
+            if result is None:  # behind each statement's; for ever where the connection is lost
+                if pgconn.status != ConnStatus.OK:
+                    raise psycopg.OperationalError("the connection was lost within an answer")
+                continue
             if result.status == ExecStatus.PIPELINE_SYNC:
                 break
             results.append(result)
