@@ -132,6 +132,7 @@ SAID: dict[str, dict[str, NodeSays]] = {
         "gas price less than block base fee": NodeSays.FEE_BELOW_BASE,
     },
     "anvil": {
+        "EVM error: OutOfGas": NodeSays.GAS_TOO_LOW,
         "transaction already imported": NodeSays.ALREADY_KNOWN,
         "nonce too low": NodeSays.NONCE_TOO_LOW,
         "replacement transaction underpriced": NodeSays.REPLACEMENT_UNDERPRICED,

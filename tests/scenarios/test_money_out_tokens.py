@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from bascule.domain.errors import Halted
 from bascule.entrypoints.explaining import explain
 from tests.support.money_out import OpenAs, payee, treasury
 from tests.support.money_out_setup import deploy_vault
+from tests.support.nodes import Refuse, lying_node
 
 
 async def test_token_that_refuses_by_answering_false_has_paid_nobody(db_as: OpenAs, tmp_path: Path) -> None:
@@ -80,6 +83,7 @@ async def test_payouts_of_a_paused_token_wait_unsigned_and_go_on_when_it_is_unpa
         await stage.require_truth()
 
 
+@pytest.mark.slow
 async def test_payouts_of_a_token_that_froze_the_vault_wait_unsigned_and_go_on_when_it_is_let_go(
     db_as: OpenAs, tmp_path: Path
 ) -> None:
@@ -106,6 +110,49 @@ async def test_payouts_of_a_token_that_froze_the_vault_wait_unsigned_and_go_on_w
         await stage.run(submitter)
         assert [await stage.status(payout) for payout in (*payouts, barred)] == ["paid", "paid", "failed"]
         assert (await stage.read(barred))["failure_code"] == "destination_frozen"
+        await stage.require_truth()
+
+
+async def test_payouts_whose_token_burns_all_gas_wait_and_hold_no_lane(db_as: OpenAs, tmp_path: Path) -> None:
+    """Alone it ends the vault's call without a revert; beside others it leaves too little to the next one."""
+    async with treasury(db_as, tmp_path, partial(deploy_vault, quirk="BurnsGas")) as stage:
+        payouts = [await stage.approved() for _ in range(3)]
+        assert await (await stage.submitter()).run_once() == 0
+
+        shown = [await stage.read(payout) for payout in payouts]
+        assert [each["waits_for"] for each in shown] == ["vault_refuses:OutOfGas"] * 3
+        assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
+        await stage.require_truth()
+
+
+@pytest.mark.slow
+async def test_payee_who_burns_all_gas_is_in_nobodys_way(db_as: OpenAs, tmp_path: Path) -> None:
+    """As a token with hooks lets it, which calls its payees; the batch is halved until it is alone."""
+    hostile, burns = payee(66), True
+
+    def burn(method: str, params: list[Any], result: Any) -> Any:
+        if burns and method == "eth_call" and hostile[2:].lower() in params[0]["data"]:
+            raise Refuse("out of gas")
+        return result
+
+    async with treasury(db_as, tmp_path) as stage, lying_node(stage.node.url) as node:
+        node.twist = burn
+        submitter = await stage.submitter(url=node.url)
+        payouts = []
+        for to in (payee(1), hostile, payee(2), payee(3)):
+            payouts.append(await stage.approved("5.00", to))
+            stage.clock.advance(timedelta(seconds=1))  # the older one comes first
+        first, held, *others = payouts
+        await stage.run(submitter, rounds=2)
+
+        assert [await stage.status(each) for each in (first, *others)] == ["paid"] * 3
+        shown = await stage.read(held)
+        assert (shown["status"], shown["waits_for"]) == ("pending", "vault_refuses:OutOfGas")
+        assert await stage.rows("SELECT count(*) FROM slots") == [(2,)]
+        assert await submitter.run_once() == 0
+        burns = False
+        await stage.run(submitter)
+        assert await stage.status(held) == "paid"
         await stage.require_truth()
 
 

@@ -88,8 +88,11 @@ async def test_released_id_binds_a_payout_to_its_own_lane_and_word(stage: Treasu
         assert found is not None
         assert found.id == taken.id
         assert await payouts.oldest_waiting(conn, *at, 3, [taken.token_id]) is None
+        assert await payouts.oldest_waiting(conn, *at, 3, aside=[taken.id]) is None
         assert await payouts.lock_waiting(conn, *at, taken.token_id, 0, 10) == []
-        assert len(await payouts.lock_waiting(conn, *at, taken.token_id, own_id >> 8, 10)) == 1
+        for look in (payouts.waiting, payouts.lock_waiting):
+            assert len(await look(conn, *at, taken.token_id, own_id >> 8, 10)) == 1
+            assert await look(conn, *at, taken.token_id, own_id >> 8, 10, [taken.id]) == []
 
 
 async def test_payout_locked_by_one_lane_is_skipped_by_the_other(stage: Treasury) -> None:

@@ -71,7 +71,7 @@ WORDS: tuple[tuple[str, NodeSays], ...] = (
     # geth's estimate for a wallet that cannot pay for more gas.
     (r"gas required exceeds allowance", NodeSays.INSUFFICIENT_FUNDS),
     (r"failed to pay (for|the fee)|not enough gas for transaction validation", NodeSays.GAS_TOO_LOW),
-    (r"intrinsic gas (too low|exceeds)|out of gas|(supplied )?gas.* limit.*exceed", NodeSays.GAS_TOO_LOW),
+    (r"intrinsic gas (too low|exceeds)|out ?of ?gas|(supplied )?gas.* limit.*exceed", NodeSays.GAS_TOO_LOW),
     (r"exceeds (block gas|current gas) limit|gas is beyond limit", NodeSays.GAS_TOO_LOW),
     (r"intrinsic gas too high|GasLimitExceeded|floor data gas", NodeSays.GAS_TOO_LOW),
     (r"oversized data|too (big|large)\b.*(limit|max)|invalid RLP|rlp:", NodeSays.INVALID),

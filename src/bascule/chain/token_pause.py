@@ -51,6 +51,12 @@ async def stopped(rpc: Caller, token: Address, holder: Address, amount: int) -> 
     return Stop.HOLDER_FROZEN if any(frozen) else None
 
 
+async def moves(rpc: Caller, token: Address, holder: Address, amount: int) -> bool:
+    """Whether the token now moves what its holder has to the holder itself. Raises as `stopped`."""
+    answer, refused = await _moved(rpc, token, transfer_calldata(holder, amount), holder)
+    return not refused and answer != _NO
+
+
 async def _moved(rpc: Caller, token: Address, calldata: bytes, sender: Address) -> tuple[bytes, bool]:
     """The token's answer in the newest block, and whether it reverted with it, or broke off."""
     try:

@@ -26,6 +26,8 @@ PAYOUT_REFUSED = keccak(b"PayoutRefused(uint256,bytes)")
 PAYOUT_CANCELED = keccak(b"PayoutCanceled(uint256)")
 LANE_SET = keccak(b"LaneSet(uint32,address)")
 LIMIT_EXCEEDED = "LimitExceeded"  # as `refusal` names it
+OUT_OF_GAS = "OutOfGas"  # the same of a call that does not even end by a revert
+GAS_BELOW_FLOOR = "GasBelowFloor"
 _CANCEL = keccak(b"cancel(uint256[])")[:4]
 
 
@@ -143,7 +145,8 @@ def _address(word: bytes, method: str) -> Address:
 async def refusal(rpc: Caller, *, sender: Address, vault: Address, calldata: bytes, gas: int) -> str | None:
     """The name of the error the call would end with in the newest block; None when it would not revert.
 
-    Raises: RpcError and the others of `Caller.call` when the node says anything but a revert.
+    A call to which its gas is too little ends with `OUT_OF_GAS`: a token may burn all it is given. Raises:
+    RpcError and the others of `Caller.call` when the node says anything else.
     """
     call = {
         "from": "0x" + sender.hex(),
@@ -154,6 +157,8 @@ async def refusal(rpc: Caller, *, sender: Address, vault: Address, calldata: byt
     try:
         await rpc.call("eth_call", call, "latest")
     except RpcError as error:
+        if error.says is NodeSays.GAS_TOO_LOW:
+            return OUT_OF_GAS
         if error.says is not NodeSays.REVERTED:
             raise
         return _error_name(error.data)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
@@ -12,7 +13,7 @@ from bascule.chain import fee_oracle
 from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
 from bascule.chain.receipts import Receipt
-from bascule.chain.token_pause import Stop, stopped
+from bascule.chain.token_pause import Stop, moves, stopped
 from bascule.domain import stops
 from bascule.domain.chain import Address, BlockRef
 from bascule.domain.fees import Ceiling
@@ -58,7 +59,22 @@ from bascule.storage.tokens import Token
 log = structlog.get_logger()
 
 _STOPPED = {Stop.PAUSED: TOKEN_PAUSED, Stop.HOLDER_FROZEN: VAULT_FROZEN}
+OVER_GAS = (f"vault_refuses:{vault_calls.OUT_OF_GAS}", f"vault_refuses:{vault_calls.GAS_BELOW_FLOOR}")
 LIMIT_EXCEEDED = f"vault_refuses:{vault_calls.LIMIT_EXCEEDED}"
+
+
+@dataclass
+class Turn:
+    """What a lane learned while it looked for its next batch. left_out: tokens nothing is taken of.
+
+    limits: what the vault's rolling limit leaves, by token; aside: payouts that are passed over; most: how
+    many the next batch has at most, where fewer than ever.
+    """
+
+    left_out: list[str]
+    limits: dict[str, int] = field(default_factory=dict)
+    aside: set[str] = field(default_factory=set)
+    most: int | None = None
 
 
 class Paying:
@@ -127,16 +143,21 @@ class Paying:
         return done + await self._settle_proposals(lease, lane)
 
     async def reserve(self, lease: Lease) -> bool:
-        """Takes the batch whose turn it is, unless vault or signer would refuse it; its payouts say so."""
-        left_out = await self._suspended(lease)
-        limits: dict[str, int] = {}
-        while (found := await self._next_choice(left_out, limits)) is not None:
+        """Takes the batch whose turn it is, unless vault or signer would refuse it; its payouts say so.
+
+        One that needs more gas than it may have is tried with half of its payouts, down to one.
+        """
+        turn = Turn(await self._suspended(lease))
+        left_out, limits = turn.left_out, turn.limits
+        while (found := await self._next_choice(turn)) is not None:
             lane, choice = found
             refusal = await self._simulate(lane, choice) if choice.given else None
             if refusal == LIMIT_EXCEEDED and choice.token.id not in limits:
                 token = Address(choice.token.contract)
                 limits[choice.token.id] = await vault_calls.available(self._rpc, lane.vault, token)
                 continue  # with as many payouts as the limit leaves
+            if refusal in OVER_GAS and await self._narrow(lane, choice, refusal, turn, lease):
+                continue
             if refusal is not None or choice.short == ROLLING_LIMIT:
                 why = ROLLING_LIMIT if refusal is None else refusal
                 async with self._db.transaction() as conn:
@@ -144,14 +165,36 @@ class Paying:
                     await self._reservation.wait(conn, lane, choice.token, why)
                     self._failpoints.hit("submitter.before_wait")
                 self._failpoints.hit("submitter.after_wait")
-            elif (choice.given or choice.short) and await self._reserve(lane, choice, limits, lease):
+            elif (choice.given or choice.short) and await self._reserve(lane, choice, turn, lease):
                 return True
             left_out.append(choice.token.id)
+            turn.most = None
         return False
 
-    async def _reserve(
-        self, lane: Lane, choice: Choice[WaitingRow], limits: Mapping[str, int], lease: Lease
-    ) -> bool:
+    async def _narrow(
+        self, lane: Lane, choice: Choice[WaitingRow], why: str, turn: Turn, lease: Lease
+    ) -> bool:  # fmt: skip
+        """The next choice has half as many payouts, or passes over the one that takes all gas alone.
+
+        False when the token does so itself, whoever is paid, so that nothing of it can be taken.
+        """
+        turn.most = len(choice.given) // 2
+        if turn.most:
+            return True
+        turn.most = None
+        [(_, payout)] = choice.given
+        if not await moves(self._rpc, Address(choice.token.contract), lane.vault, payout.amount):
+            return False
+        async with self._db.transaction() as conn:
+            await leases.hold(conn, lease)
+            if await payouts.mark_one_waiting(conn, payout.id, why):
+                log.warning("a payout waits", payout=payout.id, reason=why)
+            self._failpoints.hit("submitter.before_wait")
+        self._failpoints.hit("submitter.after_wait")
+        turn.aside.add(payout.id)
+        return True
+
+    async def _reserve(self, lane: Lane, choice: Choice[WaitingRow], turn: Turn, lease: Lease) -> bool:
         """Takes what of the choice can still be taken; whether anything changed. Raises: Retryable."""
         accounts = {payout.account_id for _, payout in choice.given}
         mandates = {payout.mandate_id for _, payout in choice.given if payout.mandate_id is not None}
@@ -175,7 +218,8 @@ class Paying:
             looked=choice,
             rules=rules,
             accounts=accounts,
-            limits=limits,
+            limits=turn.limits,
+            aside=turn.aside,
         )
         try:
             outcome = await self._taken(take, lease, alone=choice.short is not None)
@@ -292,15 +336,15 @@ class Paying:
             self._failpoints.hit("submitter.after_wait")
         return [token.id for token in found]
 
-    async def _next_choice(
-        self, without: Sequence[str], limits: Mapping[str, int]
-    ) -> tuple[Lane, Choice[WaitingRow]] | None:
+    async def _next_choice(self, turn: Turn) -> tuple[Lane, Choice[WaitingRow]] | None:
         """The lane as it stands now and the batch whose turn it is; None while a slot is unfinished."""
         async with self._pace.choosing, self._db.read() as conn:
             lane = await lanes.get(conn, self._chain_id, self._lane)
             if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
                 return None
-            choice = await self._reservation.choose(conn, lane, without, limits=limits)
+            choice = await self._reservation.choose(
+                conn, lane, turn.left_out, turn.limits, turn.aside, turn.most
+            )
         return None if choice is None else (lane, choice)
 
     async def _simulate(self, lane: Lane, choice: Choice[WaitingRow]) -> str | None:

@@ -96,16 +96,24 @@ class Reservation:
         return Screening(self.rounds.outbox)
 
     async def choose(
-        self, conn: Connection, lane: Lane, without: Sequence[str] = (), limits: Mapping[str, int] = NO_LIMITS
+        self,
+        conn: Connection,
+        lane: Lane,
+        without: Sequence[str] = (),
+        limits: Mapping[str, int] = NO_LIMITS,
+        aside: Collection[str] = (),
+        most: int | None = None,
     ) -> Choice[WaitingRow] | None:
         """The batch whose turn it is on the lane, leaving out the tokens of `without`; None: nothing waits.
+
+        aside: payouts that are passed over, too; most: how many it has at most, where fewer than ever.
 
         Its payouts are only looked at, so that no lane hides them from another one that looks; limits: what
         the vault's rolling limit leaves, of the tokens it was asked about.
         A choice without items: the oldest payout's token is short of float, or none of its payouts can be
         taken at this moment: their approvals are void or about to end, or somebody is just calling them off.
         """
-        first = await payouts.oldest_waiting(conn, lane.chain_id, lane.vault, lane.lane, without)
+        first = await payouts.oldest_waiting(conn, lane.chain_id, lane.vault, lane.lane, without, aside)
         if first is None:
             return None
         token = await tokens.get(conn, first.token_id)
@@ -116,15 +124,24 @@ class Reservation:
         )
         count = await floats.count(conn, lane.chain_id, lane.vault, token.id)
         left = _left(count, limits.get(token.id))
-        waiting = await payouts.waiting(conn, lane.chain_id, lane.vault, token.id, word, self.max_items)
+        place = (lane.chain_id, lane.vault, token.id, word, self.max_items)
+        waiting = await payouts.waiting(conn, *place, aside)
         void = await policy.voided(conn, waiting)
-        return await self._chosen(conn, lane, token, word, self.max_items, left, waiting, void)
+        return await self._chosen(conn, lane, token, word, most or self.max_items, left, waiting, void)
 
     async def _locked(
-        self, conn: Connection, lane: Lane, token: Token, word: int, most: int, left: Left | None
+        self,
+        conn: Connection,
+        lane: Lane,
+        token: Token,
+        word: int,
+        most: int,
+        left: Left | None,
+        aside: Collection[str],
     ) -> Choice[PayoutRow]:
         """The batch as it stands now, its payouts locked until the transaction ends; as `_chosen`."""
-        waiting = await payouts.lock_waiting(conn, lane.chain_id, lane.vault, token.id, word, self.max_items)
+        place = (lane.chain_id, lane.vault, token.id, word, self.max_items)
+        waiting = await payouts.lock_waiting(conn, *place, aside)
         void = await policy.voided(conn, waiting)  # a list may have come since they were asked for:
         void |= frozenset(await self._screening.payouts(conn, [payout.id for payout in waiting]))
         return await self._chosen(conn, lane, token, word, most, left, waiting, void)
@@ -165,6 +182,7 @@ class Reservation:
         rules: Rules,
         accounts: Collection[str],
         limits: Mapping[str, int] = NO_LIMITS,
+        aside: Collection[str] = (),
         *,
         alone: bool,
     ) -> Outcome:
@@ -174,9 +192,9 @@ class Reservation:
         caller's transaction, which holds the lease. fees: for at most as much gas, `data_gas` of it for the
         batch's data; what was approved since they were asked for waits for the next batch; rules: of the
         token, these accounts and their mandates, asked for just now; payouts of others are left for the next
-        time; alone: nobody else counts the vault's float meanwhile. Without it the count is left to the very
-        end, and only taken is a batch that changes nothing else, while there is enough for all: otherwise it
-        raises Crowded, and whoever called must roll back and ask again.
+        time, as those aside are; alone: nobody else counts the vault's float meanwhile. Without it the count
+        is left to the very end, and only taken is a batch that changes nothing else, while there is enough
+        for all: otherwise it raises Crowded, and whoever called must roll back and ask again.
         """
         token = looked.token
         lane = await lanes.lock(conn, lane.chain_id, lane.name)
@@ -189,7 +207,7 @@ class Reservation:
             raise Crowded
         left = _left(count, limits.get(token.id)) if alone else None
         most = (fees.gas - data_gas - GAS_OF_BATCH) // GAS_OF_ITEM
-        choice = await self._locked(conn, lane, token, looked.word, most, left)
+        choice = await self._locked(conn, lane, token, looked.word, most, left, aside)
         if choice.short == FLOAT_SHORT:
             await floats.propose(conn, lane.chain_id, lane.vault, token.id, self.clock.now())
         if choice.short:

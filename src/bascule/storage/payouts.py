@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -165,21 +165,22 @@ async def of_ids(conn: Connection, ids: Iterable[str], *, lock: bool = False) ->
 
 
 async def oldest_waiting(
-    conn: Connection, chain_id: int, vault: Address, lane: int, without: Sequence[str] = ()
-) -> PayoutRow | None:
-    """The pending payout whose turn it is on a lane, leaving out the tokens of `without`."""
-    row = await Q.maybe(
-        conn, "oldest_waiting", chain_id=chain_id, vault=vault, lane=lane, without=list(without)
-    )
+    conn: Connection, chain_id: int, vault: Address, lane: int,
+    without: Sequence[str] = (), aside: Collection[str] = (),
+) -> PayoutRow | None:  # fmt: skip
+    """The pending payout whose turn it is on a lane, leaving out the tokens of `without` and those aside."""
+    where = {"chain_id": chain_id, "vault": vault, "lane": lane}
+    row = await Q.maybe(conn, "oldest_waiting", **where, without=list(without), aside=list(aside))
     return _payout(row) if row else None
 
 
 async def waiting(
-    conn: Connection, chain_id: int, vault: Address, token_id: str, word: int, limit: int
-) -> list[WaitingRow]:
-    """Pending payouts of a token without an id or with one of `word`, oldest first."""
+    conn: Connection, chain_id: int, vault: Address, token_id: str, word: int, limit: int,
+    aside: Collection[str] = (),
+) -> list[WaitingRow]:  # fmt: skip
+    """Pending payouts of a token without an id or with one of `word`, oldest first, but for those aside."""
     where = {"chain_id": chain_id, "vault": vault, "token_id": token_id, "word": word}
-    rows = await Q.tuples(conn, "waiting", **where, limit=limit)
+    rows = await Q.tuples(conn, "waiting", **where, limit=limit, aside=list(aside))
     return [
         WaitingRow(id, int(amount), vault_id if vault_id is None else int(vault_id), *rest)
         for id, amount, vault_id, *rest in rows
@@ -187,11 +188,13 @@ async def waiting(
 
 
 async def lock_waiting(
-    conn: Connection, chain_id: int, vault: Address, token_id: str, word: int, limit: int
-) -> list[PayoutRow]:
+    conn: Connection, chain_id: int, vault: Address, token_id: str, word: int, limit: int,
+    aside: Collection[str] = (),
+) -> list[PayoutRow]:  # fmt: skip
     """The same, whole, and locked until the transaction ends, without those that somebody else has locked."""
     where = {"chain_id": chain_id, "vault": vault, "token_id": token_id, "word": word}
-    return [_payout(row) for row in await Q.all(conn, "lock_waiting", **where, limit=limit)]
+    rows = await Q.all(conn, "lock_waiting", **where, limit=limit, aside=list(aside))
+    return [_payout(row) for row in rows]
 
 
 async def advance(

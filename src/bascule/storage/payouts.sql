@@ -61,6 +61,7 @@ SELECT * FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND state = 'pending'
    AND (vault_id IS NULL OR div(vault_id, 2::numeric ^ 224) = %(lane)s)
    AND NOT token_id = ANY (%(without)s::text[])
+   AND NOT id = ANY (%(aside)s::text[])
    AND id NOT IN (SELECT s.payout_id FROM screenings s WHERE s.payout_id IS NOT NULL AND s.state <> 'released')
  ORDER BY created_at, id LIMIT 1
 
@@ -71,6 +72,7 @@ SELECT id, amount, vault_id, account_id, livemode, identity, token_id, destinati
   FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
    AND (vault_id IS NULL OR div(vault_id, 256) = %(word)s)
+   AND NOT id = ANY (%(aside)s::text[])
    AND id NOT IN (SELECT s.payout_id FROM screenings s WHERE s.payout_id IS NOT NULL AND s.state <> 'released')
  ORDER BY created_at, id LIMIT %(limit)s
 
@@ -79,6 +81,7 @@ SELECT id, amount, vault_id, account_id, livemode, identity, token_id, destinati
 SELECT * FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
    AND (vault_id IS NULL OR div(vault_id, 256) = %(word)s)
+   AND NOT id = ANY (%(aside)s::text[])
    AND id NOT IN (SELECT s.payout_id FROM screenings s WHERE s.payout_id IS NOT NULL AND s.state <> 'released')
  ORDER BY created_at, id LIMIT %(limit)s
    FOR UPDATE SKIP LOCKED
