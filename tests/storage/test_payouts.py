@@ -123,7 +123,7 @@ async def test_spending_of_a_day_leaves_out_what_was_called_off(stage: Treasury)
     async with stage.api.read() as conn:
         row = await payouts.get(conn, kept["id"])
         assert row is not None
-        of = (conn, row.account_id, row.token_id)
+        of = (conn, row.account_id, row.livemode, row.token_id)
         whole = await spending.asked_since(*of, day=START, window=START)
         assert (whole.spent, whole.in_window) == (3_000_000, 1)
         to = row.destination
@@ -132,6 +132,9 @@ async def test_spending_of_a_day_leaves_out_what_was_called_off(stage: Treasury)
         none = await spending.asked_since(*of, day=later, window=later)
         assert (none.spent, none.in_window) == (0, 0)
         assert await spending.asked_of(*of, [to], later) == {}
+        others = (conn, row.account_id, not row.livemode, row.token_id)
+        assert (await spending.asked_since(*others, day=START, window=START)).spent == 0
+        assert await spending.asked_of(*others, [to], START) == {}
 
 
 async def test_what_waits_is_counted_by_state_with_the_age_of_the_oldest(stage: Treasury) -> None:

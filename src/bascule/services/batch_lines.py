@@ -300,7 +300,7 @@ async def _paid_before(
     tags = {each.identity: layout.tag(everlasting(account_id, livemode, each.identity)) for each in lines}
     gone = await recovered.of_tags(conn, list(tags.values()))
     unnamed = {payment for each in lines for payment in same.get(each.line.number, ())}
-    alike = await spending.alike_since(conn, account_id, unnamed, now - DAY)
+    alike = await spending.alike_since(conn, account_id, livemode, unnamed, now - DAY)
     wrong: dict[int, Problem] = {}
     for each in lines:
         if owner := taken.get(each.identity):

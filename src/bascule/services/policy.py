@@ -95,8 +95,9 @@ async def bench(
     rules = trying or (policy.rules if policy else None)
     roster = await approvals.roster_version(conn, account_id) or 0
     window = rules.window if rules else DAY
-    counted = await spending.asked_since(conn, account_id, token.id, day=now - DAY, window=now - window)
-    to_each = await spending.asked_of(conn, account_id, token.id, destinations, now - DAY)
+    whose = (account_id, livemode, token.id)
+    counted = await spending.asked_since(conn, *whose, day=now - DAY, window=now - window)
+    to_each = await spending.asked_of(conn, *whose, destinations, now - DAY)
     return Bench(
         token=token,
         policy_id=None if policy is None or trying else policy.id,

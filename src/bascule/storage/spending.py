@@ -30,6 +30,7 @@ async def serialize_spending(conn: Connection, account_id: str, token_id: str) -
 async def asked_since(
     conn: Connection,
     account_id: str,
+    livemode: bool,
     token_id: str,
     *,
     day: datetime,
@@ -40,6 +41,7 @@ async def asked_since(
         conn,
         "asked_since",
         account_id=account_id,
+        livemode=livemode,
         token_id=token_id,
         day=day,
         window=window,
@@ -48,13 +50,19 @@ async def asked_since(
 
 
 async def asked_of(
-    conn: Connection, account_id: str, token_id: str, destinations: Iterable[Address], since: datetime
+    conn: Connection,
+    account_id: str,
+    livemode: bool,
+    token_id: str,
+    destinations: Iterable[Address],
+    since: datetime,
 ) -> dict[Address, int]:
     """Base units asked for after `since` and not called off or failed, by address."""
     rows = await Q.all(
         conn,
         "asked_of",
         account_id=account_id,
+        livemode=livemode,
         token_id=token_id,
         destinations=list(destinations),
         since=since,
@@ -73,7 +81,11 @@ async def identities_taken(
 
 
 async def alike_since(
-    conn: Connection, account_id: str, payments: Iterable[tuple[str, Address, int]], since: datetime
+    conn: Connection,
+    account_id: str,
+    livemode: bool,
+    payments: Iterable[tuple[str, Address, int]],
+    since: datetime,
 ) -> dict[tuple[str, Address, int], str]:
     """A payout, if one was asked for after `since`, that pays the same; by (token, address, base units)."""
     asked = list(payments)
@@ -81,6 +93,7 @@ async def alike_since(
         conn,
         "alike_since",
         account_id=account_id,
+        livemode=livemode,
         token_ids=[token for token, _, _ in asked],
         destinations=[to for _, to, _ in asked],
         amounts=[units for _, _, units in asked],

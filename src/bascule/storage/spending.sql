@@ -9,14 +9,14 @@ SELECT pg_advisory_xact_lock(hashtextextended('payouts of ' || %(account_id)s::t
 SELECT coalesce(sum(amount) FILTER (WHERE created_at > %(day)s), 0) AS spent,
        count(*) FILTER (WHERE created_at > %(window)s) AS in_window
   FROM payouts
- WHERE account_id = %(account_id)s AND token_id = %(token_id)s
+ WHERE account_id = %(account_id)s AND livemode = %(livemode)s AND token_id = %(token_id)s
    AND created_at > least(%(day)s::timestamptz, %(window)s::timestamptz) AND state NOT IN ('canceled', 'failed')
 
 -- name: asked_of
 -- What was asked for since a moment and not called off, by address: base units.
 SELECT destination, sum(amount) AS amount FROM payouts
- WHERE account_id = %(account_id)s AND token_id = %(token_id)s AND destination = ANY (%(destinations)s::bytea[])
-   AND created_at > %(since)s AND state NOT IN ('canceled', 'failed')
+ WHERE account_id = %(account_id)s AND livemode = %(livemode)s AND token_id = %(token_id)s
+   AND destination = ANY (%(destinations)s::bytea[]) AND created_at > %(since)s AND state NOT IN ('canceled', 'failed')
  GROUP BY destination ORDER BY destination
 
 -- name: identities_taken
@@ -30,7 +30,7 @@ SELECT identity, id FROM payouts
 SELECT p.token_id, p.destination, p.amount, min(p.id) AS id
   FROM payouts AS p JOIN unnest(%(token_ids)s::text[], %(destinations)s::bytea[], %(amounts)s::numeric[])
        AS n (token_id, destination, amount) USING (token_id, destination, amount)
- WHERE p.account_id = %(account_id)s AND p.created_at > %(since)s AND p.state NOT IN ('canceled', 'failed')
+ WHERE p.account_id = %(account_id)s AND p.livemode = %(livemode)s AND p.created_at > %(since)s AND p.state NOT IN ('canceled', 'failed')
  GROUP BY p.token_id, p.destination, p.amount ORDER BY id
 
 -- name: not_payable
