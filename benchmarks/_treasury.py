@@ -26,6 +26,7 @@ from coincurve import PrivateKey
 from bascule.chain import broadcast
 from bascule.chain.abi import artifact
 from bascule.chain.caller import Call, Caller
+from bascule.chain.erc20 import transfer_calldata
 from bascule.chain.worth import Worth
 from bascule.domain.approval import BatchApproval, BatchItem, PayoutApproval
 from bascule.domain.chain import Address
@@ -69,6 +70,7 @@ VALUES ('opn_1', 31337, decode(repeat('01', 20), 'hex'), decode(repeat('c0', 20)
         decode(repeat('0a', 32), 'hex'), 10::numeric ^ 18);
 SELECT ledger.post_opening('opn_1');
 """
+TRANSFER = "0x" + transfer_calldata(VAULT, 0)[:4].hex()
 FINAL = {
     "number": "0xa", "hash": "0x" + "0a" * 32, "parentHash": "0x" + "09" * 32, "timestamp": "0x1",
     "logsBloom": "0x" + "00" * 256, "receiptsRoot": "0x" + "00" * 32,
@@ -109,13 +111,15 @@ class NoChain:
         return "0x" + keccak(bytes.fromhex(str(params[0])[2:])).hex()
 
     async def call_as(self, shape: Any, method: str, *params: Any) -> Any:
-        """An unused wallet, the vault's views, no event, the final block, or what blocks paid."""
+        """An unused wallet, vault and token that refuse nothing, no event, the final block, what was paid."""
         if method == "eth_getTransactionCount":
             return "0x0"
         if method == "eth_getBlockByNumber":
             return msgspec.convert(FINAL, shape)
         if method == "eth_call":
             asked = params[0]["data"][:10]
+            if asked == TRANSFER:
+                return "0x" + "00" * 31 + "01"
             return "0x" + ("ff" if asked == AVAILABLE else "00") * (64 if asked == LIMIT_OF else 32)
         if method == "eth_getLogs":
             return msgspec.convert([], shape)
@@ -134,7 +138,7 @@ class NoChain:
         """The same: nothing is refused."""
         return await self.batch_as(shape, calls)
 
-    async def checked(self, ask: Any, fits: Any) -> Any:
+    async def checked(self, ask: Any, enough: Any = None) -> Any:
         """The only node's answer."""
         return await ask(self)
 
