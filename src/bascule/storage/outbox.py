@@ -1,5 +1,6 @@
 """What happened, written in the transaction in which it happened, waiting for its number."""
 
+import struct
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -7,12 +8,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from bascule.storage.arrays import numbers, texts, truths
-from bascule.storage.copying import spelled
+from bascule.storage.copying import NULL, binary, moment, sized
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
 
 _Q = Queries("outbox")
-
+_FIRST, _LENGTH, _PLAIN = struct.Struct("!hi").pack, struct.Struct("!i").pack, struct.Struct("!i?ii").pack
 
 Book = tuple[str, bool]  # an account and whether it is its live mode: numbers are counted in each
 
@@ -53,8 +54,8 @@ async def append(conn: Connection, new: Sequence[NewRow], created_at: datetime) 
         return
     # by COPY: parameters are quoted twice on their way, which takes longer than all the rest
     written = {id(row.object): _document(row.object) for row in new}  # one object may be told several times
-    at = created_at.isoformat()
-    await _Q.copy(conn, "append", "".join([_line(row, written[id(row.object)], at) for row in new]))
+    at = moment(created_at)
+    await _Q.copy(conn, "append", binary([_row(row, written[id(row.object)], at) for row in new]))
 
 
 async def waiting(conn: Connection, window: int) -> list[Book]:
@@ -75,14 +76,19 @@ async def mark_sequenced(conn: Connection, ids: Sequence[int]) -> int:
     return await _Q.run(conn, "mark_sequenced", ids=numbers(ids))
 
 
-def _line(row: NewRow, document: str, created_at: str) -> str:
-    """A row for COPY, in its text format and the order of the statement's columns."""
-    named = spelled(row.event_id, row.account_id, row.type, row.object_id)
-    others = (_document(row.previous), _document(row.request))
-    plain = (str(row.livemode), str(row.object_version))
-    return "\t".join((named, *plain, document, *others, created_at)) + "\n"
+def _row(row: NewRow, document: bytes, created_at: bytes) -> bytes:
+    """A row for COPY, in its binary format and the order of the statement's columns."""
+    event_id, account_id = row.event_id.encode(), row.account_id.encode()
+    type, object_id = row.type.encode(), row.object_id.encode()
+    return b"".join((
+        _FIRST(10, len(event_id)), event_id,
+        _LENGTH(len(account_id)), account_id,
+        _LENGTH(len(type)), type,
+        _LENGTH(len(object_id)), object_id,
+        _PLAIN(1, row.livemode, 4, row.object_version),
+        document, _document(row.previous), _document(row.request), created_at,
+    ))  # fmt: skip
 
 
-def _document(value: Mapping[str, Any] | None) -> str:
-    """JSON as it is written holds no tab and no line break, only backslashes."""
-    return r"\N" if value is None else orjson.dumps(value).decode().replace("\\", r"\\")
+def _document(value: Mapping[str, Any] | None) -> bytes:
+    return NULL if value is None else sized(orjson.dumps(value))

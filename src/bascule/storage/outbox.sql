@@ -3,7 +3,7 @@
 -- name: append
 -- What happened, in the transaction in which it happened, numbered in the order given.
 COPY outbox (event_id, account_id, type, object_id, livemode, object_version, object, previous, request, created_at)
-FROM STDIN;
+FROM STDIN (FORMAT binary);
 
 -- name: waiting
 -- Accounts and modes with rows that have no number yet.

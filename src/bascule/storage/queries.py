@@ -162,7 +162,7 @@ class Queries:
         """The statement goes along with the first one of the block; as `statements.ahead`."""
         return ahead(conn, self._checked(name, params), params, check)
 
-    async def copy(self, conn: Connection, name: str, rows: str) -> None:
+    async def copy(self, conn: Connection, name: str, rows: str | bytes) -> None:
         """Sends rows to a COPY … FROM STDIN, in its format."""
         async with conn.cursor() as cursor, cursor.copy(self.file.queries[name].text.encode()) as copy:
             await copy.write(rows)
