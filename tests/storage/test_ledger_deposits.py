@@ -94,6 +94,45 @@ async def test_one_deposit_that_is_refused_leaves_none_of_them_booked(db: Databa
     assert await posted(db) == {}
 
 
+async def test_what_is_to_be_booked_is_found_by_key_even_where_to_read_all_seems_cheaper(
+    db: Database, books: Books
+) -> None:
+    deposits = [await books.deposit("payment", FORWARDER, each, applied=each) for each in (50, 30)]
+    async with db.transaction() as conn:
+        await conn.execute(OTHERS, {"chain_id": CHAIN, "head": HEAD_BLOCK[0]})
+        await conn.execute("SET LOCAL random_page_cost = 1000")  # as statistics make it seem that are too old
+        before = await rows_read(conn)
+        found = await conn.execute("SELECT deposit_id FROM ledger.deposits_to_book(%s)", [deposits])
+        booked = {id for (id,) in await found.fetchall()}
+        read = {table: rows - before.get(table, 0) for table, rows in (await rows_read(conn)).items()}
+
+    assert booked == set(deposits)
+    assert read["blocks"] == read["transfers"] == len(deposits)
+    assert max(read.values()) <= 2 * len(deposits), read
+
+
+OTHERS = """
+WITH other AS (
+    INSERT INTO blocks (chain_id, hash, number, parent, block_time, verified)
+    SELECT %(chain_id)s, sha256(int8send(n)), %(head)s::bigint + n, sha256(int8send(n - 1)), now(), 'receipts'
+      FROM generate_series(1, 300) AS n
+    RETURNING hash, number
+)
+INSERT INTO transfers
+       (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
+SELECT %(chain_id)s, o.hash, 0, o.number, o.hash, t.token, t.src, t.dst, 1, 0
+  FROM other AS o CROSS JOIN (SELECT * FROM transfers LIMIT 1) AS t
+"""
+
+
+async def rows_read(conn: Connection) -> dict[str, int]:
+    """How many rows of each table this transaction has read so far."""
+    found = await conn.execute(
+        "SELECT relname, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables"
+    )
+    return {str(table): int(rows) for table, rows in await found.fetchall()}
+
+
 async def booked_rows(db: Database) -> list[tuple[object, ...]]:
     """(deposit, account code, amount, booked transfer) of every entry of a deposit."""
     async with db.read() as conn:
