@@ -8,7 +8,7 @@ from bascule.domain.chain import Hash
 from bascule.domain.errors import Halted, Retryable
 from bascule.storage import arriving, deposits, networks, tokens
 from bascule.storage.arriving import Arriving
-from bascule.storage.database import Database
+from bascule.storage.database import Connection, Database
 from bascule.storage.deposits import Candidate
 from tests.support.books import (
     CHAIN,
@@ -135,3 +135,41 @@ async def test_money_that_would_be_an_operators_stops_the_work_where_there_is_no
 
     with pytest.raises(Halted, match="no operator account"):
         await arrived(books)
+
+
+async def test_a_plan_made_when_there_was_little_reads_no_more_of_what_came_since(books: Books) -> None:
+    await books.transfer(STRANGER, FORWARDER, 5, block=HEAD_BLOCK)
+    async with books.db.transaction() as conn:
+        await conn.execute(OTHERS, {"chain_id": CHAIN, "first": 100, "last": 101})
+        await conn.execute("ANALYZE")
+        for _ in range(12):  # so often it is planned anew, and then the plan is kept
+            await arriving.find(conn, CHAIN, [Hash(HEAD_BLOCK)])
+        await conn.execute(OTHERS, {"chain_id": CHAIN, "first": 102, "last": 111})
+        before = await transfers_read(conn)
+        found = await arriving.find(conn, CHAIN, [Hash(HEAD_BLOCK)])
+        read = await transfers_read(conn) - before
+
+    assert (len(found), read) == (1, 1)
+
+
+OTHERS = """
+WITH other AS (
+    INSERT INTO blocks (chain_id, hash, number, parent, block_time, verified)
+    SELECT %(chain_id)s, sha256(int8send(n)), n, sha256(int8send(n - 1)), now(), 'receipts'
+      FROM generate_series(%(first)s::bigint, %(last)s) AS n
+    RETURNING hash, number
+)
+INSERT INTO transfers
+       (chain_id, block_hash, log_index, block_number, tx_hash, token, src, dst, amount, occurrence)
+SELECT %(chain_id)s, o.hash, m, o.number, o.hash, t.token, t.src, t.dst, 1, m
+  FROM other AS o CROSS JOIN generate_series(0, 149) AS m CROSS JOIN (SELECT * FROM transfers LIMIT 1) AS t
+"""
+
+
+async def transfers_read(conn: Connection) -> int:
+    """How many this transaction has read so far."""
+    found = await conn.execute(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'transfers'"
+    )
+    [(rows,)] = await found.fetchall()
+    return int(rows)

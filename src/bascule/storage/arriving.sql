@@ -13,7 +13,8 @@ WITH arrived AS MATERIALIZED (
       FROM unnest(ARRAY(SELECT unnest(%(block_hashes)s::bytea[]))) AS h (hash)
      CROSS JOIN LATERAL (SELECT x.block_time FROM blocks x WHERE x.chain_id = %(chain_id)s AND x.hash = h.hash OFFSET 0) b
      CROSS JOIN LATERAL (SELECT * FROM transfers x
-                          WHERE x.chain_id = %(chain_id)s AND x.block_hash = h.hash AND x.canonical OFFSET 0) t
+                          WHERE x.chain_id = %(chain_id)s AND x.block_hash = h.hash AND x.canonical
+                          ORDER BY x.log_index LIMIT (SELECT NULL::bigint)) t  -- all; but as if few would do, so by key
      ORDER BY t.dst, t.tx_hash, t.token, t.occurrence, t.block_number, t.log_index
 )
 SELECT t.block_hash, t.log_index, t.block_number, t.block_time, t.tx_hash, t.token, t.src, t.dst, t.amount,
