@@ -1,10 +1,12 @@
 """A key that was good a moment ago is asked for along with what is read, and believed while it is so."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from bascule.entrypoints.api.limits import Rates
 from bascule.storage import statements
 from tests.entrypoints.api.test_requests import BODY, PATH, logged
 from tests.support.api import Shop
@@ -52,6 +54,24 @@ async def test_whatever_changed_of_a_key_is_answered_as_if_it_was_never_seen(
                 assert now == await told(seen, [path])
                 await shop.run("UPDATE api_keys SET last_used_at = last_used_at WHERE id = %s", key.id)
         assert (await told(seen, paths) == before) == (change == "used since")
+
+
+@pytest.mark.parametrize("change", ["revoked", "of another place"])
+async def test_key_that_has_ended_takes_no_requests_from_its_account(shop: Shop, change: str) -> None:
+    shop.deps = replace(shop.deps, pace=Rates(test=1))
+    key = await shop.key(shop.merchant)
+    account = f"{shop.merchant}:False"
+
+    async with shop.client(key.secret) as seen:
+        assert "ratelimit" in [await seen.get("/v1/balance") for _ in range(2)][1].headers
+        await shop.run(CHANGES[change], key.id)
+        first = await seen.get("/v1/balance")  # it is heard only then that it has ended
+        taken = shop.deps.limiter.full_at[account]
+        answers = [first, *[await seen.get("/v1/balance") for _ in range(3)]]
+
+    assert {each.status_code for each in answers} == {401 if change == "revoked" else 403}
+    assert not any("ratelimit" in each.headers for each in answers)
+    assert shop.deps.limiter.full_at[account] == taken
 
 
 async def test_revoked_key_leaves_no_line_whatever_it_was_seen_as(

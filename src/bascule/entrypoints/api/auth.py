@@ -102,10 +102,10 @@ class Keys:
         key = await api_keys.recognise(conn, secret, self.pepper)
         if key is None:
             raise Unauthenticated("api_key_invalid", "The API key is not one of ours.", next_step=_HOW)
+        self._known.pop(key.lookup, None)  # or one that has ended went on taking from its account
         _require_good(key, request, now)
         await stored.note_use(conn, key, now)
         caller = _caller(key)
-        self._known.pop(key.lookup, None)
         self._known[key.lookup] = Known(key, caller)
         if len(self._known) > KEYS_MAX:
             del self._known[next(iter(self._known))]

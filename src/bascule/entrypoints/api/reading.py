@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
+from bascule.domain.errors import Rejected
 from bascule.entrypoints.api import noting
 from bascule.entrypoints.api.auth import Caller
 from bascule.entrypoints.api.deps import ApiDeps
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bascule.entrypoints.api.operation import Call
 
 Admit = Callable[[Caller], Awaitable["Call[Any]"]]
+SAID = "bascule.limits", "bascule.version"  # by `admit`, to be told with the answer
 Effect = Callable[["Call[Any]", Connection], Awaitable[dict[str, Any]]]
 
 
@@ -39,7 +41,12 @@ async def read(
                 return await effect(call, conn)
         except api_keys.KeyChanged:
             pass  # so it is read
-    caller = await deps.keys.read(conn, request, now)
+    try:
+        caller = await deps.keys.read(conn, request, now)
+    except Rejected:
+        for label in SAID:  # to the key as it was
+            request.scope.pop(label, None)
+        raise
     noting.known(request, caller)
     if call is None or call.caller != caller:
         call = await admit(caller)
