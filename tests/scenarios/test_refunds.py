@@ -225,7 +225,10 @@ async def test_claim_page_refuses_addresses_that_lose_money_and_links_that_are_o
             answer = await b.enter(refund, address, confirm=confirm)
             assert (answer.status_code, said in words(answer)) == (400, True), address
     assert (await b.read(refund))["status"] == "requires_action"
-    assert (await b.client.get("/r/" + "a" * 52)).status_code == 404
+    nowhere = "/r/" + "a" * 52
+    assert (await b.client.get(nowhere)).status_code == 404
+    for address in (CUSTOMER_HOME, "0x" + "a" * 5_000):
+        assert (await b.client.post(nowhere, data={"address": address})).status_code == 404
 
     await b.claimed(refund)
     used = await b.enter(refund, payee(7), confirm=True)

@@ -48,27 +48,35 @@ def mount(app: FastAPI, deps: ApiDeps) -> None:
             return page("checkout_stale.html", status=503, private=True)
 
     async def take(request: Request) -> Response:
-        token, given = request.path_params["token"], Given("", confirmed=False)
         try:
-            given = await _read(request)
-            if given.confirmed:
-                async with deps.db.transaction() as conn:
-                    await deps.refunds.claim(conn, token, given.address)
-                    deps.failpoints.hit("claim.before_commit")
-                deps.failpoints.hit("claim.after_commit")
-                return RedirectResponse(request.url.path, 303, FORM_HEADERS | {"cache-control": "no-store"})
-            return await _review(deps, token, given)
+            return await _taken(deps, request, request.path_params["token"])
         except ClientDisconnect:
             return Response(status_code=499)  # which nobody reads, and which is no fault of ours
         except NotFound:
             return page("claim_missing.html", status=404, private=True)
-        except Rejected as error:
-            return await _refused(deps, token, error, given)
         except BasculeError:
             return page("checkout_stale.html", status=503, private=True)
 
     app.add_route("/r/{token}", show, ["GET"], include_in_schema=False)
     app.add_route("/r/{token}", take, ["POST"], include_in_schema=False)
+
+
+async def _taken(deps: ApiDeps, request: Request, token: str) -> Response:
+    """What the form asks for: another look, or the claim. Raises: NotFound, for a link that is none."""
+    given = Given("", confirmed=False)
+    try:
+        given = await _read(request)
+        if not given.confirmed:
+            return await _review(deps, token, given)
+        async with deps.db.transaction() as conn:
+            await deps.refunds.claim(conn, token, given.address)
+            deps.failpoints.hit("claim.before_commit")
+        deps.failpoints.hit("claim.after_commit")
+        return RedirectResponse(request.url.path, 303, FORM_HEADERS | {"cache-control": "no-store"})
+    except NotFound:
+        raise
+    except Rejected as error:
+        return await _refused(deps, token, error, given)
 
 
 async def _review(deps: ApiDeps, token: str, given: Given) -> Response:
