@@ -2,8 +2,8 @@
 
 from bascule.storage.migrate import run_sql_beside
 
-revision = "0131"
-down_revision = "0130"
+revision = "0132"
+down_revision = "0131"
 
 
 def upgrade() -> None:
