@@ -156,6 +156,47 @@ async def test_payee_who_burns_all_gas_is_in_nobodys_way(db_as: OpenAs, tmp_path
         await stage.require_truth()
 
 
+@pytest.mark.slow
+async def test_many_payees_who_burn_all_gas_cost_a_turn_a_bounded_number_of_simulations(
+    db_as: OpenAs, tmp_path: Path
+) -> None:
+    """A turn that outlasts its lease is begun anew by another: nobody behind them would be paid."""
+    hostile = {payee(60 + n)[2:].lower() for n in range(9)}
+    simulated: list[str] = []
+
+    def burn(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_call" and "gas" in params[0]:
+            simulated.append(params[0]["data"])
+            if any(to in params[0]["data"] for to in hostile):
+                raise Refuse("out of gas")
+        return result
+
+    async with treasury(db_as, tmp_path) as stage, lying_node(stage.node.url) as node:
+        node.twist = burn
+        submitter = await stage.submitter(url=node.url, max_items=4)
+        payouts = []
+        for to in (*sorted(hostile), payee(1)):
+            payouts.append(await stage.approved("5.00", "0x" + to.removeprefix("0x")))
+            stage.clock.advance(timedelta(seconds=1))  # the older one comes first
+        *held, good = payouts
+        costs = []
+        for _ in range(5):
+            simulated.clear()
+            await submitter.run_once()
+            costs.append(len(simulated))
+            await stage.follow(3)
+
+        assert max(costs) <= 4 * 3 + 1, "four of them, of which a batch of four is halved twice, and one look"
+        assert costs[-1] <= 3, "the others are remembered, and one is tried again"
+        assert await stage.status(good) == "paid"
+        assert {(await stage.read(each))["waits_for"] for each in held} == {"vault_refuses:OutOfGas"}
+        await stage.cancel(held.pop(0))
+        hostile.clear()
+        await stage.run(submitter, rounds=12)
+        assert {await stage.status(each) for each in held} == {"paid"}
+        await stage.require_truth()
+
+
 async def test_token_that_denies_what_it_moved_stops_its_lane_and_is_not_paid_again(
     db_as: OpenAs, tmp_path: Path
 ) -> None:

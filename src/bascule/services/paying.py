@@ -59,6 +59,7 @@ from bascule.storage.tokens import Token
 log = structlog.get_logger()
 
 _STOPPED = {Stop.PAUSED: TOKEN_PAUSED, Stop.HOLDER_FROZEN: VAULT_FROZEN}
+PASSED_OVER_AT_ONCE = 4  # each costs as many simulations as a batch can be halved, and the lease runs on
 OVER_GAS = (f"vault_refuses:{vault_calls.OUT_OF_GAS}", f"vault_refuses:{vault_calls.GAS_BELOW_FLOOR}")
 LIMIT_EXCEEDED = f"vault_refuses:{vault_calls.LIMIT_EXCEEDED}"
 
@@ -67,13 +68,15 @@ LIMIT_EXCEEDED = f"vault_refuses:{vault_calls.LIMIT_EXCEEDED}"
 class Turn:
     """What a lane learned while it looked for its next batch. left_out: tokens nothing is taken of.
 
-    limits: what the vault's rolling limit leaves, by token; aside: payouts that are passed over; most: how
-    many the next batch has at most, where fewer than ever.
+    limits: what the vault's rolling limit leaves, by token; began: whether it looked for one yet;
+    passed_over: how many payouts that take all gas it found; most: how many the next batch has at most,
+    where fewer than ever.
     """
 
     left_out: list[str]
     limits: dict[str, int] = field(default_factory=dict)
-    aside: set[str] = field(default_factory=set)
+    began: bool = False
+    passed_over: int = 0
     most: int | None = None
 
 
@@ -115,6 +118,7 @@ class Paying:
         self._calling_off = CallingOff(clock, outbox, rpc.names)
         self._float_watch = FloatWatch(db, rpc, clock, outbox, failpoints)
         self._standing: Lane | None = None  # as the turn began
+        self._over_gas: list[str] = []  # payouts that are passed over; the first was tried longest ago
         self._reserved: PayIntent | None = None  # what this turn reserved, until the signer is asked for it
 
     async def wallet(self) -> Address | None:
@@ -145,7 +149,8 @@ class Paying:
     async def reserve(self, lease: Lease) -> bool:
         """Takes the batch whose turn it is, unless vault or signer would refuse it; its payouts say so.
 
-        One that needs more gas than it may have is tried with half of its payouts, down to one.
+        One that needs more gas than it may have is tried with half of its payouts, down to one. Who is passed
+        over stays so in later turns, of which each tries one again: many of them cost many turns a little.
         """
         turn = Turn(await self._suspended(lease))
         left_out, limits = turn.left_out, turn.limits
@@ -156,6 +161,9 @@ class Paying:
                 token = Address(choice.token.contract)
                 limits[choice.token.id] = await vault_calls.available(self._rpc, lane.vault, token)
                 continue  # with as many payouts as the limit leaves
+            if refusal in OVER_GAS and turn.passed_over == PASSED_OVER_AT_ONCE:
+                left_out.append(choice.token.id)  # the next turn looks whom else it is
+                continue
             if refusal in OVER_GAS and await self._narrow(lane, choice, refusal, turn, lease):
                 continue
             if refusal is not None or choice.short == ROLLING_LIMIT:
@@ -191,7 +199,8 @@ class Paying:
                 log.warning("a payout waits", payout=payout.id, reason=why)
             self._failpoints.hit("submitter.before_wait")
         self._failpoints.hit("submitter.after_wait")
-        turn.aside.add(payout.id)
+        self._over_gas.append(payout.id)
+        turn.passed_over += 1
         return True
 
     async def _reserve(self, lane: Lane, choice: Choice[WaitingRow], turn: Turn, lease: Lease) -> bool:
@@ -219,7 +228,7 @@ class Paying:
             rules=rules,
             accounts=accounts,
             limits=turn.limits,
-            aside=turn.aside,
+            aside=self._over_gas,
         )
         try:
             outcome = await self._taken(take, lease, alone=choice.short is not None)
@@ -342,8 +351,11 @@ class Paying:
             lane = await lanes.get(conn, self._chain_id, self._lane)
             if lane.state != "open" or await slots.unfinished(conn, lane.chain_id, lane.wallet):
                 return None
+            if not turn.began:
+                del self._over_gas[:1]  # it is tried again, or not there any more
+                turn.began = True
             choice = await self._reservation.choose(
-                conn, lane, turn.left_out, turn.limits, turn.aside, turn.most
+                conn, lane, turn.left_out, turn.limits, self._over_gas, turn.most
             )
         return None if choice is None else (lane, choice)
 
