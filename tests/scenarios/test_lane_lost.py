@@ -43,11 +43,11 @@ async def stage(backups: Backups, tmp_path: Path) -> AsyncIterator[Treasury]:
         yield built
 
 
-async def check(stage: Treasury) -> dict[str, dict[str, Any]]:
-    """What `bascule restore check` says of each lane, without the guardian's key."""
+async def check(stage: Treasury, url: str | None = None) -> dict[str, dict[str, Any]]:
+    """What `bascule restore check` says of each lane, without the guardian's key. url: another node."""
     chain_id = stage.network.chain_id
     settings = load({"BASCULE_CHAINS": f"{chain_id}={stage.node.url}"})
-    rpc = Rpc(stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
+    rpc = Rpc(url or stage.node.url, session=stage.session, guard=no_guard, family=ETHEREUM)
     work = LaneRecovery(stage.owner, stage.use_cases.outbox)
     return {
         each["lane"]: each
@@ -116,6 +116,29 @@ async def test_batch_of_a_lost_lane_that_runs_after_the_restore_is_not_paid_a_se
     await retire(stage)
     assert (await check(stage))["31337/vault-1"]["state"] == "retired"
     await pays_on(stage)
+
+
+@pytest.mark.slow
+async def test_lost_lane_that_paid_is_taken_over_where_no_node_keeps_the_events_that_opened_it(
+    stage: Treasury, backups: Backups
+) -> None:
+    def forgets(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_getLogs" and params[0]["topics"] == ["0x" + LANE_SET.hex()]:
+            raise Refuse("block range is too wide", -32005)
+        return result
+
+    lost = await lose(stage, backups)
+    await stage.node.rpc("eth_sendRawTransaction", lost.raw)
+    await stage.follow(3)
+    async with lying_node(stage.node.url) as node:
+        node.twist = forgets
+        told = await check(stage, node.url)
+
+    assert (told["31337/vault-1"]["state"], told["31337/vault-1"]["batches"]) == ("closed", 1)
+    [unknown] = [each for each in told.values() if each["state"] == "unknown"]
+    assert "no node shows all events" in unknown["next"]
+    assert await stage.status(lost.payout) == "paid"
+    await stage.require_truth()
 
 
 @pytest.mark.slow

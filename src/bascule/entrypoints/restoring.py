@@ -76,15 +76,16 @@ class LaneCheck:
             try:
                 self.settings.chain(chain_id)
                 rpc = self.rpcs[chain_id]
-                pending = await forgotten_lanes.pending(self.db, rpc, chain_id, vault)
                 found = await forgotten_lanes.ran(self.db, rpc, chain_id, vault)
                 for number, wallet in found.items():
-                    name = f"{chain_id}/{laning.name_of(number)}"
+                    lane = laning.name_of(number)
                     if not self.dry_run:
-                        await self.work.adopt(rpc, chain_id, vault, number, laning.name_of(number), wallet)
+                        await self.work.adopt(rpc, chain_id, vault, number, lane, wallet)
                     else:
                         told = "the backup does not know this lane: would be taken over and end"
-                        said.append(_said(name, "closed") | {"batches": None, "next": told})
+                        said.append(_said(f"{chain_id}/{lane}", "closed") | {"batches": None, "next": told})
+                # last: a node that keeps no old events hides no lane that paid
+                pending = await forgotten_lanes.pending(self.db, rpc, chain_id, vault)
                 if pending is not None:
                     said += await self._pending(rpc, chain_id, vault, pending, set(found))
             except BasculeError as error:
