@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from bascule.storage import accounts, outbox
 from bascule.storage.database import Connection, Database
 from bascule.storage.outbox import NewRow
@@ -45,3 +47,18 @@ async def test_a_committed_row_wakes_who_listens(db: Database) -> None:
         await outbox.append(conn, [row(1)], AT)
 
     assert await db.wait_for("bascule_outbox", 10) is True
+
+
+async def test_rows_are_as_they_were_told_where_the_surroundings_name_another_encoding(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")  # as a database of it says too
+    told = row(1, "pi_é", description="café ☃")
+    async with Database(db.url, pool_size=1) as own:
+        async with own.transaction() as conn:
+            await shop(conn)
+            await outbox.append(conn, [told], AT)
+        async with own.read() as conn:
+            [kept] = await outbox.waiting_of(conn, [("acct_shop", True)], 10, 10)
+
+    assert (kept.object_id, kept.object) == (told.object_id, told.object)

@@ -84,6 +84,7 @@ class Database:
             "autocommit": True,
             "prepare_threshold": None,  # `statements` prepares; cursors would end it all at each rollback
             "application_name": name,
+            "client_encoding": "UTF8",  # whatever the surroundings or the database say: COPY is in it
         }
         self._pool: AsyncConnectionPool[Pooled] = AsyncConnectionPool(
             url,
