@@ -108,6 +108,34 @@ def test_child_whose_neighbour_starts_again_beside_it_is_started_again(tmp_path:
     ]
 
 
+def test_child_whose_neighbour_died_while_it_first_started_is_started_again(tmp_path: Path) -> None:
+    def needs_the_chain(ready: Ready) -> int:
+        if tree.lives()["watcher"] == 1:
+            os.kill(chain.pid, signal.SIGKILL)
+            wait_until(lambda: not alive(chain.pid))
+            raise Retryable("no answer from the node")
+        return sleeper(ready)
+
+    with Supervisor(tmp_path, say=lambda _: None) as tree:
+        chain = tree.start("chain", sleeper)
+        tree.wait_ready(["chain"], within=10)
+        child = tree.start("watcher", needs_the_chain)
+        tree.wait_ready(["watcher"], within=10)
+        assert (child.lives, chain.lives) == (2, 2)
+
+
+def test_child_that_misses_what_is_not_ours_is_not_started_again(tmp_path: Path) -> None:
+    def needs_the_chain(_ready: Ready) -> int:
+        raise Retryable("no answer from the node")
+
+    with Supervisor(tmp_path, say=lambda _: None) as tree:
+        tree.start("postgres", sleeper)
+        child = tree.start("watcher", needs_the_chain)
+        with pytest.raises(ChildFailed, match="watcher: no answer from the node") as caught:
+            tree.wait_ready(["watcher"], within=10)
+        assert (caught.value.exit_code, child.lives) == (3, 1)
+
+
 def test_child_that_ends_well_is_waited_for(tmp_path: Path) -> None:
     with Supervisor(tmp_path, say=print) as tree:
         tree.start("once", lambda _ready: 0, restart=False)

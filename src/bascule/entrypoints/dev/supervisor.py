@@ -161,7 +161,7 @@ class Supervisor:
         while not done():
             self._tick(TICK_SECONDS)
             for child in [self._children[name] for name in names]:
-                if (child.status not in (None, 0) and not child.restart) or _final(child):
+                if (child.status not in (None, 0) and not child.restart) or self._final(child):
                     raise self._failure(child)
             if time.monotonic() > deadline:
                 slow = ", ".join(n for n in names if not self._children[n].ready)
@@ -202,7 +202,7 @@ class Supervisor:
                     self._revive(child)
 
     def _revive(self, child: Child) -> None:
-        if _final(child):
+        if self._final(child):
             raise self._failure(child)
         child.error = {}
         now = time.monotonic()
@@ -215,6 +215,13 @@ class Supervisor:
             )
         self._say(f"{child.name} ended {how}; starting it again")
         self._fork(child)
+
+    def _final(self, child: Child) -> bool:
+        """What is missing in a first life is missing for good, unless one of ours starts again beside it."""
+        if child.error.get("code") != UNREACHABLE:
+            return bool(child.error)
+        others = [each for each in self._children.values() if each is not child]
+        return child.lives == 1 and all(each.lives == 1 for each in others)
 
     def _failure(self, child: Child) -> ChildFailed:
         said = child.error
@@ -242,11 +249,6 @@ class Supervisor:
         if child.pipe >= 0:
             os.close(child.pipe)
         child.pid, child.pipe = pid, reading
-
-
-def _final(child: Child) -> bool:
-    """What is missing in a first life is missing for good; later another child starts again beside it."""
-    return bool(child.error) and (child.lives == 1 or child.error.get("code") != UNREACHABLE)
 
 
 def _ending(status: int) -> str:

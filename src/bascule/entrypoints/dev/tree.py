@@ -22,6 +22,7 @@ from bascule.domain import anchor, authorization, call_off, flush, gas
 from bascule.entrypoints.dev.deaths import Deaths
 from bascule.entrypoints.dev.installation import Installation
 from bascule.entrypoints.dev.supervisor import Child, ChildFailed, Main, Ready, Supervisor
+from bascule.entrypoints.failures import UNREACHABLE
 from bascule.entrypoints.ports import held, listen
 
 DATABASE = "bascule"
@@ -155,18 +156,21 @@ def _start(
 
 
 def _completed(tree: Supervisor, installation: Installation, main: Main, deaths: Deaths) -> Child:
-    """The set-up after its end; each planned death is followed by another try, as by another start."""
-    planned = deaths.planned("set-up")
-    for killed in range(planned + 1):
+    """The set-up after its end; a planned death, or that of what it needs, is followed by another try."""
+    planned, killed = deaths.planned("set-up"), 0
+    while True:
         installation.failpoints = deaths.failpoints("set-up", killed=killed)
+        lives = tree.lives()
         child = tree.start("set-up", main, restart=False)
         try:
             tree.wait_end("set-up", within=START_SECONDS)
-            break
-        except ChildFailed:
-            if killed == planned or not child.killed:
+            return child
+        except ChildFailed as failed:
+            killed += child.killed
+            died_as_planned = child.killed and killed <= planned
+            left_alone = failed.exit_code == UNREACHABLE and tree.lives() != lives | {"set-up": 1}
+            if not died_as_planned and not left_alone:
                 raise
-    return child
 
 
 def _http(host: str, port: int) -> str:
