@@ -23,6 +23,7 @@ Nothing was written when a request is refused.
 | 403 | `permission_error` | with a key that has the scope |
 | 409 | `idempotency_error` | yes, after `Retry-After`: the first request has not ended |
 | 409 | `conflict_error` | after looking at the object's state |
+| 429 | `rate_limit_error` | yes, after `Retry-After` |
 | 499 | `invalid_request_error` | yes; the client hung up: only the log of requests shows it |
 | 500, 503 | `api_error` | yes, with the same `Idempotency-Key` |
 
