@@ -192,10 +192,11 @@ class Submitter:
 
     async def _led(self) -> Lease | None:
         """The lane's lease, renewed when more than a third of it is over: each renewal waits for the disk."""
-        if self._lease is not None:
+        known = self._lease  # another turn beside this one may find meanwhile that it is lost
+        if known is not None:
             async with self._db.read() as conn:
-                if await leases.lasts(conn, self._lease, self._settings.lease_seconds * 2 / 3):
-                    return self._lease
+                if await leases.lasts(conn, known, self._settings.lease_seconds * 2 / 3):
+                    return known
         self._lease = await self._claim()
         return self._lease
 
