@@ -1,6 +1,7 @@
 """What `bascule doctor` says of a node without the tags of finality, and of the way to the signer."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bascule.entrypoints.signer_doors import doors
 from bascule.entrypoints.signer_server import SignerServer
 from bascule.entrypoints.wiring import ChainSettings, Settings, Unfit, load
 from bascule.services.signer import Signer
+from bascule.settings.parse import NodeSettings
 from tests.support.chain import local_node
 from tests.support.money_out import StageClock
 from tests.support.nodes import lying_node, no_guard
@@ -51,6 +53,15 @@ async def test_by_depth_no_tag_is_asked_for(without_tags: Rpc) -> None:
     assert "3 behind is final (depth 3)" in await doctoring._node(
         without_tags, chain(FinalityPolicy("depth", 3))
     )
+
+
+@pytest.mark.parametrize(
+    ("quorum", "says"), [(1, "quorum = 2 asks most of them"), (2, "2 of 3 decide what is final")]
+)
+def test_it_is_said_when_few_of_the_nodes_decide(quorum: int, says: str) -> None:
+    nodes = tuple(NodeSettings(f"http://node-{n}") for n in range(3))
+
+    assert doctoring._deciding(replace(chain(None), rpc=nodes, quorum=quorum)).endswith(says)
 
 
 @pytest.mark.parametrize(("days", "says"), [(15, "14 days left"), (13, "ends in 12 days")])

@@ -18,13 +18,15 @@ from bascule.domain.errors import Retryable
 from bascule.domain.finality import FinalBlockDisputed, FinalizedBlockGone
 from bascule.services.pardons import Pardons
 from bascule.services.watcher import Watcher
-from bascule.storage import pardons
+from bascule.storage import addresses, pardons
 from bascule.storage.blocks import ChainHalted
 from tests.support.cases import long_after
 from tests.support.chain import local_node
 from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import FaultProxy, fault_proxy
-from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
+from tests.support.issuing import suspended
+from tests.support.money_in import Bridge, OpenAs, address_of, bridge, deposit_address
+from tests.support.nodes import lying_node
 
 Fault = dict[str, Any]
 LOGS = ["eth_getLogs"]
@@ -289,3 +291,46 @@ async def test_evidence_survives_a_death_while_it_is_stored_as_long_as_the_pool_
         kept = await b.disagreements()
         assert {(each.node, each.other) for each in kept} == {(t.pool.nodes[0].name, t.pool.nodes[1].name)}
         assert t.pool.evidence.pending == []
+
+
+@pytest.mark.parametrize("balance", [0, 7])
+async def test_node_that_goes_on_lying_about_a_balance_is_outvoted_and_named(b: Bridge, balance: int) -> None:
+    """What it says of the address, be it too little or too much, stops nothing."""
+    intent = await b.intent("10.00")
+
+    def twisted(method: str, params: list[Any], result: Any) -> Any:
+        asked = params[0]["data"] if method == "eth_call" else ""
+        ours = asked.startswith("0x70a08231") and asked.endswith(deposit_address(intent)[2:].lower())
+        return "0x" + balance.to_bytes(32, "big").hex() if ours else result
+
+    async with lying_node(b.node.url) as liar, lying_node(b.node.url) as one, lying_node(b.node.url) as two:
+        nodes = pool([(b.rpc(n.url), 1) for n in (liar, one, two)], chain_id=b.network.chain_id, quorum=2)
+        watcher = b.watcher(nodes)
+        await watcher.run_once()
+        liar.twist = twisted
+        await b.pay(intent, "10.00")
+        await b.finalize(watcher)
+
+    await require_succeeded(b, intent)
+    assert await suspended(b) is None
+    assert [node.state.value for node in nodes.nodes] == ["lying", "alive", "alive"]
+    [told] = await b.rows("SELECT node FROM node_disagreements")
+    assert told == (nodes.nodes[0].name,)
+
+
+async def test_opening_is_what_a_quorum_says_an_address_held(b: Bridge) -> None:
+    def twisted(method: str, params: list[Any], result: Any) -> Any:
+        asked = method == "eth_call" and params[0]["data"].startswith("0x70a08231")
+        return "0x" + (2**90).to_bytes(32, "big").hex() if asked else result
+
+    async with b.owner.transaction() as conn:
+        await addresses.add_own(conn, b.network.chain_id, address_of(b.account(7)), "vault")
+    await b.send(b.account(7).address, "30.00")
+    await b.mine(5)
+    async with lying_node(b.node.url) as liar, lying_node(b.node.url) as one, lying_node(b.node.url) as two:
+        nodes = pool([(b.rpc(n.url), 1) for n in (liar, one, two)], chain_id=b.network.chain_id, quorum=2)
+        liar.twist = twisted
+        await b.settle_down(b.watcher(nodes))
+
+    assert await b.booked() == {"custody:vault": 30_000_000, "available:operator": -30_000_000}
+    assert nodes.nodes[0].state.value == "lying"

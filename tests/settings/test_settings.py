@@ -59,6 +59,15 @@ def test_a_chain_names_several_nodes_by_tier_and_how_many_must_agree(tmp_path: P
     assert (chain.rpc, chain.quorum) == (nodes, 2)
 
 
+@pytest.mark.parametrize(("nodes", "quorum"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
+def test_most_nodes_must_agree_where_nobody_says_how_many(tmp_path: Path, nodes: int, quorum: int) -> None:
+    file = tmp_path / "bascule.toml"
+    urls = ", ".join(f'"http://node-{n}"' for n in range(nodes))
+    file.write_text(f"[[chains]]\nid = 1\nrpc = [{urls}]\n")
+
+    assert settings.load({"BASCULE_CONFIG": str(file)}).chain(1).quorum == quorum
+
+
 @pytest.mark.parametrize(
     ("table", "says"),
     [

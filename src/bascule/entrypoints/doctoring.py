@@ -58,6 +58,8 @@ async def examine(settings: Settings) -> list[Finding]:
                     f"node {node.name} of {chain.name}" if len(rpc.nodes) > 1 else f"node of {chain.name}"
                 )
                 findings.append(await _check(called, partial(_node, node.rpc, chain)))
+            if len(rpc.nodes) > 1:
+                findings.append(_finding(f"nodes of {chain.name}", "ok", _deciding(chain), ""))
             places = {each.address: each.contract for each in settings.deployments if each.chain == chain.id}
             if places:
                 findings.append(await _check(f"contracts on {chain.name}", partial(_contracts, rpc, places)))
@@ -152,6 +154,17 @@ async def _lanes(settings: Settings) -> str:
         said = "; ".join(f"{lane} is closed: {why}" for lane, why in closed.items())
         raise wiring.Unfit(said, "run `bascule restore check`")
     return "none is closed"
+
+
+def _deciding(chain: ChainSettings) -> str:
+    """How many nodes decide what is final, and whether the others could outvote them."""
+    most = len(chain.rpc) // 2 + 1
+    said = f"{chain.quorum} of {len(chain.rpc)} decide what is final"
+    return (
+        said
+        if chain.quorum >= most
+        else f"{said}, the others do not count; quorum = {most} asks most of them"
+    )
 
 
 async def _node(rpc: Caller, chain: ChainSettings) -> str:

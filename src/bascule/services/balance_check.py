@@ -34,7 +34,7 @@ Broken = Mapping[str, Sequence[tuple[Touched, int | None]]]
 
 
 class BalancesDisputed(Retryable):
-    """Two nodes tell other balances of final blocks; nothing becomes final before they agree."""
+    """Answers tell other balances of final blocks and one node's word decides; they must agree first."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,27 @@ class BalanceCheck:
             if moved is None or not _differing(places, moved):
                 continue
             again = await self._moved(self.rpc.other(), places, after, upto, whole=True)
-            if again is None or not (differing := _differing(places, again)):
-                raise BalancesDisputed(f"nodes differ about balances of {token_id} at block {upto}")
-            broken[token_id] = differing
+            if again is None or not _differing(places, again):
+                again = await self._agreed(token_id, places, after, upto)
+            if differing := _differing(places, again):
+                broken[token_id] = differing
         return broken
+
+    async def _agreed(
+        self, token_id: str, places: Sequence[Touched], after: int, upto: int
+    ) -> list[int | None]:
+        """What a quorum says that each place has more; who says otherwise of final blocks lies, and is kept.
+
+        Raises: BalancesDisputed where one node is enough, as then none outvotes another; NoQuorum.
+        """
+        if self.rpc.quorum == 1:
+            raise BalancesDisputed(f"nodes differ about balances of {token_id} at block {upto}")
+
+        async def ask(rpc: Caller) -> list[int | None]:
+            moved = await self._moved(rpc, places, after, upto, whole=True)
+            return [None] * len(places) if moved is None else moved
+
+        return await self.rpc.agreed(ask, list, settled=True)
 
     async def _moved(
         self, rpc: Caller, places: Sequence[Touched], after: int, upto: int, *, whole: bool

@@ -67,11 +67,21 @@ class Openings:
         return await heads.by_number(self.rpc, low)
 
     async def read(self, pairs: list[Pair], block: BlockRef) -> list[Opening]:
-        """The balances at the end of `block`. Raises: Retryable when the node has another block there."""
-        amounts = await erc20.balances(self.rpc, [(token, owner) for owner, token in pairs], block.number)
-        header = await heads.by_number(self.rpc, block.number)
-        if header is None or header.hash != block.hash:
-            raise Retryable(f"the node changed its mind about block {block.number} while balances were read")
+        """The balances at the end of `block`, as a quorum tells: nothing proves them.
+
+        Raises: Retryable when the nodes have another block there.
+        """
+
+        async def ask(rpc: Caller) -> list[int]:
+            held = await erc20.balances(rpc, [(token, owner) for owner, token in pairs], block.number)
+            header = await heads.by_number(rpc, block.number)
+            if header is None or header.hash != block.hash:
+                raise Retryable(
+                    f"a node changed its mind about block {block.number} while balances were read"
+                )
+            return held
+
+        amounts = await self.rpc.agreed(ask, list, settled=True)
         return [
             Opening(new_id(Prefix.OPENING, self.clock, self.entropy), owner, token, amount)
             for (owner, token), amount in zip(pairs, amounts, strict=True)

@@ -240,7 +240,7 @@ def _chain(table: Any) -> ChainSettings:
         raise ValueError(f"names no node (rpc) of chain {chain_id}")
     if len({node.url for node in nodes}) != len(nodes):
         raise ValueError(f"names a node (rpc) of chain {chain_id} twice")
-    if (quorum := between(1, 99)(table.get("quorum", 1))) > len(nodes):
+    if (quorum := between(1, 99)(table.get("quorum", len(nodes) // 2 + 1))) > len(nodes):
         raise ValueError(
             f"asks for a quorum of {quorum} on chain {chain_id}, which has {len(nodes)} (rpc);"
             " add nodes or lower it"
