@@ -10,16 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from bascule.chain.errors import NodeUnreachable
 from bascule.chain.families import ETHEREUM
 from bascule.chain.rpc import Rpc
 from bascule.domain.errors import Halted
 from bascule.services.arrivals import Arrivals
 from bascule.services.breaks import Breaks
+from bascule.services.flush_planner import FlushPlanner
 from bascule.services.outflows import Outflows
 from bascule.services.replaying import Replay
 from bascule.services.seams import SystemEntropy
 from bascule.services.suspending import Suspending
 from bascule.storage import signer_flush_limits, tokens
+from bascule.storage.networks import Network
 from bascule.storage.signer_flush_limits import FlushLimits
 from tests.support.crashing import Crash, Crashing
 from tests.support.flushing import NEXT_COLLECTOR, Sweep, sweep
@@ -194,6 +197,29 @@ async def test_fee_above_the_ceiling_takes_no_nonce(world: Sweep) -> None:
     assert await slots(world) == []
     await world.stage.run(await world.sweeper(), rounds=2)
     assert [state for state, _ in await world.requests()] == ["done"]
+
+
+async def test_silent_node_of_one_chain_keeps_no_other_chain_from_being_planned(
+    world: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.paid("20.00")
+    another = """
+        INSERT INTO networks
+        SELECT (jsonb_populate_record(n, '{"chain_id": 1, "name": "silent"}')).* FROM networks n;
+        INSERT INTO wallets SELECT (jsonb_populate_record(w, '{"chain_id": 1}')).* FROM wallets w"""
+    await world.stage.rows_change(another)
+    planner, plan = world.planner(), FlushPlanner._plan_chain
+    planner._rpcs = {1: world.rpc("http://127.0.0.1:1"), **planner._rpcs}
+
+    async def plans(self: FlushPlanner, network: Network) -> int:
+        await self._rpcs[network.chain_id].call("eth_chainId")
+        return await plan(self, network)
+
+    monkeypatch.setattr(FlushPlanner, "_plan_chain", plans)
+    with pytest.raises(NodeUnreachable):
+        await planner.run_once()
+
+    assert len(await world.requests()) == 1
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from bascule.chain import fee_oracle
 from bascule.chain.caller import Caller
 from bascule.domain import flush as economy
 from bascule.domain.chain import Address
+from bascule.domain.errors import Retryable
 from bascule.domain.flush import Economy, Lying
 from bascule.domain.ids import Prefix
 from bascule.services.collector_watch import CollectorWatch
@@ -85,10 +86,24 @@ class FlushPlanner:
         self._collectors = CollectorWatch(db, self.counters)
 
     async def run_once(self) -> int:
-        """How many requests were made; 0 when nothing is due. Raises: Retryable while a node is silent."""
+        """How many requests were made; 0 when nothing is due.
+
+        Raises: Retryable while a node is silent, once every other chain was planned.
+        """
         async with self._db.read() as conn:
             served = [each for each in await networks.every(conn) if await _sweeps(conn, each)]
-        return sum([await self._plan_chain(each) for each in served if each.chain_id in self._rpcs])
+        done, silent = 0, None
+        for network in served:
+            if network.chain_id not in self._rpcs:
+                continue
+            try:
+                done += await self._plan_chain(network)
+            except Retryable as error:
+                log.warning("flushes not planned", chain=network.chain_id, why=str(error))
+                silent = silent or error
+        if silent is not None:
+            raise silent
+        return done
 
     async def _plan_chain(self, network: Network) -> int:
         assert network.deposit_factory is not None, "a chain without a factory is not swept"
