@@ -25,7 +25,7 @@ from bascule.services.intents import Intents
 from bascule.services.mandates import MandateRequest, Mandates
 from bascule.services.payout_evidence import evidence_of
 from bascule.services.payouts import own
-from bascule.storage import approvals, mandates, payouts, signer_rosters, signer_stops
+from bascule.storage import approvals, mandates, payout_rounds, signer_rosters, signer_stops
 from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed, treasury
 from tests.support.money_out_setup import LIMIT, set_policy
 
@@ -209,7 +209,7 @@ async def test_mandate_that_was_revoked_stays_so_and_pays_nothing_though_another
     async with stage.owner.transaction() as conn:
         vault = stage.network.vault
         assert vault is not None
-        assert await payouts.rounds_over(conn, stage.network.chain_id, vault, stage.clock.now())
+        assert await payout_rounds.due(conn, stage.network.chain_id, vault, stage.clock.now())
         await asyncio.create_task(lane.run_once(), context=Context())
 
     assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]

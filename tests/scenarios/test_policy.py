@@ -16,7 +16,7 @@ from bascule.domain.errors import Conflict, Forbidden, Rejected
 from bascule.domain.policy import Tier, Velocity
 from bascule.entrypoints.explaining import explain
 from bascule.services.compliance import Compliance
-from bascule.storage import accounts, payouts
+from bascule.storage import accounts, payout_rounds
 from tests.support.money_out import LIMIT, START, OpenAs, Treasury, approver, payee, treasury
 from tests.support.money_out_setup import set_policy
 
@@ -197,7 +197,7 @@ async def test_a_denied_payout_without_a_policy_ends_and_hides_no_other(stage: T
     async with stage.submitters_db.read() as conn:
         vault = parse_address(stage.vault)
         now = stage.clock.now()
-        assert await payouts.rounds_over(conn, stage.network.chain_id, vault, now) == []
+        assert await payout_rounds.due(conn, stage.network.chain_id, vault, now) == []
     await stage.require_truth()
 
 

@@ -109,6 +109,7 @@ class Treasury:
     clients: AsyncExitStack = field(default_factory=AsyncExitStack)
     requests: int = 0
     tells: bool = True  # False where a test changes rows behind everybody's back
+    left: list[str] = field(default_factory=list)  # vaults it had before
 
     async def request(self, amount: str = "10.50", to: str | None = None, **changes: Any) -> dict[str, Any]:
         """A payout asked for through the API's login; to an address of its own unless given."""
@@ -278,17 +279,11 @@ class Treasury:
         return self.node.accounts[1]
 
     async def transfers_out(self) -> list[tuple[str, int]]:
-        """Every Transfer of the token from the vault: (payee, base units), in chain order."""
-        topics = [TRANSFER, "0x" + self.vault[2:].lower().rjust(64, "0")]
-        logs = await self.node.rpc(
-            "eth_getLogs",
-            {
-                "fromBlock": "0x0",
-                "toBlock": "latest",
-                "address": checksum(self.token.contract),
-                "topics": topics,
-            },
-        )
+        """Every Transfer of the token from a vault of its own: (payee, base units), in chain order."""
+        vaults = ["0x" + vault[2:].lower().rjust(64, "0") for vault in (*self.left, self.vault)]
+        topics = [TRANSFER, vaults]
+        asked = {"address": checksum(self.token.contract), "topics": topics}
+        logs = await self.node.rpc("eth_getLogs", {"fromBlock": "0x0", "toBlock": "latest", **asked})
         return [
             (checksum(Address(bytes.fromhex(log["topics"][2][26:]))), int(log["data"], 16)) for log in logs
         ]

@@ -1234,6 +1234,7 @@ class Payout(TypedDict):
     stuck: bool
     waits_for: str | None
     failure_code: Literal['destination_denylisted', 'destination_not_allowed', 'destination_in_cooloff', 'limit_exceeded', 'approvers_missing', 'screening_rejected', 'approval_rejected', 'approval_expired', 'token_paused', 'destination_frozen', 'refused_by_token'] | None
+    lapse_reason: Literal['approval_expired', 'roster_changed', 'policy_changed', 'mandate_ended', 'vault_migrated', 'signer_refused'] | None
     approvals: list[PayoutApproval]
     approvals_required: int
     approval_expires_at: int

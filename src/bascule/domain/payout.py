@@ -44,6 +44,26 @@ class FailureCode(StrEnum):
     REFUSED_BY_TOKEN = "refused_by_token"  # noqa: S105
 
 
+class LapseReason(StrEnum):
+    """Why approvals that were given count no more, and people are asked anew. In words: LAPSES."""
+
+    APPROVAL_EXPIRED = "approval_expired"
+    ROSTER_CHANGED = "roster_changed"
+    POLICY_CHANGED = "policy_changed"
+    MANDATE_ENDED = "mandate_ended"
+    VAULT_MIGRATED = "vault_migrated"
+    SIGNER_REFUSED = "signer_refused"
+
+
+LAPSES = {
+    LapseReason.APPROVAL_EXPIRED: "The approvals were over before it could be sent.",
+    LapseReason.ROSTER_CHANGED: "The account's approvers changed.",
+    LapseReason.POLICY_CHANGED: "The account's policy changed.",
+    LapseReason.MANDATE_ENDED: "The mandate it went out under ended.",
+    LapseReason.VAULT_MIGRATED: "It is paid from another vault now, and approvals name the vault.",
+    LapseReason.SIGNER_REFUSED: "The signer did not sign for it.",
+}
+
 C = FailureCode
 
 # What happened, and what to do next.

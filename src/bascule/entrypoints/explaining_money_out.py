@@ -9,7 +9,7 @@ from bascule.domain import stops
 from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
 from bascule.domain.errors import NotFound
 from bascule.domain.mandate import MANDATE, MandateState
-from bascule.domain.payout import FAILURES, PAYOUT, FailureCode, PayoutState
+from bascule.domain.payout import FAILURES, LAPSES, PAYOUT, FailureCode, PayoutState
 from bascule.domain.payout_batch import PAYOUT_BATCH, BatchState
 from bascule.domain.slot import SLOT, SlotState
 from bascule.domain.slot_stuck import REMEDIES
@@ -50,6 +50,7 @@ async def payout(conn: Connection, payout_id: str) -> dict[str, Any]:
         "object": f"payout {payout_id}",
         "state": f"{state}: {PAYOUT.sentences[state]}",
         "failure": _failure(shown["failure_code"]),
+        "asked_anew": LAPSES.get(shown["lapse_reason"]),
         "approvals": shown["approvals"],
         "policy": shown["policy_decision"],
         "network": shown["network_decision"] or f"{shown['network']}, as was asked for",

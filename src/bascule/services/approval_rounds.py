@@ -10,14 +10,14 @@ from bascule.domain.approval import BatchApproval, PayoutApproval
 from bascule.domain.chain import Address
 from bascule.domain.errors import Halted
 from bascule.domain.payout import PayoutState
-from bascule.storage import approvals, payout_batches, tokens
+from bascule.storage import approvals, networks, payout_batches, tokens
 from bascule.storage.approvals import Approval
 from bascule.storage.database import Connection
 from bascule.storage.payout_batches import BatchRow
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.tokens import Token
 
-_Known = dict[tuple[str, int, datetime], tuple[BatchRow, Sequence[Approval]]]
+_Known = dict[tuple[str, Address, int, datetime], tuple[BatchRow, Sequence[Approval]]]
 
 # Whose approvals are used up: those they left under stay theirs, whatever their batch is asked about since.
 _LEFT = frozenset({PayoutState.IN_TRANSIT, PayoutState.PAID})
@@ -103,17 +103,29 @@ def batch_approval_text(batch: BatchRow) -> BatchApproval:
     )
 
 
+def round_of(asked: PayoutRow | BatchRow) -> tuple[Address, int, datetime]:
+    """What of the approvals is another in each round: vault, roster, end."""
+    return asked.vault, asked.roster_version, asked.approval_expires_at
+
+
+async def pays(conn: Connection, payout: PayoutRow) -> Address:
+    """The vault that is to pay it: for ever the one it has an id of, until then the chain's of now."""
+    if payout.vault_id is not None:
+        return payout.vault
+    network = await networks.get(conn, payout.chain_id)
+    return payout.vault if network is None or network.vault is None else Address(network.vault)
+
+
 def in_round_of(payout: PayoutRow, batch: BatchRow) -> bool:
     """Whether the approvals of the batch are the payout's too: one that was asked about anew has its own.
 
     So has one that policy asks more people for by now than sign the batch.
     """
-    same = (payout.batch_id, payout.roster_version, payout.approval_expires_at) == (
-        batch.id,
-        batch.roster_version,
-        batch.approval_expires_at,
+    return (
+        round_of(payout) == round_of(batch)
+        and payout.batch_id == batch.id
+        and payout.approvals_required <= batch.approvals_required
     )
-    return same and payout.approvals_required <= batch.approvals_required
 
 
 async def _of_batch(
@@ -123,9 +135,10 @@ async def _of_batch(
     current = batch is not None and in_round_of(payout, batch)
     if batch is None or not (current or payout.state in _LEFT):
         return None, ()
-    place = batch.id, payout.roster_version, payout.approval_expires_at
+    place = batch.id, *round_of(payout)
     if place not in known:
-        then = replace(batch, roster_version=place[1], approval_expires_at=place[2])
+        _, vault, roster, end = place
+        then = replace(batch, vault=vault, roster_version=roster, approval_expires_at=end)
         known[place] = then, await given_for(conn, then)
     then, given = known[place]
     return (then, given) if current or given else (None, ())

@@ -37,6 +37,7 @@ from bascule.storage import (
     lanes,
     ledger,
     networks,
+    payout_rounds,
     payouts,
     recovered,
     slots,
@@ -217,7 +218,7 @@ class LaneRecovery:
                         if payout is not None:  # asked for again with other words before this was read
                             await self._cancel(conn, payout)
                 elif item.outcome != "skipped":
-                    await self._settle(conn, payout, item, batch, index, block)
+                    await self._settle(conn, payout, lane.vault, item, batch, index, block)
                     settled[payout.id] = item.outcome
             if lost:
                 await self._call_off_refunds(conn, lane)
@@ -252,9 +253,12 @@ class LaneRecovery:
         return subject
 
     async def _settle(
-        self, conn: Connection, payout: PayoutRow, item: Item, batch: Executed, index: int, block: BlockRef
-    ) -> None:
+        self, conn: Connection, payout: PayoutRow, vault: Address, item: Item, batch: Executed, index: int,
+        block: BlockRef,
+    ) -> None:  # fmt: skip
         """The payout goes the way it went before, as far as it has not gone it here."""
+        if payout.vault != vault:  # it had moved, which the backup did not know
+            payout = await payout_rounds.move(conn, payout, vault)
         if payout.state is PayoutState.REQUIRES_ACTION:
             before, payout = payout, await payouts.advance_to_pending(conn, payout)
             await ledger.post_hold(conn, payout.id)

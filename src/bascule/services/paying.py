@@ -17,9 +17,9 @@ from bascule.chain.token_pause import Stop, moves, stopped
 from bascule.domain import stops
 from bascule.domain.chain import Address, BlockRef
 from bascule.domain.fees import Ceiling
-from bascule.domain.payout import PayoutState
+from bascule.domain.payout import LapseReason, PayoutState
 from bascule.domain.webhook import EventType
-from bascule.services import submitted_batch
+from bascule.services import leaving, submitted_batch
 from bascule.services.batch_choice import Choice
 from bascule.services.batch_outcome import BatchOutcome
 from bascule.services.calling_off import CallingOff
@@ -48,7 +48,18 @@ from bascule.services.signing_intents import (
     SignerPort,
     SignerRefused,
 )
-from bascule.storage import blocks, cancels, floats, freezes, lanes, leases, payouts, slots, tokens
+from bascule.storage import (
+    blocks,
+    cancels,
+    floats,
+    freezes,
+    lanes,
+    leases,
+    payout_rounds,
+    payouts,
+    slots,
+    tokens,
+)
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
 from bascule.storage.leases import Lease
@@ -128,14 +139,15 @@ class Paying:
         return self._standing.wallet
 
     async def prepare(self, lease: Lease) -> int:
-        """Payouts whose approvals are over, or were given under another roster, are asked about anew.
+        """Payouts whose approvals are over, or given under another roster or vault, are asked about anew.
 
         How the float stands is told now and then.
         """
         self._reserved = None
         lane = self._as_it_stood()
         async with self._db.read() as conn:
-            due = await payouts.rounds_over(conn, lane.chain_id, lane.vault, self._clock.now())
+            due = await payout_rounds.due(conn, lane.chain_id, lane.vault, self._clock.now())
+        due += await leaving.left_behind(self._db, self._rpc, lane.chain_id, lane.vault)
         await self._float_watch.look(lane, lease)
         done = 0
         for payout_id in due:
@@ -281,7 +293,7 @@ class Paying:
             code = named.get(payout.id)
             asked_anew = code is not None and code not in WAIT and payout.state is PayoutState.IN_TRANSIT
             if asked_anew and not await cancels.is_open(conn, payout.id):
-                await self._rounds.lapse(conn, payout)
+                await self._rounds.lapse(conn, payout, LapseReason.SIGNER_REFUSED)
                 continue
             await self._calling_off.release(conn, payout)
             if code in WAIT:

@@ -22,7 +22,7 @@ from bascule.domain.payout_file import Line
 from bascule.domain.policy import APPROVAL_LIFE, Rule
 from bascule.domain.webhook import EventType
 from bascule.services import policy
-from bascule.services.approval_rounds import batch_approval_text, in_round_of
+from bascule.services.approval_rounds import batch_approval_text, in_round_of, pays
 from bascule.services.batch_lines import Asked, Checked, check
 from bascule.services.batch_progress import end_batches, tell_batch
 from bascule.services.batch_view import describe_batch, problem, shown_totals, signers_of
@@ -304,14 +304,17 @@ class PayoutBatches:
         if batch.approval_expires_at <= now and batch.state is BatchState.REQUIRES_ACTION:
             raise Conflict("approval_expired", "The time to approve this batch is over.")
         open_ = [row for row in rows if row.state in (PayoutState.REQUIRES_ACTION, PayoutState.PENDING)]
+        one_of_each = {row.vault: row for row in open_ if row.vault_id is None}
         if (
             not waiting
             or any(row.approval_expires_at <= now or row.roster_version != roster for row in open_)
+            or any([row.vault != await pays(conn, row) for row in one_of_each.values()])
             or await policy.voided(conn, open_)
         ):
             raise Conflict(
                 "batch_out_of_date",
-                "Its approvals are over, or approvers, policy or a denylist changed: it is asked about anew.",
+                "Its approvals are over, or approvers, policy, vault or a denylist changed: it is asked about"
+                " anew.",
                 next_step=_SIGN_ANEW,
             )
 

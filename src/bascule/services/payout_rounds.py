@@ -1,30 +1,33 @@
-"""Rounds of approvals that are out of date: expired, or given under a roster or a policy that is not current.
+"""Rounds of approvals that are out of date: expired, or given under a roster, a policy or a vault of before.
 
 A payout that waits for its first approvals ends with its round; one that was already approved gives its hold
-back and is asked about anew. What a new policy denies ends. Runs in the caller's transaction, on one payout.
+back and is asked about anew. What a new policy denies ends. One that has no id yet goes to the vault of its
+chain; one that has stays with the vault of its id, which alone can pay it. Runs in the caller's transaction,
+on one payout.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from bascule.domain.errors import Halted
-from bascule.domain.payout import FailureCode, PayoutEvent, PayoutState
+from bascule.domain.payout import FailureCode, LapseReason, PayoutEvent, PayoutState
 from bascule.domain.payout_batch import BatchState
 from bascule.domain.policy import APPROVAL_LIFE, Rule
 from bascule.domain.webhook import EventType
 from bascule.services import mandate_rounds, policy
-from bascule.services.approval_rounds import given_for
+from bascule.services.approval_rounds import given_for, pays, round_of
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell, tell_all
 from bascule.services.payouts import round_end
 from bascule.services.policy import Verdict
 from bascule.services.seams import Clock
-from bascule.storage import approvals, ledger, payout_batches, payouts, policies, screenings
+from bascule.storage import approvals, ledger, payout_batches, payout_rounds, payouts, policies, screenings
 from bascule.storage.database import Connection
 from bascule.storage.payout_batches import BatchRow
+from bascule.storage.payout_rounds import Round
 from bascule.storage.payouts import PayoutRow
 
 
@@ -41,13 +44,12 @@ class PayoutRounds:
         if payout is None or payout.state not in (PayoutState.PENDING, PayoutState.REQUIRES_ACTION):
             return False
         expired = payout.approval_expires_at <= self.clock.now()
-        changed = payout.roster_version != await self._roster(conn, payout)
         if await screenings.rejected(conn, payout.id):
             await self._deny(conn, payout, FailureCode.SCREENING_REJECTED)
             return True
         review = await policy.review(conn, payout)
-        ended = payout.mandate_id is not None and await mandate_rounds.ended(conn, payout.mandate_id)
-        if not (expired or changed or review or ended):
+        reason = await self._reason(conn, payout, decided=review is not None)
+        if reason is None:
             return False
         if review is not None:
             if review.decision.outcome == "deny":
@@ -56,37 +58,46 @@ class PayoutRounds:
                 return True
             payout = await self._decided_anew(conn, payout, review)
         if payout.state is PayoutState.PENDING:
-            await self.lapse(conn, payout, anew=review is not None)
+            await self.lapse(conn, payout, reason, anew=review is not None)
             return True
         if expired:
             late = FailureCode.APPROVAL_EXPIRED
             over = await payouts.advance(conn, payout, PayoutEvent.EXPIRE, failure_code=late)
             await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, over, before=payout)
             return True
-        roster, end = await self._next_round(conn, payout, anew=review is not None)
-        renewed = await payouts.renew_round(conn, payout.id, roster_version=roster, approval_expires_at=end)
+        new = await self._next_round(conn, payout, reason, anew=review is not None)
+        renewed = await payout_rounds.renew(conn, payout.id, new)
         await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, renewed)
         return True
 
-    async def lapse(self, conn: Connection, payout: PayoutRow, *, anew: bool = False) -> PayoutRow:
+    async def lapse(
+        self, conn: Connection, payout: PayoutRow, reason: LapseReason, *, anew: bool = False
+    ) -> PayoutRow:
         """A locked payout, pending or named by the signer, gives its hold back and is asked about anew.
 
         anew: another policy decided on it.
         """
-        roster, end = await self._next_round(conn, payout, anew=anew)
-        lapsed = await payouts.advance_to_requires_action(
-            conn,
-            payout,
-            roster_version=roster,
-            approval_expires_at=end,
-            decision=payout.policy_decision if payout.mandate_id is None else _left(payout.mandate_id),
-        )
+        new = await self._next_round(conn, payout, reason, anew=anew)
+        decision = payout.policy_decision if payout.mandate_id is None else _left(payout.mandate_id)
+        lapsed = await payout_rounds.advance_to_requires_action(conn, payout, new, decision=decision)
         await ledger.post_release(conn, payout.id)
         await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, lapsed, before=payout)
         return lapsed
 
+    async def _reason(self, conn: Connection, payout: PayoutRow, *, decided: bool) -> LapseReason | None:
+        """Why approvals for it count no more; None while they do. decided: policy says something new."""
+        if payout.vault != await pays(conn, payout):
+            return LapseReason.VAULT_MIGRATED
+        if payout.roster_version != await self._roster(conn, payout):
+            return LapseReason.ROSTER_CHANGED
+        if decided:
+            return LapseReason.POLICY_CHANGED
+        if payout.mandate_id is not None and await mandate_rounds.ended(conn, payout.mandate_id):
+            return LapseReason.MANDATE_ENDED
+        return LapseReason.APPROVAL_EXPIRED if payout.approval_expires_at <= self.clock.now() else None
+
     async def _decided_anew(self, conn: Connection, payout: PayoutRow, review: Verdict) -> PayoutRow:
-        return await payouts.decide_anew(
+        return await payout_rounds.decide_anew(
             conn,
             payout.id,
             policy_id=review.policy_id,
@@ -104,7 +115,9 @@ class PayoutRounds:
             ended = await payouts.advance(conn, payout, PayoutEvent.CANCEL, failure_code=code)
             await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout)
 
-    async def _next_round(self, conn: Connection, payout: PayoutRow, *, anew: bool) -> tuple[int, datetime]:
+    async def _next_round(
+        self, conn: Connection, payout: PayoutRow, reason: LapseReason, *, anew: bool
+    ) -> Round:  # fmt: skip
         """Roster and end: those of its batch when that round is over, so that one signature renews them all.
 
         The first payout begins the batch's round, the others join while nobody has signed in it; so does one
@@ -112,40 +125,42 @@ class PayoutRounds:
         """
         now, mandated = self.clock.now(), payout.mandate_id is not None
         roster, end = await self._roster(conn, payout), await self._next_end(conn, payout)
-        over = payout.approval_expires_at <= now or payout.roster_version != roster or mandated or anew
+        new = Round(await pays(conn, payout), roster, end, reason)
+        changed = (payout.vault, payout.roster_version) != (new.vault, roster)
+        over = payout.approval_expires_at <= now or changed or mandated or anew
         if payout.batch_id is None or not over:
-            return roster, end
+            return new
         batch = await payout_batches.lock_if_free(conn, payout.batch_id)
         if batch is None or batch.state not in (BatchState.PROCESSING, BatchState.REQUIRES_ACTION):
-            return roster, end
-        place = payout.roster_version, payout.approval_expires_at
-        if place == (batch.roster_version, batch.approval_expires_at):
-            await self._begin(conn, batch, payout, roster, end)
-            await self._follow(conn, batch, payout.token_id)
+            return new
+        if round_of(payout) == round_of(batch):
+            await self._begin(conn, batch, payout, new)
+            await self._follow(conn, batch, payout.token_id, reason)
         elif (
-            batch.roster_version == roster
+            (batch.vault, batch.roster_version) == (new.vault, roster)
             and batch.approval_expires_at > (now if mandated else max(now, payout.approval_expires_at))
             and not await given_for(conn, batch)
         ):
+            new = replace(new, approval_expires_at=batch.approval_expires_at)
             if payout.approvals_required > batch.approvals_required:
-                await self._begin(conn, batch, payout, roster, batch.approval_expires_at)
-            return roster, batch.approval_expires_at
-        return roster, end
+                await self._begin(conn, batch, payout, new)
+        return new
 
-    async def _begin(
-        self, conn: Connection, batch: BatchRow, payout: PayoutRow, roster: int, end: datetime
-    ) -> None:
+    async def _begin(self, conn: Connection, batch: BatchRow, payout: PayoutRow, new: Round) -> None:
         """The locked batch is asked about until then, by as many people as the payout needs at least."""
         required = payout.approvals_required
         needs = f"Policy changed: {required} people must approve, not {batch.approvals_required} as before."
         await payout_batches.begin_round(
-            conn, batch.id, roster_version=roster, approval_expires_at=end, required=required,
+            conn, batch.id, vault=new.vault, roster_version=new.roster_version,
+            approval_expires_at=new.approval_expires_at, required=required,
             decision={"rule": Rule.WITHIN_LIMITS.value, "reasons": [needs]},
         )  # fmt: skip
 
-    async def _follow(self, conn: Connection, before: BatchRow, token_id: str) -> None:
+    async def _follow(
+        self, conn: Connection, before: BatchRow, token_id: str, reason: LapseReason
+    ) -> None:  # fmt: skip
         """What waits beside this token for the batch's signatures goes on to wait for the new ones."""
-        ids = await payout_batches.follow_round(conn, before, beside=token_id)
+        ids = await payout_batches.follow_round(conn, before, beside=token_id, reason=reason)
         rows = await payouts.of_ids(conn, ids) if ids else {}
         await tell_all(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, [rows[id] for id in ids])
 

@@ -112,6 +112,7 @@ def _shown(
         "stuck": payout.stuck,
         "waits_for": "screening" if held else payout.waits_for,
         "failure_code": payout.failure_code,
+        "lapse_reason": payout.lapse_reason if payout.state is PayoutState.REQUIRES_ACTION else None,
         "approvals": [_approval(each) for each in round.counts(payout.approvals_required)],
         "approvals_required": payout.approvals_required,
         "approval_expires_at": int(payout.approval_expires_at.timestamp()),

@@ -21,7 +21,7 @@ from bascule.domain.network_choice import AUTO, NetworkDecision
 from bascule.domain.payout import PAYOUT, FailureCode, PayoutEvent, PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import mandate_rounds, network_choice, policy
-from bascule.services.approval_rounds import approval_text, token_of
+from bascule.services.approval_rounds import approval_text, pays, token_of
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
 from bascule.services.payout_request import (
@@ -132,7 +132,7 @@ class Payouts:
 
         The same signature again changes nothing. Raises: Rejected `signature_invalid`, `signature_mismatch`;
         Forbidden `approver_unknown`, `approver_is_requester`, `approver_not_named`; Conflict by state,
-        `approval_expired`, `roster_changed`, `policy_changed`, `insufficient_funds`.
+        `approval_expired`, `vault_migrated`, `roster_changed`, `policy_changed`, `insufficient_funds`.
         """
         who = parse_address(approver, param="approver")
         raw = read_signature(signature)
@@ -321,6 +321,12 @@ class Payouts:
     async def _require_open_round(self, conn: Connection, payout: PayoutRow) -> None:
         if payout.approval_expires_at <= self.clock.now():
             raise Conflict("approval_expired", "The time to approve this payout is over.")
+        if await pays(conn, payout) != payout.vault:
+            raise Conflict(
+                "vault_migrated",
+                "The network's payouts go out of another vault since this one was asked for.",
+                next_step=_SIGN_ANEW,
+            )
         if await approvals.roster_version(conn, payout.account_id) != payout.roster_version:
             raise Conflict(
                 "roster_changed",

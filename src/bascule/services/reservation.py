@@ -13,7 +13,7 @@ from bascule.domain import vault as layout
 from bascule.domain.chain import Address
 from bascule.domain.errors import Halted
 from bascule.domain.fees import Fees
-from bascule.domain.payout import PayoutState
+from bascule.domain.payout import LapseReason, PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services import approval_rounds, item_rules, policy
 from bascule.services.approval_rounds import Round
@@ -278,7 +278,7 @@ class Reservation:
             if code in item_rules.WAIT:
                 told = await payouts.mark_one_waiting(conn, payout.id, SIGNER_REFUSES + code)
             else:
-                await self.rounds.lapse(conn, payout)
+                await self.rounds.lapse(conn, payout, LapseReason.SIGNER_REFUSED)
                 told = True
                 await self._alarm(conn, lane, payout, code)
             if told:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address, Hash, checksum, parse_address
-from bascule.domain.payout import PayoutState
+from bascule.domain.payout import LapseReason, PayoutState
 from bascule.domain.payout_batch import PAYOUT_BATCH, BatchEvent, BatchState
 from bascule.storage.approvals import Approval
 from bascule.storage.database import Connection
@@ -84,8 +84,8 @@ async def lock_if_free(conn: Connection, batch_id: str) -> BatchRow | None:
 
 
 async def begin_round(
-    conn: Connection, batch_id: str, *, roster_version: int, approval_expires_at: datetime, required: int,
-    decision: Mapping[str, Any],
+    conn: Connection, batch_id: str, *, vault: Address, roster_version: int, approval_expires_at: datetime,
+    required: int, decision: Mapping[str, Any],
 ) -> None:  # fmt: skip
     """A new round of approvals of a locked batch; signatures of the one before count no more.
 
@@ -95,6 +95,7 @@ async def begin_round(
         conn,
         "begin_round",
         id=batch_id,
+        vault=vault,
         roster_version=roster_version,
         approval_expires_at=approval_expires_at,
         required=required,
@@ -102,14 +103,16 @@ async def begin_round(
     )
 
 
-async def follow_round(conn: Connection, before: BatchRow, *, beside: str) -> list[str]:
+async def follow_round(
+    conn: Connection, before: BatchRow, *, beside: str, reason: LapseReason
+) -> list[str]:  # fmt: skip
     """What waited in a locked batch's round before waits in its new one; the ids of those payouts.
 
-    beside: a token whose payouts are left, as each of them is decided anew.
+    beside: a token whose payouts are left, as each of them is decided anew; reason: for the new round.
     """
     rows = await PAYOUTS.all(
         conn, "follow_round", id=before.id, token_id=beside, roster_version=before.roster_version,
-        approval_expires_at=before.approval_expires_at,
+        approval_expires_at=before.approval_expires_at, vault=before.vault, reason=reason,
     )  # fmt: skip
     return [row["id"] for row in rows]
 

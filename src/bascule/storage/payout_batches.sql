@@ -64,7 +64,8 @@ RETURNING *
 -- name: begin_round
 -- Its payouts that wait are asked about anew together.
 UPDATE payout_batches
-   SET roster_version = %(roster_version)s, approval_expires_at = %(approval_expires_at)s, version = version + 1,
+   SET vault = %(vault)s, roster_version = %(roster_version)s, approval_expires_at = %(approval_expires_at)s,
+       version = version + 1,
        approvals_required = greatest(approvals_required, %(required)s),
        policy_decision = CASE WHEN %(required)s > approvals_required THEN %(decision)s ELSE policy_decision END
  WHERE id = %(id)s

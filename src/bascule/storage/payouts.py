@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from bascule.domain.chain import Address, Hash
 from bascule.domain.errors import Halted
-from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
+from bascule.domain.payout import PAYOUT, LapseReason, PayoutEvent, PayoutState
 from bascule.storage import arrays
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
@@ -46,7 +46,8 @@ class WaitingRow(msgspec.Struct, frozen=True):
 class PayoutRow(WaitingRow, frozen=True):
     """One payout as stored. A struct, as a data class of so many fields takes twenty times as long to make.
 
-    batch_position: the place of its leaf in the batch it was asked for in, from 0.
+    batch_position: the place of its leaf in the batch it was asked for in, from 0; lapse_reason: of the round
+    of approvals before this one; first_vault: the one it was asked for, if that is another than it has now.
     """
 
     chain_id: int
@@ -73,6 +74,8 @@ class PayoutRow(WaitingRow, frozen=True):
     destination_id: str | None
     network_decision: Mapping[str, Any] | None
     reissue_of: str | None
+    lapse_reason: LapseReason | None
+    first_vault: Address | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ async def insert(conn: Connection, new: NewPayout) -> PayoutRow | None:
     given = {name: getattr(new, name) for name in NewPayout.__slots__}
     given |= {name: Jsonb(dict(given[name])) for name in _JSON if given[name] is not None}
     row = await Q.maybe(conn, "insert", **given)
-    return _payout(row) if row else None
+    return payout_of(row) if row else None
 
 
 _JSON = ("policy_decision", "metadata", "network_decision")
@@ -137,31 +140,31 @@ async def insert_many(conn: Connection, new: Sequence[NewPayout]) -> list[Payout
         policy_decisions=[Jsonb(dict(each.policy_decision)) for each in new],
         network_decisions=[Jsonb(each.network_decision) if each.network_decision else None for each in new],
     )
-    return sorted(map(_payout, rows), key=lambda row: row.batch_position or 0)
+    return sorted(map(payout_of, rows), key=lambda row: row.batch_position or 0)
 
 
 async def get(conn: Connection, payout_id: str) -> PayoutRow | None:
     """The payout, as committed."""
     row = await Q.maybe(conn, "get", id=payout_id)
-    return _payout(row) if row else None
+    return payout_of(row) if row else None
 
 
 async def by_identity(conn: Connection, account_id: str, livemode: bool, identity: str) -> PayoutRow | None:
     """The payout that owns this identity."""
     row = await Q.maybe(conn, "by_identity", account_id=account_id, livemode=livemode, identity=identity)
-    return _payout(row) if row else None
+    return payout_of(row) if row else None
 
 
 async def lock(conn: Connection, payout_id: str) -> PayoutRow | None:
     """The payout, locked until the transaction ends."""
     row = await Q.maybe(conn, "lock", id=payout_id)
-    return _payout(row) if row else None
+    return payout_of(row) if row else None
 
 
 async def of_ids(conn: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, PayoutRow]:
     """Several payouts by id; with `lock` in the order of their ids, until the transaction ends."""
     rows = await Q.all(conn, "lock_all" if lock else "of_ids", ids=arrays.texts(ids))
-    return {row["id"]: _payout(row) for row in rows}
+    return {row["id"]: payout_of(row) for row in rows}
 
 
 async def oldest_waiting(
@@ -171,7 +174,7 @@ async def oldest_waiting(
     """The pending payout whose turn it is on a lane, leaving out the tokens of `without` and those aside."""
     where = {"chain_id": chain_id, "vault": vault, "lane": lane}
     row = await Q.maybe(conn, "oldest_waiting", **where, without=list(without), aside=list(aside))
-    return _payout(row) if row else None
+    return payout_of(row) if row else None
 
 
 async def waiting(
@@ -194,7 +197,7 @@ async def lock_waiting(
     """The same, whole, and locked until the transaction ends, without those that somebody else has locked."""
     where = {"chain_id": chain_id, "vault": vault, "token_id": token_id, "word": word}
     rows = await Q.all(conn, "lock_waiting", **where, limit=limit, aside=list(aside))
-    return [_payout(row) for row in rows]
+    return [payout_of(row) for row in rows]
 
 
 async def advance(
@@ -203,13 +206,13 @@ async def advance(
     """Moves a locked payout along its machine; TransitionRefused when the table does not know the move."""
     to = PAYOUT.step(payout.state, event)
     row = await Q.one(conn, "advance", id=payout.id, from_=payout.state, to=to, failure_code=failure_code)
-    return _payout(row)
+    return payout_of(row)
 
 
 async def advance_to_pending(conn: Connection, payout: PayoutRow) -> PayoutRow:
     """Approved; `holds` has grown, the caller posts the hold in the same transaction."""
     PAYOUT.step(payout.state, PayoutEvent.APPROVE)
-    return _payout(await Q.one(conn, "advance_to_pending", id=payout.id))
+    return payout_of(await Q.one(conn, "advance_to_pending", id=payout.id))
 
 
 async def advance_to_in_transit(conn: Connection, given: Sequence[tuple[int, PayoutRow]]) -> list[PayoutRow]:
@@ -239,28 +242,6 @@ async def advance_to_in_transit(conn: Connection, given: Sequence[tuple[int, Pay
         )
         for vault_id, payout in given
     ]
-
-
-async def advance_to_requires_action(
-    conn: Connection,
-    payout: PayoutRow,
-    *,
-    roster_version: int,
-    approval_expires_at: datetime,
-    decision: Mapping[str, Any],
-) -> PayoutRow:
-    """Lapsed; a new round of approvals begins. decision: who decided that people must sign."""
-    PAYOUT.step(payout.state, PayoutEvent.LAPSE)
-    row = await Q.one(
-        conn,
-        "advance_to_requires_action",
-        id=payout.id,
-        from_=payout.state,
-        roster_version=roster_version,
-        approval_expires_at=approval_expires_at,
-        policy_decision=Jsonb(dict(decision)),
-    )
-    return _payout(row)
 
 
 async def advance_to_paid(
@@ -296,40 +277,6 @@ async def advance_to_paid(
     ]
 
 
-async def decide_anew(
-    conn: Connection,
-    payout_id: str,
-    *,
-    policy_id: str | None,
-    approvals_required: int,
-    decision: Mapping[str, Any],
-) -> PayoutRow:
-    """Another version of the policy decided on a locked payout that is in no slot; its state stays."""
-    row = await Q.one(
-        conn,
-        "decide_anew",
-        id=payout_id,
-        policy_id=policy_id,
-        approvals_required=approvals_required,
-        policy_decision=Jsonb(dict(decision)),
-    )
-    return _payout(row)
-
-
-async def renew_round(
-    conn: Connection, payout_id: str, *, roster_version: int, approval_expires_at: datetime
-) -> PayoutRow:
-    """A new round of approvals for a payout that still waits for the old one."""
-    row = await Q.one(
-        conn,
-        "renew_round",
-        id=payout_id,
-        roster_version=roster_version,
-        approval_expires_at=approval_expires_at,
-    )
-    return _payout(row)
-
-
 async def mark_waiting(
     conn: Connection, chain_id: int, vault: Address, token_id: str, reason: str | None
 ) -> int:
@@ -347,21 +294,21 @@ async def mark_one_waiting(conn: Connection, payout_id: str, reason: str) -> boo
 async def mark_stuck(conn: Connection, payout_id: str, stuck: bool) -> PayoutRow | None:
     """The payout after its flag changed; None when it already stood so."""
     row = await Q.maybe(conn, "mark_stuck", id=payout_id, stuck=stuck)
-    return _payout(row) if row else None
+    return payout_of(row) if row else None
 
 
 async def unfinished_at(
     conn: Connection, chain_id: int, vault: Address, lane: int | None = None
 ) -> list[PayoutRow]:
-    """The payouts of a vault that have no end yet, locked; with a lane those that have an id of it."""
+    """The payouts without an end that a vault may have paid, locked; with a lane those with an id of it."""
     found = await Q.all(conn, "unfinished_at", chain_id=chain_id, vault=vault, lane=lane)
-    return [*map(_payout, found)]
+    return [*map(payout_of, found)]
 
 
 async def of_batch(conn: Connection, batch_id: str, *, lock: bool = False) -> list[PayoutRow]:
     """The payouts of a batch in their order."""
     rows = await Q.all(conn, "lock_batch" if lock else "of_batch", batch_id=batch_id)
-    return sorted(map(_payout, rows), key=lambda row: row.batch_position or 0)
+    return sorted(map(payout_of, rows), key=lambda row: row.batch_position or 0)
 
 
 async def advance_all(
@@ -371,13 +318,7 @@ async def advance_all(
     to = {PAYOUT.step(row.state, event) for row in waiting}
     name = "advance_all_to_pending" if to == {PayoutState.PENDING} else "advance_all_to_canceled"
     rows = await Q.all(conn, name, ids=[row.id for row in waiting])
-    return sorted(map(_payout, rows), key=lambda row: row.batch_position or 0)
-
-
-async def rounds_over(conn: Connection, chain_id: int, vault: Address, now: datetime) -> list[str]:
-    """Ids of payouts whose approvals are out of date or void, oldest first, at most 100."""
-    rows = await Q.all(conn, "rounds_over", chain_id=chain_id, vault=vault, now=now)
-    return [row["id"] for row in rows]
+    return sorted(map(payout_of, rows), key=lambda row: row.batch_position or 0)
 
 
 async def is_ours(conn: Connection, chain_id: int, address: Address) -> bool:
@@ -385,7 +326,8 @@ async def is_ours(conn: Connection, chain_id: int, address: Address) -> bool:
     return bool(await Q.scalar(conn, "is_ours", chain_id=chain_id, address=address))
 
 
-def _payout(row: Row) -> PayoutRow:
+def payout_of(row: Row) -> PayoutRow:
+    """The payout a row of its table holds."""
     values = row
     values["vault"], values["destination"] = Address(row["vault"]), Address(row["destination"])
     if values["paid_block_hash"] is not None:
@@ -395,5 +337,9 @@ def _payout(row: Row) -> PayoutRow:
     for name in ("amount", "vault_id"):
         if isinstance(values[name], Decimal):
             values[name] = int(values[name])
+    if values["lapse_reason"] is not None:
+        values["lapse_reason"] = LapseReason(values["lapse_reason"])
+    if values["first_vault"] is not None:
+        values["first_vault"] = Address(values["first_vault"])
     values["state"] = PayoutState(values["state"])
     return PayoutRow(**values)

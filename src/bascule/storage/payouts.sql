@@ -56,10 +56,11 @@ SELECT * FROM payouts WHERE id = ANY (%(ids)s::text[]) ORDER BY id FOR UPDATE
 
 -- name: oldest_waiting
 -- The pending payout a lane should take next: its own released ids first come in turn with new ones. Those that screening holds
--- are in nobody's way.
+-- are in nobody's way; of a vault the chain pays from no more, only those that have an id there are taken.
 SELECT * FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND state = 'pending'
    AND (vault_id IS NULL OR div(vault_id, 2::numeric ^ 224) = %(lane)s)
+   AND (vault_id IS NOT NULL OR vault = (SELECT n.vault FROM networks AS n WHERE n.chain_id = %(chain_id)s))
    AND NOT token_id = ANY (%(without)s::text[])
    AND NOT id = ANY (%(aside)s::text[])
    AND id NOT IN (SELECT s.payout_id FROM screenings s WHERE s.payout_id IS NOT NULL AND s.state <> 'released')
@@ -72,6 +73,7 @@ SELECT id, amount, vault_id, account_id, livemode, identity, token_id, destinati
   FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
    AND (vault_id IS NULL OR div(vault_id, 256) = %(word)s)
+   AND (vault_id IS NOT NULL OR vault = (SELECT n.vault FROM networks AS n WHERE n.chain_id = %(chain_id)s))
    AND NOT id = ANY (%(aside)s::text[])
    AND id NOT IN (SELECT s.payout_id FROM screenings s WHERE s.payout_id IS NOT NULL AND s.state <> 'released')
  ORDER BY created_at, id LIMIT %(limit)s
@@ -81,6 +83,7 @@ SELECT id, amount, vault_id, account_id, livemode, identity, token_id, destinati
 SELECT * FROM payouts
  WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s AND state = 'pending'
    AND (vault_id IS NULL OR div(vault_id, 256) = %(word)s)
+   AND (vault_id IS NOT NULL OR vault = (SELECT n.vault FROM networks AS n WHERE n.chain_id = %(chain_id)s))
    AND NOT id = ANY (%(aside)s::text[])
    AND id NOT IN (SELECT s.payout_id FROM screenings s WHERE s.payout_id IS NOT NULL AND s.state <> 'released')
  ORDER BY created_at, id LIMIT %(limit)s
@@ -112,8 +115,9 @@ RETURNING *
 -- name: advance_to_requires_action
 -- A new round of approvals: the old signatures count no more, and no mandate carries it.
 UPDATE payouts
-   SET state = 'requires_action', roster_version = %(roster_version)s, approval_expires_at = %(approval_expires_at)s,
-       policy_decision = %(policy_decision)s, mandate_id = NULL, waits_for = NULL, version = version + 1
+   SET state = 'requires_action', vault = %(vault)s, roster_version = %(roster_version)s,
+       approval_expires_at = %(approval_expires_at)s, policy_decision = %(policy_decision)s, lapse_reason = %(reason)s,
+       mandate_id = NULL, waits_for = NULL, version = version + 1
  WHERE id = %(id)s AND state = %(from_)s
 RETURNING *
 
@@ -127,9 +131,10 @@ UPDATE payouts AS p
 RETURNING p.id, p.version
 
 -- name: renew_round
--- The roster changed while approvals were missing: the round starts again under the new one.
+-- Roster, policy or vault changed while approvals were missing: the round starts again under the new one.
 UPDATE payouts
-   SET roster_version = %(roster_version)s, approval_expires_at = %(approval_expires_at)s, version = version + 1
+   SET vault = %(vault)s, roster_version = %(roster_version)s, approval_expires_at = %(approval_expires_at)s,
+       lapse_reason = %(reason)s, version = version + 1
  WHERE id = %(id)s
 RETURNING *
 
@@ -144,11 +149,13 @@ RETURNING *
 -- name: follow_round
 -- Payouts of a batch, of other tokens, that waited in its round before wait in the new one too; what somebody has locked stays.
 UPDATE payouts AS p
-   SET roster_version = b.roster_version, approval_expires_at = b.approval_expires_at, version = p.version + 1
+   SET vault = b.vault, roster_version = b.roster_version, approval_expires_at = b.approval_expires_at,
+       lapse_reason = %(reason)s, version = p.version + 1
   FROM payout_batches AS b
  WHERE b.id = %(id)s AND p.id IN (
        SELECT w.id FROM payouts AS w
         WHERE w.batch_id = %(id)s AND w.state = 'requires_action' AND w.token_id <> %(token_id)s
+          AND w.vault = %(vault)s AND (w.vault_id IS NULL OR w.vault = b.vault)
           AND (w.roster_version, w.approval_expires_at) = (%(roster_version)s::integer, %(approval_expires_at)s::timestamptz)
         ORDER BY w.id FOR UPDATE SKIP LOCKED)
 RETURNING p.id
@@ -171,9 +178,11 @@ UPDATE payouts SET waits_for = %(reason)s
 UPDATE payouts SET stuck = %(stuck)s, version = version + 1 WHERE id = %(id)s AND stuck <> %(stuck)s RETURNING *
 
 -- name: unfinished_at
--- The payouts of a vault that have no end yet, locked in one order until the transaction ends; of a lane if one is named.
+-- The payouts without an end that a vault may have paid, locked in one order until the transaction ends: its own and, as they
+-- may have moved to it, those without an id of the chain's other vaults. If a lane is named, those that have an id of it.
 SELECT * FROM payouts
- WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND state IN ('requires_action', 'pending', 'in_transit')
+ WHERE chain_id = %(chain_id)s AND state IN ('requires_action', 'pending', 'in_transit')
+   AND (vault = %(vault)s OR vault_id IS NULL)
    AND (%(lane)s::bigint IS NULL OR div(vault_id, 2::numeric ^ 224) = %(lane)s::bigint)
  ORDER BY id FOR UPDATE
 
@@ -199,8 +208,8 @@ RETURNING *
 
 -- name: rounds_over
 -- Payouts of a vault whose approvals are out of date: expired, given under a roster or policy that is not current, by a
--- mandate that ended, or to an address that the operator denies meanwhile; and those whose screening was rejected. Each lane
--- asks and one look is enough: nothing while another looks.
+-- mandate that ended, for a vault the chain pays from no more, or to an address that the operator denies meanwhile; and those
+-- whose screening was rejected. Each lane asks and one look is enough: nothing while another looks.
 WITH alone AS MATERIALIZED (
     SELECT pg_try_advisory_xact_lock(
         hashtextextended('rounds of ' || %(chain_id)s::bigint::text || ' ' || %(vault)s::bytea::text, 0)) AS alone
@@ -217,9 +226,25 @@ SELECT p.id FROM payouts AS p
    AND p.chain_id = %(chain_id)s AND p.vault = %(vault)s AND p.state IN ('requires_action', 'pending')
    AND (p.approval_expires_at <= %(now)s OR p.roster_version < r.version OR p.policy_id <> q.id
         OR p.mandate_id IN (SELECT m.id FROM mandates AS m WHERE m.state <> 'active')
+        OR p.vault_id IS NULL AND p.vault <> (SELECT n.vault FROM networks AS n WHERE n.chain_id = %(chain_id)s)
         OR p.id IN (SELECT s.payout_id FROM screenings AS s WHERE s.payout_id IS NOT NULL AND s.state = 'rejected')
         OR (p.livemode, '0x' || encode(p.destination, 'hex')) IN (SELECT n.livemode, n.address FROM operators_denied AS n))
  ORDER BY p.created_at, p.id LIMIT 100
+
+-- name: left_behind
+-- Payouts without an id of the vaults the chain pays from no more, where no lane is open that would ask about them, oldest
+-- first; nothing for a vault that is left itself.
+SELECT p.id, p.vault FROM networks AS n
+  JOIN own_addresses AS o ON o.chain_id = n.chain_id AND o.kind = 'vault' AND o.address <> n.vault
+  JOIN payouts AS p ON p.chain_id = o.chain_id AND p.vault = o.address
+ WHERE n.chain_id = %(chain_id)s AND n.vault = %(vault)s
+   AND p.vault_id IS NULL AND p.state IN ('requires_action', 'pending')
+   AND NOT EXISTS (SELECT FROM lanes AS l WHERE l.chain_id = o.chain_id AND l.vault = o.address AND l.state = 'open')
+ ORDER BY p.created_at, p.id LIMIT 100
+
+-- name: move
+-- A payout without an id is of another vault of its chain.
+UPDATE payouts SET vault = %(vault)s, version = version + 1 WHERE id = %(id)s RETURNING *
 
 -- name: is_ours
 -- Whether an address is one of ours on a chain: what holds money, what takes deposits, what a network or token is.

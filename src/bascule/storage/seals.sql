@@ -32,7 +32,7 @@ SELECT x.id, jsonb_build_object('source', x.source, 'source_id', x.source_id, 'd
            'entries', (SELECT jsonb_agg(jsonb_build_array(a.code, e.token_id, e.layer, e.amount::text) ORDER BY e.seq)
                          FROM ledger.entry AS e JOIN ledger.account AS a ON a.id = e.account_id WHERE e.tx_id = x.id),
            'payout', (SELECT jsonb_build_object('id', p.id, 'account', p.account_id, 'identity', p.identity, 'token', p.token_id,
-                          'vault', encode(p.vault, 'hex'), 'to', encode(p.destination, 'hex'), 'amount', p.amount::text)
+                          'vault', encode(coalesce(p.first_vault, p.vault), 'hex'), 'to', encode(p.destination, 'hex'), 'amount', p.amount::text)
                         FROM payouts AS p
                        WHERE x.source IN ('hold', 'release', 'payout') AND p.id = split_part(x.source_id, '#', 1))) AS row
   FROM ledger.tx AS x WHERE x.id > %(after)s AND x.id <= %(upto)s ORDER BY x.id LIMIT %(limit)s
@@ -46,7 +46,7 @@ SELECT a.id, jsonb_build_object('at', (a.at AT TIME ZONE 'UTC')::text, 'db_user'
 -- name: payouts_rows
 -- Payouts as they were asked for, whole: what never changes of them; times in UTC.
 SELECT l.id, jsonb_build_object('id', p.id, 'account', p.account_id, 'livemode', p.livemode, 'identity', p.identity,
-           'token', p.token_id, 'chain_id', p.chain_id, 'vault', encode(p.vault, 'hex'), 'to', encode(p.destination, 'hex'),
+           'token', p.token_id, 'chain_id', p.chain_id, 'vault', encode(coalesce(p.first_vault, p.vault), 'hex'), 'to', encode(p.destination, 'hex'),
            'amount', p.amount::text, 'client_reference_id', p.client_reference_id, 'description', p.description,
            'batch', p.batch_id, 'place', p.batch_position, 'maker', encode(p.maker, 'hex'), 'reissue_of', p.reissue_of,
            'requested_by', p.requested_by, 'created_at', (p.created_at AT TIME ZONE 'UTC')::text) AS row

@@ -187,6 +187,7 @@ CODES: dict[str, str] = {
     "transaction_not_waiting": "No such transaction waits in the node's pool.",
     "travel_rule_invalid": "A field of who pays whom is missing, too long or no line of text.",
     "update_malformed": "The typed data is no change of a roster or of limits, as a wallet would show it.",
+    "vault_migrated": "The network's payouts go out of another vault since the payout was asked for.",
     "velocity_exceeded": "More payouts were asked for in a time than the account's policy allows.",
     "version_unknown": "The Bascule-Version header names a version that does not exist.",
     "too_many_streams": "The account follows as many streams of events as it may; end one first.",

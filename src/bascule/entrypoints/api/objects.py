@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from bascule.domain.payout import FAILURES
+from bascule.domain.payout import FAILURES, LAPSES
 from bascule.entrypoints.api.evidence_objects import PayoutGround
 from bascule.entrypoints.api.params import (
     DepositStatus,
     IntentStatus,
+    LapsedFor,
     PayoutFailure,
     PayoutStatus,
     UnappliedReason,
@@ -307,6 +308,10 @@ class Payout(Shape):
     failure_code: PayoutFailure | None = Field(
         description="Why it failed, or was canceled though nobody called it off. "
         + " ".join(f"`{code}`: {what} {do}" for code, (what, do) in FAILURES.items())
+    )
+    lapse_reason: LapsedFor | None = Field(
+        description="Why approvals that were given count no more, while it is asked about anew. "
+        + " ".join(f"`{reason}`: {what}" for reason, what in LAPSES.items())
     )
     approvals: list[PayoutApproval]
     approvals_required: int

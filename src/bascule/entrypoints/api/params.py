@@ -231,6 +231,10 @@ PayoutFailure = Literal[
     "approvers_missing", "screening_rejected", "approval_rejected", "approval_expired", "token_paused",
     "destination_frozen", "refused_by_token",
 ]  # fmt: skip
+LapsedFor = Literal[
+    "approval_expired", "roster_changed", "policy_changed", "mandate_ended", "vault_migrated",
+    "signer_refused",
+]  # fmt: skip
 
 
 class PaymentIntentList(Listed):

@@ -83,6 +83,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("velocity_exceeded", "Wait until older payouts leave the window, or change the policy."),
     ("limits_invalid", "A limit for one payout is at most that of a day."),
     ("policy_changed", "Read the payout again: it asks for the approvals of the policy of now."),
+    ("vault_migrated", "Read the payout again: it asks for approvals that name the vault of now."),
     ("policy_invalid", "Compare the policy with payouts.md."),
     ("approver*", "GET /v1/policies names who may approve; who asked for a payout never may."),
     ("approval_expired", "Ask for the payout again; approvals end so that old ones are not used."),
