@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,33 @@ async def test_freeze_during_a_batch_signs_nothing_new_and_follows_what_is_out(s
     assert await bascule("freeze", "all", "--reason", "stop") == 0
 
     await stage.run(submitter, rounds=3)
+
+    assert await stage.status(out) == "paid"
+    assert await stage.transfers_out() == [(payee(1), 7_000_000)]
+    assert await stage.rows("SELECT count(*) FROM signer.slots") == [(1,)]
+    await stage.require_truth()
+
+
+@pytest.mark.parametrize(("bumps", "attempts"), [(False, 1), (True, 2)])
+async def test_batch_that_is_out_when_all_is_frozen_gets_dearer_bytes_only_where_that_is_set(
+    stage: Treasury, *, bumps: bool, attempts: int
+) -> None:
+    await stage.start_signer(bumps_frozen=bumps)
+    out = await stage.approved("7.00", payee(1))
+    submitter = await stage.submitter(bump_after=timedelta(seconds=30))
+    await submitter.run_once()  # sent, not mined
+    await stage.approved("8.00", payee(2))
+    assert await bascule("freeze", "all", "--reason", "stop") == 0
+    stage.clock.advance(timedelta(seconds=31))
+
+    if bumps:
+        await submitter.run_once()
+    else:
+        with pytest.raises(Retryable, match="froze"):
+            await submitter.run_once()
+    assert await stage.rows("SELECT count(*) FROM attempts") == [(attempts,)]
+    await stage.follow(3)
+    await stage.run(submitter)
 
     assert await stage.status(out) == "paid"
     assert await stage.transfers_out() == [(payee(1), 7_000_000)]

@@ -13,6 +13,7 @@ from bascule.services.signer import Signer
 from bascule.services.signing_intents import CancelIntent, FeeOffer, Intent, SignerRefused
 from bascule.signing.keystore import LocalKey
 from bascule.storage import signer_ledger, signer_stops, signer_wallets
+from tests.support.crashing import Crash, Crashing
 from tests.support.money_out import OpenAs
 from tests.support.signing import CHAIN, FEES, KEY, TOKEN, VAULT, Desk
 from tests.support.waiting import somebody_waits
@@ -97,6 +98,32 @@ async def test_bytes_that_are_out_stay_known_and_get_no_higher_fee_while_frozen(
     assert await answer(desk, asked) == "signed"
     assert await answer(desk, desk.pay(fees=FeeOffer(9, 8, 400_000))) == "frozen"
     assert await desk.count("signatures") == 1
+
+
+async def test_bytes_that_are_out_get_a_higher_fee_while_frozen_where_that_is_set_and_nothing_else_does(
+    desk: Desk,
+) -> None:
+    signer = Signer(desk.db, [KEY], desk.clock, bumps_frozen=True)
+    await signer.sign(desk.pay())
+    await turn(desk, stops.ALL, stopped=True)
+
+    await signer.sign(desk.pay(fees=FeeOffer(9, 8, 400_000)))
+    assert await desk.count("signatures") == 2
+    with pytest.raises(SignerRefused, match="froze"):
+        await signer.sign(desk.pay(desk.item(1), nonce=1))
+    await turn(desk, stops.wallet(KEY.address), stopped=True)
+    with pytest.raises(SignerRefused, match="kill switch"):
+        await signer.sign(desk.pay(fees=FeeOffer(12, 11, 400_000)))
+
+
+async def test_slot_that_was_bound_and_never_signed_is_not_out(desk: Desk) -> None:
+    with pytest.raises(Crash):
+        await desk.signer(Crashing("signer.after_intent_commit")).sign(desk.pay())
+    await turn(desk, stops.ALL, stopped=True)
+
+    with pytest.raises(SignerRefused, match="froze"):
+        await Signer(desk.db, [KEY], desk.clock, bumps_frozen=True).sign(desk.pay())
+    assert await desk.count("signatures") == 0
 
 
 async def test_question_asked_again_and_again_while_frozen_is_kept_once(desk: Desk) -> None:

@@ -182,12 +182,14 @@ class Treasury:
 
     # ── workers ──
 
-    async def start_signer(self, failpoints: Failpoints = NO_FAILPOINTS) -> None:
+    async def start_signer(self, failpoints: Failpoints = NO_FAILPOINTS, **settings: Any) -> None:
         """A fresh signer process at the same socket; an earlier one is stopped first."""
         if self.server is not None:
             await self.server.close()
         keys = [LocalKey(bytes.fromhex(account.private_key[2:])) for account in self.node.accounts[1:8]]
-        signer = Signer(self.signers_db, keys, self.clock, deposit_seed=SEED, failpoints=failpoints)
+        signer = Signer(
+            self.signers_db, keys, self.clock, deposit_seed=SEED, failpoints=failpoints, **settings
+        )  # fmt: skip
         self.server = SignerServer(signer, self.socket)
         await self.server.open()
 

@@ -270,7 +270,8 @@ async def signer(
             keys.append(key)
     async with database(settings, "signer") as db:
         signs = Signer(
-            db, keys, seams.clock, deposit_seed=settings.deposit_seed, failpoints=seams.failpoints
+            db, keys, seams.clock, deposit_seed=settings.deposit_seed,
+            bumps_frozen=settings.signer_bumps_frozen, failpoints=seams.failpoints,
         )  # fmt: skip
         await signs.require_counted()
         async with AsyncExitStack() as open_doors:

@@ -5,7 +5,7 @@ Order of every answer: what is meant is committed, then signed, then the bytes a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -96,11 +96,16 @@ class Signer:
         clock: Clock,
         *,
         deposit_seed: bytes | None = None,
+        bumps_frozen: bool = False,
         failpoints: Failpoints = NO_FAILPOINTS,
     ) -> None:
-        """deposit_seed: derives the deposit addresses; without it no flush is signed."""
+        """deposit_seed: derives the deposit addresses; without it no flush is signed. bumps_frozen: what is
+
+        out gets dearer bytes though its money is frozen, as they carry what was signed before.
+        """
         self._db = db
         self._deposit_seed = deposit_seed
+        self._bumps_frozen = bumps_frozen
         self._keys = {key.address: key for key in keys}
         self._clock = clock
         self._failpoints = failpoints
@@ -190,27 +195,29 @@ class Signer:
         bound = await signer_ledger.slot(conn, slot)
         if bound is not None and bound != tx.content():
             raise SignerRefused("slot_taken", f"Nonce {slot.nonce} is bound to other content for ever.")
+        answers: Sequence[Signature] = ()
         if bound is not None:
             if intent.epoch > wallet.epoch:
                 await signer_wallets.raise_marks(
                     conn, slot.chain_id, slot.wallet, epoch=intent.epoch, nonce=wallet.highest_nonce
                 )
-            for signature in await signer_ledger.signatures(conn, slot):
+            answers = await signer_ledger.signatures(conn, slot)
+            for signature in answers:
                 if signature.fees == tx.fees:
                     return signature
         if bound is None and isinstance(intent, PayIntent):
             await signer_items.serialize(conn, intent)  # stops are read once it is this question's turn
         stopped: frozenset[str] = frozenset()
         if not isinstance(intent, FillIntent):
-            stopped = await self._require_running(conn, intent, wallet)
+            stopped = await self._require_running(conn, intent, wallet, out=bool(answers))
         limits = None if bound is not None else await self._bind(conn, intent, tx, slot, wallet, stopped)
         await self._require_fees(conn, intent, tx.fees, wallet, limits)
         return None
 
     async def _require_running(
-        self, conn: Connection, intent: Intent, wallet: SignerWallet
-    ) -> frozenset[str]:  # fmt: skip
-        """Which of the addresses that are paid an operator denies, as scopes.
+        self, conn: Connection, intent: Intent, wallet: SignerWallet, *, out: bool
+    ) -> frozenset[str]:
+        """Which of the addresses that are paid an operator denies, as scopes. out: it was signed before.
 
         Raises: SignerRefused when the kill switch is on. A cancel moves no money: its wallet's counts.
         """
@@ -219,7 +226,7 @@ class Signer:
         stopped = await signer_stops.among(conn, {own, *money, *paid})
         if wallet.frozen or own in stopped:
             raise SignerRefused("wallet_frozen", "The kill switch of this wallet is on.")
-        if all_stopped := stopped.intersection(money):
+        if (all_stopped := stopped.intersection(money)) and not (out and self._bumps_frozen):
             raise SignerRefused("frozen", f"An operator froze {', '.join(sorted(all_stopped))}.")
         return stopped & paid
 

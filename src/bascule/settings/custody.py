@@ -42,6 +42,12 @@ class Custody:
         " NAME=* is every wallet",
         example="submitter-1=0x5Be2e3B9C4e30b7e2b4dd1c1d0a5d43e0a6d2F10",
     )  # fmt: skip
+    signer_bumps_frozen: bool = value(
+        False, parse.boolean, unit="true or false",
+        meaning="whether bytes that are out get dearer ones while their money is frozen;"
+        " a frozen wallet gets none",
+        example="true",
+    )  # fmt: skip
     signer_tls_certificate: Path | None = value(
         None, parse.path, unit="path of a PEM file",
         meaning="this process's own certificate between submitter and signer, with those that vouch for it",
