@@ -81,7 +81,7 @@ def test_every_trigger_brings_about_the_events_it_promises(missing: dict[str, se
 OF_NOBODY = {"sandbox_clear_fault"}
 # Objects that are the operator's alone: whoever asks as a merchant is told so, whatever the id.
 OPERATORS = {"breaks", "reconciliation", "screenings"}
-# Resources of which no trigger makes an object; test_owasp.py says who shows them closed.
+# Resources of which no trigger makes an object; test_ownership.py shows them closed.
 NOT_MADE = {
     "api_keys",
     "members",

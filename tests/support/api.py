@@ -173,7 +173,9 @@ class Shop:
         async with self.owner.transaction() as conn:
             await conn.execute(statement.encode(), values)
 
-    async def arrive(self, intent: dict[str, Any], amount: int, *, number: int = 10) -> str:
+    async def arrive(
+        self, intent: dict[str, Any], amount: int, *, number: int = 10, account: str | None = None
+    ) -> str:
         """A deposit at the intent's first address with an application, as the watcher would write it."""
         n = next(self._numbers)
         [(network, details)] = list(
@@ -197,8 +199,8 @@ class Shop:
             "INSERT INTO deposits (id, account_id, livemode, kind, chain_id, tx_hash, token, src, dst,"
             " occurrence, token_id, amount, block_hash, block_number, block_time, log_index, created_at)"
             " VALUES (%s, %s, false, 'payment', %s, %s, %s, %s, %s, 0, %s, %s, %s, %s, %s, %s, %s)",
-            *(deposit, self.merchant, chain_id, tx_hash, contract, b"\x99" * 20, dst, token["token"]),
-            *(amount, block, number, self.clock.now(), n, self.clock.now()),
+            *(deposit, account or self.merchant, chain_id, tx_hash, contract, b"\x99" * 20, dst),
+            *(token["token"], amount, block, number, self.clock.now(), n, self.clock.now()),
         )
         await self.run(
             "INSERT INTO applications (deposit_id, intent_id, state, amount_applied)"

@@ -2251,7 +2251,6 @@ class ListPaymentIntentDepositsQuery(TypedDict, total=False):
     expand: list[str]
     created: Created
     status: Literal['detected', 'orphaned', 'finalized']
-    payment_intent: str
     network: str
     tx_hash: str
 
@@ -2308,9 +2307,9 @@ class ListDepositsQuery(TypedDict, total=False):
     expand: list[str]
     created: Created
     status: Literal['detected', 'orphaned', 'finalized']
-    payment_intent: str
     network: str
     tx_hash: str
+    payment_intent: str
 
 
 class GetDepositQuery(TypedDict, total=False):

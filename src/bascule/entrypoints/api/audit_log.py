@@ -52,7 +52,11 @@ async def list_all(call: Call[AuditList], conn: Connection) -> dict[str, Any]:
     filters = lists.exact(AUDIT_LOG, actor=params.actor, action=params.action, object_id=params.object)
     scope = [AUDIT_LOG.c.actor.in_(keys)]
     by_number = replace(call, params=params.model_copy(update=numbers))
-    return await lists.answer(by_number, conn, AUDIT_LOG, _describe, scope=scope, filters=filters)
+    try:
+        return await lists.answer(by_number, conn, AUDIT_LOG, _describe, scope=scope, filters=filters)
+    except NotFound as missing:  # which speaks of numbers
+        name = "starting_after" if params.starting_after is not None else "ending_before"
+        raise _unknown(str(getattr(params, name)), name) from missing
 
 
 async def _describe(conn: Connection, ids: Sequence[Any]) -> list[dict[str, Any]]:
@@ -76,8 +80,12 @@ def _number(id: str | None, param: str) -> str | None:
         return None
     digits = id.removeprefix(PREFIX)
     if not id.startswith(PREFIX) or not (digits.isascii() and digits.isdigit() and len(digits) < 19):
-        raise NotFound("resource_missing", f"The list has nothing with the id {id!r:.70}.", param=param)
+        raise _unknown(id, param)
     return digits
+
+
+def _unknown(id: str, param: str) -> NotFound:
+    return NotFound("resource_missing", f"The list has nothing with the id {id!r:.70}.", param=param)
 
 
 OPERATIONS = (

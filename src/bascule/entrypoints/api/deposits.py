@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import exists, or_, select
 
@@ -10,11 +10,14 @@ from bascule.domain.chain import parse_hash
 from bascule.domain.errors import NotFound
 from bascule.entrypoints.api import evidence_objects, lists, objects
 from bascule.entrypoints.api.operation import Call, Operation
-from bascule.entrypoints.api.params import DepositApply, DepositList, Expandable, Nothing
+from bascule.entrypoints.api.params import DepositApply, DepositList, Expandable, IntentDepositList, Nothing
 from bascule.entrypoints.api.shape import ListOf
 from bascule.services import deposits
 from bascule.storage.database import Connection
 from bascule.storage.listing import APPLICATIONS, DEPOSIT_ADDRESSES, DEPOSITS, run
+
+
+P = TypeVar("P", bound=IntentDepositList)
 
 
 async def list_all(call: Call[DepositList], conn: Connection) -> dict[str, Any]:
@@ -22,7 +25,7 @@ async def list_all(call: Call[DepositList], conn: Connection) -> dict[str, Any]:
     return await page_of(call, conn, intent_id=call.params.payment_intent)
 
 
-async def page_of(call: Call[DepositList], conn: Connection, *, intent_id: str | None) -> dict[str, Any]:
+async def page_of(call: Call[P], conn: Connection, *, intent_id: str | None) -> dict[str, Any]:
     """A page of the caller's deposits, if an intent is named those at its addresses or applied to it."""
     params = call.params
     lists.expanding(params, frozenset())

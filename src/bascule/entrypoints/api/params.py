@@ -245,13 +245,18 @@ class PaymentIntentList(Listed):
     client_reference_id: Text200 | None = None
 
 
-class DepositList(Listed):
-    """Filters of deposits."""
+class IntentDepositList(Listed):
+    """Filters of what arrived for one intent."""
 
     status: DepositStatus | None = None
-    payment_intent: Id | None = None
     network: Text200 | None = None
     tx_hash: Text200 | None = None
+
+
+class DepositList(IntentDepositList):
+    """Filters of deposits."""
+
+    payment_intent: Id | None = None
 
 
 class DepositApply(Params):

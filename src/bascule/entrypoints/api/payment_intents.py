@@ -9,8 +9,8 @@ from bascule.domain.errors import Rejected
 from bascule.entrypoints.api import deposits, lists, objects
 from bascule.entrypoints.api.operation import Call, Operation, Together
 from bascule.entrypoints.api.params import (
-    DepositList,
     Expandable,
+    IntentDepositList,
     PaymentIntentCancel,
     PaymentIntentCreate,
     PaymentIntentList,
@@ -118,7 +118,7 @@ async def described(conn: Connection, ids: Sequence[str], names: frozenset[str])
     return await _expand(conn, await intents.describe_many(conn, ids), names)
 
 
-async def list_deposits(call: Call[DepositList], conn: Connection) -> dict[str, Any]:
+async def list_deposits(call: Call[IntentDepositList], conn: Connection) -> dict[str, Any]:
     """Everything that arrived at one intent's addresses."""
     row = await _own(call, conn)
     return await deposits.page_of(call, conn, intent_id=row.id)
@@ -166,6 +166,6 @@ OPERATIONS = (
     ),
     Operation(
         "GET", f"{_PATH}/{{id}}/deposits", "list_payment_intent_deposits", "List what arrived for it", _READ,
-        list_deposits, DepositList, ListOf[objects.Deposit],
+        list_deposits, IntentDepositList, ListOf[objects.Deposit],
     ),
 )  # fmt: skip

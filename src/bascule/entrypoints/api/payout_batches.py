@@ -8,7 +8,7 @@ from typing import Any
 from bascule.domain import payout_file
 from bascule.domain.errors import Rejected
 from bascule.domain.payout_file import Line
-from bascule.entrypoints.api import lists, objects
+from bascule.entrypoints.api import lists, objects, payouts
 from bascule.entrypoints.api.batch_shapes import (
     BatchCreate,
     BatchList,
@@ -19,11 +19,11 @@ from bascule.entrypoints.api.batch_shapes import (
 from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import Expandable, Nothing, PayoutApprove, PayoutList
 from bascule.entrypoints.api.shape import ListOf
-from bascule.services import payout_batches, payouts
+from bascule.services import payout_batches
 from bascule.services.batch_view import describe_batch
 from bascule.services.payout_batches import BatchRequest
 from bascule.storage.database import Connection
-from bascule.storage.listing import PAYOUT_BATCHES, PAYOUTS
+from bascule.storage.listing import PAYOUT_BATCHES
 
 
 async def create(call: Call[BatchCreate], conn: Connection) -> dict[str, Any]:
@@ -93,17 +93,8 @@ async def list_all(call: Call[BatchList], conn: Connection) -> dict[str, Any]:
 
 async def list_items(call: Call[PayoutList], conn: Connection) -> dict[str, Any]:
     """The payouts of a batch, in the order of its lines."""
-    params = call.params
-    lists.expanding(params, frozenset())
     row = await payout_batches.own(conn, call.id("pob"), call.account_id, call.livemode)
-    filters = lists.exact(
-        PAYOUTS, batch_id=row.id, state=params.status, client_reference_id=params.client_reference_id
-    )
-
-    async def describe(conn: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:
-        return [await payouts.describe(conn, id) for id in ids]
-
-    return await lists.answer(call, conn, PAYOUTS, describe, filters=filters)
+    return await payouts.page_of(call, conn, batch_id=row.id)
 
 
 async def template(call: Call[Nothing], conn: Connection) -> dict[str, Any]:

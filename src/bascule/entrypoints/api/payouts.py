@@ -103,10 +103,16 @@ async def evidence(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
 
 async def list_all(call: Call[PayoutList], conn: Connection) -> dict[str, Any]:
     """The caller's payouts."""
+    return await page_of(call, conn)
+
+
+async def page_of(call: Call[PayoutList], conn: Connection, *, batch_id: str | None = None) -> dict[str, Any]:
+    """A page of the caller's payouts, if a batch is named those of it."""
     params = call.params
     lists.expanding(params, frozenset())
     filters = lists.exact(
         PAYOUTS,
+        batch_id=batch_id,
         state=params.status,
         client_reference_id=params.client_reference_id,
         **_payee(params.to),
