@@ -10,6 +10,7 @@ from bascule.domain.webhook import DELAYS_S
 from bascule.services.http_sender import HttpSender
 from bascule.storage import test_clocks
 from tests.support.api import Shop
+from tests.support.cases import case
 from tests.support.hooks import deliveries, endpoint, happen, shown, status_of
 from tests.support.receiver import Receiver
 
@@ -201,6 +202,44 @@ async def test_a_replay_sends_what_was_not_taken_and_nothing_twice(
     assert {each["status"] for each in await deliveries(shop, hook["id"])} == {"delivered", "exhausted"}
     shop.clock.advance(10 * 86_400)
     assert await dispatcher.drain() == 0
+
+
+async def test_replay_of_a_window_sends_what_happened_from_its_begin_to_before_its_end(
+    shop: Shop, merchant_server: Receiver, sender: HttpSender
+) -> None:
+    hook = await endpoint(shop, merchant_server.url + "/hook", enabled_events=["payment_intent.created"])
+    dispatcher = shop.dispatcher(sender)
+    times = []
+    for _ in range(4):
+        times.append(int(shop.clock.now().timestamp()))
+        await happen(shop)
+        shop.clock.advance(100)
+    await dispatcher.drain()
+    windows: list[tuple[dict[str, int], list[int]]] = [
+        ({"since": times[0]}, [1, 2, 3, 4]),
+        ({"since": times[1]}, [2, 3, 4]),
+        ({"since": times[1] + 1}, [3, 4]),
+        ({"after_sequence": 0, "until": times[2]}, [1, 2]),
+        ({"after_sequence": 0, "until": times[2] + 1}, [1, 2, 3]),
+        ({"after_sequence": 0, "until": times[0]}, []),
+        ({"since": times[1], "until": times[3]}, [2, 3]),
+        ({"since": times[1], "until": times[1]}, []),
+        ({"since": times[3], "until": times[1]}, []),
+        ({"since": times[0], "until": times[3] + 1, "after_sequence": 1, "until_sequence": 3}, [2, 3]),
+    ]
+
+    async with shop.client() as client:
+        for window, expected in windows:
+            before = len(merchant_server.got)
+            asked = await client.post(
+                f"/v1/webhook_endpoints/{hook['id']}/replay", json=window | {"include_delivered": True}
+            )
+            await dispatcher.drain()
+            sent = [orjson.loads(body)["account_sequence"] for _, _, body in merchant_server.got[before:]]
+            with case(f"{window}"):
+                assert asked.status_code == 200, asked.text
+                assert asked.json()["deliveries"] == len(expected)
+                assert sorted(sent) == expected
 
 
 async def test_a_disabled_endpoint_waits_and_gets_what_is_due_when_enabled_again(
