@@ -61,7 +61,7 @@ async def owners(shop: Shop) -> tuple[Owner, Owner]:
     )
     numbers = count(1)
     for owner in both:
-        await _by_the_treasury(shop, owner)
+        await allowed_to_pay(shop, owner.account)
         async with shop.client(owner.secret) as client:
             await _made(shop, client, owner, numbers)
     await shop.sequencer().run_once()
@@ -78,15 +78,16 @@ async def owners(shop: Shop) -> tuple[Owner, Owner]:
     return both
 
 
-async def _by_the_treasury(shop: Shop, owner: Owner) -> None:
+async def allowed_to_pay(shop: Shop, account: str) -> None:
+    """A merchant who has 100.00, and whose approvers let it pay."""
     async with shop.owner.transaction() as conn:
         for number in (1, 2):
             who = parse_address(approver(number).address)
-            await approvals.add_approver(conn, owner.account, who, roster_version=1)
+            await approvals.add_approver(conn, account, who, roster_version=1)
         bounds = {"max_per_payout": 500 * 10**6, "max_per_day": 1_000 * 10**6}
-        await set_policy(conn, owner.account, shop.tokens["local"], **bounds)
+        await set_policy(conn, account, shop.tokens["local"], **bounds)
     token = shop.tokens["local"].id
-    await shop.run(_MOVED, f"dep_{owner.account}", token, owner.account, token)
+    await shop.run(_MOVED, f"dep_{account}", token, account, token)
 
 
 async def _made(shop: Shop, client: httpx.AsyncClient, owner: Owner, numbers: count[int]) -> None:

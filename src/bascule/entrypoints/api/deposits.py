@@ -16,7 +16,6 @@ from bascule.services import deposits
 from bascule.storage.database import Connection
 from bascule.storage.listing import APPLICATIONS, DEPOSIT_ADDRESSES, DEPOSITS, run
 
-
 P = TypeVar("P", bound=IntentDepositList)
 
 
