@@ -244,4 +244,4 @@ async def test_payout_whose_id_a_stranger_used_is_stuck_and_explained_with_what_
     ended = await stage.read(payout)
     assert (ended["status"], ended["stuck"]) == ("canceled", False)
     assert ended["evidence"]["ground"] == "canceled_at_vault"
-    await stage.require_truth()
+    await stage.require_truth(strangers=1)

@@ -63,7 +63,7 @@ async def test_payouts_of_a_nonce_that_a_stranger_used_are_paid_under_the_same_i
     assert await stage.rows("SELECT nonce, state FROM slots ORDER BY nonce") == [(0, "final"), (1, "final")]
     assert len(await stage.transfers_out()) == 2
     assert "updated" in await stage.events(batch[0])
-    await stage.require_truth()
+    await stage.require_truth(strangers=1)
 
 
 async def test_payout_of_a_slot_at_its_ceiling_is_stuck_no_more_once_a_stranger_ended_that(
@@ -89,7 +89,7 @@ async def test_payout_of_a_slot_at_its_ceiling_is_stuck_no_more_once_a_stranger_
     paid = await stage.read(payout)
     assert (paid["status"], paid["stuck"]) == ("paid", False)
     assert await stage.rows("SELECT nonce, stuck FROM slots ORDER BY nonce") == [(0, None), (1, None)]
-    await stage.require_truth()
+    await stage.require_truth(strangers=1)
 
 
 async def test_used_nonce_releases_nothing_while_the_chain_is_halted(stage: Treasury) -> None:
@@ -113,7 +113,7 @@ async def test_used_nonce_releases_nothing_while_the_chain_is_halted(stage: Trea
         await stage.rows_change("UPDATE cursors SET halted_reason = NULL")
         await settle(stage, submitter)
     assert await stage.status(payout) == "paid"
-    await stage.require_truth()
+    await stage.require_truth(strangers=1)
 
 
 async def test_word_of_one_node_alone_leaves_the_payout_to_a_person(stage: Treasury) -> None:
@@ -129,7 +129,7 @@ async def test_word_of_one_node_alone_leaves_the_payout_to_a_person(stage: Treas
     assert (waiting["status"], waiting["stuck"]) == ("in_transit", True)
     assert await stage.rows("SELECT nonce, stuck FROM slots") == [(0, "nonce_used")]
     assert (await stage.events(payout)).count("stuck") == 1
-    await stage.require_truth()
+    await stage.require_truth(strangers=1)
 
 
 async def test_two_nodes_that_lie_of_a_used_nonce_are_contradicted_by_a_third(stage: Treasury) -> None:

@@ -6,6 +6,7 @@ a test mines; each worker works when a test lets it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ from bascule.storage.signer_limits import HardLimits
 from bascule.storage.tokens import Token
 from tests.support.chain import LocalNode, calldata
 from tests.support.money_out_setup import FLOAT, LANE_NAME, LIMIT, START, approver, deploy_vault, write_rows
+from tests.support.oracle import judge_outgoing
 from tests.support.prepared import Lay, prepared_node
 from tests.support.told import require_told
 
@@ -306,8 +308,9 @@ class Treasury:
 
     # ── the oracle ──
 
-    async def require_truth(self) -> None:
-        """No payout has more than one Transfer, paid is said of those with one alone, the books are sound."""
+    async def require_truth(self, *, strangers: int = 0) -> None:
+        """At most one Transfer per payout and id, paid where there is one; sound books; no nonce but ours."""
+        await asyncio.to_thread(judge_outgoing, self.node.url, self.owner.url, strangers)
         moved = await self.transfers_out()
         rows = await self.rows("SELECT id, state, destination, amount FROM payouts")
         for _, state, destination, amount in rows:

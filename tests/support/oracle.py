@@ -7,15 +7,18 @@ import json
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
+from tests.support.outgoing import require_ids_paid_once, require_nonces_explained
+
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 BALANCE_OF = "0x70a08231"
 SETTLE_SECONDS = 40.0
+MOST_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,29 @@ class Chain:
         self._url = url
 
     def ask(self, method: str, *params: Any) -> Any:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-        request = urllib.request.Request(self._url, body, {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=20) as response:
-            answer = json.loads(response.read())
+        answer = self._post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         assert "error" not in answer, answer
         return answer["result"]
+
+    def ask_all(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+        """The results of many calls, in their order; few requests."""
+        found: list[Any] = []
+        for at in range(0, len(calls), MOST_AT_ONCE):
+            asked = [
+                {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+                for number, (method, params) in enumerate(calls[at : at + MOST_AT_ONCE])
+            ]
+            told = sorted(self._post(asked), key=lambda answer: answer["id"])
+            assert [each["id"] for each in told] == list(range(len(asked))), told
+            assert not any("error" in each for each in told), told
+            found += [each["result"] for each in told]
+        return found
+
+    def _post(self, body: Any) -> Any:
+        sent = json.dumps(body).encode()
+        request = urllib.request.Request(self._url, sent, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return json.loads(response.read())
 
 
 def require_sound(ready: Mapping[str, Any]) -> Sound:
@@ -71,6 +91,8 @@ def judge(
         ("0x" + log["topics"][1][26:], "0x" + log["topics"][2][26:], int(log["data"], 16)) for log in logs
     ]
     paid = _one_transfer_per_payout(conn, moves, ready["vault"].lower())
+    require_ids_paid_once(chain.ask_all, conn, settled=True)
+    require_nonces_explained(chain.ask_all, conn)
     booked = _each_deposit_booked_once(conn, logs)
     ours = _our_addresses(conn)
     custody = sum(amount * ((to in ours) - (source in ours)) for source, to, amount in moves)
@@ -83,6 +105,14 @@ def judge(
     ).fetchone() or [None]
     assert custody == journal
     return Sound(paid, booked, custody, final)
+
+
+def judge_outgoing(node_url: str, database_url: str, strangers: int = 0) -> None:
+    """Judges nonces and vault ids at any moment, also while payouts are on their way."""
+    ask_all = Chain(node_url).ask_all
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        require_ids_paid_once(ask_all, conn, settled=False)
+        require_nonces_explained(ask_all, conn, strangers=strangers)
 
 
 def _one_transfer_per_payout(
