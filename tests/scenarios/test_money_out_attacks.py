@@ -246,6 +246,10 @@ async def test_approval_of_other_content_is_refused_at_the_door(stage: Treasury)
             assert refused.value.code == "signature_mismatch"
             assert (await stage.read(asked))["approvals"] == []
 
+    await stage.run()
+    assert await stage.rows("SELECT next_nonce FROM wallets") == [(0,)], "nothing was reserved"
+    assert await stage.transfers_out() == []
+
 
 async def test_api_login_says_nothing_of_who_may_approve(stage: Treasury) -> None:
     who = parse_address(approver(9).address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import LiteralString
 
 import pytest
 
@@ -161,18 +162,70 @@ async def test_mined_batch_is_not_paid_before_it_is_final(stage: Treasury) -> No
     await require_paid_once(stage, payout)
 
 
-async def test_receipt_that_the_node_hides_is_never_a_verdict(stage: Treasury) -> None:
+async def test_receipt_that_the_node_hides_for_a_minute_is_never_a_verdict(stage: Treasury) -> None:
+    """The wallet's count has gone on meanwhile; whatever is offered again is of the same nonce."""
     payout = await stage.approved()
     async with fault_proxy(stage.node.url) as proxy:
         submitter = await stage.submitter(url=proxy.url)
+        await submitter.run_once()
+        [sent] = (await stage.read(payout))["transactions"]
         with proxy.lying({"kind": "null", "methods": ["eth_getTransactionReceipt"]}):
-            await stage.run(submitter, rounds=2)
-            assert await stage.status(payout) == "in_transit"
-            assert await stage.rows("SELECT count(*) FROM attempts") == [(1,)]
+            await stage.follow(3)
+            for _ in range(6):
+                stage.clock.advance(timedelta(seconds=11))
+                await submitter.run_once()
+                assert await stage.status(payout) == "in_transit"
+                assert await stage.rows("SELECT nonce, state FROM slots") == [(0, "broadcast")]
+        assert await stage.rows("SELECT next_nonce FROM wallets") == [(1,)]
 
         await submitter.run_once()
 
+    mined = [each["hash"] for each in (await stage.read(payout))["transactions"] if each["status"] == "final"]
+    assert mined == [sent["hash"]]
+    assert not (await stage.read(payout))["stuck"]
     await require_paid_once(stage, payout)
+
+
+async def test_bytes_that_a_node_took_and_dropped_are_sent_again_as_they_are(stage: Treasury) -> None:
+    payout = await stage.approved()
+    submitter = await stage.submitter()
+    await submitter.run_once()
+    [sent] = (await stage.read(payout))["transactions"]
+    await stage.node.rpc("bascule_dropTransaction", sent["hash"])
+    await stage.follow(3)
+    await submitter.run_once()
+    assert await stage.transfers_out() == []
+
+    stage.clock.advance(timedelta(seconds=16))
+    await submitter.run_once()
+    assert await stage.rows("SELECT says, times, accepted FROM offers") == [("accepted", 2, 2)]
+    await stage.run(submitter)
+    await require_paid_once(stage, payout)
+    [mined] = (await stage.read(payout))["transactions"]
+    assert mined["hash"] == sent["hash"]
+    assert await stage.rows("SELECT count(*) FROM signer.signatures") == [(1,)]
+
+
+@pytest.mark.parametrize("name", ["submitter.after_bump", "submitter.after_save", "submitter.after_send"])
+async def test_crash_around_a_bump_leaves_one_transfer_and_both_hashes_known(
+    stage: Treasury, name: str
+) -> None:
+    payout = await stage.approved()
+    await (await stage.submitter()).run_once()
+    stage.clock.advance(timedelta(seconds=61))
+    with pytest.raises(Crash):
+        await (await stage.submitter(failpoints=Crashing(name))).run_once()
+    stored: LiteralString = "SELECT tx_hash, raw FROM attempts ORDER BY max_fee_per_gas"
+    kept = await stage.rows(stored)
+    assert len(kept) == (1 if name == "submitter.after_bump" else 2)
+
+    await stage.run(rounds=2)
+    await require_paid_once(stage, payout)
+    dearer, cheaper = (await stage.read(payout))["transactions"]
+    assert (cheaper["status"], dearer["status"]) == ("superseded", "final")
+    assert (await stage.rows(stored))[: len(kept)] == kept
+    signed: LiteralString = "SELECT raw FROM signer.signatures ORDER BY max_fee_per_gas"
+    assert await stage.rows(signed) == [(raw,) for _, raw in await stage.rows(stored)]
 
 
 async def cap_fees(stage: Treasury, cap: int) -> None:

@@ -247,9 +247,9 @@ async def test_token_and_vault_without_limits_are_not_signed_for(desk: Desk) -> 
         assert [each.code for each in refused.items] == ["token_not_allowed"]
 
 
-async def test_approval_for_another_vault_or_token_counts_for_nothing(desk: Desk) -> None:
+async def test_approval_for_another_chain_vault_or_token_counts_for_nothing(desk: Desk) -> None:
     item = desk.item()
-    for place in ({"vault": Address(b"\x03" * 20)}, {"token": Address(b"\xc3" * 20)}):
+    for place in ({"chain_id": 1}, {"vault": Address(b"\x03" * 20)}, {"token": Address(b"\xc3" * 20)}):
         signed = tuple(approval(item, number, **place) for number in (1, 2))
 
         refused = await refusal(desk, desk.pay(msgspec.structs.replace(item, approvals=signed)))

@@ -110,7 +110,9 @@ class Desk:
         return int(found)
 
 
-def approval(item: PayItem, number: int, *, token: Address = TOKEN, vault: Address = VAULT) -> bytes:
+def approval(
+    item: PayItem, number: int, *, token: Address = TOKEN, vault: Address = VAULT, chain_id: int = CHAIN
+) -> bytes:
     """What person `number` signs for the item, with a wallet's own EIP-712 code."""
     typed = PayoutApproval(
         item.account_id,
@@ -120,6 +122,6 @@ def approval(item: PayItem, number: int, *, token: Address = TOKEN, vault: Addre
         item.amount,
         item.expiry,
         item.roster_version,
-    ).typed_data(CHAIN, vault)
+    ).typed_data(chain_id, vault)
     signed = Account.sign_message(encode_typed_data(full_message=typed), approver(number).private_key)
     return bytes(signed.signature)
