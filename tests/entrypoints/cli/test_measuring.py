@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bascule.entrypoints.cli.app import run
+from benchmarks import lanes
 from benchmarks.harness import Figure
 
 
@@ -82,6 +83,13 @@ def test_small_payout_benchmark_finds_every_payout_signed(capsys: pytest.Capture
     assert bounds["payout, in batches of 100 with one approval of two signatures"] == 250
     assert bounds["idle: from the last approval's commit until the bytes are sent"] == 250
     assert all(figure["median"] > 0 for figure in figures if "processor" not in figure["name"])
+
+
+def test_benchmark_of_many_lanes_fails_when_memory_grows() -> None:
+    lanes.require_flat(*lanes.growth([100.0, 99.0, 104.0, 119.0]))
+
+    with pytest.raises(RuntimeError, match=r"took 100\.0 MB in the first quarter and 121\.0 MB later"):
+        lanes.require_flat(*lanes.growth([100.0, 99.0, 121.0, 104.0]))
 
 
 @pytest.mark.slow
