@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from bascule.domain.errors import Rejected
 from bascule.services.egress import EgressRules, forbidden_address
 from bascule.services.http_exchange import KEPT_RESPONSE, RESPONSE_MAX
-from bascule.services.http_sender import TIMEOUT_S, HttpSender
+from bascule.services.http_sender import TIMEOUT_S, Answer, HttpSender
 from bascule.storage.database import Database, TransactionOpen, refuse_open_transaction
 from tests.support.receiver import local_sender, receiver
 
@@ -122,20 +122,27 @@ async def test_names_whose_servers_are_silent_hold_up_no_other() -> None:
     """A name server that never answers is asked for a hundred names while a receiver is called by address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
+        silent.setblocking(False)
         port = silent.getsockname()[1]
 
         def names() -> AsyncResolver:
             return AsyncResolver(nameservers=["127.0.0.1"], udp_port=port, tcp_port=port)
 
-        async with receiver() as server, local_sender(timeout_s=1.0, names=names) as sender:
-            silently = [
-                asyncio.create_task(sender.post(f"http://shop{n}.example/", b"{}", {}, livemode=False))
-                for n in range(100)
-            ]
-            await asyncio.sleep(0.1)
+        async with receiver() as server, local_sender(timeout_s=30.0, names=names) as sender:
+
+            def ask(shop: str) -> list[asyncio.Task[Answer]]:
+                urls = [f"http://{shop}{n}.example/" for n in range(100)]
+                return [asyncio.create_task(sender.post(url, b"{}", {}, livemode=False)) for url in urls]
+
+            silently = ask("shop")
+            await asyncio.get_running_loop().sock_recv(silent, 512)
             answer = await sender.post(server.url + "/hook", b"{}", {}, livemode=False)
             waiting = sum(not each.done() for each in silently)
-            unheard = await asyncio.gather(*silently)
+            sender.timeout_s = 0.3
+            unheard = await asyncio.gather(*ask("store"))
+            for each in silently:
+                each.cancel()
+            await asyncio.wait(silently)
 
     assert (answer.status, waiting) == (200, 100)
     assert {each.error for each in unheard} == {"no answer in time"}

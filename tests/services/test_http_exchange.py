@@ -45,6 +45,14 @@ async def said(sender: HttpSender, url: str, n: int = 1) -> list[tuple[int | Non
     return [(answer.status, answer.body, answer.error) for answer in answers]
 
 
+async def nothing_of_use_is_kept(sender: HttpSender) -> None:
+    """Returns once what the receiver did to the connections it answered over has arrived here."""
+    [places] = sender._places.values()
+    async with asyncio.timeout(30):
+        while any(each.reusable for each in places._kept):  # noqa: ASYNC110 - it has no event for us
+            await asyncio.sleep(0.005)
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "body", "error"),
     [
@@ -116,7 +124,7 @@ async def test_a_kept_connection_that_the_receiver_ended_or_that_spoke_is_not_us
     async with serving(serve) as url, local_sender() as sender:
         for _ in range(3):
             assert await said(sender, url) == [(200, b"ok", None)]
-            await asyncio.sleep(0.1)
+            await nothing_of_use_is_kept(sender)
 
     assert connections == 3
 

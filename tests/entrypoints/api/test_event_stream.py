@@ -96,13 +96,21 @@ async def test_a_stream_tells_what_happens_until_its_key_is_revoked(
 async def test_a_stream_goes_on_after_the_event_it_is_told(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, query: str, headers: dict[str, str], numbers: list[int]
 ) -> None:
+    all_told, look = asyncio.Event(), events.after
+
+    async def after(*given: Any) -> list[events.Event]:
+        found = await look(*given)
+        if not found:
+            all_told.set()
+        return found
+
+    monkeypatch.setattr(events, "after", after)
     await happen(shop, "pi_1", "po_2", "pi_3")
     monkeypatch.setattr(event_stream, "PAUSE_S", 0.0)
     monkeypatch.setattr(event_stream, "AT_ONCE", 2)
     async with shop.client() as client:
         following = asyncio.create_task(client.get(STREAM + query, headers=headers))
-        await begun(shop)
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(all_told.wait(), 30)
         shop.clock.advance(event_stream.LONGEST_S)
         answer = await following
 
