@@ -178,7 +178,7 @@ async def test_trailers_without_end_are_not_read() -> None:
     ended = asyncio.Event()
     async with serving(serve) as url, local_sender() as sender:
         assert await said(sender, url) == [(200, b"ok", None)]
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 30)
 
 
 async def test_a_wait_that_ends_as_the_answer_comes_leaves_no_open_connection() -> None:
@@ -198,7 +198,7 @@ async def test_a_wait_that_ends_as_the_answer_comes_leaves_no_open_connection() 
         connection.data_received(OK)
         asking.cancel()
         await asyncio.wait([asking])
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), 30)
 
     assert asking.cancelled()
     assert not connection.reusable

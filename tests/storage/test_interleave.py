@@ -18,7 +18,7 @@ async def test_the_next_part_is_begun_before_one_is_ended_and_their_order_stays(
         return part
 
     async def end(part: int) -> int:
-        await asyncio.wait_for(begun_next.wait(), 5)
+        await asyncio.wait_for(begun_next.wait(), 30)
         said.append(f"end {part}")
         return part * 10
 

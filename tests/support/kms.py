@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -51,7 +51,7 @@ class KeyServiceDouble:
     """One key, `alias/lane`.
 
     next_answers: said instead of the truth, one request each; signs_not: the error of every Sign, if any;
-    asked: what came.
+    asked: what came; silent: nobody is answered while it is.
     """
 
     url: str
@@ -59,14 +59,17 @@ class KeyServiceDouble:
     spec: str = "ECC_SECG_P256K1"
     disabled: bool = False
     signs_not: str = ""
-    pause_s: float = 0.0
+    silent: bool = False
     next_answers: list[Answer] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def answer(self, action: str, body: dict[str, Any]) -> Answer:
         """What this request gets."""
         self.asked.append((action, body))
-        time.sleep(self.pause_s)
+        if self.silent:
+            while self.silent:
+                time.sleep(0.01)
+            return 200, {}  # nobody listens any more, and what is to be said next is for others
         if self.next_answers:
             return self.next_answers.pop(0)
         if body.get("KeyId") != "alias/lane":
@@ -132,11 +135,12 @@ def key_service() -> Iterator[KeyServiceDouble]:
             else:
                 status, told = double.answer(self.headers["x-amz-target"], body)
             raw = json.dumps(told).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/x-amz-json-1.1")
-            self.send_header("content-length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
+            with suppress(ConnectionError):  # who asked has hung up
+                self.send_response(status)
+                self.send_header("content-type", "application/x-amz-json-1.1")
+                self.send_header("content-length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
 
         def log_message(self, *args: object) -> None:
             pass

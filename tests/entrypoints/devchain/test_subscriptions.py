@@ -28,7 +28,7 @@ class Client:
         return answer.get("result", answer.get("error"))
 
     async def next(self) -> Any:
-        return await self.socket.receive_json(timeout=5)
+        return await self.socket.receive_json(timeout=30)
 
     async def told(self) -> Any:
         """The next notification's result."""
@@ -186,7 +186,7 @@ async def test_slow_reader_is_dropped_with_a_reason_and_nothing_is_kept_for_it(
             assert told < 2_000, "the slow reader was never dropped"
 
         transport.resume_reading()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             messages = [message async for message in slow.socket]
 
         assert 1 <= len(messages) < told
@@ -210,7 +210,7 @@ async def test_web3_hears_heads_and_logs_over_its_websocket_provider(node: Local
         logs = await web3.eth.subscribe("logs", {"address": None})  # type: ignore[typeddict-item]
         receipt = await node.transact(node.accounts[0], data=LOG0)
         heard: dict[Any, Any] = {}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             async for message in web3.socket.process_subscriptions():
                 heard[message["subscription"]] = message["result"]
                 if len(heard) == 2:

@@ -35,7 +35,7 @@ async def test_web3_deploys_calls_and_reads_events(node: LocalNode, web3: Web3) 
     await node.dev.mine()
 
     def story() -> Any:
-        receipt = web3.eth.wait_for_transaction_receipt(tx_hash, timeout=5)
+        receipt = web3.eth.wait_for_transaction_receipt(tx_hash, timeout=30)
         token = web3.eth.contract(receipt["contractAddress"], abi=ARTIFACT["abi"])
         assert token.functions.name().call() == "Test Dollar"
         sent(web3, owner.private_key, token.functions.mint(owner.address, 100))
