@@ -2,110 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bascule.chain import heads
+from bascule.chain import heads, logs
+from bascule.chain.bloom import bloom_of
 from bascule.chain.errors import NodesBehind, NodeUnreachable, NoQuorum, RpcError, WrongShape
 from bascule.chain.families import ETHEREUM
+from bascule.chain.heads import Header
 from bascule.chain.node import Node, NodeState, names
 from bascule.chain.pool import Pool
 from bascule.chain.rpc import Rpc
+from bascule.domain.chain import BlockRef, Hash
 from bascule.domain.errors import Retryable
-from tests.support.nodes import no_guard, resealed, serve
-
-CHAIN = 31_337
-EMPTY: dict[str, Any] = {
-    "parentHash": "0x" + "11" * 32, "sha3Uncles": "0x" + "22" * 32, "miner": "0x" + "33" * 20,
-    "stateRoot": "0x" + "44" * 32, "transactionsRoot": "0x" + "55" * 32, "receiptsRoot": "0x" + "66" * 32,
-    "logsBloom": "0x" + "00" * 256, "difficulty": "0x0", "gasLimit": "0x1", "gasUsed": "0x0",
-    "timestamp": "0x1", "extraData": "0x", "mixHash": "0x" + "77" * 32, "nonce": "0x" + "00" * 8,
-    "transactions": [], "hash": "0x" + "00" * 32,
-}  # fmt: skip
-
-
-def block(number: int, fork: int = 0) -> dict[str, Any]:
-    """A header at a height that hashes to its name."""
-    return resealed({**EMPTY, "number": hex(number), "gasUsed": hex(fork)})
-
-
-class Script:
-    """A node of one chain with a head, which may be silent, refuse, or stand on a fork."""
-
-    def __init__(self, head: int = 10) -> None:
-        self.head = head
-        self.final = 5
-        self.fork = 0
-        self.chain_id = CHAIN
-        self.syncing: Any = False
-        self.status = 200
-        self.headers: dict[str, str] = {}
-        self.twist: Any = lambda method, value: value
-        self.asked: Counter[str] = Counter()
-
-    async def handle(self, request: web.Request) -> web.Response:
-        body = json.loads(await request.read())
-        if self.status != 200:
-            return web.Response(status=self.status, text="<html>", headers=self.headers)
-        many = body if isinstance(body, list) else [body]
-        answers = [{"jsonrpc": "2.0", "id": call["id"], **self._answer(call)} for call in many]
-        return web.json_response(answers if isinstance(body, list) else answers[0])
-
-    def _answer(self, call: dict[str, Any]) -> dict[str, Any]:
-        method, params = call["method"], call["params"]
-        self.asked[method] += 1
-        value: Any = None
-        if method == "eth_chainId":
-            value = hex(self.chain_id)
-        elif method == "eth_syncing":
-            value = self.syncing
-        elif method == heads.BY_NUMBER:
-            tags = {"latest": self.head, "finalized": self.final}
-            number = tags[params[0]] if params[0] in tags else int(params[0], 16)
-            value = block(number, self.fork) if number <= self.head else None
-        elif method == "eth_sendRawTransaction":
-            value = "0x" + "99" * 32
-        value = self.twist(method, value)
-        return value if isinstance(value, dict) and "error" in value else {"result": value}
-
-
-class Pooled:
-    """A pool with its scripts, and a clock that stands still."""
-
-    def __init__(self, scripts: list[Script], pool: Pool, now: list[float]) -> None:
-        self.scripts, self.pool, self._now = scripts, pool, now
-
-    def advance(self, seconds: float) -> None:
-        self._now[0] += seconds
-
-    def states(self) -> list[str]:
-        return [node.state.value for node in self.pool.nodes]
-
-    def asked(self) -> list[int]:
-        """How often each node was asked, since it was looked at last."""
-        counts = [script.asked.total() for script in self.scripts]
-        for script in self.scripts:
-            script.asked.clear()
-        return counts
-
-
-async def pooled(stack: AsyncExitStack, count: int = 3, quorum: int = 1, tiers: str = "111") -> Pooled:
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    scripts = [Script() for _ in range(count)]
-    urls = [await stack.enter_async_context(serve(script.handle)) for script in scripts]
-    rpcs = [Rpc(url, session=session, guard=no_guard, timeout_s=2.0, family=ETHEREUM) for url in urls]
-    nodes = [Node(rpc, name, int(tier)) for rpc, name, tier in zip(rpcs, "abc", tiers, strict=False)]
-    now = [0.0]
-    return Pooled(scripts, Pool(nodes, chain_id=CHAIN, quorum=quorum, clock=lambda: now[0]), now)
+from tests.support.nodes import no_guard, serve
+from tests.support.scripted_nodes import CHAIN, Script, block, pooled
 
 
 @pytest.fixture
@@ -174,6 +91,27 @@ async def test_a_bent_header_is_kept_beside_the_true_one_and_its_node_is_left_al
     p.scripts[0].twist = lambda method, value: value
     await p.pool.probe()
     assert p.states()[0] == "alive"
+
+
+async def test_a_header_that_nothing_seals_makes_no_liar_of_whom_it_contradicts(
+    stack: AsyncExitStack,
+) -> None:
+    """Nobody listed the chain: a node's own bloom bears out the log that it invents, and no other node."""
+    p = await pooled(stack, count=2)
+    place = BlockRef(7, Hash(bytes([7]) * 32), Hash(bytes([6]) * 32), 1)
+    invented = {
+        "address": "0x" + "aa" * 20, "topics": ["0x" + "bb" * 32], "data": "0x", "blockNumber": "0x7",
+        "blockHash": "0x" + place.hash.hex(), "transactionHash": "0x" + "cc" * 32, "logIndex": "0x0",
+    }  # fmt: skip
+    header = Header(place, bloom=bloom_of([bytes.fromhex("aa" * 20), bytes.fromhex("bb" * 32)]))
+    for script, logs_told in zip(p.scripts, ([], [invented]), strict=True):
+        script.twist = lambda method, value, told=logs_told: told if method == "eth_getLogs" else value
+
+    [found] = await logs.of_blocks(p.pool, [header])
+
+    assert len(found) == 1, "as far as its header tells: what is final needs a quorum there"
+    assert p.states() == ["alive", "alive"]
+    assert [(kept.node, kept.refuted) for kept in p.pool.evidence.pending] == [("a", False)]
 
 
 async def test_when_every_node_is_refused_nobody_is_locked_out(stack: AsyncExitStack) -> None:

@@ -26,11 +26,12 @@ from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.issuing import suspended
 from tests.support.money_in import Bridge, OpenAs, address_of, bridge, deposit_address
-from tests.support.nodes import lying_node
+from tests.support.nodes import Twist, lying_node
 
 Fault = dict[str, Any]
 LOGS = ["eth_getLogs"]
 RECEIPTS = ["eth_getBlockReceipts"]
+BLOCKS = ["eth_getBlockByNumber", "eth_getBlockByHash"]
 SEVEN = "0x" + (7_000_000).to_bytes(32, "big").hex()
 
 MISBEHAVIOUR: dict[str, Fault] = {
@@ -115,6 +116,43 @@ async def test_one_of_three_nodes_may_misbehave_and_everything_goes_on(b: Bridge
         kept = [each for each in await b.disagreements() if each.refuted]
         assert {each.node for each in kept} == ({t.pool.nodes[at].name} if name in PROVABLE else set())
         assert all(each.answer != each.other_answer for each in kept)
+
+
+def renames(method: str, params: list[Any], result: Any) -> Any:
+    """Every transaction under another name, where no hash covers it: in headers and with receipts."""
+    if method in BLOCKS and result:
+        return {**result, "transactions": ["0x" + name[:1:-1] for name in result["transactions"]]}
+    if method in RECEIPTS:
+        return [{**each, "transactionHash": "0x" + each["transactionHash"][:1:-1]} for each in result]
+    return result
+
+
+def lists_nothing(method: str, params: list[Any], result: Any) -> Any:
+    """Headers without their transactions."""
+    if method in BLOCKS and result:
+        return {name: value for name, value in result.items() if name != "transactions"}
+    return result
+
+
+@pytest.mark.parametrize(
+    ("twist", "becomes"), [(renames, "lying"), (lists_nothing, "alive")], ids=["renames", "lists nothing"]
+)
+async def test_one_nodes_word_on_the_names_of_transactions_makes_no_liar_and_no_deposit(
+    b: Bridge, twist: Twist, becomes: str
+) -> None:
+    """No hash covers the names: they are those that a quorum tells, whoever is asked first."""
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(lying_node(b.node.url)) for _ in range(3)]
+        asked = pool([(b.rpc(node.url), 1) for node in nodes], chain_id=b.network.chain_id, quorum=2)
+        watcher = b.watcher(asked)
+        await b.settle_down(watcher)
+        nodes[0].twist = twist
+        intent = await paid(b)
+        for _ in range(3):
+            with suppress(Retryable):
+                await b.finalize(watcher)
+        await require_succeeded(b, intent)
+    assert [node.state for node in asked.nodes] == [becomes, "alive", "alive"]
 
 
 @pytest.mark.slow

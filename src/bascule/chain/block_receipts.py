@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bascule.chain import heads, partly
 from bascule.chain.caller import Caller
-from bascule.chain.errors import IncompleteAnswer, NodeSays, RpcError, WrongShape
+from bascule.chain.errors import Hearsay, NodeSays, RpcError, WrongShape
 from bascule.chain.evidence import Heard
 from bascule.chain.families import ETHEREUM
 from bascule.chain.heads import Header
@@ -34,15 +34,29 @@ async def of_blocks(
 ) -> list[list[ReceiptJson]]:
     """Each block's receipts in order: all of them, as its chain agreed.
 
-    What is returned is proven, except for the names of transactions, which are held against the header's
-    list. The headers are sealed and have a root. heard: takes note of who told them, and where; told: by
-    block, what is proven already and not asked for, and where it is put. Raises: IncompleteAnswer,
-    WrongShape, RpcError, NodeUnreachable.
+    What is returned is proven, except for the names of transactions, which are those a quorum tells, or one
+    node's word where one is believed. The headers are sealed and have a root. heard: takes note of who told
+    them, and where; told: by block, what is proven already and not asked for, and where it is put. Raises:
+    IncompleteAnswer, WrongShape, RpcError, NodeUnreachable, NoQuorum.
     """
     if not headers:
         return []
     known = {} if told is None else told
-    return await rpc.checked(lambda node: _of_blocks(node, headers, heard or Heard(), known))
+    sure = headers if all(header.named for header in headers) else await _named(rpc, headers)
+    return await rpc.checked(lambda node: _of_blocks(node, sure, heard or Heard(), known))
+
+
+async def _named(rpc: Caller, headers: Sequence[Header]) -> Sequence[Header]:
+    """The headers with the names of transactions that a quorum tells."""
+    if rpc.quorum == 1:
+        return headers
+    found = await heads.named(rpc, [header.hash for header in headers])
+    known = [header for header in found if header is not None]
+    if len(known) < len(headers):
+        at = found.index(None)
+        why = f"unknown block 0x{headers[at].hash.hex()} at a quorum of nodes"
+        raise RpcError(method=heads.BY_HASH, code=0, message=why)
+    return known
 
 
 async def _of_blocks(
@@ -65,8 +79,8 @@ async def told(rpc: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]
     if refusal is not None:
         raise refusal
     for header, receipts in answers.items():
-        if not set(header.tx_hashes) <= set(map(_name, receipts)):
-            raise IncompleteAnswer(f"{METHOD}: block {header.number} has more transactions than receipts")
+        if not set(header.tx_hashes or ()) <= set(map(_name, receipts)):
+            raise Hearsay(f"{METHOD}: block {header.number} has more transactions than receipts")
     return [answers[header] for header in headers]
 
 
@@ -75,7 +89,7 @@ async def proven(rpc: Caller, told: Receipt, fees: Fees) -> Receipt:
 
     Where the chain's headers prove nothing it is what a quorum of nodes tells. Raises as `logs_of`, NoQuorum.
     """
-    header = await heads.by_hash(rpc, told.block_hash)
+    [header] = await heads.named(rpc, [told.block_hash])
     if header is None:
         raise RpcError(method=METHOD, code=0, message=f"unknown block 0x{told.block_hash.hex()}")
     if not header.sealed or header.receipts_root is None or header.base_fee is None:
@@ -131,7 +145,7 @@ async def _receipts(
     except RpcError as error:  # of the batch as a whole
         found, refusal = {}, error
     if refusal is not None and refusal.says is NodeSays.METHOD_MISSING:
-        return {header: await _one_by_one(rpc, header) for header in headers}, None
+        return {header: await _one_by_one(rpc, header, refusal) for header in headers}, None
     whole: dict[Header, list[ReceiptJson]] = {}
     for header, receipts in found.items():
         if receipts is None:
@@ -142,8 +156,12 @@ async def _receipts(
     return whole, refusal
 
 
-async def _one_by_one(rpc: Caller, header: Header) -> list[ReceiptJson]:
-    calls = [(_ONE_BY_ONE, ("0x" + tx_hash.hex(),)) for tx_hash in header.tx_hashes]
+async def _one_by_one(rpc: Caller, header: Header, refusal: RpcError) -> list[ReceiptJson]:
+    """By the names that a quorum tells, else by the node's own: another's bare word makes no liar of it."""
+    shown = header if header.named else await heads.by_hash(rpc, header.hash)
+    if shown is None or shown.tx_hashes is None:
+        raise refusal
+    calls = [(_ONE_BY_ONE, ("0x" + tx_hash.hex(),)) for tx_hash in shown.tx_hashes]
     found: list[ReceiptJson | None] = await rpc.batch_as(ReceiptJson | None, calls)  # type: ignore[arg-type]
     receipts = [receipt for receipt in found if receipt is not None]
     if len(receipts) != len(found):
@@ -158,8 +176,9 @@ def _proven(rpc: Caller, header: Header, answer: Sequence[ReceiptJson]) -> list[
     block = (header.number, header.hash)
     receipts = require_whole(rpc.family or ETHEREUM, block, header.receipts_root, answer)
     names = tuple(_name(receipt) for receipt in receipts)
-    if header.tx_hashes[: len(names)] != names:
-        raise WrongShape(method=METHOD, why=f"receipts of transactions that block {header.number} lacks")
+    if header.tx_hashes is not None and header.tx_hashes[: len(names)] != names:
+        why = f"receipts of transactions that block {header.number} lacks"
+        raise WrongShape(method=METHOD, why=why) if header.named else Hearsay(f"{METHOD}: {why}")
     return receipts
 
 

@@ -75,8 +75,9 @@ class Caller(Protocol):
     async def attested(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> int:
         """The greatest height that `quorum` nodes have reached; never below what was returned before."""
 
-    async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool) -> T:
-        """What `quorum` nodes say. settled: it cannot change any more, so who says otherwise lies.
+    async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool, partly: bool = False) -> T:
+        """What `quorum` nodes say. settled: it cannot change any more, so who says otherwise lies; partly:
+        where fewer know all of it, as much as `quorum` nodes say alike, and None in the other places.
 
         Raises: NoQuorum when they are too few, NodesContradict (a NoQuorum) when they differ.
         """

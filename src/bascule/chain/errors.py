@@ -8,7 +8,7 @@ from bascule.chain.node_words import NodeSays, read
 from bascule.domain.errors import Halted, Retryable
 
 __all__ = [
-    "Garbled", "IncompleteAnswer", "NoQuorum", "NodeSays", "NodeUnreachable", "NodesBehind",
+    "Garbled", "Hearsay", "IncompleteAnswer", "NoQuorum", "NodeSays", "NodeUnreachable", "NodesBehind",
     "NodesContradict", "RpcError", "WrongChain", "WrongShape", "read",
 ]  # fmt: skip
 
@@ -89,6 +89,14 @@ class IncompleteAnswer(Retryable):
     """The answer contradicts the block's own header; nothing of it may be used."""
 
     reason = "contradicts_header"
+
+
+class Hearsay(IncompleteAnswer):
+    """The answer contradicts what another node said and no hash bears out: one of them is wrong, and nothing
+    tells which. Nothing of it may be used, and it is held against nobody.
+    """
+
+    reason = "contradicts_hearsay"
 
 
 class WrongChain(Halted):

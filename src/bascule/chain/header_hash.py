@@ -21,7 +21,7 @@ class HeaderJson(msgspec.Struct):
     timestamp: str
     logsBloom: str
     receiptsRoot: str
-    transactions: list[str] = []
+    transactions: list[str] | None = None  # no hash covers their names
     # read for the hash alone; which of them are there depends on the family and its forks
     sha3Uncles: str | None = None
     miner: str | None = None

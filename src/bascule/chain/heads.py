@@ -5,7 +5,7 @@ roots. On a chain whose spelling nobody listed that may fail in good faith; such
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from bascule.chain import partly
@@ -15,6 +15,7 @@ from bascule.chain.families import ETHEREUM
 from bascule.chain.header_hash import HeaderJson, header_hash
 from bascule.chain.hexes import data, number, quantity
 from bascule.domain.chain import BlockRef, Hash
+from bascule.domain.hashing import keccak
 
 BY_NUMBER = "eth_getBlockByNumber"
 BY_HASH = "eth_getBlockByHash"
@@ -29,8 +30,8 @@ class Header:
     bloom, receipts_root: None where the family's headers speak of other blocks' logs than their own; bloom
     also where it is all zero and nothing seals it, as on rollups that keep no filter;
     sealed: the members hash to the block's name; base_fee: wei per gas, None before EIP-1559;
-    tx_hashes: of its transactions, in order, as the node says; members: what the name is the hash of, where
-    it is sealed.
+    tx_hashes: of its transactions, in order, which nothing seals; None: not told; named: a quorum of several
+    tells them, else they are one node's word; members: what the name is the hash of, where it is sealed.
     """
 
     ref: BlockRef
@@ -38,7 +39,8 @@ class Header:
     receipts_root: Hash | None = None
     sealed: bool = False
     base_fee: int | None = None
-    tx_hashes: tuple[Hash, ...] = ()
+    tx_hashes: tuple[Hash, ...] | None = None
+    named: bool = False
     members: HeaderJson | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -167,6 +169,40 @@ async def by_hashes(rpc: Caller, hashes: Sequence[Hash]) -> list[Header | None]:
     return await _as_far_as_told(rpc, hashes, found, lambda node: _by_hashes(node, hashes, found))
 
 
+async def named(rpc: Caller, hashes: Sequence[Hash]) -> list[Header | None]:
+    """As `by_hashes`, with the names of their transactions as a quorum of nodes tells them.
+
+    None where too few know the block, or its transactions. Where one node is believed it is that node's word.
+    Raises: NoQuorum when too few nodes answer, or differ and none has a quorum.
+    """
+    if rpc.quorum == 1 or not hashes:
+        return await by_hashes(rpc, hashes)
+    told = await rpc.agreed(lambda node: _all_that_is_told(node, hashes), _names, settled=True, partly=True)
+    return [
+        None if name is None or each is None else replace(each, named=True)
+        for each, name in zip(told, _names(told), strict=True)
+    ]
+
+
+def _names(headers: Headers) -> list[Hash | None]:
+    """What a node says of the blocks' transactions."""
+    return [
+        None if each is None or each.tx_hashes is None else Hash(keccak(each.hash + b"".join(each.tx_hashes)))
+        for each in headers
+    ]
+
+
+async def _all_that_is_told(rpc: Caller, hashes: Sequence[Hash]) -> Headers:
+    """None also for what the node refuses, unless that is all."""
+    found: dict[Hash, Header] = {}
+    try:
+        return await _by_hashes(rpc, hashes, found)
+    except RpcError:
+        if not found:
+            raise
+        return [found.get(each) for each in hashes]
+
+
 async def _by_hashes(rpc: Caller, hashes: Sequence[Hash], found: dict[Hash, Header]) -> Headers:
     """Those that are not in `found` are asked for."""
     calls = {each: (BY_HASH, ("0x" + each.hex(), False)) for each in hashes if each not in found}
@@ -203,6 +239,8 @@ def _header(rpc: Caller, block: HeaderJson, method: str) -> Header:
         receipts_root=root if rpc.worth.root and not elsewhere else None,
         sealed=sealed,
         base_fee=None if block.baseFeePerGas is None else number(block.baseFeePerGas, method=method),
-        tx_hashes=tuple(Hash(data(tx_hash, 32, method=method)) for tx_hash in block.transactions),
+        tx_hashes=None
+        if block.transactions is None
+        else tuple(Hash(data(tx_hash, 32, method=method)) for tx_hash in block.transactions),
         members=block if sealed else None,
     )

@@ -13,7 +13,7 @@ import msgspec
 from bascule.chain import families, partly
 from bascule.chain.bloom import bloom_of
 from bascule.chain.caller import Caller, Said
-from bascule.chain.errors import IncompleteAnswer, RpcError, WrongShape
+from bascule.chain.errors import Hearsay, IncompleteAnswer, RpcError, WrongShape
 from bascule.chain.evidence import Heard
 from bascule.chain.heads import Header
 from bascule.chain.hexes import data, number, quantity
@@ -152,7 +152,8 @@ def whole(header: Header, answer: Sequence[_Log], outside: Hash | None = None) -
     if [log.index for log in logs] != list(range(len(logs))):
         raise IncompleteAnswer(f"{METHOD}: {where}: log indexes are not 0..{len(logs) - 1} without holes")
     if header.bloom is not None and bloom(logs) != header.bloom:
-        raise IncompleteAnswer(f"{METHOD}: {where}: {len(logs)} logs do not add up to the header's bloom")
+        error = IncompleteAnswer if header.sealed else Hearsay  # what nothing seals is one node's word
+        raise error(f"{METHOD}: {where}: {len(logs)} logs do not add up to the header's bloom")
     return logs
 
 

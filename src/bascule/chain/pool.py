@@ -31,6 +31,7 @@ from bascule.chain.evidence import Evidence, Exchange
 from bascule.chain.families import Family
 from bascule.chain.node import Node, NodeState
 from bascule.chain.rpc import Rpc
+from bascule.chain.votes import Answer, count, shown
 from bascule.chain.worth import Worth
 from bascule.domain.errors import BasculeError
 
@@ -52,25 +53,6 @@ _ASK_ANOTHER = frozenset(
     }
 )
 _FAILURES = (NodeUnreachable, WrongShape, IncompleteAnswer, RpcError, WrongChain)
-
-
-class _Answer:
-    """What one node made of a question: a value or an error, and the newest exchange about it."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.value: Any = None
-        self.error: BasculeError | None = None
-        self.exchange = Exchange()
-
-    @property
-    def refuted(self) -> bool:
-        """Whether it contradicts itself or a hash, rather than being none."""
-        return isinstance(self.error, WrongShape | IncompleteAnswer) and not isinstance(self.error, Garbled)
-
-    @property
-    def told(self) -> tuple[str, Exchange]:
-        return self.node.name, self.exchange
 
 
 class Pool:
@@ -181,36 +163,32 @@ class Pool:
         self._attested[name] = max(reached[self._quorum - 1], self._attested.get(name, 0))
         return self._attested[name]
 
-    async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool) -> T:
+    async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool, partly: bool = False) -> T:
         """As `Caller.agreed`. Whoever contradicts the quorum is kept; about what is settled it lies.
 
         Where none has a quorum about what is settled, all that differ are `disputed` until one does.
         """
         if self._quorum == 1:
             return await self.checked(ask)
-        votes: dict[tuple[object, ...], list[_Answer]] = {}
-        for answer in await self._all(ask):
-            votes.setdefault(tuple(said(answer.value)), []).append(answer)
-        ballots = sorted(votes.items(), key=lambda ballot: -len(ballot[1]))
-        won = bool(ballots) and len(ballots[0][1]) >= self._quorum
-        apart: list[_Answer] = []
-        for told, answers in ballots[1:]:
-            if _contradict(told, ballots[0][0]):
-                apart += answers
-                why = f"nodes disagree: {_shown(told)} against {_shown(ballots[0][0])}"
-                for answer in answers:
-                    self._keep(answer, ballots[0][1][0], why, lies=won and settled)
-                    if won and not settled:
-                        answer.node.strayed()
-        if not won:
-            for answer in [*ballots[0][1], *apart] if apart and settled else []:
+        answers = await self._all(ask)
+        for answer in answers:
+            answer.says = tuple(said(answer.value))
+        votes = count(answers, self._quorum, partly=partly)
+        for answer in votes.apart:
+            assert votes.foremost is not None, "they are apart from it"
+            why = f"nodes disagree: {shown(answer.says)} against {shown(votes.foremost.says)}"
+            self._keep(answer, votes.foremost, why, lies=votes.won is not None and settled)
+            if votes.won is not None and not settled:
+                answer.node.strayed()
+        if votes.won is None:
+            for answer in [*votes.behind, *votes.apart] if votes.apart and settled else []:
                 answer.node.doubted()
-            counts = ", ".join(str(len(answers)) for _, answers in ballots) or "none"
-            error = NodesContradict if apart else NoQuorum
-            raise error(f"{self._quorum} nodes must say the same; alike are {counts}")
-        for answer in ballots[0][1]:
+            alike = ", ".join(map(str, votes.alike)) or "none"
+            error = NodesContradict if votes.apart else NoQuorum
+            raise error(f"{self._quorum} nodes must say the same; alike are {alike}")
+        for answer in votes.behind:
             answer.node.cleared()
-        value: T = ballots[0][1][0].value
+        value: T = votes.won.value
         return value
 
     async def everyone(self, ask: Ask[T]) -> list[tuple[str, T | BasculeError]]:
@@ -288,22 +266,22 @@ class Pool:
             )
         return sorted(free, key=lambda node: (node is self._avoided, *node.rank))
 
-    async def _first(self, ask: Ask[T], enough: Callable[[T], bool] | None) -> _Answer:
+    async def _first(self, ask: Ask[T], enough: Callable[[T], bool] | None) -> Answer:
         """The first answer that is true and enough; else one that falls short; else the first error."""
-        wrong: list[_Answer] = []
-        short: list[_Answer] = []
+        wrong: list[Answer] = []
+        short: list[Answer] = []
         errors: list[BasculeError] = []
         for node in self._ranked():
             answer = await self._ask(node, ask)
             if answer.error is not None:
                 errors.append(answer.error)
-                if answer.refuted:
+                if answer.contradicts:
                     wrong.append(answer)
                 elif isinstance(answer.error, RpcError) and answer.error.says not in _ASK_ANOTHER:
                     raise answer.error
                 continue
             for told in wrong:
-                self._keep(told, answer, str(told.error), lies=True)
+                self._keep(told, answer, str(told.error), lies=told.refuted)
             wrong.clear()
             if enough is None or enough(answer.value):
                 self._newest[:] = [node]
@@ -315,20 +293,21 @@ class Pool:
             raise errors[0]
         return short[0]
 
-    async def _all(self, ask: Ask[T]) -> list[_Answer]:
+    async def _all(self, ask: Ask[T]) -> list[Answer]:
         """The true answers of every node that may be asked, best node first. Raises: the best one's error."""
         answers = await asyncio.gather(*(self._ask(node, ask) for node in self._ranked()))
         true = [answer for answer in answers if answer.error is None]
         for answer in answers:
-            if answer.refuted:
-                self._keep(answer, true[0] if true else None, str(answer.error), lies=bool(true))
+            if answer.contradicts:
+                lies = bool(true) and answer.refuted
+                self._keep(answer, true[0] if true else None, str(answer.error), lies=lies)
         if not true and answers[0].error is not None:
             raise answers[0].error
         return true
 
-    async def _ask(self, node: Node, ask: Ask[T]) -> _Answer:
+    async def _ask(self, node: Node, ask: Ask[T]) -> Answer:
         """One node's answer; what it did moves its state."""
-        answer, witness = _Answer(node), node.rpc.witness()
+        answer, witness = Answer(node), node.rpc.witness()
         try:
             await self._require_chain(node)
             answer.value = await ask(witness)
@@ -365,7 +344,7 @@ class Pool:
         else:
             node.counters["answers_refused"] += 1
 
-    def _keep(self, told: _Answer, against: _Answer | None, why: str, *, lies: bool) -> None:
+    def _keep(self, told: Answer, against: Answer | None, why: str, *, lies: bool) -> None:
         told.node.counters["disagreements"] += 1
         self.evidence.keep(told.told, None if against is None else against.told, why, refuted=lies)
         if lies:
@@ -387,14 +366,3 @@ def pool(rpcs: Sequence[tuple[Rpc, int]], *, chain_id: int, quorum: int = 1) -> 
     called = names([rpc.url for rpc, _ in rpcs])
     nodes = [Node(rpc, name, tier) for (rpc, tier), name in zip(rpcs, called, strict=True)]
     return Pool(nodes, chain_id=chain_id, quorum=quorum)
-
-
-def _contradict(told: Sequence[object], against: Sequence[object]) -> bool:
-    """Whether two nodes say different things of the same place; not knowing contradicts nothing."""
-    return any(a != b for a, b in zip(told, against, strict=True) if a is not None and b is not None)
-
-
-def _shown(told: Sequence[object]) -> str:
-    """What a node says, short enough for a line."""
-    words = ["0x" + each.hex() if isinstance(each, bytes) else str(each) for each in told]
-    return ", ".join(words[:1] if len(words) == 1 else [words[0], "…", words[-1]])

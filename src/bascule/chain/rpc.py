@@ -152,7 +152,7 @@ class Rpc:
         """The node's height."""
         return height(await ask(self))
 
-    async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool) -> T:
+    async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool, partly: bool = False) -> T:
         """The node's answer."""
         return await ask(self)
 

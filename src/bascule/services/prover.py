@@ -62,7 +62,7 @@ class Prover:
         """
         async with self.db.read() as conn:
             waiting = await blocks.unproven(conn, cursor.chain_id, self.blocks_per_round)
-        headers = await heads.by_hashes(self.rpc, [block.ref.hash for block in waiting])
+        headers = await heads.named(self.rpc, [block.ref.hash for block in waiting])
         known = heads.linked(headers)
         if len(known) < len(headers):  # a node that lags, refuses or forked tells nothing of the others
             self.counters["blocks_unknown_to_the_prover"] += len(headers) - len(known)

@@ -70,9 +70,15 @@ async def learn(rpc: Caller, number: int, head: int) -> bool:
 
 
 def _names(headers: Sequence[Header | None]) -> list[Hash | None]:
-    """What nodes must agree on, header by header: its block, and what it says of logs and receipts."""
+    """What nodes must agree on, header by header: its block, and what it says of logs, receipts and
+    transactions.
+    """
     return [
-        None if each is None else Hash(keccak(each.hash + (each.bloom or b"") + (each.receipts_root or b"")))
+        None
+        if each is None or each.tx_hashes is None
+        else Hash(
+            keccak(b"".join((each.hash, each.bloom or b"", each.receipts_root or b"", b"|", *each.tx_hashes)))
+        )
         for each in headers
     ]
 
