@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
 import pytest
@@ -23,24 +22,10 @@ from bascule.services.together import Together
 from bascule.storage import lanes
 from tests.support.backups import Backups
 from tests.support.chain import calldata
-from tests.support.money_out import Treasury, payee, treasury
+from tests.support.money_out import Treasury, payee
 from tests.support.nodes import lying_node, no_guard
-from tests.support.postgres import TestServer
 
 T = TypeVar("T")
-
-
-@pytest.fixture
-async def backups(postgres_server: TestServer, database_name: str) -> AsyncIterator[Backups]:
-    made = Backups(postgres_server, database_name)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def stage(backups: Backups, tmp_path: Path) -> AsyncIterator[Treasury]:
-    async with treasury(backups.open, tmp_path) as built:
-        yield built
 
 
 async def check(stage: Treasury, *, dry_run: bool = False) -> dict[str, tuple[str, int | None]]:

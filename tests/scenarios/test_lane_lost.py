@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,24 +21,10 @@ from bascule.services.restore import Restore
 from tests.support.backups import Backups
 from tests.support.chain import calldata
 from tests.support.crashing import Crash, Crashing
-from tests.support.money_out import Treasury, payee, treasury
+from tests.support.money_out import Treasury, payee
 from tests.support.nodes import Refuse, lying_node, no_guard
-from tests.support.postgres import TestServer
 
 MAY_RUN = "number 1, is in no row and may have signed a batch before the restore"
-
-
-@pytest.fixture
-async def backups(postgres_server: TestServer, database_name: str) -> AsyncIterator[Backups]:
-    made = Backups(postgres_server, database_name)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def stage(backups: Backups, tmp_path: Path) -> AsyncIterator[Treasury]:
-    async with treasury(backups.open, tmp_path) as built:
-        yield built
 
 
 async def check(stage: Treasury, url: str | None = None) -> dict[str, dict[str, Any]]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from bascule.chain.families import ETHEREUM
@@ -19,22 +16,8 @@ from bascule.services.seams import SystemEntropy
 from bascule.services.unpaid_prover import UnpaidProver
 from tests.support.backups import Backups
 from tests.support.chain import calldata
-from tests.support.money_out import Treasury, payee, treasury
+from tests.support.money_out import Treasury, payee
 from tests.support.nodes import lying_node, no_guard
-from tests.support.postgres import TestServer
-
-
-@pytest.fixture
-async def backups(postgres_server: TestServer, database_name: str) -> AsyncIterator[Backups]:
-    made = Backups(postgres_server, database_name)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def stage(backups: Backups, tmp_path: Path) -> AsyncIterator[Treasury]:
-    async with treasury(backups.open, tmp_path) as built:
-        yield built
 
 
 async def closed(stage: Treasury, why: str) -> None:

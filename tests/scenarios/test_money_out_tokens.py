@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from bascule.domain import vault as layout
+from bascule.domain.chain import Address, checksum
 from bascule.domain.errors import Halted
 from bascule.entrypoints.explaining import explain
+from tests.support.chain import calldata
 from tests.support.money_out import OpenAs, payee, treasury
-from tests.support.money_out_setup import deploy_vault
+from tests.support.money_out_setup import LANE, deploy_vault
 from tests.support.nodes import Refuse, lying_node
 
 
@@ -24,6 +27,45 @@ async def test_token_that_refuses_by_answering_false_has_paid_nobody(db_as: Open
         failed = await stage.read(payout)
         assert (failed["status"], failed["failure_code"]) == ("failed", "refused_by_token")
         assert await stage.transfers_out() == []
+        await stage.require_truth()
+
+
+@pytest.mark.slow
+async def test_token_that_returns_nothing_pays_each_payee_once(db_as: OpenAs, tmp_path: Path) -> None:
+    """As USDT does."""
+    async with treasury(db_as, tmp_path, partial(deploy_vault, quirk="ReturnsNothing")) as stage:
+        ids = [(await stage.approved(amount, payee(n)))["id"] for n, amount in enumerate(("1.00", "2.00"))]
+        await stage.run()
+
+        assert [await stage.status({"id": id}) for id in ids] == ["paid", "paid"]
+        moved = {(payee(0), 1_000_000), (payee(1), 2_000_000)}
+        assert (set(await stage.transfers_out()), len(await stage.transfers_out())) == (moved, 2)
+        assert await stage.rows("SELECT kind, state FROM slots") == [("pay", "final")]
+        await stage.require_truth()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("hides", "status", "moved"), [(False, "failed", []), (True, "paid", [10_500_000])])
+async def test_token_that_calls_the_vault_back_moves_its_payout_once_or_not_at_all(
+    db_as: OpenAs, tmp_path: Path, *, hides: bool, status: str, moved: list[int]
+) -> None:
+    """It may cancel there, and tries to cancel the very payout that is being paid, after it was sent."""
+    async with treasury(db_as, tmp_path, partial(deploy_vault, quirk="Reenters")) as stage:
+        payout, after = await stage.approved(), await stage.request("3.00", payee(9))
+        submitter = await stage.submitter()
+        await stage.vault_owner("setCanceller(address)", checksum(stage.token.contract))
+        vault_id = layout.make_id(LANE, 0)
+        again = bytes.fromhex(calldata("cancel(uint256[])", [[vault_id]])[2:])
+        await stage.issuer("setCallback(address,bytes,bool)", stage.vault, again, hides)
+        await stage.run(submitter)
+
+        shown = await stage.read(payout)
+        assert (shown["status"], shown["vault_id"]) == (status, str(vault_id))
+        assert [units for _, units in await stage.transfers_out()] == moved
+        await stage.issuer("setCallback(address,bytes,bool)", checksum(Address(bytes(20))), b"", False)
+        await stage.approve(after)
+        await stage.run(submitter)
+        assert await stage.status(after) == "paid", "the lane goes on"
         await stage.require_truth()
 
 

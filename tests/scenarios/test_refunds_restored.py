@@ -14,17 +14,9 @@ from tests.support.backups import Backups
 from tests.support.chain import calldata
 from tests.support.money_out import Treasury, payee
 from tests.support.nodes import no_guard
-from tests.support.postgres import TestServer
 from tests.support.refunding import CUSTOMER_HOME, Refunding, refunding, serving
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def backups(postgres_server: TestServer, database_name: str) -> AsyncIterator[Backups]:
-    made = Backups(postgres_server, database_name)
-    yield made
-    await made.close()
 
 
 @pytest.fixture

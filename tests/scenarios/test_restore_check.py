@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,7 @@ from bascule.entrypoints.cli.app import run
 from bascule.services.lane_opening import LaneClosed
 from tests.support.anchors import Notary
 from tests.support.backups import Backups
-from tests.support.money_out import Treasury, treasury
-from tests.support.postgres import TestServer
-
-
-@pytest.fixture
-async def backups(postgres_server: TestServer, database_name: str) -> AsyncIterator[Backups]:
-    made = Backups(postgres_server, database_name)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def stage(backups: Backups, tmp_path: Path) -> AsyncIterator[Treasury]:
-    async with treasury(backups.open, tmp_path) as built:
-        yield built
-
+from tests.support.money_out import Treasury
 
 Told = Callable[..., Awaitable[list[dict[str, Any]]]]
 

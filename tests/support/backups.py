@@ -1,6 +1,11 @@
-"""A treasury whose databases are lost and put back from a copy: all of them, or the signer's memory alone."""
+"""A treasury whose databases are lost and put back, from a copy or a dump: both, or one of them alone."""
 
 from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import psycopg
 
 from bascule.storage.database import Database
 from tests.support.money_out import Treasury
@@ -35,6 +40,38 @@ class Backups:
         self._server.drop(self._name)
         self._server.create(self._name, template=copy)
         await self._start(stage)
+
+    async def dump(self, stage: Treasury, to: Path, *parts: str) -> Path:
+        """What `pg_dump` writes of the living database, while business goes on. parts: its options.
+
+        The watcher's lease is not in it, as nobody can wait here for its end.
+        """
+        await stage.watcher.release()
+        await self._program("pg_dump", "-Fc", *parts, "-f", str(to), self._server.url_of(self._name))
+        return to
+
+    async def restore(self, stage: Treasury, dump: Path, *, signer: Path | None = None) -> None:
+        """The living database is lost, `pg_restore` puts the dump in its place.
+
+        signer: a dump of the signer's schema alone, which is the newer one: it was not lost.
+        """
+        await self._stop(stage)
+        url = self._server.url_of(self._name)
+        self._server.drop(self._name)
+        self._server.create(self._name, "template0")
+        await self._program("pg_restore", "--exit-on-error", "--dbname", url, str(dump))
+        if signer is not None:
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+                await conn.execute("DROP SCHEMA signer CASCADE")
+            await self._program("pg_restore", "--exit-on-error", "--dbname", url, str(signer))
+        await self._start(stage)
+
+    async def _program(self, name: str, *words: str) -> None:
+        """One of the programs the server is made of."""
+        row = self._server.admin.execute("SELECT setting FROM pg_config() WHERE name = 'BINDIR'").fetchone()
+        assert row is not None
+        running = await asyncio.create_subprocess_exec(Path(str(row[0])) / name, *words)
+        assert await running.wait() == 0, name
 
     async def close(self) -> None:
         """Nothing is open, no copy is left."""
