@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,20 +11,18 @@ import pytest
 
 from bascule.chain.evidence_check import check
 from bascule.domain import seal
+from bascule.domain.chain import parse_address
 from bascule.domain.errors import Conflict, Rejected
 from bascule.entrypoints.explaining import explain
 from bascule.services.payout_evidence import evidence_of
 from bascule.services.payouts import own
 from bascule.services.sealer import Sealer, export
+from bascule.storage import addresses, networks
+from tests.scenarios.test_lane_forgotten import check as lanes_after
 from tests.scenarios.test_payout_files import approve, read, send
-from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed, treasury
+from tests.support.backups import Backups
+from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed
 from tests.support.vault_migration import move_to_another_vault
-
-
-@pytest.fixture
-async def stage(db_as: OpenAs, tmp_path: Path) -> AsyncIterator[Treasury]:
-    async with treasury(db_as, tmp_path) as built:
-        yield built
 
 
 async def place(stage: Treasury, payout: dict[str, Any]) -> tuple[str, str, str | None]:
@@ -154,4 +150,36 @@ async def test_payouts_of_a_vault_whose_lanes_are_all_retired_are_asked_about_by
     await stage.approve(payout)
     await stage.run(lane)
     assert await stage.status(payout) == "paid"
+    await stage.require_truth()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked_first", [True, False])
+async def test_what_the_new_vault_paid_after_the_backup_is_found_though_the_backup_has_it_at_the_old_one(
+    stage: Treasury, backups: Backups, *, asked_first: bool
+) -> None:
+    """The signer forgot it as well. asked_first: the old vault's lane does so before the new one is read."""
+    payout = await stage.approved("5.00")
+    copy = await backups.take(stage)
+    next_lane = await stage.submitter(lane=await move_to_another_vault(stage))
+    await (await stage.submitter()).run_once()
+    await stage.approve(payout)
+    await stage.run(next_lane)
+    moved = await stage.transfers_out()
+    assert (await stage.status(payout), len(moved)) == ("paid", 1)
+
+    await backups.put_back(stage, copy)
+    async with stage.owner.transaction() as conn:  # the configuration names the new vault
+        await networks.publish(conn, stage.network)
+        await addresses.add_own(conn, stage.network.chain_id, parse_address(stage.vault), "vault")
+    await stage.follow(3)
+    lane = await stage.submitter(holder="b")
+    if asked_first:
+        await lane.run_once()
+        assert (await place(stage, payout))[0] == "requires_action"
+    assert (await lanes_after(stage))["31337/vault-1"] == ("closed", 1)
+
+    assert await place(stage, payout) == ("paid", stage.vault, None)
+    await stage.run(lane, rounds=2)
+    assert await stage.transfers_out() == moved
     await stage.require_truth()
