@@ -49,4 +49,4 @@ def test_types_of_the_document_compile_where_they_are_used_and_find_each_misuse(
     assert compiled(place, "used.ts") == []
     found = [re.sub(r"^misused\.ts\((\d+),.*", r"\1", line) for line in compiled(place, "misused.ts")]
     assert found == mistakes
-    assert len(mistakes) == 5
+    assert len(mistakes) == 8

@@ -16,9 +16,10 @@ from tests.support.api import Shop
 from tests.support.source import SRC, python_files
 
 SCHEMA_WORDS = {
-    "$ref", "type", "properties", "required", "items", "anyOf", "enum", "const", "pattern", "description",
-    "title", "default", "examples", "minimum", "maximum", "exclusiveMaximum", "minLength", "maxLength",
-    "minItems", "maxItems", "maxProperties", "additionalProperties", "patternProperties", "propertyNames",
+    "$ref", "type", "properties", "required", "items", "allOf", "anyOf", "enum", "const", "pattern",
+    "description", "title", "default", "examples", "minimum", "maximum", "exclusiveMaximum", "minLength",
+    "maxLength", "minItems", "maxItems", "maxProperties", "additionalProperties", "patternProperties",
+    "propertyNames",
 }  # fmt: skip
 
 
@@ -111,7 +112,8 @@ async def test_parameters_that_are_refused_are_documented_as_refused(document: d
 
     assert schemas["PaymentIntentCreate"]["additionalProperties"] is False
     assert "additionalProperties" not in schemas["PaymentIntent"]  # answers may grow
-    either = [each["required"] for each in schemas["PaymentIntentCreate"]["anyOf"]]
+    [needed] = schemas["PaymentIntentCreate"]["allOf"]
+    either = [each["required"] for each in needed["anyOf"]]
     assert either == [["amount", "currency"], ["quote"]]
     assert schemas["PaymentIntentCreate"]["properties"]["amount"]["type"] == "string"
 
@@ -151,6 +153,8 @@ async def test_the_reference_pages_load_nothing_from_anywhere_else(client: httpx
         assert "unsafe-inline" not in page.headers["content-security-policy"]
     docs = (await client.get("/docs")).text
     assert [op.name for op in OPERATIONS if f'id="{op.name}"' not in docs] == []
+    needed = "Needs <code>amount</code> and <code>currency</code>, or <code>quote</code>"
+    assert (docs.count(needed + "."), docs.count(needed + ", or <code>payment_intent</code>.")) == (1, 1)
 
 
 REJECTIONS = {"Rejected", "NotFound", "Conflict", "Forbidden", "Unauthenticated", "KeyInUse", "KeyReused"}

@@ -20,6 +20,7 @@ from bascule.entrypoints.api.params import (
     Params,
     PaymentIntentCreate,
     Url,
+    any_of,
 )
 from bascule.entrypoints.api.shape import Decimal6, ListOf, Seconds, Shape
 from bascule.services.checkout_sessions import SessionRequest, own
@@ -45,13 +46,7 @@ class CheckoutSessionCreate(PaymentIntentCreate):
     """What the page asks for: a new payment intent, by the same parameters as one, or one that waits."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [
-                {"required": ["amount", "currency"]},
-                {"required": ["quote"]},
-                {"required": ["payment_intent"]},
-            ]
-        }
+        json_schema_extra=any_of(("amount", "currency"), ("quote",), ("payment_intent",))
     )
 
     payment_intent: Id | None = None

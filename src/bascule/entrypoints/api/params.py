@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -14,6 +15,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
 )
+from pydantic.config import JsonDict
 
 from bascule.domain.quote import LOCK_MAX_S, LOCK_MIN_S, LOCK_S
 
@@ -159,12 +161,18 @@ class PolicyParams(Params):
     finality: FinalityLevel | None = None
 
 
+def any_of(*needed: Sequence[str]) -> JsonDict:
+    """A schema's words for: all of one of these groups is there.
+
+    Within allOf, as an anyOf beside properties makes openapi-typescript forget them: anything would compile.
+    """
+    return {"allOf": [{"anyOf": [{"required": list(names)} for names in needed]}]}
+
+
 class PaymentIntentCreate(Params):
     """A new payment intent."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": ["amount", "currency"]}, {"required": ["quote"]}]}
-    )
+    model_config = ConfigDict(json_schema_extra=any_of(("amount", "currency"), ("quote",)))
 
     amount: Amount = None
     currency: Currency | None = None

@@ -3,9 +3,14 @@ import type { components, paths } from "./api";
 
 type Intent = components["schemas"]["PaymentIntent"];
 type Ask = components["schemas"]["QuoteCreate"];
+type Pay = components["schemas"]["PaymentIntentCreate"];
+type Show = components["schemas"]["CheckoutSessionCreate"];
 
 export const asNumber: Ask = { amount: 25, currency: "eur", to_currency: "usdc" };
 export const misspelt: Ask = { amount: "25.00", curency: "eur", to_currency: "usdc" };
 export const paid = (intent: Intent): boolean => intent.status === "paid";
 export const cents = (intent: Intent): number => intent.amount * 100;
 export type Nowhere = paths["/v1/charges"];
+export const due: Pay = { amount: 25, currency: "usdc" };
+export const named: Pay = { amount: "25.00", curency: "usdc" };
+export const shown: Show = { payment_intent: 7 };
