@@ -209,3 +209,14 @@ def test_developing_page_runs_as_it_stands(walked: Tour) -> None:
     codes = [*re.findall(r'^"code":"(\w+)"$', said, re.MULTILINE)]
     assert codes == ["idempotency_key_reused", "idempotency_key_missing"]
     assert "idempotent-replayed: true" in said
+
+
+def test_requests_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/requests.md")
+
+    assert re.search(r'^ratelimit: "key";r=\d+;t=\d+, "account";r=\d+;t=\d+', said, re.M | re.I)
+    assert [line.strip() for line in said.splitlines() if not line.lower().startswith("ratelimit")] == [
+        "bascule-version: 2026-12-01", '"code":"version_unknown"', '"api_version":"2026-12-01"',
+        "its transaction is shown", "deposit", '"param":"expand[0]"', "found by its order",
+        "found by its transaction", "nothing else is", "search_invalid",
+    ]  # fmt: skip

@@ -37,13 +37,21 @@ PROBLEMS = {
     500: "Our own fault; it has been noted.",
     503: "The system is not ready; send the same request again.",
 }
+HEADERS = {
+    "Request-Id": "The id of the request, for the log and for us.",
+    "Bascule-Version": "The dated version the answer is in; a request may name another in the same header.",
+    "RateLimit-Policy": "How many requests (q) in how many seconds (w), for each bucket that counts.",
+    "RateLimit": "How many requests are left now (r), and in how many seconds the bucket is full again (t).",
+    "Retry-After": "How many seconds to wait before the same request is sent again, where that may help.",
+}
 DESCRIPTION = """\
 Money in: a payment intent has an address of its own on every network it accepts; what arrives there is
 detected, becomes final, is booked and told. Money out: a payout waits for approvals, is signed by a signer
 that obeys only its own roster, and is paid at most once.
 
 Amounts are decimal strings with a point and two to six fraction digits. Bodies are JSON or forms with
-brackets. Unknown parameters are refused by name. An `Idempotency-Key` makes any POST safe to repeat."""
+brackets. Unknown parameters are refused by name. An `Idempotency-Key` makes any POST safe to repeat. The
+header `Bascule-Version` names a dated version other than the one the account is pinned to."""
 
 
 def document(operations: Sequence[Operation], public_url: str) -> dict[str, Any]:
@@ -69,7 +77,10 @@ def document(operations: Sequence[Operation], public_url: str) -> dict[str, Any]
         "paths": _without_null_defaults(paths),
         "components": {
             "schemas": explained(_reachable(paths, schemas)),
-            "responses": {str(status): _problem(text) for status, text in PROBLEMS.items()},
+            "responses": {str(status): _problem(status, text) for status, text in PROBLEMS.items()},
+            "headers": {
+                name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()
+            },
             "parameters": {
                 "IdempotencyKey": _key_parameter(required=False),
                 "RequiredIdempotencyKey": _key_parameter(required=True),
@@ -204,7 +215,7 @@ def _responses(operation: Operation, names: dict[Any, str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "200": {
             "description": operation.summary,
-            "headers": {"Request-Id": {"schema": {"type": "string"}}},
+            "headers": _headers("Request-Id", "Bascule-Version", "RateLimit-Policy", "RateLimit"),
             "content": _returned(operation, names),
         }
     }
@@ -229,10 +240,15 @@ def _returned(operation: Operation, names: dict[Any, str]) -> dict[str, Any]:
     return {JSON: {"schema": {"$ref": REF.format(model=names[operation.returns])}}}
 
 
-def _problem(description: str) -> dict[str, Any]:
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _problem(status: int, description: str) -> dict[str, Any]:
+    again = ("Retry-After",) if status in (409, 429, 500, 503) else ()
     return {
         "description": description,
-        "headers": {"Request-Id": {"schema": {"type": "string"}}},
+        "headers": _headers("Request-Id", "Bascule-Version", *again),
         "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}},
     }
 

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from bascule.domain.quote import LOCK_MAX_S, LOCK_MIN_S, LOCK_S
+from bascule.domain.webhook import EventType
 
 AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,17})\.[0-9]{2,6}$"
 
@@ -326,7 +327,8 @@ class TokenList(Paged):
     currency: Currency | None = None
 
 
-EnabledEvents = Annotated[list[Text200], FormList, Field(min_length=1, max_length=50)]
+EventName = Annotated[Text200, Field(json_schema_extra={"enum": ["*", *EventType]})]
+EnabledEvents = Annotated[list[EventName], FormList, Field(min_length=1, max_length=50)]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 

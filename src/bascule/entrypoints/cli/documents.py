@@ -43,6 +43,7 @@ def docs(folder: Annotated[Path, typer.Option(help="The documentation's folder."
         docs_breaks,
         docs_configuration,
         docs_errors,
+        docs_events,
         docs_failpoints,
         docs_metrics,
         docs_states,
@@ -51,6 +52,7 @@ def docs(folder: Annotated[Path, typer.Option(help="The documentation's folder."
     _write(folder / "states.md", docs_states.render())
     _write(folder / "failpoints.md", docs_failpoints.render())
     _write(folder / "api" / "errors.md", docs_errors.render())
+    _write(folder / "api" / "events.md", docs_events.render())
     _write(folder / "operating" / "configuration.md", docs_configuration.render())
     _write(folder / "operating" / "breaks.md", docs_breaks.render())
     _write(folder / "operating" / "metrics.md", docs_metrics.render())

@@ -1,5 +1,5 @@
 // Each line is a mistake that the types must find; the test counts them.
-import type { components, paths } from "./api";
+import type { components, paths } from "./bascule";
 
 type Intent = components["schemas"]["PaymentIntent"];
 type Ask = components["schemas"]["QuoteCreate"];
@@ -14,3 +14,4 @@ export type Nowhere = paths["/v1/charges"];
 export const due: Pay = { amount: 25, currency: "usdc" };
 export const named: Pay = { amount: "25.00", curency: "usdc" };
 export const shown: Show = { payment_intent: 7 };
+export const heard: components["schemas"]["WebhookEndpointCreate"] = { url: "https://a.example", enabled_events: ["payment_intent.paid"] };

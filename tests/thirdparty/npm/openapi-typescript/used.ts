@@ -1,5 +1,5 @@
 // A shop in TypeScript that knows of us only what the OpenAPI document says.
-import type { components, operations, paths } from "./api";
+import type { components, operations, paths } from "./bascule";
 
 type Intent = components["schemas"]["PaymentIntent"];
 type Ask = components["schemas"]["PaymentIntentCreate"];
