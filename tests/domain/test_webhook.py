@@ -92,6 +92,7 @@ def test_after_the_tenth_attempt_there_is_none() -> None:
 
 def test_the_envelope_has_the_documented_fields() -> None:
     sent = envelope(
+        api_version="2026-12-01",
         event_id="evt_1",
         event_type=EventType.INTENT_SUCCEEDED,
         created_at=NOW,
@@ -111,7 +112,7 @@ def test_the_envelope_has_the_documented_fields() -> None:
         "timestamp": "2026-11-21T12:00:00Z",
         "created": 1795262400,
         "livemode": False,
-        "api_version": webhook.API_VERSION,
+        "api_version": "2026-12-01",
         "account": "acct_1",
         "account_sequence": 7,
         "object_version": 3,

@@ -12,8 +12,6 @@ from typing import Any
 
 from bascule.domain.retry import jittered
 
-API_VERSION = "2026-12-01"
-VERSIONS = (API_VERSION,)  # every dated version of the API that is still spoken, the newest last
 SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
 SECRET_BYTES = 32
 
@@ -173,6 +171,7 @@ def next_attempt_at(
 
 def envelope(
     *,
+    api_version: str,
     event_id: str,
     event_type: EventType | str,
     created_at: datetime,
@@ -193,7 +192,7 @@ def envelope(
         "timestamp": created_at.isoformat().replace("+00:00", "Z"),
         "created": int(created_at.timestamp()),
         "livemode": livemode,
-        "api_version": API_VERSION,
+        "api_version": api_version,
         "account": account,
         "account_sequence": account_sequence,
         "object_version": object_version,

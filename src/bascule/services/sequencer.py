@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 import orjson
 
 from bascule.domain.ids import Prefix
+from bascule.domain.versions import SPOKEN, Versions
 from bascule.domain.webhook import envelope
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.outbox import PING
 from bascule.services.seams import Clock, Entropy, new_ids
 from bascule.storage import deliveries, events, outbox, webhooks
 from bascule.storage.database import Connection, Database
-from bascule.storage.events import Event
+from bascule.storage.events import Event, Held
 from bascule.storage.outbox import Book, OutboxRow
 from bascule.storage.webhooks import Listener
 
@@ -41,6 +42,7 @@ class Sequencer:
     entropy: Entropy
     failpoints: Failpoints = NO_FAILPOINTS
     name: str = "sequencer"
+    versions: Versions = SPOKEN
     entered: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     async def run_once(self) -> int:
@@ -51,11 +53,11 @@ class Sequencer:
 
     async def _number(self, books: Sequence[Book]) -> int:
         async with self.db.transaction() as conn:
-            lasts = await events.hold_sequences(conn, books)
-            rows = await outbox.waiting_of(conn, list(lasts), WINDOW, BATCH) if lasts else []
+            held = await events.hold_sequences(conn, books)
+            rows = await outbox.waiting_of(conn, list(held), WINDOW, BATCH) if held else []
             if not rows:
                 return 0
-            numbered = numbered_events(rows, lasts)
+            numbered = numbered_events(rows, held, self.versions)
             await events.insert(conn, numbered)
             await self._deliver(conn, numbered)
             await outbox.mark_sequenced(conn, [row.id for row in rows])
@@ -79,13 +81,16 @@ class Sequencer:
         await deliveries.insert(conn, rows, self.clock.now())
 
 
-def numbered_events(rows: Iterable[OutboxRow], lasts: Mapping[Book, int]) -> list[Event]:
-    """The events of happenings, each with the next number of its account and mode."""
-    numbers = dict(lasts)
+def numbered_events(
+    rows: Iterable[OutboxRow], held: Mapping[Book, Held], versions: Versions = SPOKEN
+) -> list[Event]:
+    """The events of happenings, each with its account's and mode's next number and in their version."""
+    numbers = {book: each.last for book, each in held.items()}
     numbered = []
     for row in rows:
-        numbers[row.account_id, row.livemode] = sequence = numbers[row.account_id, row.livemode] + 1
-        numbered.append(numbered_event(row, sequence))
+        book = row.account_id, row.livemode
+        numbers[book] += 1
+        numbered.append(numbered_event(row, numbers[book], held[book].api_version, versions))
     return numbered
 
 
@@ -97,10 +102,12 @@ def entered(row: OutboxRow) -> tuple[str, str] | None:
     return (kind, state) if moved and kind in STATEFUL and state is not None else None
 
 
-def numbered_event(row: OutboxRow, sequence: int) -> Event:
-    """The event of a happening; its body is serialised here, once."""
+def numbered_event(row: OutboxRow, sequence: int, api_version: str, versions: Versions) -> Event:
+    """The event of a happening as a version shows it; its body is serialised here, once."""
+    now, previous = versions.told(row.object, row.previous, api_version)
     body = orjson.dumps(
         envelope(
+            api_version=api_version,
             event_id=row.event_id,
             event_type=row.type,
             created_at=row.created_at,
@@ -109,8 +116,8 @@ def numbered_event(row: OutboxRow, sequence: int) -> Event:
             account_sequence=sequence,
             object_version=row.object_version,
             request=row.request,
-            data_object=row.object,
-            previous_attributes=row.previous,
+            data_object=now,
+            previous_attributes=previous,
         )
     )
     return Event(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from bascule.domain.webhook import API_VERSION
+from bascule.domain.versions import API_VERSION
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries, Row
 
@@ -26,8 +26,8 @@ class Account:
 
 
 async def create(conn: Connection, *, id: str, kind: Kind, name: str, created_at: datetime) -> Account:
-    """A new account; needs the owner's login."""
-    await _Q.run(conn, "insert", id=id, kind=kind, name=name, created_at=created_at)
+    """A new account, pinned to the newest version of the API; needs the owner's login."""
+    await _Q.run(conn, "insert", id=id, kind=kind, name=name, version=API_VERSION, created_at=created_at)
     return Account(id, kind, name, created_at)
 
 

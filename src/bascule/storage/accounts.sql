@@ -2,8 +2,8 @@
 
 -- name: insert
 -- A new account; only the owner of the schema may do this.
-INSERT INTO accounts (id, kind, name, created_at)
-VALUES (%(id)s, %(kind)s, %(name)s, %(created_at)s);
+INSERT INTO accounts (id, kind, name, test_version, live_version, created_at)
+VALUES (%(id)s, %(kind)s, %(name)s, %(version)s, %(version)s, %(created_at)s);
 
 -- name: by_id
 -- One account.

@@ -26,12 +26,19 @@ class Event(NamedTuple):
     created_at: datetime
 
 
-async def hold_sequences(conn: Connection, books: Sequence[Book]) -> dict[Book, int]:
-    """The last numbers of accounts and modes, held until the transaction ends; not those others hold."""
+class Held(NamedTuple):
+    """Where an account's events of one mode stand. last: the newest number; api_version: its pinned one."""
+
+    last: int
+    api_version: str
+
+
+async def hold_sequences(conn: Connection, books: Sequence[Book]) -> dict[Book, Held]:
+    """Where accounts and modes stand, held until the transaction ends; not those others hold."""
     wanted = _columns(books)
     await _Q.run(conn, "open_sequences", **wanted)
     rows = await _Q.all(conn, "hold_sequences", **wanted)
-    return {(row["account_id"], row["livemode"]): int(row["last"]) for row in rows}
+    return {(row["account_id"], row["livemode"]): Held(int(row["last"]), row["api_version"]) for row in rows}
 
 
 async def move_sequences(conn: Connection, lasts: Mapping[Book, int]) -> None:

@@ -8,10 +8,11 @@ WHERE NOT EXISTS (SELECT FROM event_sequences s WHERE (s.account_id, s.livemode)
 ORDER BY account_id, livemode ON CONFLICT DO NOTHING;
 
 -- name: hold_sequences
--- Counters, held until the transaction ends; those another sequencer holds are left out.
-SELECT account_id, livemode, last FROM event_sequences
-WHERE (account_id, livemode) IN (SELECT * FROM unnest(%(account_ids)s::text[], %(livemodes)s::boolean[]))
-FOR UPDATE SKIP LOCKED;
+-- Counters, held until the transaction ends, and what their accounts are pinned to; those another sequencer holds are left out.
+SELECT s.account_id, s.livemode, s.last, CASE WHEN s.livemode THEN a.live_version ELSE a.test_version END AS api_version
+FROM event_sequences s JOIN accounts a ON a.id = s.account_id
+WHERE (s.account_id, s.livemode) IN (SELECT * FROM unnest(%(account_ids)s::text[], %(livemodes)s::boolean[]))
+FOR UPDATE OF s SKIP LOCKED;
 
 -- name: move_sequences
 -- Counters after a batch.

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 
 from bascule.domain.member import ROLES
+from bascule.domain.versions import API_VERSION
 from bascule.entrypoints.api.app import OPERATIONS
-from bascule.entrypoints.api.versions import NEWEST
 from tests.support.api import Shop
 from tests.support.cases import case
 
@@ -319,7 +319,7 @@ async def test_account_reads_itself_and_the_operator_reads_all(shop: Shop, clien
     operators = await shop.key(shop.operator)
     async with shop.client(operators.secret) as operator:
         everyone = (await operator.get("/v1/accounts")).json()["data"]
-        other = await operator.post(f"/v1/accounts/{shop.merchant}", json={"api_version": NEWEST})
+        other = await operator.post(f"/v1/accounts/{shop.merchant}", json={"api_version": API_VERSION})
 
     assert {account["id"] for account in everyone} == {shop.operator, shop.merchant, shop.rival}
     assert [a["id"] for a in (await client.get("/v1/accounts")).json()["data"]] == [shop.merchant]
@@ -332,14 +332,14 @@ async def test_version_is_the_accounts_unless_a_header_names_another_that_is_spo
 ) -> None:
     path = f"/v1/accounts/{shop.merchant}"
     unknown = await client.post(path, json={"api_version": "2020-01-01"})
-    pinned = await client.post(path, json={"api_version": NEWEST})
+    pinned = await client.post(path, json={"api_version": API_VERSION})
     header = await client.get(path, headers={"bascule-version": "2020-01-01", "stripe-version": "2020-01-01"})
     tolerated = await client.get(path, headers={"stripe-version": "2020-08-27"})
 
     assert (code(unknown), code(header)) == ((400, "version_unknown"), (400, "version_unknown"))
-    assert NEWEST in header.json()["error"]["next_step"]
-    assert pinned.json()["api_version"] == NEWEST
-    assert tolerated.headers["bascule-version"] == NEWEST
+    assert API_VERSION in header.json()["error"]["next_step"]
+    assert pinned.json()["api_version"] == API_VERSION
+    assert tolerated.headers["bascule-version"] == API_VERSION
 
 
 async def test_audit_log_tells_what_the_accounts_keys_did_page_by_page(

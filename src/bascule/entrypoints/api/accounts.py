@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from bascule.domain.errors import NotFound
+from bascule.domain.versions import API_VERSION
 from bascule.entrypoints.api import lists, versions
 from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import Expandable, Listed, Params, Text200
@@ -45,7 +46,7 @@ async def update(call: Call[AccountUpdate], conn: Connection) -> dict[str, Any]:
     account = await _visible(call, conn)
     if account.id != call.account_id:
         raise NotFound("resource_missing", "Another account pins its version itself.", param="id")
-    versions.require(call.params.api_version, param="api_version")
+    versions.require(call.params.api_version, call.deps.versions, param="api_version")
     await accounts.pin(conn, account.id, call.params.api_version, livemode=call.livemode)
     return _shown(call, account) | {"api_version": call.params.api_version}
 
@@ -97,6 +98,6 @@ OPERATIONS = (
     ),
     Operation(
         "POST", f"{_PATH}/{{id}}", "update_account", "Pin the version of the API", _WRITE, update,
-        AccountUpdate, Account, "optional", example={"api_version": versions.NEWEST},
+        AccountUpdate, Account, "optional", example={"api_version": API_VERSION},
     ),
 )  # fmt: skip

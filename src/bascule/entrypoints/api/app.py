@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from bascule.domain.ids import Prefix
+from bascule.domain.versions import API_VERSION
 from bascule.entrypoints.api import (
     accounts,
     api_keys,
@@ -53,7 +54,6 @@ from bascule.entrypoints.api import (
     test_helpers,
     tracing,
     travel_rule,
-    versions,
     webhook_endpoints,
     x402,
 )
@@ -188,7 +188,7 @@ def _labelling(scope: Scope, send: Send, request_id: str) -> Send:
 def _labels(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
     labels = [
         (b"request-id", request_id.encode()),
-        (b"bascule-version", scope.get("bascule.version", versions.NEWEST).encode()),
+        (b"bascule-version", scope.get("bascule.version", API_VERSION).encode()),
         (b"x-content-type-options", b"nosniff"),
         *scope.get("bascule.limits", ()),
     ]

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from bascule.domain.chain import Address
 from bascule.domain.errors import Forbidden, Rejected
 from bascule.domain.member import PUBLISHABLE, allows
-from bascule.domain.webhook import API_VERSION
+from bascule.domain.versions import API_VERSION
 from bascule.entrypoints.api.problems import Unauthenticated
 from bascule.services import api_keys
 from bascule.services.key_admin import NO_BOUNDS, Bounds, Giver

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from bascule.domain import payout_file
-from bascule.domain.errors import Rejected
+from bascule.domain.errors import NotFound, Rejected
 from bascule.entrypoints.api.problems import BodyTooLarge, HungUp, UnsupportedMedia
 
 BODY_MAX = 64 * 1024
@@ -175,6 +175,13 @@ def refuse_strange(value: Mapping[str, Any]) -> None:
 def read_query(request: Request) -> dict[str, Any]:
     """The query string, decoded like a form."""
     return decode_form(request.scope["query_string"])
+
+
+def refuse_nul(path: Mapping[str, str]) -> None:
+    """Raises: NotFound, naming the part of the path that holds a NUL character."""
+    for name, value in path.items():
+        if "\x00" in value:
+            raise NotFound("resource_missing", "Nothing has such an id.", param=name)
 
 
 def asked(shape: type[P], request: Request) -> P:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bascule.chain.caller import Caller
 from bascule.domain.rates import Rules
+from bascule.domain.versions import SPOKEN, Versions
 from bascule.entrypoints.api.auth import Keys
 from bascule.entrypoints.api.limits import Limiter, Rates
 from bascule.services.api_keys import PEPPER_MIN
@@ -63,7 +64,7 @@ class ApiDeps:
     streams: how many streams of events an account follows in a mode;
     answered: seconds of requests by method, route and status, where somebody measures; log_seen: how far the
     database was seen; nodes: of the chains where x402 payments are settled; settle_wait_s: how long
-    that waits.
+    that waits; versions: those of the API that are spoken.
     """
 
     db: Database
@@ -88,6 +89,7 @@ class ApiDeps:
     pace: Rates = field(default_factory=Rates)
     nodes: Mapping[int, Caller] = field(default_factory=dict)
     settle_wait_s: float = SETTLE_WAIT_S
+    versions: Versions = SPOKEN
 
     def __post_init__(self) -> None:
         assert len(self.pepper) >= PEPPER_MIN, f"a pepper of at least {PEPPER_MIN} bytes"

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from bascule.domain.webhook import API_VERSION
+from bascule.domain.versions import API_VERSION
 from bascule.entrypoints.api.decode import CSV, FORM, JSON
 from bascule.entrypoints.api.openapi_links import links_of
 from bascule.entrypoints.api.openapi_words import explained, parameter

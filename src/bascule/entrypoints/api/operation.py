@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from bascule.domain import ids
-from bascule.domain.errors import Forbidden, NotFound, Rejected
+from bascule.domain.errors import Forbidden, Rejected
 from bascule.domain.member import PUBLISHABLE, allows
 from bascule.entrypoints.api import cross_origin, decode, idempotency, noting, problems, reading, versions
 from bascule.entrypoints.api.auth import Caller
@@ -37,7 +37,7 @@ Key = Literal["none", "optional", "required"]
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[P]):
-    """One authenticated request with validated parameters."""
+    """One authenticated request with validated parameters. version: of the API, which it is meant in."""
 
     deps: ApiDeps
     caller: Caller
@@ -46,6 +46,7 @@ class Call(Generic[P]):
     url_path: str
     request_id: str
     idempotency_key: str | None
+    version: str
 
     @property
     def account_id(self) -> str:
@@ -61,6 +62,10 @@ class Call(Generic[P]):
     def context(self) -> dict[str, Any]:
         """What an event says about the request that caused it."""
         return {"id": self.request_id, "idempotency_key": self.idempotency_key}
+
+    def told(self, answer: Mapping[str, Any]) -> bytes:
+        """The answer as its version shows it, as JSON."""
+        return orjson.dumps(self.deps.versions.shown(answer, self.version))
 
     def id(self, prefix: str, name: str = "id") -> str:
         """The id in the path. Raises: NotFound when nothing can have it."""
@@ -218,7 +223,7 @@ async def _answer(
     async with deps.db.read() as conn:
         if operation.reads and not isinstance(operation.effect, Together | Outside | Download | Stream):
             admit = partial(_admitted, operation, deps, request, request_id)  # no body is waited for
-            return _json(orjson.dumps(await reading.read(deps, conn, request, admit, operation.effect)), {})
+            return _json(await reading.read(deps, conn, request, admit, operation.effect), {})
         caller = await deps.keys.authenticate(conn, request, deps.clock.now())
         noting.known(request, caller)
     call = await _admitted(operation, deps, request, request_id, caller)
@@ -228,7 +233,7 @@ async def _answer(
         return await _followed(operation, operation.effect, call, request)
     if operation.reads:
         assert isinstance(operation.effect, Outside), "what reads our rows has been answered"
-        return _json(orjson.dumps(await operation.effect.act(call)), {})
+        return _json(call.told(await operation.effect.act(call)), {})
     return await _changed(operation, once, call, request)
 
 
@@ -241,13 +246,13 @@ async def _admitted(
     may = allows(caller.scopes, operation.scope)  # who may not takes nothing from those who may
     request.scope["bascule.limits"] = deps.limiter.take(caller, now, money_out=money_out and may)
     caller.require(operation.scope)
-    request.scope["bascule.version"] = versions.of(request, caller.pinned)
+    version = request.scope["bascule.version"] = versions.of(request, caller.pinned, deps.versions)
     key = None
     if operation.key != "none":
         key = idempotency.read_key(request, required=money_out)
-    _refuse_nul_in(request.path_params)
+    decode.refuse_nul(request.path_params)
     params = await _params(operation, request)
-    return Call(deps, caller, params, request.path_params, request.scope["path"], request_id, key)
+    return Call(deps, caller, params, request.path_params, request.scope["path"], request_id, key, version)
 
 
 async def _changed(operation: Operation, once: Once, call: Call[Any], request: Request) -> Response:
@@ -320,7 +325,10 @@ async def _done_together(
             if not isinstance(answer, Rejected)
         ]
         await audit.append_many(conn, lines)
-        return [each if isinstance(each, Rejected) else orjson.dumps(each) for each in made]
+        return [
+            answer if isinstance(answer, Rejected) else each.what.told(answer)
+            for each, answer in zip(new, made, strict=True)
+        ]
 
     try:
         return await idempotency.once_each(deps, asked, write)
@@ -340,7 +348,7 @@ async def _done_once(operation: Operation, call: Call[Any], print_: bytes) -> tu
                 await _note(conn, operation, call, print_, answer)
                 call.deps.failpoints.hit("api.before_commit")
             call.deps.failpoints.hit("api.after_commit")
-            return orjson.dumps(answer)
+            return call.told(answer)
 
         return await idempotency.once_outside(call.deps, call.caller, key, print_, act)
     inside = effect
@@ -348,7 +356,7 @@ async def _done_once(operation: Operation, call: Call[Any], print_: bytes) -> tu
     async def write(conn: Connection) -> bytes:
         answer = await inside(call, conn)
         await _note(conn, operation, call, print_, answer)
-        return orjson.dumps(answer)
+        return call.told(answer)
 
     return await idempotency.once(call.deps, call.caller, key, print_, write)
 
@@ -382,12 +390,6 @@ async def _params(operation: Operation, request: Request) -> Params:
     decode.asked(NoQuery, request)
     value, form = await decode.read_body(request)
     return decode.validated(operation.params, value, form=form)
-
-
-def _refuse_nul_in(path: Mapping[str, str]) -> None:
-    for name, value in path.items():
-        if "\x00" in value:
-            raise NotFound("resource_missing", "Nothing has such an id.", param=name)
 
 
 def _json(content: bytes, headers: Mapping[str, str]) -> Response:

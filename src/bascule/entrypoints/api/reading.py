@@ -27,10 +27,11 @@ SAID = "bascule.limits", "bascule.version"  # by `admit`, to be told with the an
 Effect = Callable[["Call[Any]", Connection], Awaitable[dict[str, Any]]]
 
 
-async def read(
-    deps: ApiDeps, conn: Connection, request: Request, admit: Admit, effect: Effect
-) -> dict[str, Any]:
-    """What the effect finds for who asks. Raises: Unauthenticated before all that `admit` and it raise."""
+async def read(deps: ApiDeps, conn: Connection, request: Request, admit: Admit, effect: Effect) -> bytes:
+    """What the effect finds for who asks, as JSON.
+
+    Raises: Unauthenticated before all that `admit` and it raise.
+    """
     now, call = deps.clock.now(), None
     known = deps.keys.remembered(request, now)
     if known is not None:
@@ -38,7 +39,7 @@ async def read(
         try:
             async with api_keys.while_unchanged(conn, known.key, then):
                 call = await admit(known.caller)
-                return await effect(call, conn)
+                return call.told(await effect(call, conn))
         except api_keys.KeyChanged:
             pass  # so it is read
     try:
@@ -50,4 +51,4 @@ async def read(
     noting.known(request, caller)
     if call is None or call.caller != caller:
         call = await admit(caller)
-    return await effect(call, conn)
+    return call.told(await effect(call, conn))
