@@ -8,7 +8,11 @@ from pathlib import Path
 from bascule.domain.application import Reason
 from bascule.domain.payment_intent import Flag
 from bascule.domain.payout import FAILURES, FailureCode
+from bascule.domain.webhook import EventType
+from bascule.domain.x402 import Reason as Reason402
 from bascule.entrypoints.api.app import OPERATIONS
+from bascule.entrypoints.api.codes import CODES
+from bascule.entrypoints.api.problems import TABLE
 from bascule.entrypoints.cli.app import _tree
 from bascule.entrypoints.cli.scripting import triggers
 from tests.support.source import ROOT
@@ -19,21 +23,44 @@ PAGE = (ROOT / "docs" / "api" / "sandbox.md").read_text(encoding="utf-8")
 PART = PAGE[PAGE.index("## Every failure") : PAGE.index("## Where it works")]
 ROWS = dict(re.findall(r"^\| ([a-z_]+ [a-z0-9_ ]+) \| (.+) \|$", PART, re.MULTILINE))
 HELPERS = "/v1/test_helpers/"
+# How events end that tell of a failure, and how the row says it where it says it otherwise.
+BAD = dict.fromkeys((
+    "failed", "expired", "canceled", "orphaned", "reorged", "reversed", "held", "stuck", "suspended",
+    "degraded", "overdue", "overpaid", "disabled", "completed_with_failures",
+)) | {
+    "partially_funded": "partially_paid", "voided": "void", "marked_uncollectible": "uncollectible",
+}  # fmt: skip
+# The answers after which the same request may succeed, by status, and their codes.
+AGAIN = {409: "idempotency_key_in_use", 429: "rate_limited", 499: "body_cut_short", 500: "internal_error",
+         503: "not_ready"}  # fmt: skip
 
 
 def test_every_failure_of_the_domain_is_on_the_page_and_has_a_test() -> None:
     payments = {f"payment_intent {flag}" for flag in Flag} | {f"deposit {reason}" for reason in Reason}
     payouts = {f"payout {code}" for code in FailureCode}
-    ends = {
-        "payment_intent canceled", "payout canceled", "payout failed", "payout stuck", "refund canceled",
-        "refund failed", "invoice void", "invoice uncollectible", "invoice overdue", "settlement canceled",
-        "settlement failed", "payout_batch completed_with_failures",
-    }  # fmt: skip
     webhooks = {name for name in SHOWN if name.startswith("webhook ")}
+    pending = {f"authorization {Reason402.PENDING}"}
+    again = {f"api {code}" for code in AGAIN.values()}
 
     assert len(webhooks) == 6
-    assert set(SHOWN) == payments | payouts | ends | webhooks
+    assert set(SHOWN) == payments | payouts | webhooks | pending | again | told_of()
     assert set(ROWS) == set(SHOWN)
+
+
+def told_of() -> set[str]:
+    """The rows of the events that tell of a failure: what happened last, to what it happened."""
+    found = set()
+    for event in EventType:
+        words = event.removeprefix("reporting.").replace("checkout.session", "checkout_session")
+        kind, _, happened = words.replace("webhook_endpoint", "webhook").partition(".")
+        if happened in BAD:
+            found.add(f"{kind} {BAD[happened] or happened}")
+    return found
+
+
+def test_every_answer_that_is_worth_asking_for_again_is_on_the_page() -> None:
+    assert {status for _, status, _, again in TABLE if again} == set(AGAIN)
+    assert set(AGAIN.values()) <= set(CODES)
 
 
 def test_payouts_page_says_of_each_failure_what_happened_and_what_to_do() -> None:
