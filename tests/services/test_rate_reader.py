@@ -34,7 +34,7 @@ class Exchange:
     async def answer(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name == "slow":
-            await asyncio.Event().wait()
+            await asyncio.sleep(5 * PATIENCE_S["slow"])
         if name == "moved":
             raise web.HTTPFound("/good")
         body, status = self.answers[name]
