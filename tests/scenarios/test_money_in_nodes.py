@@ -72,7 +72,10 @@ class Three:
     def __init__(self, b: Bridge, proxies: list[FaultProxy], quorum: int) -> None:
         self.proxies = proxies
         self.pool: Pool = pool(
-            [(b.rpc(proxy.url), 1) for proxy in proxies], chain_id=b.network.chain_id, quorum=quorum
+            [(b.rpc(proxy.url), 1) for proxy in proxies],
+            chain_id=b.network.chain_id,
+            quorum=quorum,
+            patience_s=60.0,  # what each of them does is asserted, however slow this machine is
         )
         self.watcher: Watcher = b.watcher(self.pool)
 
@@ -143,7 +146,9 @@ async def test_one_nodes_word_on_the_names_of_transactions_makes_no_liar_and_no_
     """No hash covers the names: they are those that a quorum tells, whoever is asked first."""
     async with AsyncExitStack() as stack:
         nodes = [await stack.enter_async_context(lying_node(b.node.url)) for _ in range(3)]
-        asked = pool([(b.rpc(node.url), 1) for node in nodes], chain_id=b.network.chain_id, quorum=2)
+        asked = pool(
+            [(b.rpc(node.url), 1) for node in nodes], chain_id=b.network.chain_id, quorum=2, patience_s=60.0
+        )
         watcher = b.watcher(asked)
         await b.settle_down(watcher)
         nodes[0].twist = twist
@@ -342,7 +347,8 @@ async def test_node_that_goes_on_lying_about_a_balance_is_outvoted_and_named(b: 
         return "0x" + balance.to_bytes(32, "big").hex() if ours else result
 
     async with lying_node(b.node.url) as liar, lying_node(b.node.url) as one, lying_node(b.node.url) as two:
-        nodes = pool([(b.rpc(n.url), 1) for n in (liar, one, two)], chain_id=b.network.chain_id, quorum=2)
+        rpcs = [(b.rpc(node.url), 1) for node in (liar, one, two)]
+        nodes = pool(rpcs, chain_id=b.network.chain_id, quorum=2, patience_s=60.0)
         watcher = b.watcher(nodes)
         await watcher.run_once()
         liar.twist = twisted
@@ -366,7 +372,8 @@ async def test_opening_is_what_a_quorum_says_an_address_held(b: Bridge) -> None:
     await b.send(b.account(7).address, "30.00")
     await b.mine(5)
     async with lying_node(b.node.url) as liar, lying_node(b.node.url) as one, lying_node(b.node.url) as two:
-        nodes = pool([(b.rpc(n.url), 1) for n in (liar, one, two)], chain_id=b.network.chain_id, quorum=2)
+        rpcs = [(b.rpc(node.url), 1) for node in (liar, one, two)]
+        nodes = pool(rpcs, chain_id=b.network.chain_id, quorum=2, patience_s=60.0)
         liar.twist = twisted
         await b.settle_down(b.watcher(nodes))
 

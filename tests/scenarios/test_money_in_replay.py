@@ -163,7 +163,9 @@ async def test_one_node_alone_adds_no_money_where_headers_prove_nothing(b: Bridg
             clients = [b.rpc(node.url) for node in nodes]
             for client in clients:
                 client.family = replace(ETHEREUM, elsewhere="baseFeePerGas")
-            return pool([(client, 1) for client in clients], chain_id=b.network.chain_id, quorum=2)
+            return pool(
+                [(client, 1) for client in clients], chain_id=b.network.chain_id, quorum=2, patience_s=60.0
+            )
 
         watcher, operator = b.watcher(process()), process()
         await b.settle_down(watcher)

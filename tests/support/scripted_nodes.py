@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -33,7 +34,7 @@ def block(number: int, fork: int = 0) -> dict[str, Any]:
 
 
 class Script:
-    """A node of one chain with a head, which may be silent, refuse, or stand on a fork."""
+    """A node of one chain with a head, which may refuse, stand on a fork, or be silent until it is told."""
 
     def __init__(self, head: int = 10) -> None:
         self.head = head
@@ -45,9 +46,12 @@ class Script:
         self.headers: dict[str, str] = {}
         self.twist: Any = lambda method, value: value
         self.asked: Counter[str] = Counter()
+        self.silent: asyncio.Event | None = None
 
     async def handle(self, request: web.Request) -> web.Response:
         body = json.loads(await request.read())
+        if self.silent is not None:
+            await self.silent.wait()
         if self.status != 200:
             return web.Response(status=self.status, text="<html>", headers=self.headers)
         many = body if isinstance(body, list) else [body]
@@ -92,11 +96,15 @@ class Pooled:
         return counts
 
 
-async def pooled(stack: AsyncExitStack, count: int = 3, quorum: int = 1, tiers: str = "111") -> Pooled:
+async def pooled(
+    stack: AsyncExitStack, count: int = 3, quorum: int = 1, tiers: str = "111", patience_s: float = 60.0
+) -> Pooled:
+    """patience_s: so long that every node is heard, unless a test is about who is not waited for."""
     session = await stack.enter_async_context(aiohttp.ClientSession())
     scripts = [Script() for _ in range(count)]
     urls = [await stack.enter_async_context(serve(script.handle)) for script in scripts]
-    rpcs = [Rpc(url, session=session, guard=no_guard, timeout_s=2.0, family=ETHEREUM) for url in urls]
+    rpcs = [Rpc(url, session=session, guard=no_guard, timeout_s=60.0, family=ETHEREUM) for url in urls]
     nodes = [Node(rpc, name, int(tier)) for rpc, name, tier in zip(rpcs, "abc", tiers, strict=False)]
     now = [0.0]
-    return Pooled(scripts, Pool(nodes, chain_id=CHAIN, quorum=quorum, clock=lambda: now[0]), now)
+    made = Pool(nodes, chain_id=CHAIN, quorum=quorum, patience_s=patience_s, clock=lambda: now[0])
+    return Pooled(scripts, made, now)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 from urllib.parse import urlsplit
 
+from bascule.chain import heads
+from bascule.chain.errors import Garbled, NodeSays, NodeUnreachable, RpcError, WrongChain
 from bascule.chain.rpc import Rpc
+from bascule.domain.errors import BasculeError
 
 FIRST_REST_S = 1.0
 LONGEST_REST_S = 60.0
@@ -44,8 +49,9 @@ class Node:
     """A node's client with what is known of it. Times are seconds of the pool's clock.
 
     tier: lower is asked first; chain_known: it has said our chain's id since it was last away; until: when
-    its rest is over; heights: what it said under each name and was believed; counters: what it did, by name;
-    reasons: why its answers were refused, by name.
+    its rest is over; heights: what it said under each name and was believed; reached: the most it said under
+    each name; owing: questions of which nobody waits for its answers any more; counters: what it did, by
+    name; reasons: why its answers were refused, by name.
     """
 
     rpc: Rpc
@@ -58,6 +64,8 @@ class Node:
     failures: int = 0
     head: int | None = None
     heights: dict[str, int] = field(default_factory=dict)
+    reached: dict[str, int] = field(default_factory=dict)
+    owing: set[asyncio.Task[Any]] = field(default_factory=set)
     counters: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -83,12 +91,38 @@ class Node:
         """Whether it is not asked, whatever becomes of the others."""
         return self.state in _LOCKED
 
+    async def require_chain(self, chain_id: int) -> None:
+        """It is asked for nothing before it has said our chain's id. Raises: WrongChain, or as a read."""
+        if self.chain_known:
+            return
+        await heads.require_chain(self.rpc, chain_id)
+        if self.state is NodeState.WRONG_CHAIN:
+            self.released()
+        self.chain_known = True
+
     def answered(self) -> None:
         """It gave an answer that bears itself out."""
         self.failures = 0
         self.counters["answers"] += 1
         if self.state is NodeState.UNREACHABLE:
             self.state = NodeState.ALIVE
+
+    def failed(self, error: BasculeError, now: float) -> None:
+        """It did not answer, or so that nothing of it may be used."""
+        self.reasons[str(getattr(error, "reason", "unknown"))] += 1
+        if isinstance(error, WrongChain):
+            self.counters["wrong_chain"] += 1
+            self.state = NodeState.WRONG_CHAIN
+            self.heights.clear()
+            self.reached.clear()
+        elif isinstance(error, NodeUnreachable | Garbled):
+            self.away(now)
+        elif isinstance(error, RpcError):
+            self.counters["refusals"] += 1
+            if error.says is NodeSays.RATE_LIMITED:
+                self.limited(now, error.retry_after)
+        else:
+            self.counters["answers_refused"] += 1
 
     def away(self, now: float) -> None:
         """No usable answer came."""
@@ -110,6 +144,7 @@ class Node:
         self.state = NodeState.LYING
         self.until = now + quarantine_s
         self.heights.clear()
+        self.reached.clear()
 
     def strayed(self) -> None:
         """It stands on a fork of its own: the others are asked first, until a probe finds it well."""

@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from bascule.chain import heads
+from bascule.chain import heads, side_by_side
 from bascule.chain.caller import Ask, Call, Caller, Said
 from bascule.chain.errors import (
-    Garbled,
     IncompleteAnswer,
     NodeSays,
     NodesBehind,
@@ -29,9 +28,9 @@ from bascule.chain.errors import (
 )
 from bascule.chain.evidence import Evidence, Exchange
 from bascule.chain.families import Family
-from bascule.chain.node import Node, NodeState
+from bascule.chain.node import Node, NodeState, names
 from bascule.chain.rpc import Rpc
-from bascule.chain.votes import Answer, count, shown
+from bascule.chain.votes import Answer, Count, contradict, count, shown, true
 from bascule.chain.worth import Worth
 from bascule.domain.errors import BasculeError
 
@@ -39,6 +38,8 @@ T = TypeVar("T")
 
 # Between two looks at every node of a pool.
 PROBE_S = 15.0
+# What a quorum is reached without is waited for so long, and heard when it comes.
+PATIENCE_S = 0.1
 # Bytes are offered to one node at a time: what a second one says of them would hide what the first did.
 _ONE_NODE = frozenset({"eth_sendRawTransaction"})
 # Refusals that are about the node, not about what was asked.
@@ -59,7 +60,8 @@ class Pool:
     """A `Caller` over several nodes of one chain.
 
     quorum: how many must agree before it is final, at most the number of nodes; lag_blocks: so far behind
-    the others a node is `lagging`; quarantine_s: how long a liar is left alone; clock: seconds, only rising.
+    the others a node is `lagging`; quarantine_s: how long a liar is left alone; patience_s: how long a quorum
+    waits for the others' answers; clock: seconds, only rising.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Pool:
         quorum: int = 1,
         lag_blocks: int = 3,
         quarantine_s: float = 3_600.0,
+        patience_s: float = PATIENCE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         assert 1 <= quorum <= len(nodes), "a quorum is at least one node and at most all"
@@ -79,8 +82,8 @@ class Pool:
         self._quorum = quorum
         self._lag_blocks = lag_blocks
         self._quarantine_s = quarantine_s
+        self._patience_s = patience_s
         self._clock = clock
-        self._attested: dict[str, int] = {}
         self._newest: list[Node] = []
         self._avoided: Node | None = None
 
@@ -155,13 +158,16 @@ class Pool:
         return value
 
     async def attested(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> int:
-        """As `Caller.attested`; every node is asked, so that one behind holds nobody up."""
-        answers = await self._all(ask)
-        reached = sorted((height(answer.value) for answer in answers), reverse=True)
-        if len(reached) < self._quorum:
-            raise NoQuorum(f"{len(reached)} nodes say what is {name}; {self._quorum} are needed")
-        self._attested[name] = max(reached[self._quorum - 1], self._attested.get(name, 0))
-        return self._attested[name]
+        """As `Caller.attested`; of each node that is no liar counts the most it ever said."""
+
+        def hear(answer: Answer) -> None:
+            reached = answer.node.reached
+            reached[name] = max(height(answer.value), reached.get(name, 0))
+
+        answers = await self._several(ask, hear, lambda heard: len(heard) >= self._quorum)
+        if len(answers) < self._quorum:
+            raise NoQuorum(f"{len(answers)} nodes say what is {name}; {self._quorum} are needed")
+        return sorted((node.reached.get(name, 0) for node in self.nodes), reverse=True)[self._quorum - 1]
 
     async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool, partly: bool = False) -> T:
         """As `Caller.agreed`. Whoever contradicts the quorum is kept; about what is settled it lies.
@@ -170,16 +176,21 @@ class Pool:
         """
         if self._quorum == 1:
             return await self.checked(ask)
-        answers = await self._all(ask)
-        for answer in answers:
+        votes: Count | None = None
+
+        def hear(answer: Answer) -> None:
             answer.says = tuple(said(answer.value))
-        votes = count(answers, self._quorum, partly=partly)
+            if votes is not None and votes.won is not None and contradict(answer.says, votes.won.says):
+                self._apart(answer, votes.won, decided=True, settled=settled)  # it came late
+
+        def decided(answers: Sequence[Answer]) -> bool:
+            won = count(answers, self._quorum, partly=partly).won
+            return won is not None and None not in won.says
+
+        votes = count(await self._several(ask, hear, decided), self._quorum, partly=partly)
         for answer in votes.apart:
             assert votes.foremost is not None, "they are apart from it"
-            why = f"nodes disagree: {shown(answer.says)} against {shown(votes.foremost.says)}"
-            self._keep(answer, votes.foremost, why, lies=votes.won is not None and settled)
-            if votes.won is not None and not settled:
-                answer.node.strayed()
+            self._apart(answer, votes.foremost, decided=votes.won is not None, settled=settled)
         if votes.won is None:
             for answer in [*votes.behind, *votes.apart] if votes.apart and settled else []:
                 answer.node.doubted()
@@ -190,6 +201,13 @@ class Pool:
             answer.node.cleared()
         value: T = votes.won.value
         return value
+
+    def _apart(self, answer: Answer, against: Answer, *, decided: bool, settled: bool) -> None:
+        """Two nodes say different things of one place. decided: the second one's is what a quorum says."""
+        why = f"nodes disagree: {shown(answer.says)} against {shown(against.says)}"
+        self._keep(answer, against, why, lies=decided and settled)
+        if decided and not settled:
+            answer.node.strayed()
 
     async def everyone(self, ask: Ask[T]) -> list[tuple[str, T | BasculeError]]:
         """As `Caller.everyone`: liars, nodes of other chains and those that want a rest are left out."""
@@ -258,12 +276,8 @@ class Pool:
         free = [node for node in believed if node.limited_until <= now]
         if not free:
             wait = min(node.limited_until for node in believed) - now
-            raise RpcError(
-                method="pool",
-                code=429,
-                message=f"rate limit at every node for {wait:.0f} s",
-                retry_after=wait,
-            )
+            message = f"rate limit at every node for {wait:.0f} s"
+            raise RpcError(method="pool", code=429, message=message, retry_after=wait)
         return sorted(free, key=lambda node: (node is self._avoided, *node.rank))
 
     async def _first(self, ask: Ask[T], enough: Callable[[T], bool] | None) -> Answer:
@@ -293,56 +307,67 @@ class Pool:
             raise errors[0]
         return short[0]
 
-    async def _all(self, ask: Ask[T]) -> list[Answer]:
-        """The true answers of every node that may be asked, best node first. Raises: the best one's error."""
-        answers = await asyncio.gather(*(self._ask(node, ask) for node in self._ranked()))
-        true = [answer for answer in answers if answer.error is None]
+    async def _several(
+        self, ask: Ask[T], hear: Callable[[Answer], None], enough: Callable[[Sequence[Answer]], bool]
+    ) -> list[Answer]:
+        """The true answers that are enough, best node first; where none are, of every node that may be asked.
+
+        Who is away, or still owes an answer, is asked only where the others are not enough. hear: told of
+        each true answer, also of one that comes when nobody waits any more. Raises: the best one's error.
+        """
+        ranked = self._ranked()
+        ready = [node for node in ranked if node.state is not NodeState.UNREACHABLE and not node.owing]
+        answers: list[Answer] = []
+
+        async def heard(node: Node) -> Answer:
+            answer = await self._ask(node, ask)
+            if answer.error is None:
+                hear(answer)
+            return answer
+
+        def late(answer: Answer) -> None:
+            self._keep_contradictions([answer], true(answers)[0])
+
+        async def add(part: Sequence[Node]) -> None:
+            answers.extend(
+                await side_by_side.answers(
+                    part,
+                    heard,
+                    enough=lambda told: enough(true([*answers, *told])),
+                    late=late,
+                    patience_s=self._patience_s,
+                )
+            )
+
+        await add(ready)
+        if not enough(true(answers)):
+            await add([node for node in ranked if node not in ready])
+        found = true(answers)
+        self._keep_contradictions(answers, found[0] if found else None)
+        if not found and answers[0].error is not None:
+            raise answers[0].error
+        return found
+
+    def _keep_contradictions(self, answers: Sequence[Answer], against: Answer | None) -> None:
         for answer in answers:
             if answer.contradicts:
-                lies = bool(true) and answer.refuted
-                self._keep(answer, true[0] if true else None, str(answer.error), lies=lies)
-        if not true and answers[0].error is not None:
-            raise answers[0].error
-        return true
+                lies = against is not None and answer.refuted
+                self._keep(answer, against, str(answer.error), lies=lies)
 
     async def _ask(self, node: Node, ask: Ask[T]) -> Answer:
         """One node's answer; what it did moves its state."""
         answer, witness = Answer(node), node.rpc.witness()
         try:
-            await self._require_chain(node)
+            if len(self.nodes) > 1:
+                await node.require_chain(self._chain_id)
             answer.value = await ask(witness)
         except _FAILURES as error:
             answer.error = error
-            self._failed(node, error)
+            node.failed(error, self._clock())
         else:
             node.answered()
         answer.exchange = witness.exchange or Exchange()
         return answer
-
-    async def _require_chain(self, node: Node) -> None:
-        """A node is asked for nothing before it has said our chain's id, unless it is the only one."""
-        if node.chain_known or len(self.nodes) == 1:
-            return
-        await heads.require_chain(node.rpc, self._chain_id)
-        node.chain_known = True
-        if node.state is NodeState.WRONG_CHAIN:
-            node.released()
-            node.chain_known = True
-
-    def _failed(self, node: Node, error: BasculeError) -> None:
-        node.reasons[str(getattr(error, "reason", "unknown"))] += 1
-        if isinstance(error, WrongChain):
-            node.counters["wrong_chain"] += 1
-            node.state = NodeState.WRONG_CHAIN
-            node.heights.clear()
-        elif isinstance(error, NodeUnreachable | Garbled):
-            node.away(self._clock())
-        elif isinstance(error, RpcError):
-            node.counters["refusals"] += 1
-            if error.says is NodeSays.RATE_LIMITED:
-                node.limited(self._clock(), error.retry_after)
-        else:
-            node.counters["answers_refused"] += 1
 
     def _keep(self, told: Answer, against: Answer | None, why: str, *, lies: bool) -> None:
         told.node.counters["disagreements"] += 1
@@ -352,17 +377,16 @@ class Pool:
 
     def _floor(self, name: str) -> int:
         """What was returned under a name by nodes that were not proven liars since."""
-        return (
-            max((node.heights.get(name, 0) for node in self.nodes), default=0) if len(self.nodes) > 1 else 0
-        )
+        return max(node.heights.get(name, 0) for node in self.nodes) if len(self.nodes) > 1 else 0
 
 
-def pool(rpcs: Sequence[tuple[Rpc, int]], *, chain_id: int, quorum: int = 1) -> Pool:
+def pool(
+    rpcs: Sequence[tuple[Rpc, int]], *, chain_id: int, quorum: int = 1, patience_s: float = PATIENCE_S
+) -> Pool:
     """A pool of clients with their tiers, each node under the name of its host."""
-    from bascule.chain.node import names
 
     for rpc, _ in rpcs:
         rpc.worth = rpcs[0][0].worth  # what is learned is of the chain, not of a node
     called = names([rpc.url for rpc, _ in rpcs])
     nodes = [Node(rpc, name, tier) for (rpc, tier), name in zip(rpcs, called, strict=True)]
-    return Pool(nodes, chain_id=chain_id, quorum=quorum)
+    return Pool(nodes, chain_id=chain_id, quorum=quorum, patience_s=patience_s)

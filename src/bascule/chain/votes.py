@@ -75,6 +75,11 @@ def count(answers: Sequence[Answer], quorum: int, *, partly: bool) -> Count:
     )
 
 
+def true(answers: Sequence[Answer]) -> list[Answer]:
+    """Those that nothing speaks against."""
+    return [answer for answer in answers if answer.error is None]
+
+
 def contradict(told: Sequence[object], against: Sequence[object]) -> bool:
     """Whether two nodes say different things of the same place; not knowing contradicts nothing."""
     return any(a != b for a, b in zip(told, against, strict=True) if a is not None and b is not None)

@@ -1,0 +1,75 @@
+"""A quorum of real clients of real HTTP servers: who is silent holds nobody up, and is heard later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from bascule.chain import heads
+from tests.support.scripted_nodes import pooled
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as opened:
+        yield opened
+
+
+async def test_a_node_that_does_not_answer_holds_no_quorum_up_and_is_heard_when_it_does(
+    stack: AsyncExitStack,
+) -> None:
+    p = await pooled(stack, quorum=2, patience_s=0.0)
+    await p.pool.probe()
+    hung = p.scripts[0]
+    hung.silent, hung.fork, hung.final = asyncio.Event(), 1, 9
+    p.asked()
+
+    assert await heads.attested(p.pool, "finalized") == 5
+    [header] = await heads.agreed_by_numbers(p.pool, [5], settled=True)
+
+    assert header is not None
+    assert p.states() == ["alive", "alive", "alive"], "nobody waited until it could be called silent"
+    assert len(p.pool.nodes[0].owing) == 1, "it is not asked again before it answered"
+    assert p.asked()[0] == 0
+    for task in [*p.pool.nodes[0].owing]:
+        hung.silent.set()
+        await task
+    assert p.pool.nodes[0].reached == {"finalized": 9}
+    assert not p.pool.nodes[0].owing
+
+
+async def test_what_a_slow_node_says_against_a_quorum_is_held_against_it_when_it_comes(
+    stack: AsyncExitStack,
+) -> None:
+    p = await pooled(stack, quorum=2, patience_s=0.0)
+    await p.pool.probe()
+    p.scripts[0].silent, p.scripts[0].fork = asyncio.Event(), 1
+    await heads.agreed_by_numbers(p.pool, [5], settled=True)
+    assert p.states() == ["alive", "alive", "alive"]
+
+    for task in [*p.pool.nodes[0].owing]:
+        p.scripts[0].silent.set()
+        await task
+
+    assert p.states() == ["lying", "alive", "alive"]
+    assert [kept.node for kept in p.pool.evidence.pending] == ["a"]
+
+
+async def test_who_is_away_is_asked_for_a_quorum_only_where_the_others_are_none(
+    stack: AsyncExitStack,
+) -> None:
+    p = await pooled(stack, quorum=2)
+    p.scripts[0].status = 502
+    await heads.agreed_by_numbers(p.pool, [5], settled=True)
+    assert p.states() == ["unreachable", "alive", "alive"]
+    p.asked()
+    await heads.agreed_by_numbers(p.pool, [5], settled=True)
+    assert await heads.attested(p.pool, "finalized") == 5
+    assert p.asked()[0] == 0
+
+    p.scripts[0].status, p.scripts[1].status = 200, 502
+    await heads.agreed_by_numbers(p.pool, [5], settled=True)
+    assert p.states() == ["alive", "unreachable", "alive"]
