@@ -91,7 +91,7 @@ BAD: dict[str, tuple[Bend, str]] = {
     "no id": (each(lambda answer: answer.pop("id")), "wrong_id"),
     "another protocol": (each(lambda answer: answer.update(jsonrpc="1.0")), "wrong_id"),
     "an answer missing": (lambda body: json.dumps(json.loads(body)[1:]).encode(), "wrong_id"),
-    "every answer twice": (lambda body: json.dumps(json.loads(body) * 2).encode(), ""),
+    "every answer twice": (lambda body: json.dumps(json.loads(body) * 2).encode(), "wrong_id"),
     "answers back to front": (lambda body: json.dumps(json.loads(body)[::-1]).encode(), ""),
     "logs back to front": (each(lambda answer: answer["result"].reverse()), ""),
     "every log twice": (each(lambda a: a.update(result=a["result"] * 2)), "contradicts_header"),

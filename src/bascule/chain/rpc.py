@@ -128,9 +128,11 @@ class Rpc:
         requests = [_request(n, method, params) for n, (method, params) in zip(numbers, calls, strict=True)]
         method = f"batch of {len(calls)} {calls[0][0]}"
         body = await self._post(method, _encode(requests))
-        answers = {envelope.id: envelope for envelope in _decode_batch(method, body)}
-        if answers.keys() != set(numbers):
-            raise Garbled("wrong_id", method=method, why=f"{len(answers)} answers to {len(calls)} requests")
+        told = _decode_batch(method, body)
+        answers = {envelope.id: envelope for envelope in told}
+        if len(told) != len(calls) or answers.keys() != set(numbers):
+            why = f"{len(told)} answers with {len(answers)} ids to {len(calls)} requests"
+            raise Garbled("wrong_id", method=method, why=why)
         asked = [*zip(numbers, calls, strict=True)]
         return [_result_or_refusal(shape, name, answers[n], n) for n, (name, _) in asked]
 
