@@ -139,6 +139,37 @@ async def test_a_node_behind_the_pool_is_passed_over_and_when_all_are_the_pool_w
         await heads.latest(p.pool)
 
 
+async def test_a_false_head_of_one_node_is_given_up_when_a_quorum_is_far_below_it(
+    stack: AsyncExitStack,
+) -> None:
+    p = await pooled(stack, quorum=2)
+    p.scripts[0].head = 1_000_000
+    assert (await heads.latest(p.pool)).number == 1_000_000
+    p.scripts[0].status = p.scripts[1].status = 500
+    with pytest.raises(NodesBehind):
+        await heads.latest(p.pool)
+
+    p.scripts[1].status = 200
+    assert (await heads.latest(p.pool)).number == 10
+
+    p.scripts[1].head = p.scripts[2].head = 8
+    with pytest.raises(NodesBehind):
+        await heads.latest(p.pool)
+
+
+async def test_what_a_proven_liar_said_is_final_counts_no_more(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, count=2)
+    p.scripts[0].final = 9
+    assert await heads.attested(p.pool, "finalized") == 9
+    p.scripts[0].twist = lambda method, value: (
+        {**value, "gasUsed": "0xbad"} if method == heads.BY_NUMBER else value
+    )
+    await heads.latest(p.pool)
+    assert p.states() == ["lying", "alive"]
+
+    assert await heads.attested(p.pool, "finalized") == 5
+
+
 async def test_a_height_one_node_lacks_is_asked_of_another(stack: AsyncExitStack) -> None:
     p = await pooled(stack, count=2)
     p.scripts[1].head = 20
@@ -306,7 +337,9 @@ class Heights:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.none() | st.integers(0, 50)), min_size=1, max_size=40))
-async def test_a_value_of_the_pool_never_goes_back(moves: list[tuple[int, int | None]]) -> None:
+async def test_a_value_of_the_pool_never_goes_back_but_where_a_quorum_is_far_below(
+    moves: list[tuple[int, int | None]],
+) -> None:
     clients = [Heights() for _ in range(3)]
     nodes = [Node(client, name) for client, name in zip(clients, "abc", strict=True)]  # type: ignore[arg-type]
     pool = Pool(nodes, chain_id=CHAIN, quorum=2)
@@ -322,11 +355,15 @@ async def test_a_value_of_the_pool_never_goes_back(moves: list[tuple[int, int | 
         clients[at].height = height
         for name, read in (("latest", pool.rising), ("finalized", pool.attested)):
             try:
-                said[name].append(await read(name, ask, lambda height: height))
+                value = await read(name, ask, lambda height: height)
             except Retryable:
                 continue
-    for heights in said.values():
-        assert heights == sorted(heights)
+            if name == "latest" and said[name] and value < said[name][-1]:
+                reached = [client.height for client in clients if client.height is not None]
+                assert len(reached) >= 2
+                assert max(reached) < said[name][-1] - 3
+            said[name].append(value)
+    assert said["finalized"] == sorted(said["finalized"])
 
 
 def test_a_nodes_name_holds_no_secret() -> None:

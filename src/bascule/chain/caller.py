@@ -70,7 +70,9 @@ class Caller(Protocol):
         """
 
     async def rising(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> T:
-        """An answer whose height is not below any that was returned under this name before."""
+        """An answer whose height is not below any that was returned under this name before, unless a quorum
+        is far below it.
+        """
 
     async def attested(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> int:
         """The greatest height that `quorum` nodes have reached; never below what was returned before."""

@@ -65,7 +65,7 @@ async def require_chain(rpc: Caller, expected: int) -> None:
 
 
 async def latest(rpc: Caller) -> Header:
-    """The newest block the nodes know; never one below what they said before."""
+    """The newest block the nodes know; as `Caller.rising` never one below what they said before."""
     return await tagged(rpc, "latest")
 
 

@@ -1,8 +1,8 @@
 """Several nodes of one chain that stand where one node stood: the same calls, answered by the best of them.
 
 Each call moves the state of the node it went to; `probe` brings nodes back. What was returned once is not
-taken back: heights never go down, except when the node that told them is proven a liar. An answer proven
-wrong is kept beside the right one.
+taken back: heights never go down, except when the node that told them is proven a liar, or stands alone
+against a quorum far below. An answer proven wrong is kept beside the right one.
 """
 
 from __future__ import annotations
@@ -148,11 +148,24 @@ class Pool:
         return value
 
     async def rising(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> T:
-        """As `Caller.rising`. Raises: NodesBehind when no node can be reached that knows as much."""
-        answer = await self._first(ask, lambda value: height(value) >= self._floor(name))
+        """As `Caller.rising`. Raises: NodesBehind when no node can be reached that knows as much.
+
+        Where a quorum can be, and all of it is far below, what was known before was one node's false word.
+        """
+        told: list[int] = []
+        floor = max(node.heights.get(name, 0) for node in self.nodes) if len(self.nodes) > 1 else 0
+
+        def enough(value: T) -> bool:
+            told.append(height(value))
+            return told[-1] >= floor
+
+        answer = await self._first(ask, enough)
         reached = height(answer.value)
-        if reached < self._floor(name):
-            raise NodesBehind(f"every node is below {name} {self._floor(name)}, which was known before")
+        if reached < floor:
+            if len(told) < self._quorum or max(told) >= floor - self._lag_blocks:
+                raise NodesBehind(f"every node is below {name} {floor}, which was known before")
+            for node in self.nodes:
+                node.heights.pop(name, None)
         answer.node.heights[name] = reached
         value: T = answer.value
         return value
@@ -351,8 +364,7 @@ class Pool:
     def _keep_contradictions(self, answers: Sequence[Answer], against: Answer | None) -> None:
         for answer in answers:
             if answer.contradicts:
-                lies = against is not None and answer.refuted
-                self._keep(answer, against, str(answer.error), lies=lies)
+                self._keep(answer, against, str(answer.error), lies=against is not None and answer.refuted)
 
     async def _ask(self, node: Node, ask: Ask[T]) -> Answer:
         """One node's answer; what it did moves its state."""
@@ -374,10 +386,6 @@ class Pool:
         self.evidence.keep(told.told, None if against is None else against.told, why, refuted=lies)
         if lies:
             told.node.lied(self._clock(), self._quarantine_s)
-
-    def _floor(self, name: str) -> int:
-        """What was returned under a name by nodes that were not proven liars since."""
-        return max(node.heights.get(name, 0) for node in self.nodes) if len(self.nodes) > 1 else 0
 
 
 def pool(
