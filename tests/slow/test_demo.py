@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.oracle import require_sound
+from tests.support.secrecy import require_untold
 
 pytestmark = pytest.mark.slow
 BASCULE = [sys.executable, "-m", "bascule"]
@@ -84,13 +85,14 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_demo_checks_every_step_and_ends_by_itself(tmp_path: Path) -> None:
+def test_demo_checks_every_step_tells_no_secret_and_ends_by_itself(tmp_path: Path) -> None:
     code, lines, complaints = demo(tmp_path / "demo")
 
     assert code == 0, (complaints, [line for line in lines if line["event"] == "failed"])
     require_whole_story(lines)
     with dev(tmp_path / "demo") as (_, ready):
         found = require_sound(ready)
+        require_untold(tmp_path / "demo", ready)
     assert found.payouts_paid == 6
     assert found.deposits_booked >= 7
 
