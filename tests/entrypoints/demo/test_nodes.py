@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import aiohttp
 import pytest
@@ -60,3 +61,24 @@ async def test_payment_that_is_nearly_final_is_left_alone(rpc: Rpc) -> None:
     assert await nodes.take_away(rpc, paid) is None
 
     assert (await receipt(rpc, paid.hash)).block_hash == paid.block_hash
+
+
+async def test_payment_that_a_new_block_buried_meanwhile_is_left_alone() -> None:
+    """On our local chain: anvil mines nothing meanwhile."""
+
+    class Buried(Rpc):
+        async def call(self, method: str, *params: object) -> Any:
+            """A block comes as soon as the depth was read."""
+            answer = await super().call(method, *params)
+            if method == "eth_getBlockByNumber":
+                await super().call("evm_mine")
+            return answer
+
+    async with local_node(block_time=3600) as node, aiohttp.ClientSession() as session:
+        rpc = Buried(node.url, session=session, guard=lambda: None)
+        payer = Wallet(rpc, 31337, dev_accounts()[0].private_key)
+        paid = await mined(rpc, await payer.send(SINK, value=1, gas=21_000))
+
+        assert await nodes.take_away(rpc, paid) is None
+
+        assert (await receipt(rpc, paid.hash)).block_hash == paid.block_hash

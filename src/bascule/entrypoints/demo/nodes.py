@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from bascule.chain.errors import RpcError
 from bascule.chain.rpc import Rpc
 from bascule.entrypoints.dev.wallet import Mined
 
 ANVIL, OURS = "anvil", "bascule-devchain"  # by which they name themselves, before the version
+
+INVALID_PARAMS = -32602  # of JSON-RPC; of a transaction to be dropped that is in no block so near the head
 
 
 async def mines_by_itself(rpc: Rpc) -> bool:
@@ -33,7 +36,11 @@ async def take_away(rpc: Rpc, mined: Mined) -> int | None:
     if await _client(rpc) == ANVIL:
         depth = await _by_anvil(rpc, mined)
     elif (depth := await _depth(rpc, mined)) is not None:
-        await rpc.call("bascule_reorg", {"depth": hex(depth), "drop": [mined.hash]})
+        try:
+            await rpc.call("bascule_reorg", {"depth": hex(depth), "drop": [mined.hash]})
+        except RpcError as error:
+            if error.code != INVALID_PARAMS:
+                raise  # else the block is deeper than it was: the receipt below says so
     return depth if await rpc.call("eth_getTransactionReceipt", mined.hash) is None else None
 
 
