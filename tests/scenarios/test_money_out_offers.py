@@ -275,35 +275,6 @@ async def test_full_pool_only_delays_a_payout(stage: Treasury) -> None:
     assert await stage.rows("SELECT count(*) FROM attempts") == [(1,)]
 
 
-@pytest.mark.parametrize("depth", [1, 2])
-async def test_reorg_may_swap_which_bytes_are_mined_and_pays_once(stage: Treasury, depth: int) -> None:
-    payout = await stage.approved()
-    submitter = await stage.submitter()
-    await submitter.run_once()
-    await stage.follow(1)
-    await submitter.run_once()
-    [cheap] = (await stage.read(payout))["transactions"]
-    assert cheap["status"] == "mined"
-    await stage.node.dev.reorg(depth, drop=[cheap["hash"]])
-    await stage.follow()
-    await submitter.run_once()
-    stage.clock.advance(timedelta(seconds=61))
-    await submitter.run_once()  # the bump; both are offered, the dearer is mined
-    await stage.follow(1)
-    await submitter.run_once()
-    swapped, first = (await stage.read(payout))["transactions"]
-    assert (first["hash"], first["status"]) == (cheap["hash"], "offered")
-    assert (swapped["hash"] != cheap["hash"], swapped["status"]) == (True, "mined")
-
-    await stage.follow(3)
-    await submitter.run_once()
-    paid = await require_paid_once(stage, payout)
-    assert [(t["hash"], t["status"]) for t in paid["transactions"]] == [
-        (swapped["hash"], "final"),
-        (cheap["hash"], "superseded"),
-    ]
-
-
 async def test_receipt_of_a_block_we_do_not_believe_in_is_not_final(stage: Treasury) -> None:
     payout = await stage.approved()
     submitter = await stage.submitter()

@@ -14,12 +14,13 @@ from bascule.chain.caller import Caller
 from bascule.chain.receipts import Receipt
 from bascule.domain import anchor as rules
 from bascule.domain.anchor import Anchored
-from bascule.domain.chain import Address, BlockRef, hex32
+from bascule.domain.chain import Address, BlockRef, Hash, hex32
 from bascule.domain.fees import Ceiling
 from bascule.services.failpoints import Failpoints
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import AnchorIntent, FeeOffer, Intent, SignerRefused
 from bascule.storage import anchors, blocks, lanes, leases, slots
+from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
 from bascule.storage.slots import Slot
@@ -106,6 +107,9 @@ class Anchoring:
 
     async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
         """Nothing: the slot itself says why it waits, and nobody waits for it."""
+
+    async def tried(self, conn: Connection, slot: Slot, tx_hash: Hash, before: Attempt | None) -> None:
+        """Nothing: nobody waits for it."""
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """The head waits for another nonce."""

@@ -14,7 +14,7 @@ from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
 from bascule.chain.receipts import Receipt
 from bascule.domain import call_off as rules
-from bascule.domain.chain import Address, BlockRef
+from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.errors import Halted
 from bascule.domain.fees import Ceiling
 from bascule.domain.payout import PayoutState
@@ -26,6 +26,7 @@ from bascule.services.payout_events import tell
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import CancelIntent, FeeOffer, Intent, SignerRefused
 from bascule.storage import blocks, cancels, lanes, leases, payouts, slots
+from bascule.storage.attempts import Attempt
 from bascule.storage.cancels import Wanted
 from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
@@ -120,6 +121,9 @@ class Cancelling:
 
     async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
         """Nothing: the payouts stand in their batches; the slot itself says why it waits."""
+
+    async def tried(self, conn: Connection, slot: Slot, tx_hash: Hash, before: Attempt | None) -> None:
+        """Nothing: the payouts stand in their batches, and are told of those."""
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """What it was to call off waits for another call."""

@@ -86,6 +86,7 @@ class Confirmation:
             return 0
         await attempts.advance_to_offered(conn, mined, AttemptEvent.ORPHAN, self._clock.now())
         await slots.advance(conn, slot, SlotEvent.ORPHAN)
+        await self._tell(conn, slot, mined)
         log.warning("transaction was orphaned", tx_hash=mined.tx_hash.hex(), nonce=slot.nonce)
         return 1
 
@@ -97,9 +98,10 @@ class Confirmation:
             block = await blocks.canonical_at(conn, slot.chain_id, receipt.block_number)
             if block is None or block.hash != receipt.block_hash:
                 continue  # the watcher has not read that block, or believes in another one
+            attempt = await attempts.lock(conn, receipt.tx_hash)
             await attempts.advance_to_mined(
                 conn,
-                await attempts.lock(conn, receipt.tx_hash),
+                attempt,
                 block_hash=receipt.block_hash,
                 block_number=receipt.block_number,
                 succeeded=receipt.succeeded,
@@ -108,8 +110,14 @@ class Confirmation:
             await mark(conn, self._work, slot, None)
             offer = (SlotEvent.OFFER,) if slot.state is SlotState.SIGNED else ()
             await slots.advance(conn, slot, *offer, SlotEvent.INCLUDE)
+            await self._tell(conn, slot, attempt)
             return 1
         return 0
+
+    async def _tell(self, conn: Connection, slot: Slot, before: Attempt) -> None:
+        """An attempt of the slot is in a block, or out of one, and was not before."""
+        if slot.kind is not SlotKind.FILL:  # which carries nothing that anybody waits for
+            await self._work.tried(conn, slot, before.tx_hash, before)
 
     async def _loss(self, slot: Slot, known: Sequence[Attempt]) -> Loss:
         """Whether the nonce is gone, at our final block; asked only once a node has said that it is used."""
@@ -148,10 +156,10 @@ class Confirmation:
         if loss is not Loss.CERTAIN:
             return 0
         log.error("nonce was used by somebody else", wallet=slot.wallet.hex(), nonce=slot.nonce)
-        if slot.kind is not SlotKind.FILL:
-            await self._work.lost(conn, slot)
         for attempt in await attempts.of_slot(conn, slot):
             await attempts.advance(conn, attempt, AttemptEvent.SUPERSEDE)
+        if slot.kind is not SlotKind.FILL:
+            await self._work.lost(conn, slot)
         await slots.advance(conn, slot, SlotEvent.LOSE)
         return 1
 
@@ -194,9 +202,10 @@ class Confirmation:
             if receipt is None or receipt.block_hash != block.hash:
                 raise Retryable(f"the node does not show 0x{mined.tx_hash.hex()} in its final block yet")
             await self._evidence.keep(conn, kept)
+            await _close(conn, known, mined)  # before its outcome is told, which shows them
             if slot.kind is not SlotKind.FILL:
                 await self._work.settle(conn, slot, receipt, block)
-            await _close(conn, slot, known, mined)
+            await slots.advance(conn, slot, SlotEvent.FINALIZE)
             await _book_gas(conn, mined)
             self._failpoints.hit("submitter.before_final_commit")
         self._failpoints.hit("submitter.after_final_commit")
@@ -214,13 +223,12 @@ async def _block_of(conn: Connection, mined: Attempt) -> BlockRef | None:
     return block if block is not None and block.hash == mined.block_hash else None
 
 
-async def _close(conn: Connection, slot: Slot, known: Sequence[Attempt], winner: Attempt) -> None:
+async def _close(conn: Connection, known: Sequence[Attempt], winner: Attempt) -> None:
     """The nonce is consumed for ever: one attempt did it, the others never can."""
     await attempts.advance(conn, winner, AttemptEvent.FINALIZE)
     for loser in known:
         if loser.tx_hash != winner.tx_hash:
             await attempts.advance(conn, loser, AttemptEvent.SUPERSEDE)
-    await slots.advance(conn, slot, SlotEvent.FINALIZE)
 
 
 async def _book_gas(conn: Connection, winner: Attempt) -> None:

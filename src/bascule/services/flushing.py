@@ -17,7 +17,7 @@ from bascule.chain import fee_oracle
 from bascule.chain.caller import Caller
 from bascule.chain.receipts import Receipt
 from bascule.domain import flush as rules
-from bascule.domain.chain import Address, BlockRef, checksum
+from bascule.domain.chain import Address, BlockRef, Hash, checksum
 from bascule.domain.errors import Halted
 from bascule.domain.fees import Ceiling, Fees, suggest
 from bascule.domain.flush import FlushEvent, ItemOutcome
@@ -27,6 +27,7 @@ from bascule.services.failpoints import Failpoints
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import FeeOffer, FlushIntent, FlushItem, Intent, SignerRefused
 from bascule.storage import blocks, flushes, lanes, leases, slots, tokens
+from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
 from bascule.storage.flushes import Decision, Flush, Standing
 from bascule.storage.leases import Lease
@@ -151,6 +152,9 @@ class Flushing:
 
     async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
         """Nothing: money at deposit addresses is not late; the slot itself says why it waits."""
+
+    async def tried(self, conn: Connection, slot: Slot, tx_hash: Hash, before: Attempt | None) -> None:
+        """Nothing: money at deposit addresses is not late, whatever is tried."""
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """Somebody else used its nonce: its addresses are planned anew at once."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from bascule.chain.receipts import Receipt
-from bascule.domain.chain import Address, BlockRef
+from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.services.signing_intents import Intent, SignerRefused
+from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection
 from bascule.storage.leases import Lease
 from bascule.storage.slots import Slot
@@ -64,6 +65,13 @@ class LaneWork(Protocol):
 
     async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
         """The locked slot does not move by itself, or moves again: whoever waits for it is told."""
+        ...
+
+    async def tried(self, conn: Connection, slot: Slot, tx_hash: Hash, before: Attempt | None) -> None:
+        """The locked slot's attempt is in a block now, or out of one: whoever waits for it is told.
+
+        before: how it stood; None of one that came just now, beside cheaper ones.
+        """
         ...
 
     async def lost(self, conn: Connection, slot: Slot) -> None:

@@ -216,11 +216,15 @@ class Offering:
                 raise Retryable(
                     f"nonce {slot.nonce} ended while the signer was asked: its bytes are not sent"
                 )
+            first = slot.state is SlotState.RESERVED
+            known = [] if first else await attempts.of_slot(conn, slot)
             attempt = await attempts.insert(
                 conn, slot, tx_hash=tx_hash, raw=signed.raw, fees=slot.fees, created_at=self._clock.now()
             )
-            if slot.state is SlotState.RESERVED:
+            if first:
                 await slots.advance(conn, slot, SlotEvent.SIGN)
+            elif slot.kind is not SlotKind.FILL and tx_hash not in {each.tx_hash for each in known}:
+                await self._work.tried(conn, slot, tx_hash, None)
             self._failpoints.hit("submitter.before_save")
         self._failpoints.hit("submitter.after_save")
         return attempt

@@ -15,7 +15,7 @@ from bascule.chain.caller import Caller
 from bascule.chain.receipts import Receipt
 from bascule.chain.token_pause import Stop, moves, stopped
 from bascule.domain import stops
-from bascule.domain.chain import Address, BlockRef
+from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.fees import Ceiling
 from bascule.domain.payout import LapseReason, PayoutState
 from bascule.domain.webhook import EventType
@@ -27,7 +27,7 @@ from bascule.services.failpoints import Failpoints
 from bascule.services.float_watch import FloatWatch
 from bascule.services.item_rules import WAIT
 from bascule.services.pace import Pace
-from bascule.services.payout_events import tell
+from bascule.services.payout_events import tell, tell_attempt
 from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.reservation import (
     ROLLING_LIMIT,
@@ -60,6 +60,7 @@ from bascule.storage import (
     slots,
     tokens,
 )
+from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
 from bascule.storage.leases import Lease
@@ -309,6 +310,10 @@ class Paying:
             if told is not None:
                 event = EventType.PAYOUT_STUCK if stuck else EventType.PAYOUT_UPDATED
                 await tell(conn, self._outbox, event, told)
+
+    async def tried(self, conn: Connection, slot: Slot, tx_hash: Hash, before: Attempt | None) -> None:
+        """The payouts of the batch show another transaction, or one that stands elsewhere."""
+        await tell_attempt(conn, self._outbox, slot, tx_hash, before)
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """Its payouts wait again, under the same ids."""

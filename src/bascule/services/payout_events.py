@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bascule.domain import payout_told
+from bascule.domain.chain import Hash
 from bascule.domain.payout import PAYOUT, PayoutState
 from bascule.domain.webhook import EventType
 from bascule.services.batch_progress import end_batches
 from bascule.services.outbox import Happening, Outbox
-from bascule.services.payout_view import Known, describe_rows
+from bascule.services.payout_view import Known, describe_rows, shown_before
+from bascule.storage import payouts, slots
+from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
+from bascule.storage.slots import Slot
 
 
 async def tell(
@@ -65,3 +69,29 @@ async def tell_all(
     if ended := {row.batch_id for row in now if row.batch_id is not None and row.state in PAYOUT.finals}:
         await end_batches(conn, outbox, ended)
     return shown
+
+
+async def tell_attempt(
+    conn: Connection, outbox: Outbox, slot: Slot, tx_hash: Hash, before: Attempt | None
+) -> None:
+    """Tells payouts in transit in a locked slot what became of a transaction that is to pay them.
+
+    before: that transaction as it stood; None when it came just now, to replace those there were.
+    """
+    now = await payouts.count_change(conn, [item.payout_id for item in await slots.items(conn, slot)])
+    shown = await describe_rows(conn, now)
+    await outbox.append_many(
+        conn,
+        [
+            Happening(
+                account_id=row.account_id,
+                livemode=row.livemode,
+                type=EventType.PAYOUT_REPLACED if before is None else EventType.PAYOUT_UPDATED,
+                object_id=row.id,
+                object_version=row.version,
+                object=told,
+                previous=shown_before(told, tx_hash, before),
+            )
+            for row, told in zip(now, shown, strict=True)
+        ],
+    )

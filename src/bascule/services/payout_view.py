@@ -137,6 +137,25 @@ def _shown(
     }
 
 
+def shown_before(shown: Mapping[str, Any], tx_hash: Hash, before: Attempt | None) -> dict[str, Any]:
+    """What of a payout was shown otherwise before one of its transactions changed.
+
+    before: that transaction as it was; None when it was not there.
+    """
+    changed = hex32(tx_hash)
+    fees = {each["transaction"]: each for each in shown["fee_details"] if each["transaction"] != changed}
+    if before is not None and before.fee_paid is not None:
+        fees[changed] = _network_fee(before)
+    stood = [each for each in shown["transactions"] if before is not None or each["hash"] != changed]
+    was = {
+        "transactions": [
+            _transaction(before) if before is not None and each["hash"] == changed else each for each in stood
+        ],
+        "fee_details": [fees[each["hash"]] for each in stood if each["hash"] in fees],
+    }
+    return {name: value for name, value in was.items() if value != shown[name]}
+
+
 def _sign_approval(payout: PayoutRow, round: Round, signers: frozenset[Address]) -> dict[str, Any]:
     signed = {each.approver for each in round.counts(payout.approvals_required)}
     return {

@@ -14,7 +14,7 @@ from bascule.chain.caller import Caller
 from bascule.chain.eip3009 import Nonce
 from bascule.chain.receipts import Receipt
 from bascule.domain import authorization as rules
-from bascule.domain.chain import Address, BlockRef
+from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.fees import Ceiling, Fees
 from bascule.services.authorization_outcomes import AuthorizationOutcomes
 from bascule.services.failpoints import Failpoints
@@ -22,6 +22,7 @@ from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import AuthorizationIntent, FeeOffer, Intent, SignerRefused
 from bascule.storage import authorizations, blocks, lanes, leases, slots
+from bascule.storage.attempts import Attempt
 from bascule.storage.authorizations import AuthorizationRow
 from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
@@ -158,6 +159,9 @@ class Presenting:
 
     async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
         """Nothing: the slot itself says why it waits, and the authorization's answer is pending."""
+
+    async def tried(self, conn: Connection, slot: Slot, tx_hash: Hash, before: Attempt | None) -> None:
+        """Nothing: the authorization's answer is pending until one is final."""
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """It waits for another nonce."""

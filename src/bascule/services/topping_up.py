@@ -16,13 +16,14 @@ from bascule.chain.fee_oracle import DataCost
 from bascule.chain.hexes import number
 from bascule.chain.receipts import Receipt
 from bascule.domain import gas as rules
-from bascule.domain.chain import ZERO_ADDRESS, Address, BlockRef, checksum
+from bascule.domain.chain import ZERO_ADDRESS, Address, BlockRef, Hash, checksum
 from bascule.domain.errors import Halted
 from bascule.domain.fees import Ceiling
 from bascule.services.failpoints import Failpoints
 from bascule.services.seams import Clock
 from bascule.services.signing_intents import FeeOffer, Intent, SignerRefused, TopUpIntent
 from bascule.storage import blocks, gas, lanes, leases, slots
+from bascule.storage.attempts import Attempt
 from bascule.storage.database import Connection, Database
 from bascule.storage.gas import TopUp
 from bascule.storage.lanes import Wallet
@@ -119,6 +120,9 @@ class ToppingUp:
 
     async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
         """Nothing: the wallet that is short says so; the slot itself says why it waits."""
+
+    async def tried(self, conn: Connection, slot: Slot, tx_hash: Hash, before: Attempt | None) -> None:
+        """Nothing: the need is met when the coin is there, and final."""
 
     async def lost(self, conn: Connection, slot: Slot) -> None:
         """The need is looked at anew."""

@@ -297,6 +297,12 @@ async def mark_stuck(conn: Connection, payout_id: str, stuck: bool) -> PayoutRow
     return payout_of(row) if row else None
 
 
+async def count_change(conn: Connection, ids: Iterable[str]) -> list[PayoutRow]:
+    """Those of these that are in transit, locked, by id: something of them is shown otherwise from now on."""
+    rows = await Q.all(conn, "count_change", ids=arrays.texts(ids))
+    return sorted(map(payout_of, rows), key=lambda row: row.id)
+
+
 async def unfinished_at(
     conn: Connection, chain_id: int, vault: Address, lane: int | None = None
 ) -> list[PayoutRow]:

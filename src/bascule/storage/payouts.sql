@@ -177,6 +177,13 @@ UPDATE payouts SET waits_for = %(reason)s
 -- Raises or lowers the flag that a person should look at a payout.
 UPDATE payouts SET stuck = %(stuck)s, version = version + 1 WHERE id = %(id)s AND stuck <> %(stuck)s RETURNING *
 
+-- name: count_change
+-- Something beside the columns of payouts in transit changed, as a transaction of theirs; they are locked in one order.
+UPDATE payouts AS p SET version = p.version + 1
+  FROM (SELECT id FROM payouts WHERE id = ANY (%(ids)s::text[]) AND state = 'in_transit' ORDER BY id FOR UPDATE) AS locked
+ WHERE p.id = locked.id
+RETURNING p.*
+
 -- name: unfinished_at
 -- The payouts without an end that a vault may have paid, locked in one order until the transaction ends: its own and, as they
 -- may have moved to it, those without an id of the chain's other vaults. If a lane is named, those that have an id of it.
