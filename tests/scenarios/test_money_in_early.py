@@ -195,10 +195,11 @@ async def test_a_reorg_after_early_success_reverses_and_books_nothing(b: Bridge)
         "0.000000",
     )
     assert [d["status"] for d in await b.deposits()] == ["orphaned"]
-    assert (await b.events())[-3:] == [
+    assert (await b.events())[-4:] == [
         "deposit.orphaned",
         "payment_intent.reorged",
         "payment_intent.reversed",
+        "network.reorg_detected",  # to the operator
     ]
     assert await balance(b) == {"available": "0.000000", "pending": "0.000000"}
     await deeper(b, watcher, 12)

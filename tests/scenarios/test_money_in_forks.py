@@ -94,6 +94,7 @@ async def test_the_merchant_is_told_when_a_payment_is_gone_for_good(b: Bridge) -
         "deposit.orphaned",
         "payment_intent.reorged",
         "payment_intent.requires_action",
+        "network.reorg_detected",  # to the operator
     ]
     assert (await b.shown(intent))["status"] == "requires_action"
 

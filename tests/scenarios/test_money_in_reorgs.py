@@ -26,11 +26,24 @@ async def test_a_payment_that_returns_after_a_reorg_is_the_same_deposit(b: Bridg
     await b.pay(intent, "10.00")
     await b.settle_down(watcher)
     [before] = await b.deposits()
+    below = await b.node.rpc("eth_getBlockByNumber", hex(before["block_number"] - 1), False)
 
     await b.node.dev.reorg(1)
     await b.settle_down(watcher)
 
     [after] = await b.deposits()
+    [(told_to, version, network)] = await b.rows(
+        "SELECT account_id, object_version, object FROM outbox WHERE type = 'network.reorg_detected'"
+    )
+    assert (told_to, version, network["halted"]) == (b.operator, 1, False)
+    assert network["reorg"] | {"new_head": None} == {
+        "depth": 1,
+        "fork": {"number": before["block_number"] - 1, "hash": below["hash"]},
+        "old_head": {"number": before["block_number"], "hash": before["block_hash"]},
+        "new_head": None,
+        "deposits_orphaned": 1,
+    }
+    assert network["reorg"]["new_head"]["number"] == after["block_number"]
     assert after["id"] == before["id"]
     assert after["block_hash"] != before["block_hash"]
     assert (after["status"], after["block_number"]) == ("detected", before["block_number"] + 1)

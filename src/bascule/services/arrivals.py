@@ -157,11 +157,12 @@ class Arrivals:
         self.counters["deposits_screened"] += len(await Screening(self.outbox).deposits(conn, ids))
         return [*(await screenings.holding_deposits(conn, ids)).values()]
 
-    async def orphan_above(self, conn: Connection, number: int) -> None:
-        """Every unfinished deposit above a height is orphaned when this returns."""
+    async def orphan_above(self, conn: Connection, number: int) -> int:
+        """Every unfinished deposit above a height is orphaned when this returns; how many those were."""
         ids = await deposits.advance_orphan(conn, self.chain_id, number)
         self.counters["deposits_orphaned"] += len(ids)
         await self.settle(conn, ids, EventType.DEPOSIT_ORPHANED)
+        return len(ids)
 
     async def settle(
         self,

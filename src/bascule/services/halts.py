@@ -14,9 +14,10 @@ from bascule.chain.caller import Caller
 from bascule.domain.chain import caip2, hex32
 from bascule.domain.errors import Halted, Retryable
 from bascule.domain.webhook import EventType
+from bascule.services import network_events
 from bascule.services.failpoints import Failpoints
 from bascule.services.outbox import Outbox
-from bascule.storage import accounts, audit, blocks, leases
+from bascule.storage import audit, blocks, leases
 from bascule.storage.blocks import Cursor
 from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
@@ -48,8 +49,7 @@ class Halts:
                     object_id=caip2(cursor.chain_id),
                     details={"reason": str(why), "disputed_number": disputed, **final},
                 )
-                version = 2 * cursor.halts + 1
-                await _tell(conn, self.network, self.outbox, EventType.NETWORK_DEGRADED, version, str(why))
+                await network_events.tell(conn, self.network, self.outbox, EventType.NETWORK_DEGRADED)
             self.failpoints.hit("watcher.before_halt")
         self.failpoints.hit("watcher.after_halt")
         _log.error("the chain is halted", chain_id=cursor.chain_id, reason=str(why))
@@ -106,23 +106,5 @@ async def lift(
         object_id=caip2(halted.chain_id),
         details={"was": halted.halted_reason, **details},
     )
-    await _tell(conn, network, outbox, EventType.NETWORK_RECOVERED, 2 * halted.halts, None)
+    await network_events.tell(conn, network, outbox, EventType.NETWORK_RECOVERED)
     return True
-
-
-async def _tell(
-    conn: Connection, network: Network, outbox: Outbox, type: EventType, version: int, reason: str | None
-) -> None:
-    operator = await accounts.operator(conn)
-    if operator is None:
-        return
-    name = caip2(network.chain_id)
-    await outbox.append(
-        conn,
-        account_id=operator.id,
-        livemode=network.livemode,
-        type=type,
-        object_id=name,
-        object_version=version,
-        object={"id": name, "object": "network", "halted": reason is not None, "reason": reason},
-    )

@@ -8,16 +8,20 @@ import structlog
 from bascule.chain import heads
 from bascule.chain.caller import Caller
 from bascule.chain.errors import NodesContradict
+from bascule.chain.heads import Header
 from bascule.domain import finality
 from bascule.domain.chain import BlockRef, Hash
 from bascule.domain.errors import Halted, Retryable
+from bascule.domain.webhook import EventType
+from bascule.services import network_events
 from bascule.services.arrivals import Arrivals
 from bascule.services.failpoints import Failpoints
 from bascule.services.halts import Halts
+from bascule.services.network_events import Reorg
 from bascule.services.token_watch import TokenWatch
 from bascule.storage import blocks, leases, transfers
 from bascule.storage.blocks import Cursor
-from bascule.storage.database import Database
+from bascule.storage.database import Connection, Database
 from bascule.storage.leases import Lease
 
 _log = structlog.get_logger()
@@ -41,12 +45,12 @@ class Reorgs:
     counters: Counter[str]
     depths: Counter[int]
 
-    async def go_back(self, cursor: Cursor, head_number: int, lease: Lease) -> int:
+    async def go_back(self, cursor: Cursor, head_number: int, head: Header, lease: Lease) -> int:
         """Marks everything above the fork as orphaned and puts the cursor there; how many blocks that were.
 
-        head_number: how far the other fork reaches. Raises: FinalizedBlockGone, FinalBlockDisputed (Halted)
-        when a final block is gone or in dispute, after latching that in the database; NodeBehind when no
-        node can tell.
+        The operator is told. head_number: how far the other fork reaches; head: the newest the nodes have.
+        Raises: FinalizedBlockGone, FinalBlockDisputed (Halted) when a final block is gone or in dispute,
+        after latching that in the database; NodeBehind when no node can tell.
         """
         try:
             fork = await self._fork(cursor)
@@ -56,7 +60,7 @@ class Reorgs:
         if fork is None:
             await self.require_final(cursor, head_number, lease)
             raise NodeBehind(f"no node has block {cursor.finalized_number}, which was final")
-        depth = await self._go_to(cursor, fork, lease)
+        depth = await self._go_to(cursor, fork, lease, head)
         self.counters["reorgs"] += 1
         _log.warning("the chain was reorganised", chain_id=cursor.chain_id, fork=fork.number, depth=depth)
         return depth
@@ -88,20 +92,29 @@ class Reorgs:
         assert below is not None, "every block but the first, which is final, stands on one we have"
         return await self._go_to(cursor, below, lease)
 
-    async def _go_to(self, cursor: Cursor, fork: BlockRef, lease: Lease) -> int:
+    async def _go_to(self, cursor: Cursor, fork: BlockRef, lease: Lease, head: Header | None = None) -> int:
+        """head: what the nodes have instead; None where it is we who misread."""
         async with self.db.transaction() as conn:
             await leases.hold(conn, lease)
             await blocks.move_cursor(conn, cursor, fork)
             await blocks.orphan_above(conn, cursor.chain_id, fork.number)
             await transfers.orphan_above(conn, cursor.chain_id, fork.number)
-            await self.arrivals.orphan_above(conn, fork.number)
+            orphaned = await self.arrivals.orphan_above(conn, fork.number)
             await self.token_watch.orphan_above(conn, fork.number)
+            if head is not None:
+                old, new = (cursor.last_number, cursor.last_hash), (head.number, head.hash)
+                await self._tell(conn, Reorg((fork.number, fork.hash), old, new, orphaned))
             self.failpoints.hit("watcher.before_reorg")
         self.failpoints.hit("watcher.after_reorg")
         depth = cursor.last_number - fork.number
         self.counters["blocks_orphaned"] += depth
         self.depths[depth] += 1
         return depth
+
+    async def _tell(self, conn: Connection, reorg: Reorg) -> None:
+        network, outbox = self.halts.network, self.halts.outbox
+        await blocks.count_reorg(conn, network.chain_id)
+        await network_events.tell(conn, network, outbox, EventType.NETWORK_REORG_DETECTED, reorg=reorg)
 
     async def _fork(self, cursor: Cursor) -> BlockRef | None:
         """The newest block down to the finalized one that a quorum of nodes has too, if there is one."""

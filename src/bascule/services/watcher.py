@@ -302,23 +302,23 @@ class Watcher:
             return await self._step_down(cursor, head, lease)
         seam = head.number - self._far_distance
         if cursor.next_number <= seam:
-            return await self._far(cursor, seam, lease)
+            return await self._far(cursor, seam, head, lease)
         headers = await self._next(cursor, head)
         if not headers:
             return 0
         if headers[0].ref.parent != cursor.last_hash:
-            return await self._reorgs.go_back(cursor, headers[0].number, lease)
+            return await self._reorgs.go_back(cursor, headers[0].number, head, lease)
         await self._commit(cursor, await self._reader.read(headers), lease)
         return len(headers)
 
-    async def _far(self, cursor: Cursor, seam: int, lease: Lease) -> int:
+    async def _far(self, cursor: Cursor, seam: int, head: Header, lease: Lease) -> int:
         """Towards the seam by one range; the next ones are read while it is committed."""
         reading = await self._ranges.next(cursor, seam)
         if not reading.blocks:
             return 0
         if reading.blocks[0].ref.parent != cursor.last_hash:
             self._ranges.drop()
-            return await self._reorgs.go_back(cursor, reading.blocks[0].ref.number, lease)
+            return await self._reorgs.go_back(cursor, reading.blocks[0].ref.number, head, lease)
         await self._commit(cursor, reading, lease)
         return len(reading.blocks)
 
@@ -327,7 +327,7 @@ class Watcher:
         async with self._db.read() as conn:
             ours = await blocks.canonical_at(conn, cursor.chain_id, head.number)
         if ours is not None and ours.hash != head.hash:
-            return await self._reorgs.go_back(cursor, head.number, lease)
+            return await self._reorgs.go_back(cursor, head.number, head, lease)
         self.counters["head_went_down"] += head.number < cursor.last_number
         return 0
 

@@ -70,6 +70,14 @@ class Cursor:
         return self.next_number - 1
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Why a chain is halted, if it is. version: grows with each halt, end of one and reorganisation."""
+
+    halted_reason: str | None
+    version: int
+
+
 def moment(block: BlockRef) -> datetime:
     """The block's time, UTC."""
     return datetime.fromtimestamp(block.time, UTC)
@@ -211,6 +219,16 @@ async def halt(conn: Connection, chain_id: ChainId, reason: str, disputed: int |
 async def resume(conn: Connection, halted: Cursor) -> bool:
     """Lifts the halt that `halted` shows; False when it was lifted meanwhile, perhaps for another."""
     return await _sql.run(conn, "resume", chain_id=halted.chain_id, halts=halted.halts) == 1
+
+
+async def count_reorg(conn: Connection, chain_id: ChainId) -> None:
+    """One more reorganisation was read."""
+    await _sql.run(conn, "count_reorg", chain_id=chain_id)
+
+
+async def told(conn: Connection, chain_id: ChainId) -> Told:
+    """What the operator is told of a chain now."""
+    return Told(**await _sql.one(conn, "told", chain_id=chain_id))
 
 
 def _ref(row: Row) -> BlockRef:

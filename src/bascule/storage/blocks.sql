@@ -84,6 +84,15 @@ UPDATE cursors
    AND NOT EXISTS (SELECT FROM blocks b WHERE b.chain_id = %(chain_id)s AND b.number <= %(number)s
                       AND b.number > %(expected_number)s AND b.canonical AND b.verified IN ('none', 'bloom'));
 
+-- name: count_reorg
+-- One more reorganisation was read.
+UPDATE cursors SET reorgs = reorgs + 1 WHERE chain_id = %(chain_id)s;
+
+-- name: told
+-- What the operator is told of a chain, and a version that grew with each halt, each end of one, and each reorganisation.
+SELECT halted_reason, 2 * halts - CASE WHEN halted_reason IS NULL THEN 0 ELSE 1 END + reorgs AS version
+  FROM cursors WHERE chain_id = %(chain_id)s;
+
 -- name: halt
 -- Latches why the chain is halted; the first reason stays.
 UPDATE cursors SET halted_reason = %(reason)s, disputed_number = %(disputed)s, halts = halts + 1, updated_at = now()
