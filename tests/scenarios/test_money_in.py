@@ -45,7 +45,14 @@ async def test_an_exact_payment_is_seen_then_final_then_booked(b: Bridge) -> Non
         "payment_intent.processing",
         "deposit.finalized",
         "payment_intent.succeeded",
+        "balance.available",
     ]
+    [(account, balance, before)] = await b.rows(
+        "SELECT account_id, object, previous FROM outbox WHERE type = 'balance.available'"
+    )
+    assert (account, balance["object"], balance["livemode"]) == (b.merchant, "balance", False)
+    [now], [was] = balance["available"], before["available"]
+    assert (now["token"], now["amount"], was["amount"]) == (b.token.id, "10.500000", "0.000000")
 
 
 async def test_a_short_payment_waits_for_its_top_up(b: Bridge) -> None:

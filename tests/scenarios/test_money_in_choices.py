@@ -30,7 +30,7 @@ async def b(db_as: OpenAs) -> AsyncIterator[Bridge]:
 
 
 async def require_sums_agree(b: Bridge) -> None:
-    """No deposit counts for more than arrived; the merchant has what of the final ones was decided so."""
+    """No deposit counts for more than arrived; the merchant has, and was told, what final ones count."""
     [(too_much,)] = await b.rows(
         "SELECT count(*) FROM applications a JOIN deposits d ON d.id = a.deposit_id"
         " WHERE a.amount_applied > d.amount"
@@ -43,6 +43,13 @@ async def require_sums_agree(b: Bridge) -> None:
     booked = await b.booked()
     assert (too_much, booked.get("available:merchant", 0)) == (0, -credited)
     assert booked.get("suspense:merchant", 0) == credited - arrived
+    [(told,)] = await b.rows(
+        "SELECT coalesce(sum((now->>'amount_atomic')::numeric - (was->>'amount_atomic')::numeric), 0)"
+        " FROM outbox, ROWS FROM (jsonb_array_elements(object::jsonb->'available'),"
+        " jsonb_array_elements(previous::jsonb->'available')) AS grown (now, was)"
+        " WHERE type = 'balance.available' AND account_id = 'acct_merchant'"
+    )
+    assert told == credited
 
 
 async def apply(b: Bridge, deposit: dict[str, Any], intent: dict[str, Any], **whose: Any) -> dict[str, Any]:
@@ -102,9 +109,10 @@ async def test_a_duplicate_pays_another_intent_and_the_money_moves_with_the_deci
         "deposit.applied",
         "payment_intent.processing",
         "payment_intent.succeeded",
+        "balance.available",
     ]
-    told = await b.rows("SELECT request FROM outbox ORDER BY id DESC LIMIT 3")
-    assert told == [({"id": "req_1"},)] * 3
+    told = await b.rows("SELECT request FROM outbox ORDER BY id DESC LIMIT 4")
+    assert told == [({"id": "req_1"},)] * 4
 
 
 async def test_an_accepted_deposit_is_the_merchants_and_counts_for_no_intent(b: Bridge) -> None:
@@ -116,7 +124,7 @@ async def test_an_accepted_deposit_is_the_merchants_and_counts_for_no_intent(b: 
     assert shown["application"]["amount_applied"] == "10.000000"
     assert await b.booked() == CREDITED
     assert ((await b.shown(intent))["amount_received"], (await b.shown(intent))["flags"]) == ("10.000000", [])
-    assert (await b.events())[-1] == "deposit.applied"
+    assert (await b.events())[-2:] == ["deposit.applied", "balance.available"]
     assert await code(accept(b, deposit)) == "application_unexpected_state"
     assert await code(apply(b, deposit, await b.intent("10.00"))) == "application_unexpected_state"
     assert await b.booked() == CREDITED

@@ -83,6 +83,7 @@ async def test_a_listed_sender_pays_and_the_money_is_held_until_it_is_released(b
         "payment_intent.processing",
         "payment_intent.succeeded",
         "payment_intent.released",
+        "balance.available",
         "screening.released",
     ]
     told = await b.rows(
@@ -107,6 +108,8 @@ async def test_rejected_money_stays_held_and_no_merchant_decides_about_it(b: Bri
     rejected = await decided(b, "reject", screening)
 
     assert (rejected["status"], rejected["next_step"][:15]) == ("rejected", "Leave the money")
+    told = [event for event in await b.events() if event.startswith("screening.")]
+    assert told == ["screening.opened", "screening.rejected"]
     assert await b.booked() == HELD
     whose: dict[str, Any] = {"account_id": b.merchant, "livemode": False}
     for choice in ("accept", "apply"):

@@ -170,6 +170,8 @@ async def test_what_can_never_pay_fails_at_a_final_block_though_its_payer_paid_t
     assert reasons == [
         "invalid_exact_evm_payload_authorization_valid_before", "invalid_exact_evm_nonce_already_used",
     ]  # fmt: skip
+    told = await shop.stage.rows("SELECT type FROM outbox WHERE type LIKE 'authorization.%%'")
+    assert told == [("authorization.failed",)] * 2
     assert await shop.received() == [10_000, 20_000]
     deposits = "SELECT amount FROM deposits WHERE kind = 'payment' ORDER BY amount"
     assert await shop.stage.rows(deposits) == [(10_000,), (20_000,)], "what came by hand is there as any"

@@ -19,8 +19,8 @@ from bascule.domain.matching import Decision, Fixed
 from bascule.domain.money import SCALE
 from bascule.domain.payment_intent import IntentState
 from bascule.domain.webhook import EventType
+from bascule.services import balance_events, matcher
 from bascule.services import deposits as deposit_service
-from bascule.services import matcher
 from bascule.services.outbox import Outbox
 from bascule.services.seams import Clock
 from bascule.storage import applications, deposits, ledger, payment_intents, refunds, screening_lists
@@ -65,7 +65,7 @@ class Choices:
         await matcher.recompute(
             conn, {id: {} for id in locked}, self.outbox, self.clock, asked={deposit.id}, request=context
         )
-        return await _booked(conn, deposit, ApplicationState.APPLIED)
+        return await self._booked(conn, deposit, ApplicationState.APPLIED, context)
 
     async def accept(
         self,
@@ -86,7 +86,7 @@ class Choices:
         told = await deposit_service.happenings(conn, [(deposit.id, EventType.DEPOSIT_APPLIED)])
         await self.outbox.append_many(conn, [each._replace(request=context) for each in told])
         await matcher.recompute(conn, {id: {} for id in locked}, self.outbox, self.clock, request=context)
-        return await _booked(conn, deposit, ApplicationState.ACCEPTED)
+        return await self._booked(conn, deposit, ApplicationState.ACCEPTED, context)
 
     async def give_back(
         self,
@@ -113,6 +113,20 @@ class Choices:
             await deposits.grow_versions(conn, [deposit.id])
             await matcher.recompute(conn, {id: {} for id in locked}, self.outbox, self.clock, request=context)
         return deposit
+
+    async def _booked(
+        self, conn: Connection, deposit: Waiting, state: ApplicationState, context: RequestContext
+    ) -> dict[str, Any]:
+        """The deposit as it is shown now; if it is final, its money has moved in the books."""
+        shown = await deposit_service.describe(conn, deposit.id)
+        application = shown["application"]
+        if application is None or application["status"] != state:
+            raise Halted(f"deposit {deposit.id} was to be {state} and is not")
+        if deposit.state is DepositState.FINALIZED:
+            await ledger.post_application(conn, deposit.id)
+            await balance_events.tell(conn, self.outbox, [deposit.id], context)
+            return await deposit_service.describe(conn, deposit.id)  # with its fee
+        return shown
 
 
 async def _own(conn: Connection, deposit_id: str, account_id: str, livemode: bool) -> Waiting:
@@ -181,15 +195,3 @@ def _require_fit(deposit: Waiting, intent: IntentRow) -> None:
             param="payment_intent",
             next_step="Apply the deposit to another intent, or accept it without one.",
         )
-
-
-async def _booked(conn: Connection, deposit: Waiting, state: ApplicationState) -> dict[str, Any]:
-    """The deposit as it is shown now; if it is final, its money has moved in the books."""
-    shown = await deposit_service.describe(conn, deposit.id)
-    application = shown["application"]
-    if application is None or application["status"] != state:
-        raise Halted(f"deposit {deposit.id} was to be {state} and is not")
-    if deposit.state is DepositState.FINALIZED:
-        await ledger.post_application(conn, deposit.id)
-        return await deposit_service.describe(conn, deposit.id)  # with its fee
-    return shown

@@ -19,8 +19,8 @@ from bascule.domain.errors import Forbidden, NotFound, Rejected
 from bascule.domain.matching import Decision
 from bascule.domain.screening import SCREENING, ScreeningEvent
 from bascule.domain.webhook import EventType
+from bascule.services import balance_events, matcher
 from bascule.services import deposits as deposit_service
-from bascule.services import matcher
 from bascule.services.arrivals import unclaimed_reason
 from bascule.services.outbox import Outbox
 from bascule.services.screening import Screening, book, tell
@@ -194,6 +194,7 @@ class Compliance:
         applied = now is not None and now.state is ApplicationState.APPLIED
         if applied and deposit.booked and deposit.state is DepositState.FINALIZED:
             await ledger.post_application(conn, deposit.id)
+            await balance_events.tell(conn, self.outbox, [deposit.id], context)
 
     async def _unclaimed(self, conn: Connection, deposit: Waiting, context: RequestContext) -> None:
         before = (await applications.of_deposits(conn, [deposit.id])).get(deposit.id)

@@ -14,6 +14,7 @@ from bascule.domain.deposit import DepositState
 from bascule.domain.errors import Retryable
 from bascule.domain.finality import FinalityPolicy, Tags
 from bascule.domain.webhook import EventType
+from bascule.services import balance_events
 from bascule.services.arrivals import Arrivals
 from bascule.services.balance_check import BalanceCheck
 from bascule.services.coins import Coins
@@ -202,6 +203,7 @@ class Finalizer:
         settled = await self.arrivals.settle(
             conn, final, EventType.DEPOSIT_FINALIZED, {*named, *freed}, booked_now
         )
+        await balance_events.tell(conn, self.arrivals.outbox, sorted(booked_now))
         moved = await transfers.internal_between(conn, chain_id, after, upto, sorted(booked_now))
         for block_hash, log_index in moved:
             await ledger.post_internal(conn, chain_id, block_hash, log_index)

@@ -31,3 +31,24 @@ ORDER BY t.chain_id, t.currency, t.contract
 SELECT coalesce(sum(-b.posted - b.held_debit), 0) AS amount
   FROM ledger.account AS a JOIN ledger.balance AS b ON b.account_id = a.id
  WHERE a.code = 'available:' || %(account_id)s::text AND a.token_id = %(token_id)s
+
+-- name: grown_by
+-- Accounts and tokens of which more is available by what this very transaction booked of some deposits, fees taken off, with
+-- what is available now. MATERIALIZED, as it is the few transactions that lead to entries, whatever the statistics say.
+WITH booked AS MATERIALIZED (
+    SELECT x.id FROM ledger.tx AS x
+     WHERE x.source IN ('deposit', 'application', 'fee') AND x.source_id = ANY (%(deposit_ids)s::text[])
+       AND x.xid = pg_current_xact_id()
+), credited AS MATERIALIZED (
+    SELECT e.account_id, -sum(e.amount) AS grown
+      FROM booked AS x JOIN ledger.entry AS e ON e.tx_id = x.id
+     WHERE e.layer = 0 GROUP BY e.account_id HAVING sum(e.amount) < 0
+)
+SELECT a.owner_account AS account_id, n.livemode, t.id AS token_id, t.chain_id, t.contract, t.currency, t.decimals,
+       -(b.posted + b.held_debit) AS available, c.grown
+  FROM credited AS c
+  JOIN ledger.account AS a ON a.id = c.account_id AND a.code = 'available:' || a.owner_account
+  JOIN ledger.balance AS b ON b.account_id = a.id
+  JOIN tokens AS t ON t.id = a.token_id
+  JOIN networks AS n ON n.chain_id = t.chain_id
+ ORDER BY a.owner_account, n.livemode, t.chain_id, t.currency, t.contract

@@ -25,6 +25,12 @@ def code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
+async def told(shop: Shop) -> list[str]:
+    async with shop.owner.read() as conn:
+        rows = await (await conn.execute("SELECT type FROM outbox ORDER BY id")).fetchall()
+    return [row[0] for row in rows if row[0].startswith("api_key.")]
+
+
 async def test_key_is_shown_once_and_again_only_to_the_same_request(
     shop: Shop, client: httpx.AsyncClient
 ) -> None:
@@ -64,6 +70,7 @@ async def test_rotated_key_works_until_its_overlap_ends_and_its_successor_after(
         assert code(await before.get("/v1/balance")) == (401, "api_key_expired")
         assert (await after.get("/v1/balance")).is_success
     assert code(await client.post(f"{KEYS}/{old['id']}/rotate")) == (409, "api_key_ended")
+    assert await told(shop) == ["api_key.created", "api_key.rotated"]
 
 
 async def test_revoked_key_ends_at_once_and_revoking_again_changes_nothing(
@@ -78,6 +85,7 @@ async def test_revoked_key_ends_at_once_and_revoking_again_changes_nothing(
         assert code(await its.get("/v1/balance")) == (401, "api_key_revoked")
     assert first == again
     assert first["status"] == "revoked"
+    assert await told(shop) == ["api_key.created", "api_key.revoked"]
 
 
 async def test_key_is_of_use_only_where_it_is_allowed(shop: Shop, client: httpx.AsyncClient) -> None:

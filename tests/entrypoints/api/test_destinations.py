@@ -77,6 +77,9 @@ async def test_a_second_person_vouches_for_an_address(shop: Shop, treasury: str)
     assert code(wrong) in {"signature_mismatch", "signature_invalid"}
     assert (done["verified"]["approver"], done["next_action"]) == (approver(3).address, None)
     assert again["verified"] == done["verified"]
+    async with shop.owner.read() as conn:
+        told = await (await conn.execute("SELECT type, object_id FROM outbox ORDER BY id")).fetchall()
+    assert told[1:] == [("destination.verified", entry["id"])]
 
 
 async def test_a_policy_may_pay_the_address_book_alone_or_what_is_verified_there(
