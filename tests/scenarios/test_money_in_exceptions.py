@@ -1,5 +1,7 @@
 """Stories of money that fits no intent: what each is called, where it lies, and what it leaves alone."""
 
+import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -12,6 +14,7 @@ from bascule.services.intents import IntentRequest
 from bascule.storage import networks, tokens
 from tests.support.chain import calldata, deploy_dollar
 from tests.support.money_in import FUNDS, Bridge, OpenAs, bridge, deposit_address
+from tests.support.source import ROOT
 
 ELSEWHERE = ChainId(424_242)
 
@@ -98,6 +101,10 @@ async def test_money_on_a_network_the_intent_does_not_take_is_seen_and_kept(b: B
     assert await reasons(b) == ["wrong_chain"]
     assert await standing(b, intent) == ("requires_action", "0.000000", ["wrong_chain"])
     assert await b.booked() == {"custody:forwarders": 10_000_000, "suspense:merchant": -10_000_000}
+    page = (ROOT / "docs" / "api" / "unusual-payments.md").read_text(encoding="utf-8")
+    [written] = re.findall(r"<!-- shown: wrong network -->\n```json\n(.*?)```", page, re.DOTALL)
+    [deposit] = await b.deposits()
+    assert {name: deposit[name] for name in json.loads(written)} == json.loads(written)
 
 
 async def test_an_intent_older_than_the_network_has_its_address_there_too(b: Bridge) -> None:

@@ -191,10 +191,26 @@ def test_webhooks_page_runs_as_it_stands(walked: Tour) -> None:
 def test_exceptions_page_runs_as_it_stands(walked: Tour) -> None:
     said = walked("docs/api/exceptions.md")
 
-    seen = [line for line in said.splitlines() if not line.startswith("0x")]
-    assert seen == [
-        "requires_action partially_paid", "succeeded overpaid", "processing", "succeeded duplicate",
-        "intent_closed apply accept refund", "processing", "requires_action reorged",
+    assert [line for line in said.splitlines() if not line.startswith("0x")] == [
+        "requires_action partially_paid", "requires_action partially_paid", "succeeded", "succeeded overpaid",
+        "processing", "succeeded duplicate", "requires_action expired", "succeeded expired late",
+        "intent_closed apply accept refund",
+    ]  # fmt: skip
+
+
+def test_unusual_payments_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/unusual-payments.md")
+
+    assert [line for line in said.splitlines() if not line.startswith("0x")] == [
+        "requires_action wrong_token", "wrong_token apply accept refund", "requires_action held", "succeeded",
+    ]  # fmt: skip
+
+
+def test_reorged_payments_page_runs_as_it_stands(walked: Tour) -> None:
+    said = walked("docs/api/reorged-payments.md")
+
+    assert [line for line in said.splitlines() if not line.startswith("0x")] == [
+        "processing", "requires_action reorged", "succeeded", "succeeded reorged reversed",
     ]  # fmt: skip
 
 
