@@ -223,6 +223,7 @@ async def test_crash_around_a_bump_leaves_one_transfer_and_both_hashes_known(
     await require_paid_once(stage, payout)
     dearer, cheaper = (await stage.read(payout))["transactions"]
     assert (cheaper["status"], dearer["status"]) == ("superseded", "final")
+    assert (await stage.events(payout))[4:] == ["replaced", "updated", "paid"]
     assert (await stage.rows(stored))[: len(kept)] == kept
     signed: LiteralString = "SELECT raw FROM signer.signatures ORDER BY max_fee_per_gas"
     assert await stage.rows(signed) == [(raw,) for _, raw in await stage.rows(stored)]
