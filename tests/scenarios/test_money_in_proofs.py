@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bascule.chain.errors import IncompleteAnswer, WrongShape
+from bascule.chain.errors import Hearsay, IncompleteAnswer, WrongShape
 from tests.support.cases import long_after
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import Refuse, lying_node
@@ -88,7 +88,7 @@ def with_receipts(change: Any) -> Any:
         (with_receipts(lambda receipts: [{**r, "logs": []} for r in receipts]), IncompleteAnswer),
         (with_receipts(lambda receipts: [{**r, "status": "0x0"} for r in receipts]), IncompleteAnswer),
         (with_receipts(lambda receipts: [{**r, "transactionHash": "0x" + 64 * "7"} for r in receipts]),
-         WrongShape),
+         Hearsay),
     ]),
 )  # fmt: skip
 async def test_receipts_that_do_not_add_up_let_nothing_become_final(

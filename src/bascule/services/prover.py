@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import structlog
 
 from bascule.chain import block_receipts, erc20, heads, logs
 from bascule.chain.caller import Caller
+from bascule.chain.errors import NodeUnreachable, RpcError
 from bascule.chain.evidence import Exchange, Heard
 from bascule.chain.heads import Header
 from bascule.chain.logs import Log
@@ -69,13 +71,13 @@ class Prover:
             waiting = waiting[: len(known)]
         absent = [header for header in known if self.reader.holds_nothing(header)]
         by_receipts = [header for header in known if provable(header) and header not in absent]
-        agreed = [header for header in known if header not in absent and header not in by_receipts]
         other = self.rpc.other()  # not the one that was read
         heard = Heard()
-        self._forget({header.hash for header in by_receipts})
-        answers = await block_receipts.of_blocks(other, by_receipts, heard, self.told)
-        self.told.clear()
-        receipts = dict(zip(by_receipts, answers, strict=True))
+        receipts = await self._receipts(other, known, by_receipts, heard)
+        known = [*takewhile(lambda header: header in receipts or header not in by_receipts, known)]
+        waiting, absent = waiting[: len(known)], [header for header in absent if header in known]
+        receipts = {header: told for header, told in receipts.items() if header in known}
+        agreed = [header for header in known if header not in absent and header not in receipts]
         found = {header: block_receipts.logs(each) for header, each in receipts.items()}
         again = await logs.agreed_of_blocks(other, agreed, self.reader.said)
         found |= dict(zip(agreed, again, strict=True))
@@ -88,9 +90,27 @@ class Prover:
         words = [
             word for header, block_logs in found.items() for word in self.reader.words(header, block_logs)
         ]
-        proven: Proven = {"absent": absent, "receipts": by_receipts, "quorum": agreed}
+        proven: Proven = {"absent": absent, "receipts": [*receipts], "quorum": agreed}
         await self.keep(cursor, lease, proven, kept, words)
         return len(waiting)
+
+    async def _receipts(
+        self, rpc: Caller, known: Sequence[Header], wanted: Sequence[Header], heard: Heard
+    ) -> dict[Header, list[ReceiptJson]]:
+        """The receipts of the wanted among the known. Of some of them where nobody has the rest yet, as those
+        of the newest block may come later than its header: the lowest known block is not waited for in vain.
+        """
+        self._forget({header.hash for header in wanted})
+        try:
+            answers = await block_receipts.of_blocks(rpc, wanted, heard, self.told)
+        except (RpcError, NodeUnreachable) as refusal:
+            if known[0] in wanted and known[0].hash not in self.told:
+                raise
+            _log.debug("receipts are not told yet", why=str(refusal))
+            self.counters["proofs_cut_short"] += 1
+            return {header: self.told[header.hash] for header in wanted if header.hash in self.told}
+        self.told.clear()
+        return dict(zip(wanted, answers, strict=True))
 
     def _forget(self, but: AbstractSet[Hash]) -> None:
         """What was told of blocks that are not asked about now, as after a reorg."""

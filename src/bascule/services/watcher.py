@@ -156,14 +156,17 @@ class Watcher:
         try:
             done = await self._open_late(cursor, lease)
             done += await self._step(cursor, head, lease)
-            done += await self._prove(lease)
+            proven, unproven = await self._prove(lease)
         except IncompleteAnswer as error:
             self.counters["answers_refused"] += 1
             _log.warning("a node's answer contradicts its header", chain_id=cursor.chain_id, why=str(error))
             await self._learn(head, lease)
             raise
-        done += await self._finalizer.promote(await self._cursor(), head, lease)
-        return done + await self._early.settle(await self._cursor(), head, lease)
+        done += proven + await self._finalizer.promote(await self._cursor(), head, lease)
+        done += await self._early.settle(await self._cursor(), head, lease)
+        if unproven is not None:
+            raise unproven
+        return done
 
     async def _learn(self, head: Header, lease: Lease) -> None:
         """What headers prove on a chain that nobody listed; if nothing, what is not final is read again."""
@@ -184,15 +187,22 @@ class Watcher:
         if above is not None:
             await self._reorgs.go_behind(cursor, above, lease)
 
-    async def _prove(self, lease: Lease) -> int:
-        """As much as a range brings, so that proof keeps up with reading; how many blocks."""
+    async def _prove(self, lease: Lease) -> tuple[int, Retryable | None]:
+        """As much as a range brings, so that proof keeps up with reading; how many blocks, and what kept it
+        from going on: what was proven before becomes final all the same. Raises: IncompleteAnswer.
+        """
         done = 0
         for _ in range(_PROOFS_A_STEP):
-            proven = await self._prover.prove(await self._cursor(), lease)
+            try:
+                proven = await self._prover.prove(await self._cursor(), lease)
+            except IncompleteAnswer:
+                raise
+            except Retryable as error:
+                return done, error
             done += proven
             if proven < self._prover.blocks_per_round:
                 break
-        return done
+        return done, None
 
     async def _head(self, cursor: Cursor | None, lease: Lease) -> Header:
         """The nodes' newest block. While it is below what they said before, what is final is looked at."""
