@@ -10,17 +10,21 @@ import psycopg
 import pytest
 
 from bascule.chain.evidence_check import check
-from bascule.domain import seal
-from bascule.domain.chain import parse_address
+from bascule.domain import payout_file, seal
+from bascule.domain.chain import caip2, parse_address
 from bascule.domain.errors import Conflict, Rejected
 from bascule.entrypoints.explaining import explain
+from bascule.services.payout_batches import BatchRequest
 from bascule.services.payout_evidence import evidence_of
+from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.payouts import own
 from bascule.services.sealer import Sealer, export
 from bascule.storage import addresses, networks
 from tests.scenarios.test_lane_forgotten import check as lanes_after
-from tests.scenarios.test_payout_files import approve, read, send
+from tests.scenarios.test_mandates import LANDLORD, active
+from tests.scenarios.test_payout_files import approve, read, send, use_cases
 from tests.support.backups import Backups
+from tests.support.crashing import Crash, Crashing
 from tests.support.money_out import OpenAs, Treasury, approver, payee, sign_typed
 from tests.support.vault_migration import move_to_another_vault
 
@@ -134,6 +138,89 @@ async def test_file_of_which_a_part_is_out_asks_for_one_signature_each_for_the_r
         assert [each.says for each in check(json.dumps(proof).encode()) if not each.ok] == []
         assert len(proof["decision"]["approvals"]) == 2
     assert of_vaults == {old, stage.vault}
+    await stage.require_truth()
+
+
+async def test_file_that_mandates_carried_asks_for_one_signature_each_once_its_vault_is_left(
+    stage: Treasury,
+) -> None:
+    """Mandates name the vault, as approvals do; nobody has signed for a line of it before."""
+    mandate = await active(stage)
+    lines = "".join(
+        f"{caip2(stage.network.chain_id)},usdt,{n}.00,{LANDLORD},{mandate['id']}\n" for n in (1, 2, 3)
+    )
+    text = f"network,currency,amount,to,mandate\n{lines}"
+    request = BatchRequest(payout_file.read(text), "all_or_nothing", "rents", "key_test")
+    async with stage.api.transaction() as conn:
+        batch = await use_cases(stage).request(
+            conn, account_id=stage.operator, livemode=False, request=request
+        )
+    lane = await stage.submitter(max_items=1)
+    await lane.run_once()
+    next_lane = await stage.submitter(lane=await move_to_another_vault(stage))
+    await lane.run_once()
+
+    assert (await read(stage, batch))["progress"]["requires_action"] == 2
+    await approve(stage, batch, 1, 2)
+    await stage.follow(3)
+    await lane.run_once()
+    await stage.run(next_lane)
+
+    assert (await read(stage, batch))["progress"]["paid"] == 3
+    assert len(await stage.transfers_out()) == 3
+    await stage.require_truth()
+
+
+async def test_payout_of_a_file_that_has_an_id_keeps_the_signatures_of_its_file_though_the_rest_moves(
+    stage: Treasury,
+) -> None:
+    batch, old = await send(stage, *((f"{n}.00", payee(n)) for n in range(1, 3))), stage.vault
+    await approve(stage, batch, 1, 2)
+    lane = await stage.submitter(max_items=1, bump_after=timedelta(days=1))
+    await lane.run_once()
+    stage.clock.advance(timedelta(minutes=31))  # past the batch's deadline
+    await stage.follow(3)
+    await move_to_another_vault(stage)
+    await stage.run(lane)
+
+    asked = await read(stage, batch)
+    assert (asked["progress"]["paid"], asked["progress"]["requires_action"]) == (1, 1)
+    places = {await place(stage, {"id": id}) for (id,) in await stage.rows("SELECT id FROM payouts")}
+    assert places == {("paid", old, None), ("requires_action", stage.vault, "vault_migrated")}
+    assert await stage.rows("SELECT count(*) FROM signer_alarms") == [(0,)]
+    await stage.require_truth()
+
+
+@pytest.mark.slow
+async def test_payouts_of_a_file_that_were_approved_in_two_rounds_go_out_of_one_vault_together(
+    stage: Treasury,
+) -> None:
+    """The chain went to another vault and back: either round's signatures approve all of the file there."""
+    batch, first = await send(stage, *((f"{n}.00", payee(n)) for n in range(1, 3))), stage.network
+    await approve(stage, batch, 1, 2)
+    released = Crashing("submitter.after_final_commit")
+    lane = await stage.submitter(max_items=1, bump_after=timedelta(days=1), failpoints=released)
+    await lane.run_once()
+    stage.clock.advance(timedelta(minutes=31))  # past the batch's deadline
+    await stage.follow(3)
+    with pytest.raises(Crash):
+        await lane.run_once()
+    [(moves,)] = await stage.rows("SELECT id FROM payouts WHERE vault_id IS NULL")
+    rounds = PayoutRounds(stage.clock, stage.use_cases.outbox)
+    await move_to_another_vault(stage)
+    for network in (stage.network, first):
+        async with stage.owner.transaction() as conn:
+            await networks.publish(conn, network)
+            assert await rounds.settle(conn, moves)
+    stage.network, stage.vault, stage.left = first, stage.left[0], [stage.vault]
+    await approve(stage, batch, 2, 3)
+    assert await stage.rows("SELECT state FROM payouts") == [("pending",)] * 2
+
+    await stage.run(await stage.submitter(), rounds=3)
+
+    assert (await read(stage, batch))["progress"]["paid"] == 2
+    assert await stage.rows("SELECT count(*) FROM signer_alarms") == [(0,)]
+    assert await stage.rows("SELECT count(*) FROM slots") == [(2,)]
     await stage.require_truth()
 
 

@@ -19,8 +19,8 @@ from bascule.storage.tokens import Token
 
 _Known = dict[tuple[str, Address, int, datetime], tuple[BatchRow, Sequence[Approval]]]
 
-# Whose approvals are used up: those they left under stay theirs, whatever their batch is asked about since.
-_LEFT = frozenset({PayoutState.IN_TRANSIT, PayoutState.PAID})
+# Who was approved: the signatures it was approved by stay its own, whatever its batch is asked about since.
+_APPROVED = frozenset({PayoutState.PENDING, PayoutState.IN_TRANSIT, PayoutState.PAID})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ async def of_payouts(
             digest = text.digest(payout.chain_id, payout.vault)
             own = [each for each in own if each.digest == digest]
         batch = settled.get(payout.batch_id) if payout.batch_id is not None else None
-        batch, together = await _of_batch(conn, payout, batch, known)
+        alone = payout.mandate_id is not None or len(own) >= payout.approvals_required
+        batch, together = await _of_batch(conn, payout, batch, known, alone=alone)
         rounds[payout.id] = Round(text, own, batch, together)
     return rounds
 
@@ -129,11 +130,14 @@ def in_round_of(payout: PayoutRow, batch: BatchRow) -> bool:
 
 
 async def _of_batch(
-    conn: Connection, payout: PayoutRow, batch: BatchRow | None, known: _Known
+    conn: Connection, payout: PayoutRow, batch: BatchRow | None, known: _Known, *, alone: bool
 ) -> tuple[BatchRow | None, Sequence[Approval]]:
-    """The batch as it stood in the payout's round, and who signed it; it may be renewed since."""
+    """The batch as it stood in the payout's round, and who signed it; it may be renewed since.
+
+    alone: it needs none of those signatures.
+    """
     current = batch is not None and in_round_of(payout, batch)
-    if batch is None or not (current or payout.state in _LEFT):
+    if batch is None or not (current or (payout.state in _APPROVED and not alone)):
         return None, ()
     place = batch.id, *round_of(payout)
     if place not in known:
