@@ -121,7 +121,8 @@ class PayoutRounds:
         """Roster and end: those of its batch when that round is over, so that one signature renews them all.
 
         The first payout begins the batch's round, the others join while nobody has signed in it; so does one
-        that went out under a mandate until now. The batch needs as many people then as each of them does.
+        that went out under a mandate until now, and it begins one too where that of the batch is of another
+        roster or vault. The batch needs as many people then as each of them does.
         """
         now, mandated = self.clock.now(), payout.mandate_id is not None
         roster, end = await self._roster(conn, payout), await self._next_end(conn, payout)
@@ -136,11 +137,14 @@ class PayoutRounds:
         if round_of(payout) == round_of(batch):
             await self._begin(conn, batch, payout, new)
             await self._follow(conn, batch, payout.token_id, reason)
-        elif (
-            (batch.vault, batch.roster_version) == (new.vault, roster)
-            and batch.approval_expires_at > (now if mandated else max(now, payout.approval_expires_at))
-            and not await given_for(conn, batch)
-        ):
+        elif (batch.vault, batch.roster_version) != (new.vault, roster):
+            if mandated and payout.vault_id is None:  # one that has an id may be of a vault that was left
+                later = batch.approval_expires_at + timedelta(seconds=1)
+                new = replace(new, approval_expires_at=max(end, later))
+                await self._begin(conn, batch, payout, new)
+        elif batch.approval_expires_at > (
+            now if mandated else max(now, payout.approval_expires_at)
+        ) and not await given_for(conn, batch):
             new = replace(new, approval_expires_at=batch.approval_expires_at)
             if payout.approvals_required > batch.approvals_required:
                 await self._begin(conn, batch, payout, new)
