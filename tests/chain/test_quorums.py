@@ -9,6 +9,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from bascule.chain import heads
+from bascule.chain.caller import Caller
+from bascule.chain.errors import NodesBehind
+from bascule.chain.evidence import Exchange
 from tests.support.scripted_nodes import pooled
 
 
@@ -73,3 +76,49 @@ async def test_who_is_away_is_asked_for_a_quorum_only_where_the_others_are_none(
     p.scripts[0].status, p.scripts[1].status = 200, 502
     await heads.agreed_by_numbers(p.pool, [5], settled=True)
     assert p.states() == ["alive", "unreachable", "alive"]
+
+
+async def test_what_a_proven_liar_says_late_is_not_attested(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, quorum=2, patience_s=0.0)
+    await p.pool.probe()
+    hung = p.scripts[0]
+    hung.silent, hung.final = asyncio.Event(), 9
+    assert await heads.attested(p.pool, "finalized") == 5
+    p.pool.refute(("a", Exchange()), ("b", Exchange()), "its logs are not those of the receipts")
+
+    for task in [*p.pool.nodes[0].owing]:
+        hung.silent.set()
+        await task
+
+    assert p.pool.nodes[0].reached == {}
+
+
+async def test_false_heads_of_two_nodes_at_two_times_are_no_quorum(stack: AsyncExitStack) -> None:
+    """Each was alone when it said so."""
+    p = await pooled(stack, quorum=2)
+    for script in p.scripts[:2]:
+        script.head = 1_000
+        assert await heads.attested(p.pool, "latest") == 10
+        script.head = 10
+        assert await heads.attested(p.pool, "latest") == 10
+
+
+async def test_a_look_that_began_before_takes_no_head_back(stack: AsyncExitStack) -> None:
+    p = await pooled(stack)
+    await p.pool.probe()
+    told = asyncio.Event()
+
+    async def earlier(node: Caller) -> int:
+        await told.wait()
+        return 10
+
+    async def later(node: Caller) -> int:
+        return 12
+
+    began = asyncio.create_task(p.pool.rising("latest", earlier, int))
+    await asyncio.sleep(0)
+    assert await p.pool.rising("latest", later, int) == 12
+    told.set()
+
+    with pytest.raises(NodesBehind):
+        await began

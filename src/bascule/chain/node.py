@@ -49,9 +49,10 @@ class Node:
     """A node's client with what is known of it. Times are seconds of the pool's clock.
 
     tier: lower is asked first; chain_known: it has said our chain's id since it was last away; until: when
-    its rest is over; heights: what it said under each name and was believed; reached: the most it said under
-    each name; owing: questions of which nobody waits for its answers any more; counters: what it did, by
-    name; reasons: why its answers were refused, by name.
+    its rest is over; heights: what it said under each name and was believed; reached: what it said last under
+    each name, unless it is away; attested: the most that a quorum said under each name, it among them; owing:
+    questions of which nobody waits for its answers any more; counters: what it did, by name; reasons: why
+    its answers were refused, by name.
     """
 
     rpc: Rpc
@@ -65,6 +66,7 @@ class Node:
     head: int | None = None
     heights: dict[str, int] = field(default_factory=dict)
     reached: dict[str, int] = field(default_factory=dict)
+    attested: dict[str, int] = field(default_factory=dict)
     owing: set[asyncio.Task[Any]] = field(default_factory=set)
     counters: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -113,8 +115,7 @@ class Node:
         if isinstance(error, WrongChain):
             self.counters["wrong_chain"] += 1
             self.state = NodeState.WRONG_CHAIN
-            self.heights.clear()
-            self.reached.clear()
+            self._forget()
         elif isinstance(error, NodeUnreachable | Garbled):
             self.away(now)
         elif isinstance(error, RpcError):
@@ -128,6 +129,7 @@ class Node:
         """No usable answer came."""
         self.counters["unreachable"] += 1
         self.chain_known = False
+        self.reached.clear()
         if not self.locked:
             self.state = NodeState.UNREACHABLE
             self.until = now + self._rest()
@@ -143,8 +145,7 @@ class Node:
         self.counters["lies"] += 1
         self.state = NodeState.LYING
         self.until = now + quarantine_s
-        self.heights.clear()
-        self.reached.clear()
+        self._forget()
 
     def strayed(self) -> None:
         """It stands on a fork of its own: the others are asked first, until a probe finds it well."""
@@ -166,6 +167,12 @@ class Node:
         """It is believed again: by an operator, or after its time."""
         self.state = NodeState.ALIVE
         self.chain_known = False
+
+    def _forget(self) -> None:
+        """Nothing it said counts any more."""
+        self.heights.clear()
+        self.reached.clear()
+        self.attested.clear()
 
     def _rest(self) -> float:
         rest = min(LONGEST_REST_S, FIRST_REST_S * 2.0**self.failures)

@@ -30,7 +30,7 @@ from bascule.chain.evidence import Evidence, Exchange
 from bascule.chain.families import Family
 from bascule.chain.node import Node, NodeState, names
 from bascule.chain.rpc import Rpc
-from bascule.chain.votes import Answer, Count, contradict, count, shown, true
+from bascule.chain.votes import Answer, Count, attested, believed, contradict, count, shown, true
 from bascule.chain.worth import Worth
 from bascule.domain.errors import BasculeError
 
@@ -153,14 +153,13 @@ class Pool:
         Where a quorum can be, and all of it is far below, what was known before was one node's false word.
         """
         told: list[int] = []
-        floor = max(node.heights.get(name, 0) for node in self.nodes) if len(self.nodes) > 1 else 0
 
         def enough(value: T) -> bool:
             told.append(height(value))
-            return told[-1] >= floor
+            return told[-1] >= believed(self.nodes, name)  # as of now: other looks end meanwhile
 
         answer = await self._first(ask, enough)
-        reached = height(answer.value)
+        reached, floor = height(answer.value), believed(self.nodes, name)
         if reached < floor:
             if len(told) < self._quorum or max(told) >= floor - self._lag_blocks:
                 raise NodesBehind(f"every node is below {name} {floor}, which was known before")
@@ -171,16 +170,16 @@ class Pool:
         return value
 
     async def attested(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> int:
-        """As `Caller.attested`; of each node that is no liar counts the most it ever said."""
+        """As `Caller.attested`; of each node that is no liar and not away counts what it said last."""
 
         def hear(answer: Answer) -> None:
-            reached = answer.node.reached
-            reached[name] = max(height(answer.value), reached.get(name, 0))
+            if not answer.node.locked:  # it may have been proven a liar since it was asked
+                answer.node.reached[name] = height(answer.value)
 
         answers = await self._several(ask, hear, lambda heard: len(heard) >= self._quorum)
         if len(answers) < self._quorum:
             raise NoQuorum(f"{len(answers)} nodes say what is {name}; {self._quorum} are needed")
-        return sorted((node.reached.get(name, 0) for node in self.nodes), reverse=True)[self._quorum - 1]
+        return attested(self.nodes, name, self._quorum)
 
     async def agreed(self, ask: Ask[T], said: Said[T], *, settled: bool, partly: bool = False) -> T:
         """As `Caller.agreed`. Whoever contradicts the quorum is kept; about what is settled it lies.

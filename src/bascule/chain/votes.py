@@ -75,6 +75,22 @@ def count(answers: Sequence[Answer], quorum: int, *, partly: bool) -> Count:
     )
 
 
+def believed(nodes: Sequence[Node], name: str) -> int:
+    """The most told under a name by nodes that were not proven liars since; one node alone may go back."""
+    return max(node.heights.get(name, 0) for node in nodes) if len(nodes) > 1 else 0
+
+
+def attested(nodes: Sequence[Node], name: str, quorum: int) -> int:
+    """The greatest height under a name that so many nodes have reached, by what each said last; never below
+    what was before, while one of those that said so is no liar.
+    """
+    now = sorted((node.reached.get(name, 0) for node in nodes), reverse=True)[quorum - 1]
+    for node in nodes:
+        if node.reached.get(name, 0) >= now:
+            node.attested[name] = max(now, node.attested.get(name, 0))
+    return max(node.attested.get(name, 0) for node in nodes)
+
+
 def true(answers: Sequence[Answer]) -> list[Answer]:
     """Those that nothing speaks against."""
     return [answer for answer in answers if answer.error is None]
