@@ -133,14 +133,14 @@ async def test_money_applied_while_balances_are_compared_is_relied_on_after_its_
     await b.pay(new, "10.00", token=checksum(plain.contract))
     compared = BalanceCheck.broken
 
-    async def meanwhile(check: BalanceCheck, after: int, upto: int) -> Any:
+    async def meanwhile(check: BalanceCheck, after: int, upto: int, **final: bool) -> Any:
         found = await b.deposits()
         if upto == found[0]["block_number"] and found[2]["next_steps"]:
             async with b.api.transaction() as conn:
                 await Choices(b.clock, b.outbox).apply(
                     conn, found[2]["id"], hasty["id"], account_id=b.merchant, livemode=False
                 )
-        return await compared(check, after, upto)
+        return await compared(check, after, upto, **final)
 
     monkeypatch.setattr(BalanceCheck, "broken", meanwhile)
     await deeper(b, watcher)

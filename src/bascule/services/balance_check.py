@@ -15,7 +15,7 @@ import structlog
 
 from bascule.chain import erc20
 from bascule.chain.caller import Caller
-from bascule.chain.errors import Garbled, NodeSays, RpcError, WrongShape
+from bascule.chain.errors import Garbled, NodeSays, NodesContradict, NoQuorum, RpcError, WrongShape
 from bascule.domain.chain import Address, ChainId, checksum
 from bascule.domain.errors import Retryable
 from bascule.services.breaks import Breaks
@@ -48,14 +48,15 @@ class BalanceCheck:
     suspending: Suspending
     counters: Counter[str]
 
-    async def broken(self, after: int, upto: int) -> Broken:
+    async def broken(self, after: int, upto: int, *, settled: bool = True) -> Broken:
         """The tokens whose balances at our addresses moved otherwise than logged in blocks after + 1 … upto.
 
-        What no node has the state of any more is counted, not checked. Raises: BalancesDisputed, as reads do.
+        What no node has the state of any more is counted, not checked. settled: `upto` is final, so that
+        who is outvoted lies. Raises: BalancesDisputed, as reads do.
         """
         async with self.db.read() as conn:
             touched = await transfers.touched(conn, self.chain_id, after, upto)
-        return await self._broken(touched, after, upto)
+        return await self._broken(touched, after, upto, settled)
 
     async def broken_late(self, finalized: int) -> Broken:
         """As `broken`, of deposits that are booked with the next final block though theirs was final before.
@@ -65,9 +66,9 @@ class BalanceCheck:
         """
         async with self.db.read() as conn:
             after, touched = await transfers.touched_late(conn, self.chain_id, finalized)
-        return await self._broken(touched, after, finalized)
+        return await self._broken(touched, after, finalized, True)
 
-    async def _broken(self, touched: Sequence[Touched], after: int, upto: int) -> Broken:
+    async def _broken(self, touched: Sequence[Touched], after: int, upto: int, settled: bool) -> Broken:
         by_token: dict[str, list[Touched]] = defaultdict(list)
         for each in touched:
             by_token[each.token_id].append(each)
@@ -76,28 +77,40 @@ class BalanceCheck:
             moved = await self._moved(self.rpc, places, after, upto, whole=False)
             if moved is None or not _differing(places, moved):
                 continue
-            again = await self._moved(self.rpc.other(), places, after, upto, whole=True)
-            if again is None or not _differing(places, again):
-                again = await self._agreed(token_id, places, after, upto)
+            again = await self._agreed(places, after, upto, settled)
+            if again is None:
+                again = await self._moved(self.rpc.other(), places, after, upto, whole=True)
+                if again is None or not _differing(places, again):
+                    raise BalancesDisputed(f"nodes differ about balances of {token_id} at block {upto}")
             if differing := _differing(places, again):
                 broken[token_id] = differing
         return broken
 
     async def _agreed(
-        self, token_id: str, places: Sequence[Touched], after: int, upto: int
-    ) -> list[int | None]:
+        self, places: Sequence[Touched], after: int, upto: int, settled: bool
+    ) -> list[int | None] | None:
         """What a quorum says that each place has more; who says otherwise of final blocks lies, and is kept.
 
-        Raises: BalancesDisputed where one node is enough, as then none outvotes another; NoQuorum.
+        None where one node is enough, as then none outvotes another, or too few can tell. Raises:
+        NodesContradict.
         """
         if self.rpc.quorum == 1:
-            raise BalancesDisputed(f"nodes differ about balances of {token_id} at block {upto}")
+            return None
 
-        async def ask(rpc: Caller) -> list[int | None]:
-            moved = await self._moved(rpc, places, after, upto, whole=True)
-            return [None] * len(places) if moved is None else moved
+        async def ask(rpc: Caller) -> list[int | None] | None:
+            return await self._moved(rpc, places, after, upto, whole=True)
 
-        return await self.rpc.agreed(ask, list, settled=True)
+        def said(moved: list[int | None] | None) -> list[int | str | None]:
+            if moved is None:
+                return [None] * len(places)
+            return ["no balance" if each is None else each for each in moved]
+
+        try:
+            return await self.rpc.agreed(ask, said, settled=settled)
+        except NodesContradict:
+            raise
+        except NoQuorum:
+            return None
 
     async def _moved(
         self, rpc: Caller, places: Sequence[Touched], after: int, upto: int, *, whole: bool

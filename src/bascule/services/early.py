@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bascule.chain.caller import Caller
+from bascule.chain.errors import NodesContradict
 from bascule.chain.heads import Header
 from bascule.domain.early import read_level
 from bascule.domain.finality import FinalityPolicy
@@ -69,8 +70,8 @@ class Early:
     async def _broken(self, cursor: Cursor, upto: int) -> Collection[str] | None:
         """The tokens that moved otherwise than they logged, above what is final; None while nodes differ."""
         try:
-            return await self.finalizer.balances.broken(cursor.finalized_number, upto)
-        except BalancesDisputed:
+            return await self.finalizer.balances.broken(cursor.finalized_number, upto, settled=False)
+        except (BalancesDisputed, NodesContradict):
             self.counters["early_balances_disputed"] += 1
             return None
 

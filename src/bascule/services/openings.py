@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from bascule.chain import erc20, heads
 from bascule.chain.caller import Caller
 from bascule.chain.heads import Header
-from bascule.domain.chain import Address, BlockRef
+from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.errors import Retryable
 from bascule.domain.ids import Prefix
 from bascule.services.seams import Clock, Entropy, new_id
@@ -72,16 +72,14 @@ class Openings:
         Raises: Retryable when the nodes have another block there.
         """
 
-        async def ask(rpc: Caller) -> list[int]:
+        async def ask(rpc: Caller) -> tuple[Hash | None, list[int]]:
             held = await erc20.balances(rpc, [(token, owner) for owner, token in pairs], block.number)
             header = await heads.by_number(rpc, block.number)
-            if header is None or header.hash != block.hash:
-                raise Retryable(
-                    f"a node changed its mind about block {block.number} while balances were read"
-                )
-            return held
+            return None if header is None else header.hash, held
 
-        amounts = await self.rpc.agreed(ask, list, settled=True)
+        there, amounts = await self.rpc.agreed(ask, _said, settled=True)
+        if there != block.hash:
+            raise Retryable(f"the nodes changed their mind about block {block.number} as balances were read")
         return [
             Opening(new_id(Prefix.OPENING, self.clock, self.entropy), owner, token, amount)
             for (owner, token), amount in zip(pairs, amounts, strict=True)
@@ -93,3 +91,9 @@ class Openings:
         for opening in openings:
             if opening.amount:
                 await ledger.post_opening(conn, opening.id)
+
+
+def _said(told: tuple[Hash | None, list[int]]) -> list[Hash | int | None]:
+    """The block and what is held at its end; a node that does not know the block says nothing of either."""
+    there, held = told
+    return [None] * (len(held) + 1) if there is None else [there, *held]

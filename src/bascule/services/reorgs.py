@@ -60,6 +60,8 @@ class Reorgs:
         if fork is None:
             await self.require_final(cursor, head_number, lease)
             raise NodeBehind(f"no node has block {cursor.finalized_number}, which was final")
+        if fork.number == cursor.last_number:
+            return 0  # it was one node's word: a quorum has what we read
         depth = await self._go_to(cursor, fork, lease, head)
         self.counters["reorgs"] += 1
         _log.warning("the chain was reorganised", chain_id=cursor.chain_id, fork=fork.number, depth=depth)
