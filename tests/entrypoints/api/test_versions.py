@@ -131,6 +131,7 @@ async def test_a_repeated_answer_is_the_first_byte_for_byte_whatever_version_is_
         again = await client.post("/v1/payment_intents", json=ORDER, headers=key | {"bascule-version": NEWER})
 
     assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    assert (spelled(again.json()), again.headers["bascule-version"]) == (API_VERSION, NEWER)
 
 
 async def test_a_date_that_is_none_is_refused_with_those_that_are(shop: Shop) -> None:
