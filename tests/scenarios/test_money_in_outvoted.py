@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +77,34 @@ async def test_one_node_without_our_final_block_keeps_no_address_from_being_open
 
     assert await b.booked() == {"custody:vault": 30_000_000, "available:operator": -30_000_000}
     assert states(asked) == ["alive", "alive", state]
+
+
+async def test_one_nodes_word_on_the_age_of_blocks_makes_no_payment_an_opening(b: Bridge) -> None:
+    """It says of each block but the newest, when it is asked for the first time, that it is from 1970."""
+    intent = await b.intent("10.00")
+    b.clock.advance(120)
+    await b.pay(intent, "10.00")
+    await b.mine(4)
+    newest = hex(int(await b.node.rpc("eth_blockNumber"), 16))
+    await b.mine(4)
+    b.network = replace(b.network, start_block=int(newest, 16))
+    asked_for: set[str] = set()
+
+    def older(method: str, params: list[Any], result: Any) -> Any:
+        by_number = method == "eth_getBlockByNumber" and params[0].startswith("0x")
+        if not by_number or params[0] in {newest, *asked_for}:
+            return result
+        asked_for.add(params[0])
+        return resealed({**result, "timestamp": "0x1"})
+
+    async with AsyncExitStack() as stack:
+        nodes, asked = await several(stack, b, 3, quorum=2)
+        nodes[0].twist = older
+        await b.settle_down(b.watcher(asked))
+
+    assert (await b.shown(intent))["status"] == "succeeded"
+    assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
+    assert states(asked) == ["lying", "alive", "alive"]
 
 
 async def test_fewer_than_a_quorum_suspend_no_token_by_what_they_say_of_balances(b: Bridge) -> None:

@@ -49,7 +49,7 @@ class Openings:
             return None
         async with self.db.read() as conn:
             made_at = await addresses.first_deposit_address_at(conn, self.network.chain_id)
-        header = await heads.by_number(self.rpc, number)
+        header = await self._final(number)
         if header is None or made_at is None:
             return header
         return await self._older_than(made_at - CLOCKS_DIFFER, header)
@@ -60,11 +60,16 @@ class Openings:
             return newest
         low, high = 0, newest.number
         while high - low > 1:
-            middle = await heads.by_number(self.rpc, (low + high) // 2)
+            middle = await self._final((low + high) // 2)
             if middle is None:
                 return None
             low, high = (middle.number, high) if moment(middle.ref) < limit else (low, middle.number)
-        return await heads.by_number(self.rpc, low)
+        return await self._final(low)
+
+    async def _final(self, number: int) -> Header | None:
+        """As a quorum has it: one node's word on a block's time would decide whose money came when."""
+        [header] = await heads.agreed_by_numbers(self.rpc, [number], settled=True)
+        return header
 
     async def read(self, pairs: list[Pair], block: BlockRef) -> list[Opening]:
         """The balances at the end of `block`, as a quorum tells: nothing proves them.
