@@ -21,6 +21,7 @@ from bascule.storage.recovered import Item
 from tests.support.flushing import CUSTOMER
 from tests.support.money_in import deposit_address
 from tests.support.money_out import OpenAs, payee, sign_typed
+from tests.support.outgoing import FORGET_WHAT_WAS_READ_BACK
 from tests.support.refunding import COOL_OFF_S, CUSTOMER_HOME, Refunding, refunding, words
 
 
@@ -345,6 +346,7 @@ async def test_refund_that_was_paid_before_a_restore_is_neither_paid_nor_freed_a
     assert (waiting["status"], waiting["waits_for"]) == ("pending", "payout_recovered")
     assert waiting["next_action"] is None, "nobody can do anything"
     assert (await b.ask(intent)).json()["error"]["code"] == "refund_exceeds_refundable"
+    await b.stage.rows_change(FORGET_WHAT_WAS_READ_BACK)
 
 
 @pytest.mark.slow

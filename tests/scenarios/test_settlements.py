@@ -19,6 +19,7 @@ from bascule.services.payout_request import everlasting
 from bascule.storage import lanes, recovered
 from bascule.storage.recovered import Item
 from tests.support.money_out import OpenAs, payee
+from tests.support.outgoing import FORGET_WHAT_WAS_READ_BACK
 from tests.support.refunding import COOL_OFF_S
 from tests.support.settling import ASSET, HOME, Settling, another, settling
 
@@ -265,6 +266,7 @@ async def test_period_that_was_paid_before_a_restore_is_not_paid_again(b: Settli
     assert (second["waits_for"], second["payout"] is None) == (None, False)
     [first, second] = await b.pay()
     assert (first["status"], second["status"]) == ("canceled", "completed")
+    await stage.rows_change(FORGET_WHAT_WAS_READ_BACK)
 
 
 _ANOTHER: LiteralString = (
