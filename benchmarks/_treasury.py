@@ -146,7 +146,7 @@ class NoChain:
         """The same."""
         return await ask(self)
 
-    async def agreed(self, ask: Any, said: Any, *, settled: bool) -> Any:
+    async def agreed(self, ask: Any, said: Any, *, settled: bool, partly: bool = False) -> Any:
         """The same."""
         return await ask(self)
 

@@ -32,8 +32,8 @@ NETWORK = Network(CHAIN, "local", False, FinalityPolicy("finalized"), None, None
 class Reading(Watcher):
     """Reads with header links and blooms, and proves nothing: so nothing becomes final."""
 
-    async def _prove(self, lease: Lease) -> int:
-        return 0
+    async def _prove(self, lease: Lease) -> tuple[int, None]:
+        return 0, None
 
 
 def watcher(
