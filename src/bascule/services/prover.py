@@ -97,8 +97,8 @@ class Prover:
     async def _receipts(
         self, rpc: Caller, known: Sequence[Header], wanted: Sequence[Header], heard: Heard
     ) -> dict[Header, list[ReceiptJson]]:
-        """The receipts of the wanted among the known. Of some of them where nobody has the rest yet, as those
-        of the newest block may come later than its header: the lowest known block is not waited for in vain.
+        """The receipts of the wanted among the known; of some where nobody has the rest yet, as those of the
+        newest block may come later than its header. Raises: what refused the lowest known block.
         """
         self._forget({header.hash for header in wanted})
         try:
