@@ -17,7 +17,7 @@ import uvloop
 from bascule.domain.chain import Address, BlockRef, ChainId, Hash
 from bascule.domain.webhook import EventType
 from bascule.entrypoints.garbage import collect_rarely
-from bascule.services import matcher
+from bascule.services import matcher, matches
 from bascule.services.arrivals import Arrivals, by_intent
 from bascule.services.intent_view import catalog
 from bascule.services.outbox import Outbox
@@ -77,7 +77,9 @@ async def match(conn: Connection, chain: int, block_hashes: Sequence[Hash]) -> N
         matcher.parts(happened),
         lambda ids: matcher.read(conn, ids),
         lambda rows: matcher.decide(rows, known, coming=found),
-        lambda matched: matcher.write(conn, matched, happened, CLOCK, found),
+        lambda matched: matcher.write(
+            conn, matched, [matches.change(each) for each in matched], happened, CLOCK.now(), found
+        ),
     )
 
 

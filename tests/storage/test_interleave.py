@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bascule.storage.interleave import interleaved
+from bascule.storage.interleave import interleaved, together
 
 
 async def test_the_next_part_is_begun_before_one_is_ended_and_their_order_stays() -> None:
@@ -45,3 +45,35 @@ async def test_the_first_error_ends_all_and_is_raised_as_it_is() -> None:
     with pytest.raises(ValueError, match="the second part"):
         await interleaved(range(3), begin, end)
     assert stopped == [0]
+
+
+async def test_what_is_done_together_is_answered_in_the_order_asked_though_the_second_ends_first() -> None:
+    ended = asyncio.Event()
+
+    async def writing() -> str:
+        await asyncio.wait_for(ended.wait(), 5)
+        return "written"
+
+    async def spelling() -> str:
+        ended.set()
+        return "spelled"
+
+    assert await together(writing(), spelling()) == ["written", "spelled"]
+
+
+async def test_what_is_refused_stops_what_is_done_together_with_it() -> None:
+    stopped = asyncio.Event()
+
+    async def writing() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("not as it was read")
+
+    async def spelling() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    with pytest.raises(ValueError, match="not as it was read"):
+        await together(writing(), spelling())
+    assert stopped.is_set()

@@ -6,6 +6,7 @@ calls `recompute` for their intents in the same transaction. Each statement spea
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -22,8 +23,8 @@ from bascule.services.seams import Clock
 from bascule.storage import applications, deposits, ledger, payment_intents
 from bascule.storage.database import Connection
 from bascule.storage.deposits import Candidate, Shown
-from bascule.storage.interleave import in_turns, interleaved
-from bascule.storage.payment_intents import IntentRow
+from bascule.storage.interleave import in_turns, interleaved, together
+from bascule.storage.payment_intents import IntentChange, IntentRow
 from bascule.storage.whole_intents import Arrived
 
 # Intents in one statement: enough to share its price, few enough for memory and statement timeouts.
@@ -94,8 +95,13 @@ async def recompute(
         return await decide(rows, known, asked, coming)
 
     async def change(found: Sequence[Match]) -> _Written:
-        after = await write(conn, found, happened, clock, coming)
-        told = await _told(conn, found, after, happened, known)
+        at = clock.now()
+        changes = [matches.change(match) for match in found]
+        after = _after(found, changes, at)
+        # what is told is known before it is written: it is spelled while the database writes
+        _, told = await together(
+            write(conn, found, changes, happened, at, coming), _told(conn, found, after, happened, known)
+        )
         succeeded = [
             row
             for match, row in zip(found, after, strict=True)
@@ -154,23 +160,30 @@ async def decide(
 async def write(
     conn: Connection,
     found: Sequence[Match],
+    changes: Sequence[IntentChange | None],
     happened: Mapping[str, Happened],
-    clock: Clock,
+    at: datetime,
     coming: Coming | None = None,
-) -> list[IntentRow]:
-    """Writes what was decided; the intents as they are now, in the order given."""
+) -> None:
+    """Writes what was decided. changes: of each intent found, as `matches.change` says."""
     if coming is not None:
         await coming.store(conn, found)
     new = {k: decision for match in found for k, decision in match.new.items()}
     intent_ids = {k: match.intent.id for match in found for k in match.new}
     moves = {k: move for match in found for k, move in match.moves.items()}
     quiet = [k for match in found for k in matches.quiet(match, happened[match.intent.id])]
-    changes = [change for match in found if (change := matches.change(match)) is not None]
     await applications.insert(conn, new, intent_ids)
     await applications.advance(conn, moves)
     await deposits.grow_versions(conn, quiet)
-    changed = await payment_intents.advance_matched(conn, changes, at=clock.now())
-    return [changed.get(match.intent.id, match.intent) for match in found]
+    await payment_intents.advance_matched(conn, [each for each in changes if each is not None], at=at)
+
+
+def _after(found: Sequence[Match], changes: Sequence[IntentChange | None], at: datetime) -> list[IntentRow]:
+    """The intents as they are once they are written."""
+    return [
+        match.intent if change is None else payment_intents.changed(change, at)
+        for match, change in zip(found, changes, strict=True)
+    ]
 
 
 async def _told(

@@ -1,7 +1,7 @@
 """Interleaving: while the database works for one part of a task, another part is computed here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 Step = Callable[[Any], Awaitable[Any]]
@@ -30,13 +30,18 @@ async def interleaved(parts: Sequence[Any], *steps: Step) -> list[Any]:
             else:
                 done.append(result)
 
+    await together(*(take(number, step) for number, step in enumerate(steps)))
+    return done
+
+
+async def together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
+    """What each returns. The first error stops all and is raised when all have stopped."""
     try:
         async with asyncio.TaskGroup() as group:
-            for number, step in enumerate(steps):
-                group.create_task(take(number, step))
+            tasks = [group.create_task(work) for work in works]
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
-    return done
+    return [task.result() for task in tasks]
 
 
 async def in_turns(things: Iterable[Thing]) -> AsyncIterator[Thing]:

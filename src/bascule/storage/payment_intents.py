@@ -208,15 +208,13 @@ async def hold_many(conn: Connection, ids: Sequence[str]) -> None:
     await _Q.run(conn, "hold_many", ids=texts(ids))
 
 
-async def advance_matched(
-    conn: Connection, changes: Sequence[IntentChange], *, at: datetime
-) -> dict[str, IntentRow]:
-    """Writes what came in and the state it makes of intents that are held; the rows by id.
+async def advance_matched(conn: Connection, changes: Sequence[IntentChange], *, at: datetime) -> None:
+    """Writes what came in and the state it makes of intents that are held, each as `changed` says.
 
     Raises: Halted when one left its state.
     """
     if not changes:
-        return {}
+        return
     written = await _Q.run(
         conn,
         "advance_matched",
@@ -233,7 +231,6 @@ async def advance_matched(
     if written != len(changes):
         raise Halted(f"{len(changes) - written} of {len(changes)} intents were not as they were read")
     await _note_early(conn, changes)
-    return {change.before.id: _changed(change, at) for change in changes}
 
 
 async def advance(
@@ -365,8 +362,8 @@ async def _note_early(conn: Connection, changes: Sequence[IntentChange]) -> None
         await _Q.run(conn, "note_early", ids=texts(each.before.id for each in early), covered=covered)
 
 
-def _changed(change: IntentChange, at: datetime) -> IntentRow:
-    """The row as the statement left it."""
+def changed(change: IntentChange, at: datetime) -> IntentRow:
+    """The row as `advance_matched` leaves it."""
     before = change.before
     succeeds = change.state is IntentState.SUCCEEDED and before.state is not IntentState.SUCCEEDED
     return before._replace(
