@@ -175,7 +175,11 @@ def _why_not(text: str, param: str | None) -> Rejected:
             'The amount needs a decimal point and at least two digits after it: "10.50".',
             param=param,
         )
-    return Rejected("parameter_invalid", 'Write the amount like "10.50".', param=param)
+    return Rejected(
+        "parameter_invalid",
+        'Write the amount in digits only, a point and at least two digits after it: "10.50".',
+        param=param,
+    )
 
 
 def _require_whole(units: object) -> None:
