@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bascule.chain import heads, logs
 from bascule.chain.bloom import bloom_of
 from bascule.chain.errors import NodesBehind, NodeUnreachable, NoQuorum, RpcError, WrongShape
+from bascule.chain.evidence import Tellers
 from bascule.chain.families import ETHEREUM
 from bascule.chain.heads import Header
 from bascule.chain.node import Node, NodeState, names
@@ -301,14 +302,32 @@ async def test_a_verdict_of_the_chain_is_not_asked_for_twice(stack: AsyncExitSta
 
 
 async def test_a_second_opinion_comes_from_another_node(stack: AsyncExitStack) -> None:
+    """Other than the one that told this, whoever told something else meanwhile, as a range in flight does."""
     p = await pooled(stack, count=2)
     await p.pool.probe()
-    await heads.latest(p.pool)
+    told, since = Tellers(), Tellers()
+    await heads.by_number(p.pool.noting(told), 3)
+    p.scripts[0].status = 500
+    await heads.by_number(p.pool.noting(since), 4)
+    p.scripts[0].status = 200
+    p.advance(1.0)
+    await p.pool.probe()
     p.asked()
-    await heads.by_number(p.pool.other(), 3)
+
+    assert ([*told], [*since]) == (["a"], ["b"])
+    assert b'"number":"0x3"' in told["a"].answer.replace(b" ", b"")
+    await heads.by_number(p.pool.other(than=told), 3)
     assert p.asked() == [0, 1]
     p.scripts[1].status = 500
-    assert await heads.by_number(p.pool.other(), 3) is not None
+    assert await heads.by_number(p.pool.other(than=told), 3) is not None
+
+
+async def test_of_a_quorum_the_one_whose_answer_is_taken_is_noted(stack: AsyncExitStack) -> None:
+    p = await pooled(stack, quorum=2)
+    p.scripts[0].fork = 1
+    told = Tellers()
+    await heads.agreed_by_numbers(p.pool.noting(told), [5], settled=False)
+    assert [*told] == ["b"]
 
 
 async def test_an_answer_without_end_is_refused(stack: AsyncExitStack) -> None:

@@ -178,6 +178,9 @@ async def test_one_node_that_lies_about_a_balance_suspends_nothing(b: Bridge) ->
         await b.settle_down(watcher)
     assert await suspended(b) is None
     assert (await b.shown(intent))["status"] == "succeeded"
+    [kept] = await b.disagreements()
+    assert (kept.refuted, "differ about balances" in kept.why) == (False, True)
+    assert kept.answer != kept.other_answer
 
 
 # ───────────── what tokens say of themselves ─────────────

@@ -6,11 +6,11 @@ does not bear it out, so that a pool can ask the next one and keep what was said
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol, TypeVar
 
 from bascule.chain.errors import RpcError
-from bascule.chain.evidence import Evidence, Exchange
+from bascule.chain.evidence import Evidence, Exchange, Tellers
 from bascule.chain.families import Family
 from bascule.chain.worth import Worth
 from bascule.domain.errors import BasculeError
@@ -92,5 +92,11 @@ class Caller(Protocol):
         gave the proof.
         """
 
-    def other(self) -> Caller:
-        """The same, asking another node than the one that answered last while there is one."""
+    def disputed(self, told: Tellers, against: Tellers, why: str) -> None:
+        """Two answers cannot both be true, and nothing tells which is: both are kept, against nobody."""
+
+    def noting(self, tellers: Tellers) -> Caller:
+        """The same; each node whose answer is taken is put into `tellers`."""
+
+    def other(self, than: Collection[str]) -> Caller:
+        """The same, asking these nodes, by name, only when nobody else can answer: for a second opinion."""

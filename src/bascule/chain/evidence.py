@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bascule.domain.chain import Hash
@@ -35,6 +35,10 @@ class Exchange:
         return replace(self, answer=self.answer[begin : begin + KEPT_BYTES], size=len(self.answer))
 
 
+# Whose answers were taken, by name, and the newest exchange with each.
+Tellers = dict[str, Exchange]
+
+
 class Heard:
     """What nodes answered about blocks, until these are proven: at most `HEARD_BYTES` of it."""
 
@@ -57,6 +61,10 @@ class Heard:
         """Who told of a block, and where it did."""
         told = self._by_block.get(block_hash)
         return None if told is None else (told[0], told[1].about(block_hash))
+
+    def tellers(self, blocks: Sequence[Hash]) -> set[str]:
+        """Who told of these, as far as it is remembered."""
+        return {self._by_block[each][0] for each in blocks if each in self._by_block}
 
     def proven(self, blocks: Sequence[Hash]) -> None:
         """Nobody will ask for these again."""
@@ -92,6 +100,12 @@ class Evidence:
         """Forgets the first `count`: they are stored."""
         for _ in range(count):
             self._pending.popleft()
+
+    def dispute(self, told: Mapping[str, Exchange], against: Mapping[str, Exchange], why: str) -> None:
+        """Keeps what two askings brought that cannot both be true: of each the node that told its end."""
+        if told:
+            other = [*against.items()][-1] if against else None
+            self.keep([*told.items()][-1], other, why, refuted=False)
 
     def keep(
         self, told: tuple[str, Exchange], against: tuple[str, Exchange] | None, why: str, *, refuted: bool

@@ -10,27 +10,19 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from bascule.chain import heads, side_by_side
+from bascule.chain import heads
+from bascule.chain.asking import Asking
 from bascule.chain.caller import Ask, Call, Caller, Said
-from bascule.chain.errors import (
-    IncompleteAnswer,
-    NodeSays,
-    NodesBehind,
-    NodesContradict,
-    NodeUnreachable,
-    NoQuorum,
-    RpcError,
-    WrongChain,
-    WrongShape,
-)
-from bascule.chain.evidence import Evidence, Exchange
+from bascule.chain.errors import NodesBehind, NodesContradict, NodeUnreachable, NoQuorum, RpcError
+from bascule.chain.evidence import Evidence, Exchange, Tellers
 from bascule.chain.families import Family
 from bascule.chain.node import Node, NodeState, names
 from bascule.chain.rpc import Rpc
-from bascule.chain.votes import Answer, Count, attested, believed, contradict, count, shown, true
+from bascule.chain.votes import Answer, Count, attested, believed, contradict, count, shown
 from bascule.chain.worth import Worth
 from bascule.domain.errors import BasculeError
 
@@ -42,18 +34,6 @@ PROBE_S = 15.0
 PATIENCE_S = 0.1
 # Bytes are offered to one node at a time: what a second one says of them would hide what the first did.
 _ONE_NODE = frozenset({"eth_sendRawTransaction"})
-# Refusals that are about the node, not about what was asked.
-_ASK_ANOTHER = frozenset(
-    {
-        NodeSays.RATE_LIMITED,
-        NodeSays.UNKNOWN_BLOCK,
-        NodeSays.METHOD_MISSING,
-        NodeSays.TOO_MANY_RESULTS,
-        NodeSays.TIMED_OUT,
-        NodeSays.UNKNOWN,
-    }
-)
-_FAILURES = (NodeUnreachable, WrongShape, IncompleteAnswer, RpcError, WrongChain)
 
 
 class Pool:
@@ -76,16 +56,19 @@ class Pool:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         assert 1 <= quorum <= len(nodes), "a quorum is at least one node and at most all"
-        self.nodes = list(nodes)
-        self.evidence = Evidence()
-        self._chain_id = chain_id
+        self._asking = Asking(list(nodes), chain_id, quarantine_s, patience_s, clock)
         self._quorum = quorum
         self._lag_blocks = lag_blocks
-        self._quarantine_s = quarantine_s
-        self._patience_s = patience_s
-        self._clock = clock
-        self._newest: list[Node] = []
-        self._avoided: Node | None = None
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """In the order in which they were configured."""
+        return self._asking.nodes
+
+    @property
+    def evidence(self) -> Evidence:
+        """As `Caller.evidence`."""
+        return self._asking.evidence
 
     @property
     def family(self) -> Family | None:
@@ -124,7 +107,7 @@ class Pool:
 
         if method not in _ONE_NODE:
             return await self.checked(ask)
-        answer = await self._ask(self._ranked()[0], ask)
+        answer = await self._asking.one(self._asking.ranked()[0], ask)
         if answer.error is not None:
             raise answer.error
         value: T = answer.value
@@ -144,7 +127,7 @@ class Pool:
 
     async def checked(self, ask: Ask[T], enough: Callable[[T], bool] | None = None) -> T:
         """As `Caller.checked`: the next node is asked when one fails, or its answer proves it wrong."""
-        value: T = (await self._first(ask, enough)).value
+        value: T = (await self._asking.first(ask, enough)).value
         return value
 
     async def rising(self, name: str, ask: Ask[T], height: Callable[[T], int]) -> T:
@@ -158,7 +141,7 @@ class Pool:
             told.append(height(value))
             return told[-1] >= believed(self.nodes, name)  # as of now: other looks end meanwhile
 
-        answer = await self._first(ask, enough)
+        answer = await self._asking.first(ask, enough)
         reached, floor = height(answer.value), believed(self.nodes, name)
         if reached < floor:
             if len(told) < self._quorum or max(told) >= floor - self._lag_blocks:
@@ -176,7 +159,7 @@ class Pool:
             if not answer.node.locked:  # it may have been proven a liar since it was asked
                 answer.node.reached[name] = height(answer.value)
 
-        answers = await self._several(ask, hear, lambda heard: len(heard) >= self._quorum)
+        answers = await self._asking.several(ask, hear, lambda heard: len(heard) >= self._quorum)
         if len(answers) < self._quorum:
             raise NoQuorum(f"{len(answers)} nodes say what is {name}; {self._quorum} are needed")
         return attested(self.nodes, name, self._quorum)
@@ -199,7 +182,7 @@ class Pool:
             won = count(answers, self._quorum, partly=partly).won
             return won is not None and None not in won.says
 
-        votes = count(await self._several(ask, hear, decided), self._quorum, partly=partly)
+        votes = count(await self._asking.several(ask, hear, decided), self._quorum, partly=partly)
         for answer in votes.apart:
             assert votes.foremost is not None, "they are apart from it"
             self._apart(answer, votes.foremost, decided=votes.won is not None, settled=settled)
@@ -211,23 +194,23 @@ class Pool:
             raise error(f"{self._quorum} nodes must say the same; alike are {alike}")
         for answer in votes.behind:
             answer.node.cleared()
-        value: T = votes.won.value
+        value: T = self._asking.taken(votes.won).value
         return value
 
     def _apart(self, answer: Answer, against: Answer, *, decided: bool, settled: bool) -> None:
         """Two nodes say different things of one place. decided: the second one's is what a quorum says."""
         why = f"nodes disagree: {shown(answer.says)} against {shown(against.says)}"
-        self._keep(answer, against, why, lies=decided and settled)
+        self._asking.keep(answer, against, why, lies=decided and settled)
         if decided and not settled:
             answer.node.strayed()
 
     async def everyone(self, ask: Ask[T]) -> list[tuple[str, T | BasculeError]]:
         """As `Caller.everyone`: liars, nodes of other chains and those that want a rest are left out."""
         try:
-            ranked = self._ranked()
+            ranked = self._asking.ranked()
         except (NodeUnreachable, RpcError):
             return []
-        answers = await asyncio.gather(*(self._ask(node, ask) for node in ranked))
+        answers = await asyncio.gather(*(self._asking.one(node, ask) for node in ranked))
         return [(each.node.name, each.value if each.error is None else each.error) for each in answers]
 
     def refute(self, told: tuple[str, Exchange], against: tuple[str, Exchange] | None, why: str) -> None:
@@ -237,13 +220,26 @@ class Pool:
             if node.name == told[0]:
                 node.counters["disagreements"] += 1
                 if against is not None and against[0] != node.name:
-                    node.lied(self._clock(), self._quarantine_s)
+                    node.lied(self._asking.clock(), self._asking.quarantine_s)
 
-    def other(self) -> Pool:
-        """The same pool, asking whom it asked last only when nobody else can answer."""
+    def disputed(self, told: Tellers, against: Tellers, why: str) -> None:
+        """As `Caller.disputed`; counted for whoever told either."""
+        for node in self.nodes:
+            node.counters["disagreements"] += node.name in told or node.name in against
+        self.evidence.dispute(told, against, why)
+
+    def noting(self, tellers: Tellers) -> Pool:
+        """As `Caller.noting`."""
+        return self._view(replace(self._asking, tellers=tellers))
+
+    def other(self, than: Collection[str]) -> Pool:
+        """As `Caller.other`."""
+        return self._view(replace(self._asking, avoided=frozenset(than)))
+
+    def _view(self, asking: Asking) -> Pool:
+        """The same nodes and what is known of them, asked otherwise."""
         view = copy.copy(self)
-        view._avoided = self._newest[-1] if self._newest else None
-        view._newest = []
+        view._asking = asking
         return view
 
     def pardon(self, name: str) -> bool:
@@ -256,7 +252,7 @@ class Pool:
 
     async def probe(self) -> None:
         """Looks at every node whose rest is over: its chain, whether it syncs, its head."""
-        now = self._clock()
+        now = self._asking.clock()
         await asyncio.gather(*(self._probe(n) for n in self.nodes if max(n.until, n.limited_until) <= now))
         known = sorted((n.head for n in self.nodes if n.head is not None and not n.locked), reverse=True)
         if len(known) < self._quorum:
@@ -271,120 +267,13 @@ class Pool:
         if node.state is NodeState.LYING:
             node.released()
         node.chain_known = False
-        syncing = await self._ask(node, lambda rpc: rpc.call("eth_syncing"))
-        head = await self._ask(node, heads.latest)
+        syncing = await self._asking.one(node, lambda rpc: rpc.call("eth_syncing"))
+        head = await self._asking.one(node, heads.latest)
         node.head = None if head.error is not None else head.value.number
         if node.state in (NodeState.ALIVE, NodeState.LAGGING, NodeState.SYNCING):
             # A provider without the method serves no node that syncs.
             busy = syncing.error is None and syncing.value is not False
             node.state = NodeState.SYNCING if busy else NodeState.ALIVE
-
-    def _ranked(self) -> list[Node]:
-        """Whom to ask, best first. Raises: RpcError or NodeUnreachable when nobody may be asked now."""
-        now = self._clock()
-        believed = [node for node in self.nodes if not node.locked] or self.nodes[: len(self.nodes) == 1]
-        if not believed:
-            raise NodeUnreachable(method="pool", why="every node lies or serves another chain")
-        free = [node for node in believed if node.limited_until <= now]
-        if not free:
-            wait = min(node.limited_until for node in believed) - now
-            message = f"rate limit at every node for {wait:.0f} s"
-            raise RpcError(method="pool", code=429, message=message, retry_after=wait)
-        return sorted(free, key=lambda node: (node is self._avoided, *node.rank))
-
-    async def _first(self, ask: Ask[T], enough: Callable[[T], bool] | None) -> Answer:
-        """The first answer that is true and enough; else one that falls short; else the first error."""
-        wrong: list[Answer] = []
-        short: list[Answer] = []
-        errors: list[BasculeError] = []
-        for node in self._ranked():
-            answer = await self._ask(node, ask)
-            if answer.error is not None:
-                errors.append(answer.error)
-                if answer.contradicts:
-                    wrong.append(answer)
-                elif isinstance(answer.error, RpcError) and answer.error.says not in _ASK_ANOTHER:
-                    raise answer.error
-                continue
-            for told in wrong:
-                self._keep(told, answer, str(told.error), lies=told.refuted)
-            wrong.clear()
-            if enough is None or enough(answer.value):
-                self._newest[:] = [node]
-                return answer
-            short.append(answer)
-        for told in wrong:  # nobody else answered: it may be we who are wrong, so nobody is locked out
-            self._keep(told, None, str(told.error), lies=False)
-        if not short:
-            raise errors[0]
-        return short[0]
-
-    async def _several(
-        self, ask: Ask[T], hear: Callable[[Answer], None], enough: Callable[[Sequence[Answer]], bool]
-    ) -> list[Answer]:
-        """The true answers that are enough, best node first; where none are, of every node that may be asked.
-
-        Who is away, or still owes an answer, is asked only where the others are not enough. hear: told of
-        each true answer, also of one that comes when nobody waits any more. Raises: the best one's error.
-        """
-        ranked = self._ranked()
-        ready = [node for node in ranked if node.state is not NodeState.UNREACHABLE and not node.owing]
-        answers: list[Answer] = []
-
-        async def heard(node: Node) -> Answer:
-            answer = await self._ask(node, ask)
-            if answer.error is None:
-                hear(answer)
-            return answer
-
-        def late(answer: Answer) -> None:
-            self._keep_contradictions([answer], true(answers)[0])
-
-        async def add(part: Sequence[Node]) -> None:
-            answers.extend(
-                await side_by_side.answers(
-                    part,
-                    heard,
-                    enough=lambda told: enough(true([*answers, *told])),
-                    late=late,
-                    patience_s=self._patience_s,
-                )
-            )
-
-        await add(ready)
-        if not enough(true(answers)):
-            await add([node for node in ranked if node not in ready])
-        found = true(answers)
-        self._keep_contradictions(answers, found[0] if found else None)
-        if not found and answers[0].error is not None:
-            raise answers[0].error
-        return found
-
-    def _keep_contradictions(self, answers: Sequence[Answer], against: Answer | None) -> None:
-        for answer in answers:
-            if answer.contradicts:
-                self._keep(answer, against, str(answer.error), lies=against is not None and answer.refuted)
-
-    async def _ask(self, node: Node, ask: Ask[T]) -> Answer:
-        """One node's answer; what it did moves its state."""
-        answer, witness = Answer(node), node.rpc.witness()
-        try:
-            if len(self.nodes) > 1:
-                await node.require_chain(self._chain_id)
-            answer.value = await ask(witness)
-        except _FAILURES as error:
-            answer.error = error
-            node.failed(error, self._clock())
-        else:
-            node.answered()
-        answer.exchange = witness.exchange or Exchange()
-        return answer
-
-    def _keep(self, told: Answer, against: Answer | None, why: str, *, lies: bool) -> None:
-        told.node.counters["disagreements"] += 1
-        self.evidence.keep(told.told, None if against is None else against.told, why, refuted=lies)
-        if lies:
-            told.node.lied(self._clock(), self._quarantine_s)
 
 
 def pool(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ import msgspec
 
 from bascule.chain.caller import Ask, Call, Said
 from bascule.chain.errors import Garbled, NodeUnreachable, RpcError
-from bascule.chain.evidence import Evidence, Exchange
+from bascule.chain.evidence import Evidence, Exchange, Tellers
 from bascule.chain.families import Family
 from bascule.chain.worth import Worth
 from bascule.domain.errors import BasculeError
@@ -81,6 +81,7 @@ class Rpc:
         self.worth = Worth()
         self.evidence = Evidence()
         self.exchange: Exchange | None = None
+        self._tellers: Tellers | None = None
         self._max_bytes = max_bytes
         self._timed = timed
         self._session = session
@@ -169,7 +170,17 @@ class Rpc:
         """Kept; the only node is asked again."""
         self.evidence.keep(told, against, why, refuted=True)
 
-    def other(self) -> Rpc:
+    def disputed(self, told: Tellers, against: Tellers, why: str) -> None:
+        """As `Caller.disputed`."""
+        self.evidence.dispute(told, against, why)
+
+    def noting(self, tellers: Tellers) -> Rpc:
+        """As `Caller.noting`: whatever is answered is this node's."""
+        view = self.witness()
+        view._tellers = tellers
+        return view
+
+    def other(self, than: Collection[str]) -> Rpc:
         """Itself: there is no other."""
         return self
 
@@ -195,6 +206,8 @@ class Rpc:
             raise NodeUnreachable(method=method, why=f"HTTP status {status}")
         if self.exchange is not None:
             self.exchange = Exchange(body, answer)
+            if self._tellers is not None:
+                self._tellers[self.name] = self.exchange
         return answer
 
     async def _body(self, method: str, response: aiohttp.ClientResponse) -> bytes:

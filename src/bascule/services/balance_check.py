@@ -16,6 +16,7 @@ import structlog
 from bascule.chain import erc20
 from bascule.chain.caller import Caller
 from bascule.chain.errors import Garbled, NodeSays, NodesContradict, NoQuorum, RpcError, WrongShape
+from bascule.chain.evidence import Tellers
 from bascule.domain.chain import Address, ChainId, checksum
 from bascule.domain.errors import Retryable
 from bascule.services.breaks import Breaks
@@ -74,14 +75,19 @@ class BalanceCheck:
             by_token[each.token_id].append(each)
         broken = {}
         for token_id, places in by_token.items():
-            moved = await self._moved(self.rpc, places, after, upto, whole=False)
+            told, against = Tellers(), Tellers()
+            moved = await self._moved(self.rpc.noting(told), places, after, upto, whole=False)
             if moved is None or not _differing(places, moved):
                 continue
             again = await self._agreed(places, after, upto, settled)
             if again is None:
-                again = await self._moved(self.rpc.other(), places, after, upto, whole=True)
+                another = self.rpc.other(than=told).noting(against)
+                again = await self._moved(another, places, after, upto, whole=True)
                 if again is None or not _differing(places, again):
-                    raise BalancesDisputed(f"nodes differ about balances of {token_id} at block {upto}")
+                    why = f"nodes differ about balances of {token_id} at block {upto}"
+                    if again is not None:
+                        self.rpc.disputed(told, against, why)
+                    raise BalancesDisputed(why)
             if differing := _differing(places, again):
                 broken[token_id] = differing
         return broken
@@ -119,21 +125,14 @@ class BalanceCheck:
 
         whole: nothing is taken for granted of addresses that held nothing before.
         """
-        asked = [place for place in places if whole or not place.fresh]
         try:
-            before = dict(zip(asked, await _balances(rpc, asked, after), strict=True))
-            held = await _balances(rpc, places, upto)
+            return await rpc.checked(lambda node: _moved(node, places, after, upto, whole))
         except RpcError as error:
             if error.says is not NodeSays.UNKNOWN_BLOCK:
                 raise
             self.counters["balances_unchecked"] += len(places)
             _log.warning("balances not checked", chain_id=self.chain_id, upto=upto, why=str(error))
             return None
-        found: list[int | None] = []
-        for place, now in zip(places, held, strict=True):
-            then = before.get(place, 0)
-            found.append(None if now is None or then is None else now - then)
-        return found
 
     async def hold(self, conn: Connection, broken: Broken, upto: int) -> None:
         """The tokens are suspended and have an open break, in the caller's transaction."""
@@ -153,6 +152,20 @@ def _differing(places: Sequence[Touched], moved: Sequence[int | None]) -> list[t
 def _shown(place: Touched, moved: int | None) -> dict[str, Any]:
     said = None if moved is None else str(moved)
     return {"address": checksum(place.address), "logged": str(place.logged), "moved": said}
+
+
+async def _moved(
+    node: Caller, places: Sequence[Touched], after: int, upto: int, whole: bool
+) -> list[int | None]:
+    """As one node tells both ends."""
+    asked = [place for place in places if whole or not place.fresh]
+    before = dict(zip(asked, await _balances(node, asked, after), strict=True))
+    held = await _balances(node, places, upto)
+    found: list[int | None] = []
+    for place, now in zip(places, held, strict=True):
+        then = before.get(place, 0)
+        found.append(None if now is None or then is None else now - then)
+    return found
 
 
 async def _balances(rpc: Caller, places: Sequence[Touched], height: int) -> list[int | None]:

@@ -14,6 +14,7 @@ import structlog
 from bascule.chain import erc20
 from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, RpcError
+from bascule.chain.evidence import Tellers
 from bascule.domain.chain import ZERO_ADDRESS, Address, BlockRef, ChainId
 from bascule.services.seams import Clock, Entropy
 from bascule.storage import deposits, transfers
@@ -66,9 +67,11 @@ class Coins:
                 known = await deposits.coin_at(conn, self.chain_id, ZERO_ADDRESS, AT_ONCE)
         if not known:
             return []
+        told, against = Tellers(), Tellers()
         try:
-            found = await self._differing(self.rpc, known, height)
-            again = await self._differing(self.rpc.other(), {at: known[at] for at in found}, height)
+            found = await self._differing(self.rpc.noting(told), known, height)
+            another = self.rpc.other(than=told).noting(against)
+            again = await self._differing(another, {at: known[at] for at in found}, height)
         except RpcError as error:
             if error.says is not NodeSays.UNKNOWN_BLOCK:
                 raise
@@ -77,7 +80,9 @@ class Coins:
             return []
         self._after = next(reversed(known))
         agreed = [Moved(at, known[at], held) for at, held in found.items() if again.get(at) == held]
-        self.counters["coins_disputed"] += len(found) - len(agreed)
+        if disputed := len(found) - len(agreed):
+            self.counters["coins_disputed"] += disputed
+            self.rpc.disputed(told, against, f"coin at {disputed} addresses at block {height}")
         return agreed
 
     async def record(self, conn: Connection, moved: list[Moved], block: BlockRef) -> int:

@@ -16,6 +16,7 @@ import structlog
 
 from bascule.chain import erc20, nonces
 from bascule.chain.caller import Caller
+from bascule.chain.evidence import Tellers
 from bascule.chain.hexes import quantity
 from bascule.domain.chain import ZERO_ADDRESS, Address, checksum
 from bascule.domain.errors import Retryable
@@ -81,7 +82,8 @@ class GasCheck:
 
     async def _look(self, rpc: Caller, purses: Sequence[Purse]) -> Looked:
         opened = ended = 0
-        shown = await _ask(rpc, purses)
+        told = Tellers()
+        shown = await _ask(rpc.noting(told), purses)
         used = {address: each.used for address, each in shown.items()}
         for purse in purses:
             async with self.db.read() as conn:
@@ -93,8 +95,12 @@ class GasCheck:
             if not books.settled or (drift == 0 and stopped is None):
                 await self._mark(purse, books)
                 continue
-            if (await _ask(rpc.other(), [purse]))[purse.address] != seen:
-                raise BalancesDisputed(f"nodes differ about the coin of {checksum(purse.address)}")
+            against = Tellers()
+            again = await _ask(rpc.other(than=told).noting(against), [purse])
+            if again[purse.address] != seen:
+                why = f"nodes differ about the coin of {checksum(purse.address)}"
+                rpc.disputed(told, against, f"{why} at block {purse.block_number}")
+                raise BalancesDisputed(why)
             changed = await self._judge(purse, books, seen, explained)
             opened, ended = opened + (changed and drift != 0), ended + (changed and drift == 0)
         return Looked(opened, ended)
@@ -132,6 +138,11 @@ class GasCheck:
 
 
 async def _ask(rpc: Caller, purses: Sequence[Purse]) -> dict[Address, Shown]:
+    """What one node says of all of them."""
+    return await rpc.checked(lambda node: _shown(node, purses))
+
+
+async def _shown(rpc: Caller, purses: Sequence[Purse]) -> dict[Address, Shown]:
     """Final, so a height names one block."""
     height = purses[0].block_number
     held = await erc20.balances(rpc, [(ZERO_ADDRESS, purse.address) for purse in purses], height)

@@ -71,7 +71,8 @@ class Prover:
             waiting = waiting[: len(known)]
         absent = [header for header in known if self.reader.holds_nothing(header)]
         by_receipts = [header for header in known if provable(header) and header not in absent]
-        other = self.rpc.other()  # not the one that was read
+        read_from = self.reader.told.heard.tellers([block.ref.hash for block in waiting])
+        other = self.rpc.other(than=read_from)
         heard = Heard()
         receipts = await self._receipts(other, known, by_receipts, heard)
         known = [*takewhile(lambda header: header in receipts or header not in by_receipts, known)]

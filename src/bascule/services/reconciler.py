@@ -17,6 +17,7 @@ import structlog
 
 from bascule.chain import erc20
 from bascule.chain.caller import Caller
+from bascule.chain.evidence import Tellers
 from bascule.domain.chain import Address, ChainId, caip2, checksum, hex32
 from bascule.domain.errors import Rejected, Retryable
 from bascule.domain.ids import Prefix
@@ -109,13 +110,17 @@ class Reconciler:
     async def _compare(self, subject: Subject, run_id: str | None, *, judged: bool) -> Reconciliation:
         rpc = self._rpcs[subject.chain_id]
         holders, books = await self._one_moment(subject)
-        on_chain = await _held(rpc, subject, holders)
+        told, against = Tellers(), Tellers()
+        on_chain = await _held(rpc.noting(told), subject, holders)
         async with self._db.read() as conn:
             stopped = await breaks.open_of(conn, BREAK_TYPE, subject.token_id)
         uneven = on_chain != books.journal + books.unbooked
         doubted = uneven or stopped is not None or run_id is not None
-        if doubted and await _held(rpc.other(), subject, holders) != on_chain:
-            raise BalancesDisputed(f"nodes differ about what we hold of {subject.token_id}")
+        another = rpc.other(than=told).noting(against)
+        if doubted and await _held(another, subject, holders) != on_chain:
+            why = f"nodes differ about what we hold of {subject.token_id}"
+            rpc.disputed(told, against, f"{why} at block {subject.block_number}")
+            raise BalancesDisputed(why)
         async with self._db.transaction() as conn:
             found = Reconciliation(
                 id=new_id(Prefix.RECONCILIATION, self._clock, self._entropy),

@@ -64,14 +64,13 @@ class Replay:
             yield end, await self._part(stored) if stored else []
 
     async def _part(self, stored: Sequence[Read]) -> list[Finding]:
-        rpc = self.rpc.other()
         heights = [block.ref.number for block in stored]
-        shown = await heads.agreed_by_numbers(rpc, heights, settled=False)
+        shown = await heads.agreed_by_numbers(self.rpc, heights, settled=False)
         pairs = [*zip(stored, shown, strict=True)]
         same = [(ours, theirs) for ours, theirs in pairs if theirs and theirs.hash == ours.ref.hash]
         forked = [_forked(ours, theirs) for ours, theirs in pairs if (ours, theirs) not in same]
         headers = [theirs for _, theirs in same]
-        told = await Reader(rpc, self.chain_id, Counter()).read(headers, proven=True)
+        told = await Reader(self.rpc, self.chain_id, Counter()).read(headers, proven=True)
         async with self.db.transaction() as conn:
             final = await blocks.hold_cursor(conn, self.chain_id)
             found = await self._compare(conn, [ours for ours, _ in same], told.transfers, final)
