@@ -15,13 +15,13 @@ from bascule.domain.errors import Halted
 from bascule.domain.finality import FinalizedBlockGone
 from bascule.services import halts
 from bascule.services.watcher import Watcher
-from bascule.storage import blocks
+from bascule.storage import addresses, blocks
 from bascule.storage.blocks import ChainHalted
 from tests.support.cases import long_after
 from tests.support.chain import local_node
 from tests.support.crashing import Crash, Crashing
 from tests.support.fault_proxy import FaultProxy, fault_proxy
-from tests.support.money_in import Bridge, OpenAs, bridge
+from tests.support.money_in import Bridge, OpenAs, address_of, bridge
 from tests.support.nodes import lying_node, resealed
 
 NOBODY = "http://127.0.0.1:9"
@@ -96,6 +96,20 @@ async def test_final_block_that_another_chain_replaced_halts_within_two_polls(
     assert (await b.booked(), await b.stored()) == (booked, stored)
     assert await audited(b) == [("process:watcher", "chain.halt")]
     assert (await b.events())[-1] == "network.degraded"
+
+
+async def test_a_deep_reorg_halts_though_an_own_address_waits_for_its_first_balance(b: Bridge) -> None:
+    """What it held at our final block nobody tells, as that block is gone: that hides nothing."""
+    watcher = await b.started()
+    await b.finalize(watcher)
+    async with b.owner.transaction() as conn:
+        await addresses.add_own(conn, b.network.chain_id, address_of(b.account(7)), "wallet")
+    await b.node.dev.reorg(FORKED_AT)
+
+    with pytest.raises(Halted, match="was final"):
+        await watcher.run_once()
+
+    assert (await halted_reason(b) or "").endswith("was final.")
 
 
 async def test_nothing_but_an_answer_lifts_a_halt(b: Bridge) -> None:

@@ -6,35 +6,40 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from bascule.domain.errors import Conflict, Rejected, Retryable
+from bascule.domain.errors import Conflict, Halted, Rejected, Retryable
+from bascule.services import halts
 from bascule.services.choices import Choices
-from bascule.services.failpoints import NO_FAILPOINTS
+from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 from bascule.services.watcher import Watcher
+from bascule.storage import addresses, blocks
 from bascule.storage.ledger import verify
+from tests.support.chain import calldata
 from tests.support.crashing import Crash, Crashing
 from tests.support.history_model import Arrived, Promise, Sums, require_promise_kept
+from tests.support.history_nodes import Nodes
 from tests.support.history_world import FINAL
 from tests.support.lies import Fault
-from tests.support.money_in import Bridge, deposit_address
-from tests.support.stored import transfers_to_us
+from tests.support.money_in import Bridge, address_of, deposit_address
 
+TRIES = 20  # of a watcher whose nodes tell the truth again
 SCALE = 10**12  # units of the currency in a base unit of the token
 
 
 class History:
     """One bridge on one chain; `require_sound` compares all with what the chain and the model say.
 
-    told: what happened, in a line each; done: how often, by name.
+    done: how often what happened, by name.
     """
 
-    def __init__(self, b: Bridge, other_token: str) -> None:
-        self.b, self.other_token = b, other_token
+    def __init__(self, b: Bridge, other_token: str, nodes: Nodes, dies_at: str | None = None) -> None:
+        self.b, self.other_token, self.nodes = b, other_token, nodes
         self.intents: list[dict[str, Any]] = []
         self.sent: list[str] = []
-        self.deepest = b.node.dev.chain.index.head.number - FINAL  # the highest block that was called final
+        self.begun = b.node.dev.chain.index.head.number - FINAL  # final from the first on, and never replaced
+        self.deepest = self.begun  # the highest block that was called final
         self.distance = FINAL
-        self.watcher: Watcher = b.watcher()
         self.done: Counter[str] = Counter()
+        self.watcher = self._process(NO_FAILPOINTS if dies_at is None else Crashing(dies_at))
 
     async def create(self, life: int, terms: dict[str, Any]) -> None:
         now = int(self.b.clock.now().timestamp())
@@ -42,8 +47,12 @@ class History:
         self.intents.append(await self.b.intent("10.00", **terms, **moments))
 
     async def pay(self, which: int, amount: str, payer: int, kind: str) -> None:
-        """A payment to one of the newest intents; of a token nobody knows, or money for the vault."""
-        to = self.b.account(4).address if kind == "vault" else deposit_address(self._intent(which))
+        """A payment to one of the newest intents; of a token nobody knows, or to an address of our own.
+
+        A wallet is one from when `own_address` was told of it.
+        """
+        own = {"vault": 4, "wallet": 7 + which % 2}
+        to = self.b.account(own[kind]).address if kind in own else deposit_address(self._intent(which))
         token = self.other_token if kind == "unknown token" else None
         self.sent.append(await self.b.send(to, amount, payer, token))
 
@@ -69,6 +78,62 @@ class History:
         await self.b.node.rpc("evm_revert", before)
         await self.b.node.rpc("evm_mine", now + 9)
         self._seen_final()
+
+    async def own_address(self, which: int) -> None:
+        """A wallet becomes ours that may hold money since long ago."""
+        async with self.b.owner.transaction() as conn:
+            wallet = address_of(self.b.account(7 + which % 2))
+            await addresses.add_own(conn, self.b.network.chain_id, wallet, "wallet")
+
+    async def deep_fork(self, below: int, dies_at: str | None, nth: int, operator: bool) -> None:
+        """All nodes show other blocks where ours are final: it halts within two looks, and goes on when ours
+        are there again. operator: resumes before; it halts again, as nothing was believed.
+        """
+        await self.nodes.recover()
+        cursor = await self.b.rows("SELECT finalized_number FROM cursors")
+        if not cursor or cursor[0][0] <= self.begun:
+            return
+        [(final,)] = cursor
+        await self.restart(dies_at, nth, 32)
+        booked, stored = await self.b.booked(), await self.b.stored()
+        self.nodes.fork(max(self.begun + 1, final - below))
+        await self.mine(2)
+        await self._require_halt()
+        if operator:
+            assert await self._resume()
+            await self._require_halt()
+            await self._resume()
+        assert (await self.b.booked(), await self.b.stored()) == (booked, stored)
+        assert await self.b.rows("SELECT finalized_number FROM cursors") == cursor
+        self.nodes.tell_the_truth()
+        self.done["halt"] += 1
+
+    async def _require_halt(self) -> None:
+        """Two looks of a process halt the chain; one that dies has two looks less."""
+        looks = 2
+        while looks:
+            looks -= 1
+            try:
+                await self.watcher.run_once()
+            except Halted:
+                break
+            except Retryable as error:
+                self.done[f"halting: {type(error).__name__}"] += 1
+            except Crash:
+                await self._die()
+                looks = 2
+        assert await self._halted(), "what was final is gone, and the chain goes on"
+
+    async def _halted(self) -> bool:
+        return await self.b.rows("SELECT FROM cursors WHERE halted_reason IS NOT NULL") != []
+
+    async def _resume(self) -> bool:
+        """What the operator's command does."""
+        async with self.b.owner.transaction() as conn:
+            cursor = await blocks.cursor(conn, self.b.network.chain_id)
+            assert cursor is not None
+            details = {"reason": "looked at by hand"}
+            return await halts.lift(conn, cursor, self.b.network, self.b.outbox, actor="cli", details=details)
 
     async def move_finality(self, distance: int) -> None:
         """The node calls other blocks final: further on, or behind what it said before."""
@@ -108,11 +173,15 @@ class History:
         await self._let_go(self.watcher)
         points = NO_FAILPOINTS if dies_at is None else Crashing(dies_at, nth)
         far = 4 if step == 3 else 64
-        self.watcher = self.b.watcher(failpoints=points, blocks_per_step=step, far_distance=far)
+        self.watcher = self._process(points, blocks_per_step=step, far_distance=far)
 
-    async def lie(self, fault: Fault) -> None:
-        """The node bends its answers to the watcher; as one that lags or is stuck, it stands for another."""
-        await self.b.node.rpc("bascule_setFault", fault)
+    async def lie(self, fault: Fault, who: int) -> None:
+        """A node bends its answers to the watcher; as one that lags or is stuck, it stands for another."""
+        await self.nodes.lie(fault, who)
+
+    async def wait(self, seconds: int) -> None:
+        self.b.clock.advance(seconds)
+        await self.nodes.wait(seconds)
 
     async def watch(self, turns: int) -> None:
         for _ in range(turns):
@@ -120,7 +189,7 @@ class History:
 
     async def race(self) -> None:
         """The watcher, a rival and the merchant at the same time."""
-        rival = self.b.watcher()
+        rival = self._process()
         async with asyncio.TaskGroup() as at_once:  # nothing of it goes on in the next history
             at_once.create_task(self._turn(self.watcher))
             at_once.create_task(self._turn(rival))
@@ -128,13 +197,32 @@ class History:
             at_once.create_task(self.decide(0, 0, False))
         await rival.release()
 
-    async def rest(self) -> None:
-        """The node tells the truth again, a watcher works until it has nothing to do, and all is sound."""
-        await self.b.node.rpc("bascule_clearFaults")
-        await self._let_go(self.watcher)
-        self.watcher = self.b.watcher()
-        await self.b.settle_down(self.watcher)
+    async def rest(self, anew: bool) -> None:
+        """All nodes tell the truth again, a watcher works until it has nothing to do, and all is sound.
+
+        anew: another process, which knows nothing against them; else the one there is, an hour later.
+        """
+        if anew:
+            self.nodes.tell_the_truth()
+            await self._let_go(self.watcher)
+            self.watcher = self._process()
+        else:
+            await self.nodes.recover()
+        await self._settle()
         await self.require_sound()
+
+    async def _settle(self) -> None:
+        """Nothing is left to do; a look or two may be wasted on what a liar said before."""
+        for _ in range(TRIES):
+            try:
+                await self.b.settle_down(self.watcher)
+                return
+            except Retryable as error:
+                self.done[f"settling: {type(error).__name__}"] += 1
+                last = error
+            except Crash:
+                await self._die()
+        raise AssertionError(f"nodes tell the truth, and nothing moves: {last!r}")
 
     async def require_sound(self) -> None:
         """Rows are the chain's, intents what the model makes of them, the books hold what the chain holds."""
@@ -168,38 +256,45 @@ class History:
     async def _require_intents(self) -> None:
         rows = await self.b.rows(
             "SELECT id, due, underpay_tolerance_bps, underpay_tolerance_abs, late_policy, overpay_policy,"
-            " expires_at, closes_at, state, received, confirmed FROM payment_intents ORDER BY id"
+            " expires_at, closes_at, state, finality, succeeded_by <> 'finalized', 'reversed' = ANY (flags),"
+            " received, confirmed FROM payment_intents ORDER BY id"
         )
         arrived: dict[str, list[Arrived]] = {row[0]: [] for row in rows}
-        for intent, *seen in await self.b.rows(
+        for intent, amount, known, time, final, applied, credited, *rest in await self.b.rows(
             "SELECT a.intent_id, d.amount, d.token_id IS NOT NULL, b.block_time, d.state = 'finalized',"
             " a.state = 'applied', a.amount_applied, a.reason,"
-            " a.chosen OR a.state = 'accepted' FROM deposits d"
+            " a.chosen OR a.state = 'accepted', c.next_number - 1 - d.block_number"
+            " FROM deposits d JOIN cursors c USING (chain_id)"
             " JOIN applications a ON a.deposit_id = d.id JOIN blocks b ON b.hash = d.block_hash"
             " WHERE d.state <> 'orphaned' AND a.intent_id IS NOT NULL ORDER BY d.block_number, d.log_index"
         ):
-            arrived[intent].append(Arrived(int(seen[0]), *seen[1:5], int(seen[5]), *seen[6:]))
-        for intent, due, bps, tolerance, *terms, received, confirmed in rows:
-            promise = Promise(int(due) // SCALE, bps, int(tolerance) // SCALE, *terms)
+            arrived[intent].append(Arrived(int(amount), known, time, final, applied, int(credited), *rest))
+        for intent, due, bps, tolerance, *terms, finality, early, gone, received, confirmed in rows:
+            late, overpay, expires_at, closes_at, state = terms
+            depth = int(finality.removeprefix("depth:")) if finality.startswith("depth:") else None
+            promise = Promise(
+                due=int(due) // SCALE,
+                tolerance_bps=bps,
+                tolerance=int(tolerance) // SCALE,
+                late=late,
+                overpay=overpay,
+                expires_at=expires_at,
+                closes_at=closes_at,
+                state=state,
+                depth=depth,
+                early=bool(early),
+                reversed=gone,
+            )
             sums = Sums(int(received) // SCALE, int(confirmed) // SCALE)
             require_promise_kept(promise, arrived[intent], sums)
 
     async def _require_books(self) -> None:
-        """Custody is what the final blocks moved to us; the merchant has what its intents were credited."""
+        """Custody is what we hold at the final block; the merchant has what its intents were credited."""
         async with self.b.owner.read() as conn:
             assert await verify(conn) == []
         booked = await self.b.booked()
-        [(final,)] = await self.b.rows("SELECT finalized_number FROM cursors")
-        ours = {row[0] for row in await self.b.rows("SELECT address FROM deposit_addresses")}
-        ours |= {row[0] for row in await self.b.rows("SELECT address FROM own_addresses")}
-        held = sum(
-            amount * ((dst in ours) - (src in ours))
-            for _, _, number, _, token, src, dst, amount, _ in await transfers_to_us(
-                self.b.owner, self.b.node
-            )
-            if number <= final and token == self.b.token.contract
-        )
-        assert sum(units for code, units in booked.items() if code.startswith("custody")) == held
+        custody = sum(units for code, units in booked.items() if code.startswith("custody"))
+        assert custody == await self._held()
         [(credited,)] = await self.b.rows(
             "SELECT coalesce(sum(a.amount_applied), 0)"
             " FROM applications a JOIN deposits d ON d.id = a.deposit_id"
@@ -207,25 +302,54 @@ class History:
         )
         assert -booked.get("available:merchant", 0) == credited
 
+    async def _held(self) -> int:
+        """The token's own word of all our addresses at the final block."""
+        [(final,)] = await self.b.rows("SELECT finalized_number FROM cursors")
+        ours = await self.b.rows(
+            "SELECT address FROM deposit_addresses UNION SELECT address FROM own_addresses"
+        )
+        token = "0x" + self.b.token.contract.hex()
+        calls = [
+            {"jsonrpc": "2.0", "id": at, "method": "eth_call", "params": [
+                {"to": token, "data": calldata("balanceOf(address)", ["0x" + owner.hex()])}, hex(final)
+            ]}
+            for at, (owner,) in enumerate(ours)
+        ]  # fmt: skip
+        return sum(int(answer["result"], 16) for answer in await self.b.node.post(calls))
+
     async def _require_told(self) -> None:
-        """Each final deposit and each success is told once."""
+        """Each final deposit, each success, each reversal, each halt and its end is told once."""
         events = Counter(await self.b.events())
-        [(final, succeeded)] = await self.b.rows(
+        [(final, succeeded, reversed_, halted, resumed)] = await self.b.rows(
             "SELECT (SELECT count(*) FROM deposits WHERE state = 'finalized'),"
-            " (SELECT count(*) FROM payment_intents WHERE state = 'succeeded')"
+            " (SELECT count(*) FROM payment_intents WHERE state = 'succeeded'),"
+            " (SELECT count(*) FROM payment_intents WHERE 'reversed' = ANY (flags)),"
+            " (SELECT count(*) FROM audit_log WHERE action = 'chain.halt'),"
+            " (SELECT count(*) FROM audit_log WHERE action = 'chain.resume')"
         )
         assert (events["deposit.finalized"], events["payment_intent.succeeded"]) == (final, succeeded)
+        assert events["payment_intent.reversed"] == reversed_
+        assert (events["network.degraded"], events["network.recovered"]) == (halted, resumed)
+        assert halted == resumed
+        assert not await self._halted()
 
     async def _turn(self, watcher: Watcher) -> None:
         """One turn; dying and waiting are allowed."""
         try:
             await watcher.run_once()
         except Crash:
-            self.done["crash"] += 1
-            await self._let_go(watcher)
-            self.watcher = self.b.watcher()
+            await self._die(watcher)
         except Retryable as error:
             self.done[type(error).__name__] += 1
+
+    async def _die(self, watcher: Watcher | None = None) -> None:
+        """Its lease is over some time later, and another process begins."""
+        self.done["crash"] += 1
+        await self._let_go(watcher or self.watcher)
+        self.watcher = self._process()
+
+    def _process(self, points: Failpoints = NO_FAILPOINTS, **options: Any) -> Watcher:
+        return self.b.watcher(self.nodes.caller(), points, **options)
 
     async def _let_go(self, watcher: Watcher) -> None:
         """Its lease is over, as if time had passed; also when it dies while it lets go."""

@@ -14,8 +14,11 @@ from typing import Any, TypeVar
 
 import aiohttp
 
+from bascule.domain.early import EarlyPolicy
+from bascule.storage import early_policies
 from bascule.storage.database import Database
 from tests.support.chain import calldata, deploy_dollar, local_node
+from tests.support.fault_proxy import fault_proxy
 from tests.support.money_in import FUNDS, Bridge, StandingClock, assembled, issue, publish
 from tests.support.postgres import TestServer
 from tests.support.rows import keep_rows, restore_rows
@@ -23,12 +26,16 @@ from tests.support.rows import keep_rows, restore_rows
 T = TypeVar("T")
 DATABASE = "histories"
 FINAL = 3  # blocks between the head and finality at first
+NODES = 3
+HIGHER = 150  # blocks of another chain: more than any history has
+EARLY = EarlyPolicy(most=100 * 10**18)  # of intents that ask for it
 
 
 class World:
     """Started once; `begin` gives a bridge, as the first one was. Runs everything in a loop of its own.
 
-    histories: how many began so far.
+    histories: how many began so far; proxies: before the chain, each a node of its own to who asks it;
+    other: URL of a chain with other blocks at every height.
     """
 
     def __init__(self, server: TestServer) -> None:
@@ -65,8 +72,18 @@ class World:
             await self._node.send(self._node.accounts[0], to=self.other_token, data=data)
         await self._node.dev.mine(FINAL + 1)
         self._clock.advance(60)
+        other = await self._open.enter_async_context(local_node(**options))
+        await other.dev.mine(HIGHER)
+        self.other = other.url
         self._server.create(DATABASE)
         self._network = await publish(await self._as("owner"), self._node, self._token, self._clock)
+        async with (await self._as("owner")).transaction() as conn:
+            await early_policies.set(conn, "acct_merchant", EARLY)
+            # a history may begin lower than the one before: partitions are no rows, and are not put back
+            await conn.execute("SELECT keep_seen_transfers(%s, 0, 0, 4096)", (self._network.chain_id,))
+        self.proxies = [
+            await self._open.enter_async_context(fault_proxy(self._node.url)) for _ in range(NODES)
+        ]
         await keep_rows(await self._as("owner"))
         self._node.dev.chain.snapshot()
 
@@ -76,7 +93,8 @@ class World:
         chain.snapshot()
         chain.set_finality(safe=1, finalized=FINAL)
         await chain.mine(FINAL)  # so that what a history may replace never includes the block of the snapshot
-        await self._node.rpc("bascule_clearFaults")
+        for proxy in self.proxies:
+            proxy.clear()
         await restore_rows(await self._as("owner"))
         self.histories += 1
         return await assembled(self._as, self._node, self._session, self._clock, self._network, self._token)

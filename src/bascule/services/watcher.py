@@ -154,7 +154,7 @@ class Watcher:
         if cursor is None:
             return await self._start(head, lease)
         try:
-            done = await self._open_late(cursor, lease)
+            done, late = await self._opened(cursor, lease)
             done += await self._step(cursor, head, lease)
             proven, unproven = await self._prove(lease)
         except IncompleteAnswer as error:
@@ -162,6 +162,8 @@ class Watcher:
             _log.warning("a node's answer contradicts its header", chain_id=cursor.chain_id, why=str(error))
             await self._learn(head, lease)
             raise
+        if late is not None:  # nothing becomes final before
+            raise late
         done += proven + await self._finalizer.promote(await self._cursor(), head, lease)
         done += await self._early.settle(await self._cursor(), head, lease)
         if unproven is not None:
@@ -254,6 +256,15 @@ class Watcher:
             self._failpoints.hit("watcher.before_start")
         self._failpoints.hit("watcher.after_start")
         return 1
+
+    async def _opened(self, cursor: Cursor, lease: Lease) -> tuple[int, Retryable | None]:
+        """As `_open_late`, and why it has to wait: blocks are read all the same, or a fork stays unseen."""
+        try:
+            return await self._open_late(cursor, lease), None
+        except IncompleteAnswer:
+            raise
+        except Retryable as error:
+            return 0, error
 
     async def _open_late(self, cursor: Cursor, lease: Lease) -> int:
         """Opens addresses that were registered meanwhile, and reads again what touched them since.
