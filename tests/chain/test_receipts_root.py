@@ -76,7 +76,7 @@ async def test_every_kind_of_block_of_the_local_chain_recomputes() -> None:
         ("op_stack_157796868.json", families.OP_STACK),
     ],
 )
-def test_a_block_that_another_chain_agreed_on_recomputes(name: str, family: Family) -> None:
+def test_a_header_that_another_chain_agreed_on_hashes_to_its_name(name: str, family: Family) -> None:
     block = recorded(name)
 
     assert header_hash(family, block).hex() == block.hash[2:]
@@ -106,6 +106,27 @@ def test_a_deposit_of_the_op_stack_is_covered_with_its_nonce_and_version() -> No
     )  # fmt: skip
 
     assert root_of(deposit, family=families.OP_STACK).hex() == recorded("op_stack_274.json").receiptsRoot[2:]
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("arbitrum_sepolia_1_receipts.json", families.ARBITRUM),
+        ("polygon_amoy_37337056_receipts.json", families.POLYGON),
+    ],
+)
+def test_receipts_that_another_chain_agreed_on_add_up_to_its_root(name: str, family: Family) -> None:
+    """Arbitrum's own types of transaction, and the one in which Polygon shows what its bridge brought."""
+    told = json.loads((RECORDED / name).read_text())
+    block = (int(told["number"], 16), Hash(bytes.fromhex(told["hash"][2:])))
+    root = Hash(bytes.fromhex(told["receiptsRoot"][2:]))
+    receipts = msgspec.convert(told["receipts"], list[ReceiptJson])
+
+    assert require_whole(family, block, root, receipts) == receipts
+    for member, lie in (("type", "0x2"), ("cumulativeGasUsed", "0x1"), ("logsBloom", "0x" + "01" * 256)):
+        bent = [*receipts[:-1], msgspec.structs.replace(receipts[-1], **{member: lie})]
+        with pytest.raises(IncompleteAnswer):
+            require_whole(family, block, root, bent)
 
 
 def test_a_deposit_before_canyon_is_covered_without_the_nonce_that_nodes_show() -> None:
