@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from psycopg import errors
 
+from bascule.domain.chain import Address, parse_address
 from bascule.domain.errors import Conflict, Halted
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
-from bascule.storage import payouts, spending, standing
+from bascule.storage import addresses, payout_rounds, payouts, spending, standing
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.queries import QueryError
 from tests.support.cases import case
@@ -115,6 +116,26 @@ async def test_reason_to_wait_is_told_once_and_gone_when_taken(stage: Treasury) 
     await stage.run()
 
     assert (await stage.read(payout))["waits_for"] is None
+
+
+async def test_many_payouts_of_one_vault_that_was_left_hide_none_of_another(stage: Treasury) -> None:
+    stage.tells = False
+    await stage.request()
+    chain_id, vaults = stage.network.chain_id, [Address(bytes([n]) * 20) for n in (7, 8)]
+    async with stage.owner.transaction() as conn:
+        for vault in vaults:
+            await addresses.add_own(conn, chain_id, vault, "vault")
+        await conn.execute(
+            "INSERT INTO payouts SELECT made.* FROM payouts AS p, generate_series(1, 102) AS n,"
+            " jsonb_populate_record(p, jsonb_build_object('id', p.id || n, 'identity', p.identity || n,"
+            " 'vault', CASE WHEN n < 102 THEN %s ELSE %s END,"
+            " 'created_at', p.created_at + n * interval '1 s')) AS made",
+            ["\\x" + vault.hex() for vault in vaults],
+        )
+        found = await payout_rounds.left_behind(conn, chain_id, parse_address(stage.vault))
+        assert {vault: len(ids) for vault, ids in found.items()} == {vaults[0]: 100, vaults[1]: 1}
+        ids = [*found[vaults[0]], *found[vaults[1]]]
+        assert await payouts.mark_some_waiting(conn, ids, "restore_unsettled") == 0, "they wait for people"
 
 
 async def test_spending_of_a_day_leaves_out_what_was_called_off(stage: Treasury) -> None:

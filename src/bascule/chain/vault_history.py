@@ -57,6 +57,11 @@ class _Ran(msgspec.Struct):
     topics: list[str]
 
 
+class _Given(msgspec.Struct):
+    blockNumber: str
+    topics: list[str]
+
+
 class _Sent(msgspec.Struct, rename={"sender": "from"}):
     sender: str
 
@@ -112,18 +117,23 @@ async def lanes_that_ran(
     return {lane: await _sender(rpc, tx_hash) for lane, tx_hash in found.items() if lane not in known}
 
 
-async def lanes_set(rpc: Caller, vault: Address, last: int) -> set[int]:
-    """The lanes that the vault's owner ever gave to somebody, or closed, up to block `last`.
+async def lanes_set(rpc: Caller, vault: Address, last: int) -> dict[int, int]:
+    """The lanes that the vault's owner ever gave to somebody, or closed, up to block `last`; when first.
 
     A node's word, asked for at once: a vault may be older than all we know of its chain. Raises: as
     `Caller.call`.
     """
+    method = "eth_getLogs"
     asked = {
         "address": "0x" + vault.hex(), "fromBlock": "0x0", "toBlock": quantity(last),
         "topics": ["0x" + LANE_SET.hex()],
     }  # fmt: skip
-    told = await rpc.call_as(list[_Ran], "eth_getLogs", asked)
-    return {number(each.topics[1], method="eth_getLogs") for each in told if len(each.topics) > 1}
+    first: dict[int, int] = {}
+    for each in await rpc.call_as(list[_Given], method, asked):
+        if len(each.topics) > 1:
+            lane, block = (number(word, method=method) for word in (each.topics[1], each.blockNumber))
+            first[lane] = min(block, first.get(lane, block))
+    return first
 
 
 async def canceled(

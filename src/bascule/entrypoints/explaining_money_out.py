@@ -80,6 +80,11 @@ def _waits(why: str | None) -> str:
         "float_short": "the vault holds too little: `bascule float`",
         "rolling_limit": "the vault's own limit: wait, or its owner raises it",
         "signer_refuses": "a limit of the signer: wait, or `bascule limits propose`",
+        "restore_unsettled": "bytes signed before a restore may still pay it: an operator runs"
+        " `bascule restore check`; it goes on an hour later, or once the guardian retired the old lanes",
+        "restore_unchecked": "its vault was left, and lanes in no row paid there: an operator runs"
+        " `bascule restore check`",
+        "vault_unread": "no node shows what its vault paid: look at the nodes with `bascule doctor`",
         "screening": "its payee stands on a list, and the compliance role decides: `bascule screening list`",
     }
     end = ends.get(why) or ends.get(why.partition(":")[0])

@@ -45,7 +45,7 @@ class LaneCheck:
 
         ending: lanes (`CHAIN/NAME`) that end whatever they show. Raises: Rejected when one is no such lane.
         """
-        said = await self._adopt()
+        said, pending = await self._adopt()
         every: list[Lane | Wallet] = [*await self.work.every()]
         async with self.db.read() as conn:
             every += await service_lanes.every(conn)
@@ -58,16 +58,20 @@ class LaneCheck:
             )
         return said + [
             await (
-                self._one(name, lane, end=name in ending)
+                self._one(name, lane, pending.get((lane.chain_id, lane.vault)), end=name in ending)
                 if isinstance(lane, Lane)
                 else self._service(name, lane, end=name in ending)
             )
             for name, lane in found.items()
         ]
 
-    async def _adopt(self) -> list[dict[str, Any]]:
-        """Lanes that were opened after the backup get a row, to be taken over; what stands in the way."""
+    async def _adopt(self) -> tuple[list[dict[str, Any]], dict[tuple[int, Address], Pending]]:
+        """Lanes that were opened after the backup get a row, to be taken over; what stands in the way.
+
+        And what may run yet that no row has, by vault.
+        """
         said: list[dict[str, Any]] = []
+        may_run: dict[tuple[int, Address], Pending] = {}
         open_ones = {(lane.chain_id, lane.vault) for lane in await self.work.every()}
         for chain_id, vault in sorted(await self.work.vaults()):
             name = f"{chain_id}/{checksum(vault)}"
@@ -87,20 +91,20 @@ class LaneCheck:
                 # last: a node that keeps no old events hides no lane that paid
                 pending = await forgotten_lanes.pending(self.db, rpc, chain_id, vault)
                 if pending is not None:
+                    may_run[chain_id, vault] = pending
                     said += await self._pending(rpc, chain_id, vault, pending, set(found))
             except BasculeError as error:
                 said.append(_said(name, "unknown") | {"next": f"{error}; {next_step_of(error)}"})
-        return said
+        return said, may_run
 
     async def _pending(
         self, rpc: Caller, chain_id: int, vault: Address, pending: Pending, ran: Collection[int]
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Lanes in no row that ran nothing yet: none is taken over; what they signed must never run."""
-        over = "an hour after this check ends" if pending.over is None else f"{pending.over:%H:%M:%S} UTC"
         said: list[dict[str, Any]] = []
         for number in sorted(set(pending.numbers) - set(ran)):
             left = await self._next(rpc, chain_id, vault, number, send=self.send)
-            told = f"{left}; or wait until {over} is final: until then its vault pays nothing"
+            told = f"{left}; or wait until {pending.lost.until()} is final: until then its vault pays nothing"
             name = f"{chain_id}/{laning.name_of(number)}"
             said.append(_said(name, "closed") | {"batches": None, "canceled": None, "next": told})
         return said
@@ -124,14 +128,14 @@ class LaneCheck:
             return said | {"next": "nothing"}
         return said | {"state": "closed", "next": f"{why}: run this with --end {name}, then {again}"}
 
-    async def _one(self, name: str, lane: Lane, *, end: bool) -> dict[str, Any]:
+    async def _one(self, name: str, lane: Lane, pending: Pending | None, *, end: bool) -> dict[str, Any]:
         said = _said(name, "unknown")
         try:
             self.settings.chain(lane.chain_id)
             rpc = self.rpcs[lane.chain_id]
             why = "it was named" if end else await self._mismatch(lane, rpc)
             if why is None:
-                return said | await self._as_the_signer_said(name, lane)
+                return said | await self._that_fits(name, lane, pending and pending.beside(lane.lane))
             said["state"] = "closed"
             done = await self._foresee(lane, rpc) if self.dry_run else await self._end(lane, rpc)
         except BasculeError as error:
@@ -147,15 +151,22 @@ class LaneCheck:
             return "the vault has retired it"
         return (await lane_opening.behind(self.db, rpc, [lane])).get(lane.name)
 
-    async def _as_the_signer_said(self, name: str, lane: Lane) -> dict[str, Any]:
-        """A lane that fits the chain: its submitter alone asks the signer, so a person decides of that."""
+    async def _that_fits(self, name: str, lane: Lane, others: Pending | None) -> dict[str, Any]:
+        """A lane that fits the chain: its submitter alone asks the signer, so a person decides of that.
+
+        others: lanes of its vault that may have signed for the same payouts before the restore.
+        """
         async with self.db.read() as conn:
             why = await lanes.closed_reason(conn, lane.chain_id, lane.wallet)
-        if why is None or not why.startswith(OF_SIGNER):
-            told = "nothing: chain and rows agree, and its submitter asks the signer besides"
-            return {"state": "open", "next": told}
-        told = f"{why}, its submitter says, and opens it once that is over; else run this with --end {name}"
-        return {"state": "closed", "next": told}
+        if why is not None and why.startswith(OF_SIGNER):
+            told = f"{why}, its submitter says, and opens it once that is over; else run this with"
+            told += f" --end {name}"
+            return {"state": "closed", "next": told}
+        if others is not None:
+            told = f"beside it, {others.why()}: wait, or run this with --end for all its lanes but one"
+            return {"state": "closed", "next": told}
+        told = "nothing: chain and rows agree, and its submitter asks the signer besides"
+        return {"state": "open", "next": told}
 
     async def _end(self, lane: Lane, rpc: Caller) -> dict[str, Any]:
         start = await self._start(lane)

@@ -1,12 +1,12 @@
-"""Lanes of a vault that are in no row, as they were opened after the backup that was put back.
+"""Lanes of a vault after a backup was put back: those in no row, and those that may hold bytes no row has.
 
 The vault knows them: by `BatchPaid` those that paid, by `LaneSet` those that may hold signed bytes which no
-block has yet. The latter matter for as long as a batch may run after it was signed.
+block has yet. The latter matter for as long as a batch may run after it was signed, in rows or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -17,8 +17,9 @@ from bascule.chain.caller import Caller
 from bascule.chain.hexes import quantity
 from bascule.domain.chain import Address, BlockRef
 from bascule.domain.errors import BasculeError, Retryable
-from bascule.domain.vault import LONGEST_BATCH_LIFE
-from bascule.storage import address_epochs, blocks, gas, lanes, networks
+from bascule.services import lost_bytes
+from bascule.services.lost_bytes import LostBytes
+from bascule.storage import blocks, gas, lanes, networks
 from bascule.storage.database import Connection, Database
 
 T = TypeVar("T")
@@ -26,22 +27,31 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Lanes in no row on which signed bytes may run yet.
+    """Lanes on which bytes may run yet that were signed before a restore, and that no row has.
 
-    over: what a final block's time has to pass, so that none can; None until a restore check ended here.
+    numbers: of lanes in no row; known: of open ones in rows; lost: until when.
     """
 
-    numbers: Collection[int]
-    over: datetime | None
+    numbers: frozenset[int]
+    known: frozenset[int]
+    lost: LostBytes
+
+    def beside(self, number: int) -> Pending | None:
+        """The same of the vault's other lanes; None for none.
+
+        What a lane itself may have signed does no harm to it: one nonce and one head take one of two batches.
+        """
+        left = Pending(self.numbers - {number}, self.known - {number}, self.lost)
+        return left if left.numbers or left.known else None
 
     def why(self) -> str:
-        """What keeps the vault's lanes closed, and until when."""
-        told = ", ".join(map(str, sorted(self.numbers)))
-        until = "an hour after a restore check" if self.over is None else f"{self.over:%Y-%m-%dT%H:%M:%SZ}"
-        return (
-            f"number {told}, is in no row and may have signed a batch before the restore, which may run until"
-            f" {until} is final, or the lane is retired"
-        )
+        """What keeps the vault's other lanes closed, and until when."""
+        told = ", ".join(map(str, sorted(self.numbers or self.known)))
+        what = "is in no row and may have signed a batch before the restore"
+        if not self.numbers:
+            what = "may have signed a batch before the restore that no row has"
+        until = f"until {self.lost.until()} is final, or the lane is retired"
+        return f"number {told}, {what}, which may run {until}"
 
 
 async def ran(db: Database, rpc: Caller, chain_id: int, vault: Address) -> dict[int, Address]:
@@ -67,36 +77,35 @@ async def ran(db: Database, rpc: Caller, chain_id: int, vault: Address) -> dict[
 
 
 async def pending(db: Database, rpc: Caller, chain_id: int, vault: Address) -> Pending | None:
-    """The lanes that are in no row, not retired, and may hold bytes signed before a restore; None for none.
+    """The lanes that are not retired and may hold bytes signed before a restore; None for none.
 
     Costs one question to the database where nothing shows a restore. Afterwards every number counts that the
-    owner ever gave away: it may have got its row, and its first batch, after the backup. One node that knows
-    of one is enough. Raises: Retryable when no node answers for the whole chain.
+    owner gave away before the check: it may have got its row, or a batch that no row has, after the backup.
+    One node that knows of one is enough. Raises: Retryable when no node answers for the whole chain.
     """
     async with db.read() as conn:
-        restored = await address_epochs.restored(conn)
-        if restored is None:
+        lost = await lost_bytes.may_run(conn, chain_id)
+        if lost is None:
             return None
-        known = await lanes.of_vault(conn, chain_id, vault)
+        rows = await lanes.of_vault(conn, chain_id, vault)
+        known = frozenset(lane.lane for lane in await lanes.open_of_vault(conn, chain_id, vault))
         final = await final_block(conn, chain_id)
-    checked = restored.checked_at
-    over = None if checked is None else checked + LONGEST_BATCH_LIFE
-    if over is not None and datetime.fromtimestamp(final.time, UTC) > over:
-        return None
+    checked = lost.checked_at
 
     async def ask(node: Caller) -> set[int]:
         last = await _newest(node, final, checked)
-        numbers = await vault_history.lanes_set(node, vault, last)
+        given = dict.fromkeys(known, 0) | await vault_history.lanes_set(node, vault, last)
         at = quantity(final.number)
         return {
             number
-            for number in sorted(numbers - known)
+            for number in sorted(given.keys() - (rows - known))
             if not await vault_calls.retired(node, vault, number, at)
+            and not await _is_of_after(node, given[number], checked)
         }
 
     told = await _told(rpc, ask, "all events by which the vault's owner opened lanes, as after a restore")
-    found = {number for each in told for number in each}
-    return Pending(found, over) if found else None
+    found = frozenset(number for each in told for number in each)
+    return Pending(found - known, found & known, lost) if found else None
 
 
 async def began_at(conn: Connection, chain_id: int) -> int:
@@ -120,6 +129,12 @@ async def _newest(node: Caller, final: BlockRef, since: datetime | None = None) 
     if newest.number < final.number or (since is not None and newest.time < since.timestamp()):
         raise Retryable(f"its newest block is {newest.number}, of {datetime.fromtimestamp(newest.time, UTC)}")
     return newest.number
+
+
+async def _is_of_after(node: Caller, number: int, checked: datetime | None) -> bool:
+    """Whether the block came after the check, and with it what only a process of now can have signed."""
+    header = None if checked is None else await heads.by_number(node, number)
+    return header is not None and checked is not None and header.ref.time > checked.timestamp()
 
 
 async def _told(rpc: Caller, ask: Callable[[Caller], Awaitable[T]], what: str) -> list[T]:

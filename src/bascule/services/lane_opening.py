@@ -41,7 +41,7 @@ class LaneClosed(Halted):
 class Behind:
     """The lanes of a vault whose rows are not all there is. why: by name, of those that have rows;
 
-    forgotten: numbers of those that have none and paid; pending: those that have none and may pay yet.
+    forgotten: numbers of those that have none and paid; pending: those that may pay yet what no row has.
     """
 
     why: Mapping[str, str]
@@ -78,7 +78,8 @@ async def look(
         return f"{BESIDE}, {name}, is behind: {why}"
     for number in sorted(found.forgotten):
         return f"{BESIDE}, number {number}, is in no row and has paid"
-    return None if found.pending is None else f"{BESIDE}, {found.pending.why()}"
+    others = None if found.pending is None else found.pending.beside(place.lane)
+    return None if others is None else f"{BESIDE}, {others.why()}"
 
 
 async def _look_at_vault(db: Database, rpc: Caller, chain_id: int, vault: Address) -> Behind:

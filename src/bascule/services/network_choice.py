@@ -13,6 +13,7 @@ from bascule.domain.chain import Address
 from bascule.domain.errors import Rejected
 from bascule.domain.money import parse_amount
 from bascule.domain.network_choice import Candidate, NetworkDecision, choose
+from bascule.services import lost_bytes
 from bascule.services.payout_request import PayoutRequest, catalog
 from bascule.storage import balances, blocks, destinations, floats, freezes, lanes, slots
 from bascule.storage.database import Connection
@@ -28,10 +29,12 @@ async def decide(
 ) -> NetworkDecision:  # fmt: skip
     """The network for a request that leaves it open. coin_prices: of one coin, by chain, where known.
 
-    Raises: Rejected `network_unavailable` when none can pay it now, or as reading the request does.
+    Raises: Rejected `network_unavailable` when none can pay it now, or as reading the request does; Conflict
+    `restore_unsettled`.
     """
     candidates = []
     for network, token in await _fitting(conn, request, livemode):
+        await lost_bytes.require_none(conn, network.chain_id)  # another may have been chosen before a restore
         units = parse_amount(request.amount, token.currency).to_token(token.asset).units
         if not await _works(conn, network, token):
             continue

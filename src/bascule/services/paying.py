@@ -19,13 +19,14 @@ from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.fees import Ceiling
 from bascule.domain.payout import LapseReason, PayoutState
 from bascule.domain.webhook import EventType
-from bascule.services import leaving, submitted_batch
+from bascule.services import submitted_batch
 from bascule.services.batch_choice import Choice
 from bascule.services.batch_outcome import BatchOutcome
 from bascule.services.calling_off import CallingOff
 from bascule.services.failpoints import Failpoints
 from bascule.services.float_watch import FloatWatch
 from bascule.services.item_rules import WAIT
+from bascule.services.lane_upkeep import LaneUpkeep
 from bascule.services.pace import Pace
 from bascule.services.payout_events import tell, tell_attempt
 from bascule.services.payout_rounds import PayoutRounds
@@ -51,11 +52,9 @@ from bascule.services.signing_intents import (
 from bascule.storage import (
     blocks,
     cancels,
-    floats,
     freezes,
     lanes,
     leases,
-    payout_rounds,
     payouts,
     slots,
     tokens,
@@ -124,11 +123,12 @@ class Paying:
         self._ceiling = ceiling
         self._failpoints = failpoints
         self._pace = pace
-        self._rounds = PayoutRounds(clock, outbox)
-        self._reservation = Reservation(clock, alarms, self._rounds, max_items, batch_life)
+        self._rounds = rounds = PayoutRounds(clock, outbox)
+        self._reservation = Reservation(clock, alarms, rounds, max_items, batch_life)
         self._outcome = BatchOutcome(clock, outbox, rpc.names)
         self._calling_off = CallingOff(clock, outbox, rpc.names)
-        self._float_watch = FloatWatch(db, rpc, clock, outbox, failpoints)
+        float_watch = FloatWatch(db, rpc, clock, outbox, failpoints)
+        self._upkeep = LaneUpkeep(db, rpc, clock, rounds, float_watch, failpoints)
         self._standing: Lane | None = None  # as the turn began
         self._over_gas: list[str] = []  # payouts that are passed over; the first was tried longest ago
         self._reserved: PayIntent | None = None  # what this turn reserved, until the signer is asked for it
@@ -140,24 +140,9 @@ class Paying:
         return self._standing.wallet
 
     async def prepare(self, lease: Lease) -> int:
-        """Payouts whose approvals are over, or given under another roster or vault, are asked about anew.
-
-        How the float stands is told now and then.
-        """
+        """What the lane sees to before it pays; how much of that changed rows."""
         self._reserved = None
-        lane = self._as_it_stood()
-        async with self._db.read() as conn:
-            due = await payout_rounds.due(conn, lane.chain_id, lane.vault, self._clock.now())
-        due += await leaving.left_behind(self._db, self._rpc, lane.chain_id, lane.vault)
-        await self._float_watch.look(lane, lease)
-        done = 0
-        for payout_id in due:
-            async with self._db.transaction() as conn:
-                await leases.hold(conn, lease)
-                done += await self._rounds.settle(conn, payout_id)
-                self._failpoints.hit("submitter.before_round")
-            self._failpoints.hit("submitter.after_round")
-        return done + await self._settle_proposals(lease, lane)
+        return await self._upkeep.look(self._as_it_stood(), lease)
 
     async def reserve(self, lease: Lease) -> bool:
         """Takes the batch whose turn it is, unless vault or signer would refuse it; its payouts say so.
@@ -326,20 +311,6 @@ class Paying:
         """Each payout is paid, refused or skipped as vault and token said; or all wait again."""
         lane = await lanes.lock(conn, self._chain_id, self._lane)
         await self._outcome.settle(conn, lane, slot, receipt, block)
-
-    async def _settle_proposals(self, lease: Lease, lane: Lane) -> int:
-        """What treasury was asked to send is done once it is booked, or not needed any more."""
-        async with self._db.read() as conn:
-            covered = await floats.covered(conn, lane.chain_id, lane.vault, self._clock.now())
-        if not covered:
-            return 0
-        async with self._db.transaction() as conn:
-            await leases.hold(conn, lease)
-            for token_id in covered:
-                await floats.settle(conn, lane.chain_id, lane.vault, token_id, self._clock.now())
-            self._failpoints.hit("submitter.before_wait")
-        self._failpoints.hit("submitter.after_wait")
-        return len(covered)
 
     def _as_it_stood(self) -> Lane:
         """What of the lane does not change: its vault, its wallet, its number."""

@@ -21,7 +21,7 @@ from bascule.domain.payout_batch import PAYOUT_BATCH, BatchEvent, BatchState
 from bascule.domain.payout_file import Line
 from bascule.domain.policy import APPROVAL_LIFE, Rule
 from bascule.domain.webhook import EventType
-from bascule.services import policy
+from bascule.services import lost_bytes, policy
 from bascule.services.approval_rounds import batch_approval_text, in_round_of, pays
 from bascule.services.batch_lines import Asked, Checked, check
 from bascule.services.batch_progress import end_batches, tell_batch
@@ -172,12 +172,15 @@ class PayoutBatches:
     ) -> dict[str, Any]:
         """Calls off a batch that waits for approvals, and every payout of it.
 
-        What people approved alone goes on, and the batch with it. Raises: Conflict by state.
+        What people approved alone goes on, and the batch with it. Raises: Conflict by state,
+        `restore_unsettled`.
         """
         batch = await own(conn, batch_id, account_id, livemode, lock=True)
         PAYOUT_BATCH.step(batch.state, BatchEvent.CANCEL)
         rows = await payouts.of_batch(conn, batch.id, lock=True)
         waiting = [row for row in rows if row.state is PayoutState.REQUIRES_ACTION]
+        for chain_id in sorted({row.chain_id for row in waiting}):
+            await lost_bytes.require_none(conn, chain_id)
         goes_on = any(row.state not in (PayoutState.REQUIRES_ACTION, PayoutState.CANCELED) for row in rows)
         event = BatchEvent.APPROVE if goes_on else BatchEvent.CANCEL
         left = await payout_batches.advance(conn, batch, event)

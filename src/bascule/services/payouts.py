@@ -20,7 +20,7 @@ from bascule.domain.ids import Prefix
 from bascule.domain.network_choice import AUTO, NetworkDecision
 from bascule.domain.payout import PAYOUT, FailureCode, PayoutEvent, PayoutState
 from bascule.domain.webhook import EventType
-from bascule.services import mandate_rounds, network_choice, policy
+from bascule.services import lost_bytes, mandate_rounds, network_choice, policy
 from bascule.services.approval_rounds import approval_text, pays, token_of
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
@@ -169,8 +169,10 @@ class Payouts:
         payout_id: str,
         context: RequestContext = None,
     ) -> dict[str, Any]:
-        """Ends a payout that waits for approvals. Raises: Conflict by state."""
+        """Ends a payout that waits for approvals. Raises: Conflict by state, `restore_unsettled`."""
         payout = await own(conn, payout_id, account_id, livemode, lock=True)
+        PAYOUT.step(payout.state, PayoutEvent.REJECT)
+        await lost_bytes.require_none(conn, payout.chain_id)
         why = FailureCode.APPROVAL_REJECTED
         ended = await payouts.advance(conn, payout, PayoutEvent.REJECT, failure_code=why)
         return await tell(
@@ -189,11 +191,14 @@ class Payouts:
     ) -> dict[str, Any]:
         """Calls off a payout; its hold is released. One that is on its way is called off at the vault: the
 
-        chain says later whether that came in time (`cancellation`). Raises: Conflict by state.
+        chain says later whether that came in time (`cancellation`). Raises: Conflict by state,
+        `restore_unsettled`.
         """
         payout = await own(conn, payout_id, account_id, livemode, lock=True)
         if payout.state is PayoutState.IN_TRANSIT:
             return await self._call_off(conn, payout, requested_by, context)
+        PAYOUT.step(payout.state, PayoutEvent.CANCEL)
+        await lost_bytes.require_none(conn, payout.chain_id)
         ended = await payouts.advance(conn, payout, PayoutEvent.CANCEL)
         if payout.state is PayoutState.PENDING:
             await ledger.post_release(conn, payout.id)

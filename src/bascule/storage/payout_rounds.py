@@ -35,7 +35,10 @@ async def due(conn: Connection, chain_id: int, vault: Address, now: datetime) ->
 
 
 async def left_behind(conn: Connection, chain_id: int, vault: Address) -> dict[Address, list[str]]:
-    """Payouts that have no id of their vault yet, by vaults left for this one that have no open lane."""
+    """Payouts that have no id of their vault yet, by vaults left for this one that have no open lane.
+
+    Of each vault the oldest, at most 100.
+    """
     found: dict[Address, list[str]] = {}
     for row in await Q.all(conn, "left_behind", chain_id=chain_id, vault=vault):
         found.setdefault(Address(row["vault"]), []).append(row["id"])

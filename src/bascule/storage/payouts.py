@@ -291,6 +291,11 @@ async def mark_one_waiting(conn: Connection, payout_id: str, reason: str) -> boo
     return await Q.run(conn, "mark_one_waiting", id=payout_id, reason=reason) == 1
 
 
+async def mark_some_waiting(conn: Connection, ids: Sequence[str], reason: str) -> int:
+    """Says why on those of them that are pending; how many did not say so before."""
+    return await Q.run(conn, "mark_some_waiting", ids=list(ids), reason=reason)
+
+
 async def mark_stuck(conn: Connection, payout_id: str, stuck: bool) -> PayoutRow | None:
     """The payout after its flag changed; None when it already stood so."""
     row = await Q.maybe(conn, "mark_stuck", id=payout_id, stuck=stuck)

@@ -173,6 +173,13 @@ UPDATE payouts SET waits_for = %(reason)s
 UPDATE payouts SET waits_for = %(reason)s
  WHERE id = %(id)s AND state = 'pending' AND waits_for IS DISTINCT FROM %(reason)s
 
+-- name: mark_some_waiting
+-- Why some payouts, as far as they are pending, are not taken or asked about yet; those that somebody has locked are just being.
+UPDATE payouts SET waits_for = %(reason)s
+ WHERE id IN (SELECT id FROM payouts
+               WHERE id = ANY (%(ids)s::text[]) AND state = 'pending' AND waits_for IS DISTINCT FROM %(reason)s
+                 FOR UPDATE SKIP LOCKED)
+
 -- name: mark_stuck
 -- Raises or lowers the flag that a person should look at a payout.
 UPDATE payouts SET stuck = %(stuck)s, version = version + 1 WHERE id = %(id)s AND stuck <> %(stuck)s RETURNING *
@@ -239,15 +246,17 @@ SELECT p.id FROM payouts AS p
  ORDER BY p.created_at, p.id LIMIT 100
 
 -- name: left_behind
--- Payouts without an id of the vaults the chain pays from no more, where no lane is open that would ask about them, oldest
--- first; nothing for a vault that is left itself.
-SELECT p.id, p.vault FROM networks AS n
+-- Payouts without an id of the vaults the chain pays from no more, where no lane is open that would ask about them: the oldest
+-- hundred of each; nothing for a vault that is left itself.
+SELECT p.id, o.address AS vault FROM networks AS n
   JOIN own_addresses AS o ON o.chain_id = n.chain_id AND o.kind = 'vault' AND o.address <> n.vault
-  JOIN payouts AS p ON p.chain_id = o.chain_id AND p.vault = o.address
+ CROSS JOIN LATERAL (
+       SELECT w.id, w.created_at FROM payouts AS w
+        WHERE w.chain_id = o.chain_id AND w.vault = o.address AND w.vault_id IS NULL AND w.state IN ('requires_action', 'pending')
+        ORDER BY w.created_at, w.id LIMIT 100) AS p
  WHERE n.chain_id = %(chain_id)s AND n.vault = %(vault)s
-   AND p.vault_id IS NULL AND p.state IN ('requires_action', 'pending')
    AND NOT EXISTS (SELECT FROM lanes AS l WHERE l.chain_id = o.chain_id AND l.vault = o.address AND l.state = 'open')
- ORDER BY p.created_at, p.id LIMIT 100
+ ORDER BY p.created_at, p.id
 
 -- name: move
 -- A payout without an id is of another vault of its chain.

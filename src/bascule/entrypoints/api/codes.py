@@ -146,6 +146,7 @@ CODES: dict[str, str] = {
     "reissue_terms_differ": "A payout in the place of another has its token and amount.",
     "report_type_unknown": "There is no such report; list the types.",
     "resource_missing": "There is no such object, or it is not this account's.",
+    "restore_unsettled": "A batch signed before a restore of the database may still pay it.",
     "return_url_forbidden": "Payers are sent to https URLs; in test mode to their own machine too.",
     "role_insufficient": "The member's roles do not allow what the key would.",
     "roster_changed": "The account's approvers changed since the payout was asked for.",

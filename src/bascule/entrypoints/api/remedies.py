@@ -100,6 +100,10 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("destination_*", "GET /v1/destinations lists the address book and what each entry may be paid."),
     ("duplicate_*", "If both are meant, give each a client_reference_id of its own."),
     ("payout_*", "Read the payout first: its status and next_action say what it still allows (payouts.md)."),
+    (
+        "restore_unsettled",
+        "Ask again an hour later; meanwhile it is paid at most once, as it stands.",
+    ),
     ("reissue_terms_differ", "Send the terms of the payout it replaces; only the payee may change."),
     ("batch_*", "Run it with dry_run: every wrong line is named; approve what the batch is now."),
     ("file_*", "Begin with GET /v1/payout_batches/template; save as CSV in UTF-8."),
