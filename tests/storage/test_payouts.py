@@ -15,7 +15,7 @@ from bascule.domain.errors import Conflict, Halted
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
 from bascule.storage import addresses, payout_rounds, payouts, spending, standing
 from bascule.storage.payouts import PayoutRow
-from bascule.storage.queries import QueryError
+from bascule.storage.queries import Queries, QueryError
 from tests.support.cases import case
 from tests.support.money_out import START, OpenAs, Treasury, treasury
 
@@ -201,3 +201,23 @@ async def test_payouts_one_of_which_screening_holds_do_not_go_out_together(stage
     )
     await take()
     assert [await stage.status(payout) for payout in asked] == ["in_transit", "in_transit"]
+
+
+async def test_where_no_vault_was_left_no_payout_is_read_to_find_those_left_behind(stage: Treasury) -> None:
+    """Every lane asks in every turn, whatever waits: by a plan with statistics, and by one without them."""
+    await stage.request()
+    here = {"chain_id": stage.network.chain_id, "vault": stage.network.vault}
+    query = Queries("payouts").file.queries["left_behind"].text.encode()
+    async with stage.owner.transaction() as conn:
+        for first in (b"SELECT", b"ANALYZE payouts, networks, own_addresses, lanes"):
+            await conn.execute(first)
+            [[[told]]] = await (
+                await conn.execute(b"EXPLAIN (ANALYZE, FORMAT json) " + query, here)
+            ).fetchall()
+            assert [part["Actual Loops"] for part in _reading("payouts", told["Plan"])] == [0], (first, told)
+
+
+def _reading(table: str, plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parts of a plan that read a table."""
+    here = [plan] if plan.get("Relation Name") == table else []
+    return here + [found for part in plan.get("Plans", []) for found in _reading(table, part)]

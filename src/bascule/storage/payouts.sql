@@ -247,7 +247,8 @@ SELECT p.id FROM payouts AS p
 
 -- name: left_behind
 -- Payouts without an id of the vaults the chain pays from no more, where no lane is open that would ask about them: the oldest
--- hundred of each; nothing for a vault that is left itself.
+-- hundred of each; nothing for a vault that is left itself. Every lane asks in every turn: by the vaults that were left, and
+-- where none was no payout is read. A plain join without statistics began with all that waits on the chain.
 SELECT p.id, o.address AS vault FROM networks AS n
   JOIN own_addresses AS o ON o.chain_id = n.chain_id AND o.kind = 'vault' AND o.address <> n.vault
  CROSS JOIN LATERAL (
