@@ -1,11 +1,13 @@
 """Stories of lies that no bloom shows: an amount bent, a second payment left out. None becomes final."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import pytest
 
 from bascule.chain.errors import Hearsay, IncompleteAnswer, WrongShape
+from bascule.chain.pool import pool
 from tests.support.cases import long_after
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import Refuse, lying_node
@@ -112,6 +114,48 @@ async def test_receipts_that_do_not_add_up_let_nothing_become_final(
         await b.settle_down(watcher)
 
     assert (await b.shown(intent))["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "others", "verified"),
+    [
+        pytest.param(3, 3, "quorum", id="as several nodes tell alike"),
+        pytest.param(3, 1, "receipts", id="as one of three tells"),
+        pytest.param(1, 1, None, id="as the only node tells"),
+    ],
+)
+async def test_a_listed_chain_whose_receipts_are_spelled_otherwise_is_taken_on_agreement(
+    b: Bridge, nodes: int, others: int, verified: str | None
+) -> None:
+    """Its blooms come out, its receipts' root never does: no endless wait, and no one node's word."""
+    otherwise = with_receipts(lambda receipts: [{**each, "status": "0x0"} for each in receipts])
+    async with AsyncExitStack() as stack:
+        asked = [await stack.enter_async_context(lying_node(b.node.url)) for _ in range(nodes)]
+        chosen = [(b.rpc(each.url), 1) for each in asked]
+        quorum = (nodes + 1) // 2
+        watcher = b.watcher(pool(chosen, chain_id=b.network.chain_id, quorum=quorum, patience_s=60.0))
+        await b.settle_down(watcher)
+        for each in asked[:others]:
+            each.twist = otherwise
+        intent = await b.intent("10.00")
+        await b.pay(intent, "10.00")
+        await b.mine(8)
+        for _ in range(4):
+            with suppress(IncompleteAnswer):
+                await watcher.run_once()
+        early = (await b.shown(intent))["status"]
+        for count in (30, 1):  # what was learned is written with the next block
+            await b.mine(count)
+            for _ in range(4):
+                with suppress(IncompleteAnswer):
+                    await watcher.run_once()
+        found = await b.rows("SELECT DISTINCT verified FROM blocks JOIN deposits ON block_hash = hash")
+        learned = await b.rows("SELECT unproven FROM networks")
+
+    assert early == ("succeeded" if verified == "receipts" else "processing"), "the chain has to go on first"
+    assert (await b.shown(intent))["status"] == ("processing" if verified is None else "succeeded")
+    assert found == [(verified or "bloom",)]
+    assert learned == [("receipts" if verified == "quorum" else None,)]
 
 
 async def test_a_header_with_a_bent_member_is_refused(b: Bridge) -> None:

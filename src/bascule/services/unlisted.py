@@ -1,8 +1,11 @@
-"""Chains that nobody listed: whether their headers can be held against their blocks is learned, not assumed.
+"""Chains that nobody listed, or listed wrongly: what their headers prove of their blocks is learned.
 
 Such a chain is read as Ethereum is. Where that never comes out, because its headers speak of other blocks or
 its receipts are spelled otherwise, waiting would be for ever: then its headers prove nothing, and what a
 quorum of nodes tells is taken, labelled so. What a node left out looks otherwise, and is waited for.
+
+A chain that was listed wrongly, or whose spelling changed since, would wait as long. There no one node's word
+ever counts: several must tell the same receipts, which the sealed blooms bear out.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from bascule.chain import block_receipts, heads
 from bascule.chain import logs as chain_logs
 from bascule.chain.caller import Caller
 from bascule.chain.errors import IncompleteAnswer
-from bascule.chain.families import ETHEREUM
+from bascule.chain.families import ETHEREUM, Family
 from bascule.chain.heads import Header
 from bascule.chain.receipts_root import ReceiptJson, covered, root_of
 from bascule.chain.worth import Worth
@@ -28,17 +31,18 @@ from bascule.storage.database import Connection
 _log = structlog.get_logger()
 _BEFORE, _AFTER = 8, 24  # blocks around the one that contradicts its header
 _LEAST = 2  # blocks with receipts, none of which adds up
+_LATE = 24  # blocks above one of a listed chain before nobody waits for better answers any more
 
 
 async def recall(conn: Connection, rpc: Caller, chain_id: ChainId) -> None:
     """What somebody learned of the chain's headers is known to `rpc` when this returns."""
-    if rpc.family is None and (unproven := await networks.unproven(conn, chain_id)) is not None:
+    if (unproven := await networks.unproven(conn, chain_id)) is not None:
         rpc.worth.less(unproven)
 
 
-async def keep(conn: Connection, chain_id: ChainId, worth: Worth | None) -> None:
-    """What was learned is known to every process once the caller commits; None: nothing can be."""
-    if worth is not None and worth.unproven is not None:
+async def keep(conn: Connection, chain_id: ChainId, worth: Worth) -> None:
+    """What was learned is known to every process once the caller commits."""
+    if worth.unproven is not None:
         await networks.learn(conn, chain_id, worth.unproven)
 
 
@@ -50,12 +54,12 @@ async def learn(rpc: Caller, number: int, head: int) -> bool:
     where one has the root of an earlier block's receipts instead of its own; and receipts are spelled
     otherwise where no block's root comes out though every bloom does. Raises as the chain's reads do.
     """
-    heights = range(max(0, number - _BEFORE), min(head, number + _AFTER) + 1)
-    if rpc.family is not None or not rpc.worth.root:
+    if not rpc.worth.root:
         return False
-    shown = await rpc.agreed(lambda node: heads.by_numbers(node, heights), _names, settled=False)
-    headers = heads.linked(shown)
-    told = await rpc.agreed(lambda node: _told(node, headers), _digests, settled=False)
+    if rpc.family is not None:
+        return await _learn_listed(rpc, rpc.family, number, head)
+    heights = range(max(0, number - _BEFORE), min(head, number + _AFTER) + 1)
+    headers, told = await _told_alike(rpc, ETHEREUM, heights)
     own = [root_of(ETHEREUM, receipts) for receipts in told]
     wrong = [at for at, header in enumerate(headers) if header.receipts_root != own[at]]
     busy = [at for at, receipts in enumerate(told) if receipts]
@@ -67,6 +71,40 @@ async def learn(rpc: Caller, number: int, head: int) -> bool:
     why = "its headers speak of other blocks" if earlier else "its receipts are spelled otherwise"
     _log.warning("an unlisted chain proves nothing by its headers: nodes must agree", why=why)
     return True
+
+
+async def _learn_listed(rpc: Caller, family: Family, number: int, head: int) -> bool:
+    """Of a chain whose spelling is known: True where it is not what we know, as several nodes show.
+
+    The block does not add up though a quorum tells its receipts alike, as many as it has transactions, and
+    its header's own bloom is that of their logs; and the chain went on long since. One node alone never
+    shows that.
+    """
+    if rpc.quorum == 1 or head < number + _LATE:
+        return False
+    headers, told = await _told_alike(rpc, family, range(number, number + 1))
+    for header, receipts in zip(headers, told, strict=True):
+        if header.sealed and header.receipts_root is not None and _bears_out(header, receipts):
+            if root_of(family, receipts) == header.receipts_root:
+                continue
+            rpc.worth.less("receipts")
+            _log.error(
+                "receipts are spelled otherwise than this chain's family does: nodes must agree",
+                family=family.name,
+                block=header.number,
+            )
+            return True
+    return False
+
+
+async def _told_alike(
+    rpc: Caller, family: Family, heights: Sequence[int]
+) -> tuple[list[Header], list[list[ReceiptJson]]]:
+    """Blocks and their receipts as a quorum has them. Raises: NoQuorum."""
+    shown = await rpc.agreed(lambda node: heads.by_numbers(node, heights), _names, settled=False)
+    headers = heads.linked(shown)
+    told = await rpc.agreed(lambda node: _told(node, family, headers), _digests, settled=False)
+    return headers, told
 
 
 def _names(headers: Sequence[Header | None]) -> list[Hash | None]:
@@ -83,7 +121,7 @@ def _names(headers: Sequence[Header | None]) -> list[Hash | None]:
     ]
 
 
-async def _told(node: Caller, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
+async def _told(node: Caller, family: Family, headers: Sequence[Header]) -> list[list[ReceiptJson]]:
     """Each block's receipts as a node has them, when its logs are the same."""
     bare = [replace(header, bloom=None) for header in headers]
     logs = await chain_logs.of_blocks(node, bare)
@@ -91,7 +129,7 @@ async def _told(node: Caller, headers: Sequence[Header]) -> list[list[ReceiptJso
     for header, its, theirs in zip(headers, receipts, logs, strict=True):
         if block_receipts.logs(its) != theirs:
             raise IncompleteAnswer(f"block {header.number}: a node's logs are not those of its receipts")
-    return [covered(ETHEREUM, (h.number, h.hash), its) for h, its in zip(headers, receipts, strict=True)]
+    return [covered(family, (h.number, h.hash), its) for h, its in zip(headers, receipts, strict=True)]
 
 
 def _digests(told: Sequence[Sequence[ReceiptJson]]) -> list[Hash]:

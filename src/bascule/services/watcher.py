@@ -171,9 +171,7 @@ class Watcher:
         return done
 
     async def _learn(self, head: Header, lease: Lease) -> None:
-        """What headers prove on a chain that nobody listed; if nothing, what is not final is read again."""
-        if self._rpc.family is not None:
-            return
+        """What headers prove; if nothing on a chain that nobody listed, what is not final is read again."""
         cursor = await self._cursor()
         async with self._db.read() as conn:
             unproven = await blocks.unproven(conn, cursor.chain_id, 1)
@@ -186,7 +184,7 @@ class Watcher:
             return
         self.counters["headers_prove_nothing"] += 1
         self._ranges.drop()
-        if above is not None:
+        if above is not None and self._rpc.family is None:
             await self._reorgs.go_behind(cursor, above, lease)
 
     async def _prove(self, lease: Lease) -> tuple[int, Retryable | None]:
@@ -360,12 +358,11 @@ class Watcher:
         return heads.linked(await heads.by_numbers(self._rpc, range(cursor.next_number, last + 1)))
 
     async def _commit(self, cursor: Cursor, reading: Reading, lease: Lease) -> None:
-        worth = self._rpc.worth if self._rpc.family is None else None
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             await blocks.move_cursor(conn, cursor, reading.blocks[-1].ref)
             await blocks.record(conn, cursor.chain_id, reading.blocks)
-            await unlisted.keep(conn, cursor.chain_id, worth)
+            await unlisted.keep(conn, cursor.chain_id, self._rpc.worth)
             recorded = await transfers.record(
                 conn, cursor.chain_id, reading.transfers, seen_blocks=self._seen_blocks
             )

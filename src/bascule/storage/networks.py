@@ -58,7 +58,7 @@ async def set_finality(conn: Connection, chain_id: ChainId, policy: FinalityPoli
 
 
 async def unproven(conn: Connection, chain_id: ChainId) -> Unproven | None:
-    """Of what the headers of a chain that nobody listed were learned to prove nothing."""
+    """Of what a chain's headers were learned to prove nothing."""
     row = await _sql.maybe(conn, "unproven", chain_id=chain_id)
     return None if row is None else row["unproven"]
 

@@ -18,7 +18,7 @@ ON CONFLICT (chain_id) DO UPDATE
 UPDATE networks SET finality_kind = %(kind)s, finality_depth = %(depth)s WHERE chain_id = %(chain_id)s;
 
 -- name: unproven
--- Of what the headers of a chain that nobody listed were learned to prove nothing.
+-- Of what a chain's headers were learned to prove nothing.
 SELECT unproven FROM networks WHERE chain_id = %(chain_id)s;
 
 -- name: learn
