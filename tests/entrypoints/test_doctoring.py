@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -21,7 +22,7 @@ from bascule.services.signer import Signer
 from bascule.settings.parse import NodeSettings
 from tests.support.chain import local_node
 from tests.support.money_out import StageClock
-from tests.support.nodes import lying_node, no_guard
+from tests.support.nodes import Refuse, lying_node, no_guard
 
 
 @pytest.fixture
@@ -47,6 +48,23 @@ async def test_a_node_without_the_tag_is_named_with_the_remedy(
         await doctoring._node(without_tags, chain(policy))
 
     assert "finality = { depth = N }" in found.value.next_step
+
+
+async def test_a_node_that_keeps_no_balances_of_the_final_block_is_named_with_the_remedy() -> None:
+    async with local_node() as true, lying_node(true.url) as node, aiohttp.ClientSession() as session:
+        await true.dev.mine(6)
+
+        def pruned(method: str, params: list[Any], result: Any) -> Any:
+            if method == "eth_getBalance" and int(params[1], 16) < 6:
+                raise Refuse("missing trie node 00 (path ) state 0x00 is not available, not found")
+            return result
+
+        node.twist = pruned
+        rpc = Rpc(node.url, session=session, guard=no_guard, family=ETHEREUM)
+        with pytest.raises(Unfit, match="keeps no balances of block 2, which is final") as found:
+            await doctoring._node(rpc, chain(FinalityPolicy("depth", 4)))
+
+    assert "keeps more state" in found.value.next_step
 
 
 async def test_by_depth_no_tag_is_asked_for(without_tags: Rpc) -> None:

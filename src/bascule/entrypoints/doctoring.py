@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bascule.chain import deployed, heads
+from bascule.chain import deployed, erc20, heads
 from bascule.chain.caller import Caller
-from bascule.chain.errors import RpcError
-from bascule.domain.chain import Address, caip2, checksum
+from bascule.chain.errors import NodeSays, RpcError
+from bascule.domain.chain import ZERO_ADDRESS, Address, caip2, checksum
 from bascule.domain.errors import BasculeError
 from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints import signing_keys, token_checks, wiring
@@ -168,7 +168,7 @@ def _deciding(chain: ChainSettings) -> str:
 
 
 async def _node(rpc: Caller, chain: ChainSettings) -> str:
-    """Right chain, fresh head, and the tag that finality needs."""
+    """Right chain, fresh head, the tag that finality needs, and what addresses hold where it reaches."""
     began = time.monotonic()
     await heads.require_chain(rpc, chain.id)
     took = (time.monotonic() - began) * 1000
@@ -178,7 +178,21 @@ async def _node(rpc: Caller, chain: ChainSettings) -> str:
         raise wiring.Unfit(f"its newest block is {lag:.0f} s old", "ask its operator, or use another node")
     policy = chain.finality or FinalityPolicy("finalized")
     behind = policy.depth if policy.kind == "depth" else latest.number - await _tagged(rpc, policy.kind)
+    await _require_state(rpc, max(0, latest.number - behind))
     return f"chain {chain.id}, block {latest.number}, {behind} behind is final ({policy}), {took:.0f} ms"
+
+
+async def _require_state(rpc: Caller, height: int) -> None:
+    """Balances are held against logs there, before anything is credited."""
+    try:
+        await erc20.balances(rpc, [(ZERO_ADDRESS, ZERO_ADDRESS)], height)
+    except RpcError as error:
+        if error.says is not NodeSays.UNKNOWN_BLOCK:
+            raise
+        raise wiring.Unfit(
+            f"it keeps no balances of block {height}, which is final, to hold against logs: {error}",
+            "use a node that keeps more state (an archive node always does)",
+        ) from None
 
 
 async def _tagged(rpc: Caller, tag: str) -> int:

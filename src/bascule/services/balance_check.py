@@ -17,7 +17,7 @@ from bascule.chain import erc20
 from bascule.chain.caller import Caller
 from bascule.chain.errors import Garbled, NodeSays, NodesContradict, NoQuorum, RpcError, WrongShape
 from bascule.chain.evidence import Tellers
-from bascule.domain.chain import Address, ChainId, checksum
+from bascule.domain.chain import ZERO_ADDRESS, Address, ChainId, checksum
 from bascule.domain.errors import Retryable
 from bascule.services.breaks import Breaks
 from bascule.services.suspending import Suspending
@@ -52,12 +52,13 @@ class BalanceCheck:
     async def broken(self, after: int, upto: int, *, settled: bool = True) -> Broken:
         """The tokens whose balances at our addresses moved otherwise than logged in blocks after + 1 … upto.
 
-        What no node has the state of any more is counted, not checked. settled: `upto` is final, so that
-        who is outvoted lies. Raises: BalancesDisputed, as reads do.
+        Where the state of `after` is gone, as after a long outage, from the oldest state there is; what moved
+        before that is counted, not checked. settled: `upto` is final, so that who is outvoted lies. Raises:
+        BalancesDisputed, as reads do.
         """
         async with self.db.read() as conn:
             touched = await transfers.touched(conn, self.chain_id, after, upto)
-        return await self._broken(touched, after, upto, settled)
+        return await self._broken(touched, after, upto, settled, older=True)
 
     async def broken_late(self, finalized: int) -> Broken:
         """As `broken`, of deposits that are booked with the next final block though theirs was final before.
@@ -67,22 +68,29 @@ class BalanceCheck:
         """
         async with self.db.read() as conn:
             after, touched = await transfers.touched_late(conn, self.chain_id, finalized)
-        return await self._broken(touched, after, finalized, True)
+        return await self._broken(touched, after, finalized, True, older=False)
 
-    async def _broken(self, touched: Sequence[Touched], after: int, upto: int, settled: bool) -> Broken:
+    async def _broken(
+        self, touched: Sequence[Touched], after: int, upto: int, settled: bool, *, older: bool
+    ) -> Broken:
+        """older: where the state of `after` is gone, the oldest there is does instead."""
         by_token: dict[str, list[Touched]] = defaultdict(list)
         for each in touched:
             by_token[each.token_id].append(each)
         broken = {}
-        for token_id, places in by_token.items():
+        for token_id, logged in by_token.items():
             told, against = Tellers(), Tellers()
-            moved = await self._moved(self.rpc.noting(told), places, after, upto, whole=False)
+            since, places = after, logged
+            moved = await self._moved(self.rpc.noting(told), places, since, upto, whole=False)
+            if moved is None and older and (oldest := await self._oldest(after, upto)) is not None:
+                since, places = oldest, await self._touched(token_id, oldest, upto)
+                moved = await self._moved(self.rpc.noting(told), places, since, upto, whole=False)
             if moved is None or not _differing(places, moved):
                 continue
-            again = await self._agreed(places, after, upto, settled)
+            again = await self._agreed(places, since, upto, settled)
             if again is None:
                 another = self.rpc.other(than=told).noting(against)
-                again = await self._moved(another, places, after, upto, whole=True)
+                again = await self._moved(another, places, since, upto, whole=True)
                 if again is None or not _differing(places, again):
                     why = f"nodes differ about balances of {token_id} at block {upto}"
                     if again is not None:
@@ -91,6 +99,31 @@ class BalanceCheck:
             if differing := _differing(places, again):
                 broken[token_id] = differing
         return broken
+
+    async def _touched(self, token_id: str, after: int, upto: int) -> list[Touched]:
+        async with self.db.read() as conn:
+            touched = await transfers.touched(conn, self.chain_id, after, upto)
+        return [each for each in touched if each.token_id == token_id]
+
+    async def _oldest(self, after: int, upto: int) -> int | None:
+        """The lowest height from which on a node tells balances, though not those of `after`; None: none."""
+        if not await self._tells(upto):
+            return None
+        untold, told = after, upto
+        while told - untold > 1:
+            middle = (untold + told) // 2
+            untold, told = (untold, middle) if await self._tells(middle) else (middle, told)
+        return told
+
+    async def _tells(self, height: int) -> bool:
+        """Whether some node has the state of that block."""
+        try:
+            await erc20.balances(self.rpc, [(ZERO_ADDRESS, ZERO_ADDRESS)], height)
+        except RpcError as error:
+            if error.says is not NodeSays.UNKNOWN_BLOCK:
+                raise
+            return False
+        return True
 
     async def _agreed(
         self, places: Sequence[Touched], after: int, upto: int, settled: bool

@@ -358,11 +358,12 @@ class Watcher:
         return heads.linked(await heads.by_numbers(self._rpc, range(cursor.next_number, last + 1)))
 
     async def _commit(self, cursor: Cursor, reading: Reading, lease: Lease) -> None:
+        worth = self._rpc.worth
         async with self._db.transaction() as conn:
             await leases.hold(conn, lease)
             await blocks.move_cursor(conn, cursor, reading.blocks[-1].ref)
             await blocks.record(conn, cursor.chain_id, reading.blocks)
-            await unlisted.keep(conn, cursor.chain_id, self._rpc.worth)
+            await unlisted.keep(conn, cursor.chain_id, worth)
             recorded = await transfers.record(
                 conn, cursor.chain_id, reading.transfers, seen_blocks=self._seen_blocks
             )
