@@ -15,7 +15,7 @@ from bascule.domain.errors import Conflict, Forbidden, Rejected
 from bascule.entrypoints.readiness import readiness
 from bascule.services import payouts as payout_services
 from bascule.services.approval_rounds import approval_text, token_of
-from bascule.storage import approvals, ledger, payouts, signer_limits
+from bascule.storage import approvals, lanes, ledger, payouts, signer_limits
 from bascule.storage.payouts import PayoutRow
 from bascule.storage.signer_limits import HardLimits
 from tests.support.cases import case, long_after
@@ -249,6 +249,35 @@ async def test_approval_of_other_content_is_refused_at_the_door(stage: Treasury)
     await stage.run()
     assert await stage.rows("SELECT next_nonce FROM wallets") == [(0,)], "nothing was reserved"
     assert await stage.transfers_out() == []
+
+
+async def test_approval_for_another_network_vault_or_amount_is_refused_by_name_and_reserves_nothing(
+    stage: Treasury,
+) -> None:
+    old_vault, chain_id = parse_address(payee(68)), stage.network.chain_id
+    await stage.rows_change(
+        "INSERT INTO networks SELECT made.* FROM networks AS n,"
+        ' jsonb_populate_record(n, \'{"chain_id": 10, "name": "another"}\') AS made'
+    )
+    async with stage.owner.transaction() as conn:
+        wallet = parse_address(stage.wallet.address)
+        await lanes.open(conn, chain_id, lane=9, name="vault-9", vault=old_vault, wallet=wallet)
+    asked, _ = await stage.request("10.50"), await stage.request("10.51")
+    for name, change in {
+        "approval_other_chain": {"chainId": 10},
+        "approval_other_vault": {"verifyingContract": checksum(old_vault)},
+        "approval_other_amount": {"amount": "10510000"},
+    }.items():
+        with case(name):
+            with pytest.raises(Rejected) as refused:
+                await stage.approve(asked, 1, signature=await replayed(stage, asked, **change))
+            assert (refused.value.code, refused.value.param) == (name, "signature")
+    with pytest.raises(Rejected, match="signed it for 10500000000000000000 base units"):
+        await stage.approve(asked, 1, signature=await replayed(stage, asked, amount=str(10_500_000 * 10**12)))
+
+    assert (await stage.read(asked))["approvals"] == []
+    await stage.run()
+    assert await stage.rows("SELECT count(*) FROM slots") == [(0,)], "nothing was reserved"
 
 
 async def test_api_login_says_nothing_of_who_may_approve(stage: Treasury) -> None:

@@ -21,7 +21,7 @@ from bascule.domain.payout_batch import PAYOUT_BATCH, BatchEvent, BatchState
 from bascule.domain.payout_file import Line
 from bascule.domain.policy import APPROVAL_LIFE, Rule
 from bascule.domain.webhook import EventType
-from bascule.services import lost_bytes, policy
+from bascule.services import approval_faults, lost_bytes, policy
 from bascule.services.approval_rounds import batch_approval_text, in_round_of, pays
 from bascule.services.batch_lines import Asked, Checked, check
 from bascule.services.batch_progress import end_batches, tell_batch
@@ -147,12 +147,7 @@ class PayoutBatches:
         await self._require_current(conn, batch, rows, waiting)
         await _require_signatory(conn, batch, rows, who)
         if recover(digest, raw) != who:
-            raise Rejected(
-                "signature_mismatch",
-                f"{checksum(who)} did not sign this batch as it stands now.",
-                param="signature",
-                next_step="Sign next_action.typed_data of this batch.",
-            )
+            raise await approval_faults.of_batch(conn, batch, who, raw)
         await payout_batches.insert_approval(conn, batch.id, approver=who, digest=digest, signature=raw)
         if len({each.approver for each in given} | {who}) < batch.approvals_required:
             return await describe_batch(conn, batch)

@@ -20,7 +20,7 @@ from bascule.domain.ids import Prefix
 from bascule.domain.network_choice import AUTO, NetworkDecision
 from bascule.domain.payout import PAYOUT, FailureCode, PayoutEvent, PayoutState
 from bascule.domain.webhook import EventType
-from bascule.services import lost_bytes, mandate_rounds, network_choice, policy
+from bascule.services import approval_faults, lost_bytes, mandate_rounds, network_choice, policy
 from bascule.services.approval_rounds import approval_text, pays, token_of
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
@@ -130,14 +130,16 @@ class Payouts:
     ) -> dict[str, Any]:
         """Keeps an approver's EIP-712 signature; with enough of them money is held and the payout pending.
 
-        The same signature again changes nothing. Raises: Rejected `signature_invalid`, `signature_mismatch`;
+        The same signature again changes nothing. Raises: Rejected `signature_invalid`, `signature_mismatch`,
+        `approval_other_chain`, `approval_other_vault`, `approval_other_amount`;
         Forbidden `approver_unknown`, `approver_is_requester`, `approver_not_named`; Conflict by state,
         `approval_expired`, `vault_migrated`, `roster_changed`, `policy_changed`, `insufficient_funds`.
         """
         who = parse_address(approver, param="approver")
         raw = read_signature(signature)
         payout = await own(conn, payout_id, account_id, livemode, lock=True)
-        digest = approval_text(payout, await token_of(conn, payout)).digest(payout.chain_id, payout.vault)
+        text = approval_text(payout, await token_of(conn, payout))
+        digest = text.digest(payout.chain_id, payout.vault)
         given = await approvals.of_round(conn, payout.id, digest)
         if any((each.approver, each.signature) == (who, raw) for each in given):
             return await describe_row(conn, payout)
@@ -145,12 +147,7 @@ class Payouts:
         await self._require_open_round(conn, payout)
         await _require_signatory(conn, payout, who)
         if recover(digest, raw) != who:
-            raise Rejected(
-                "signature_mismatch",
-                f"{checksum(who)} did not sign this payout as it stands now.",
-                param="signature",
-                next_step="Sign next_action.typed_data of this payout.",
-            )
+            raise await approval_faults.of_payout(conn, payout, text, who, raw)
         await approvals.insert(conn, payout.id, approver=who, digest=digest, signature=raw)
         if len({each.approver for each in given} | {who}) < payout.approvals_required:
             return await describe_row(conn, payout)

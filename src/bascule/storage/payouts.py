@@ -286,6 +286,12 @@ async def mark_waiting(
     )  # fmt: skip
 
 
+async def amounts_lately(conn: Connection, account_id: str, token_id: str) -> list[int]:
+    """Base units of the account's newest payouts of a token, each once, at most 100."""
+    rows = await Q.all(conn, "amounts_lately", account_id=account_id, token_id=token_id)
+    return [int(row["amount"]) for row in rows]
+
+
 async def mark_one_waiting(conn: Connection, payout_id: str, reason: str) -> bool:
     """Says on one pending payout why it is not taken; False when it said so before."""
     return await Q.run(conn, "mark_one_waiting", id=payout_id, reason=reason) == 1

@@ -245,6 +245,12 @@ SELECT p.id FROM payouts AS p
         OR (p.livemode, '0x' || encode(p.destination, 'hex')) IN (SELECT n.livemode, n.address FROM operators_denied AS n))
  ORDER BY p.created_at, p.id LIMIT 100
 
+-- name: amounts_lately
+-- The amounts of an account's newest hundred payouts of a token, each once.
+SELECT DISTINCT amount FROM (
+       SELECT amount FROM payouts WHERE account_id = %(account_id)s AND token_id = %(token_id)s
+        ORDER BY created_at DESC LIMIT 100) AS lately
+
 -- name: left_behind
 -- Payouts without an id of the vaults the chain pays from no more, where no lane is open that would ask about them: the oldest
 -- hundred of each; nothing for a vault that is left itself. Every lane asks in every turn: by the vaults that were left, and

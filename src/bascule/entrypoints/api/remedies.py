@@ -86,6 +86,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("vault_migrated", "Read the payout again: it asks for approvals that name the vault of now."),
     ("policy_invalid", "Compare the policy with payouts.md."),
     ("approver*", "GET /v1/policies names who may approve; who asked for a payout never may."),
+    ("approval_other_*", "Sign the typed data of next_action as it stands now; nothing was approved."),
     ("approval_expired", "Ask for the payout again; approvals end so that old ones are not used."),
     (
         "signature_*",
