@@ -30,6 +30,15 @@ async def test_key_comes_back_with_its_password(tmp_path: Path) -> None:
     assert "07" * 32 not in path.read_text() + repr(key)
 
 
+async def test_key_is_opened_once_and_signs_on_though_its_file_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "lane.json"
+    create_keystore(path, "pass phrase", secret=SECRET, rounds=ROUNDS)
+    key = await open_keystore(path, "pass phrase")
+    path.unlink()
+
+    assert {await key.sign(b"\x01" * 32) for _ in range(2)} == {await LocalKey(SECRET).sign(b"\x01" * 32)}
+
+
 async def test_other_libraries_open_the_file_too(tmp_path: Path) -> None:
     path = tmp_path / "lane.json"
     create_keystore(path, "pass", secret=SECRET, rounds=ROUNDS)
