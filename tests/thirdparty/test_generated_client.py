@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -30,10 +29,9 @@ async def ran(*words: str, **environment: str) -> str:
 
 
 async def test_generated_python_client_asks_for_money_and_finds_it_again(shop: Shop, tmp_path: Path) -> None:
-    if shutil.which("java") is None:
-        pytest.skip("java is not installed")
     document = str(ROOT / "docs" / "api" / "openapi.json")
-    await ran(str(GENERATOR), "generate", "-g", "python", "-i", document, "-o", str(tmp_path))
+    words = ("generate", "-g", "python", "-i", document, "-o", str(tmp_path))
+    await ran(str(GENERATOR), *words, JAVA_OPTS="-XX:TieredStopAtLevel=1")  # half the time of a short run
 
     async with served(create_app(shop.deps)) as url:
         smoke = str(Path(__file__).parent / "smoke.py")
