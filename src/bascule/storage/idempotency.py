@@ -25,11 +25,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """What was answered. fingerprint: SHA-256 of the request."""
+    """What was answered. fingerprint: SHA-256 of the request; version: of the API, which the answer is in."""
 
     fingerprint: bytes
     status: int
     body: bytes
+    version: str
 
 
 async def try_lock(conn: Connection, scopes: Sequence[Scope]) -> set[Scope]:
@@ -53,6 +54,7 @@ async def keep(conn: Connection, answers: Mapping[Scope, StoredAnswer], at: date
         fingerprints=bytes_(answer.fingerprint for answer in answers.values()),
         statuses=numbers(answer.status for answer in answers.values()),
         bodies=bytes_(answer.body for answer in answers.values()),
+        versions=texts(answer.version for answer in answers.values()),
         created_at=at,
     )
 

@@ -225,7 +225,7 @@ async def test_answers_that_are_not_old_are_not_read_to_find_those_that_are(shop
     """Where new answers took the room of those forgotten, old and new ones are neighbours."""
     fill = (
         "INSERT INTO idempotency_keys SELECT %s, false, 'k' || n, sha256(n::text::bytea), 200,"
-        " decode(repeat(md5(n::text), 40), 'hex'), now() - make_interval(days => %s)"
+        " decode(repeat(md5(n::text), 40), 'hex'), now() - make_interval(days => %s), '2026-12-01'"
         " FROM generate_series(%s::int, %s::int) AS n"
     )
     await shop.run(fill, shop.merchant, 60, 1, 4000)

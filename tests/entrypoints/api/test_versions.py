@@ -61,6 +61,7 @@ def spelled(shown: Mapping[str, Any]) -> str:
     return API_VERSION if "state" in shown else NEWER
 
 
+ENDPOINT = {"url": "https://merchant.example/hooks"}
 ORDER = {"amount": "25.00", "currency": "usdc", "metadata": {"object": "payment_intent", "status": "mine"}}
 
 
@@ -125,13 +126,22 @@ async def test_what_an_older_version_is_told_was_before_is_spelled_as_it_spells_
 
 
 async def test_a_repeated_answer_is_the_first_byte_for_byte_whatever_version_is_named(shop: Shop) -> None:
-    key = {"idempotency-key": "order-7"}
+    newer = {"bascule-version": NEWER}
     async with asking(shop) as client:
-        first = await client.post("/v1/payment_intents", json=ORDER, headers=key)
-        again = await client.post("/v1/payment_intents", json=ORDER, headers=key | {"bascule-version": NEWER})
+        for path, body in (
+            ("/v1/payment_intents", ORDER),
+            ("/v1/webhook_endpoints", ENDPOINT),
+        ):  # many at once, and one alone
+            for headers in ({}, newer):
+                key = {"idempotency-key": f"{path}{len(headers)}"}
+                first = await client.post(path, json=body, headers=key | headers)
+                again = [await client.post(path, json=body, headers=key | other) for other in ({}, newer)]
 
-    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
-    assert (spelled(again.json()), again.headers["bascule-version"]) == (API_VERSION, NEWER)
+                assert first.status_code == 200, first.text
+                for each in again:
+                    assert (each.content, each.headers["idempotent-replayed"]) == (first.content, "true")
+                    assert each.headers["bascule-version"] == first.headers["bascule-version"]
+                assert first.headers["bascule-version"] == headers.get("bascule-version", API_VERSION)
 
 
 async def test_a_date_that_is_none_is_refused_with_those_that_are(shop: Shop) -> None:

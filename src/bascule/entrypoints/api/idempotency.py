@@ -33,11 +33,15 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked(Generic[A]):
-    """One of many requests. key: its Idempotency-Key; print_: what makes another the same; what: is asked."""
+    """A request, one of many. key: its Idempotency-Key; print_: what makes another the same; what: is asked.
+
+    version: of the API, which its answer is in.
+    """
 
     caller: Caller
     key: str | None
     print_: bytes
+    version: str
     what: A
 
     @property
@@ -48,7 +52,8 @@ class Asked(Generic[A]):
 
 # for each, in order: the answer, or why it is refused; what is refused has written nothing
 Effects = Callable[[Connection, Sequence[Asked[A]]], Awaitable[Sequence[bytes | Rejected]]]
-Outcome = tuple[bytes, bool] | Exception
+Given = tuple[bytes, str | None]  # an answer; the version it was made in, if it was given before
+Outcome = Given | Exception
 
 
 class _SpoiledError(Exception):
@@ -87,15 +92,13 @@ def fingerprint(request: Request, caller: Caller, params: Any, *, of_key: bool =
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-async def once(
-    deps: ApiDeps, caller: Caller, key: str | None, print_: bytes, effect: Effect
-) -> tuple[bytes, bool]:
-    """The answer and whether it is a replay. Raises: KeyInUse, KeyReused, and what the effect raises."""
+async def once(deps: ApiDeps, asked: Asked[A], effect: Effect) -> Given:
+    """The answer, and whether it is a replay. Raises: KeyInUse, KeyReused, and what the effect raises."""
 
-    async def alone(conn: Connection, _: Sequence[Asked[None]]) -> list[bytes | Rejected]:
+    async def alone(conn: Connection, _: Sequence[Asked[A]]) -> list[bytes | Rejected]:
         return [await effect(conn)]
 
-    [outcome] = await once_each(deps, [Asked(caller, key, print_, None)], alone)
+    [outcome] = await once_each(deps, [asked], alone)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
@@ -142,7 +145,7 @@ async def _together(deps: ApiDeps, asked: Sequence[Asked[A]], effects: Effects[A
 
 async def _keep(conn: Connection, made: Mapping[Asked[A], bytes | Rejected], now: datetime) -> None:
     answers = {
-        asked.scope: StoredAnswer(asked.print_, 200, answer)
+        asked.scope: StoredAnswer(asked.print_, 200, answer, asked.version)
         for asked, answer in made.items()
         if asked.scope is not None and isinstance(answer, bytes)
     }
@@ -170,26 +173,24 @@ async def _taken(conn: Connection, asked: Sequence[Asked[A]]) -> list[Outcome | 
 
 
 def _outcome(made: bytes | Rejected) -> Outcome:
-    return (made, False) if isinstance(made, bytes) else made
+    return (made, None) if isinstance(made, bytes) else made
 
 
-async def once_outside(
-    deps: ApiDeps, caller: Caller, key: str | None, print_: bytes, act: Act
-) -> tuple[bytes, bool]:
+async def once_outside(deps: ApiDeps, asked: Asked[A], act: Act) -> Given:
     """As `once`, for what acts on a node: no transaction is open while it does.
 
     The answer is kept after the act, and what is in flight is known to this process alone. After a crash in
     between a retry acts again, so nothing that may never happen twice is done this way.
     """
-    if key is None:
-        return await act(), False
-    scope = Scope(caller.account_id, caller.livemode, key)
+    scope = asked.scope
+    if scope is None:
+        return await act(), None
     begin(deps, scope)
     try:
         async with deps.db.read() as conn:
             stored = (await idempotency.find(conn, [scope])).get(scope)
         if stored is not None:
-            replay = _replay(stored, print_)
+            replay = _replay(stored, asked.print_)
             if isinstance(replay, Exception):
                 raise replay
             return replay
@@ -198,7 +199,7 @@ async def once_outside(
         async def kept(conn: Connection) -> bytes:
             return answer
 
-        return await once(deps, caller, key, print_, kept)
+        return await once(deps, asked, kept)
     finally:
         end(deps, [scope])
 
@@ -226,7 +227,7 @@ def _in_use() -> KeyInUse:
 
 def _replay(stored: StoredAnswer, print_: bytes) -> Outcome:
     if stored.fingerprint == print_:
-        return stored.body, True
+        return stored.body, stored.version
     return KeyReused(
         "idempotency_key_reused",
         "This Idempotency-Key was used for another request.",

@@ -28,9 +28,9 @@ def known(request: Request, caller: Caller) -> None:
     request.scope[_CALLER] = caller
 
 
-def replayed(request: Request) -> dict[str, str]:
-    """Says that the answer was given before; the header that tells the client."""
-    request.scope[_REPLAY] = True
+def replayed(request: Request, version: str) -> dict[str, str]:
+    """Says that the answer was given before, in that version; the header that tells the client."""
+    request.scope[_REPLAY], request.scope["bascule.version"] = True, version
     return {_REPLAYED: "true"}
 
 

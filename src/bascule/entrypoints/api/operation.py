@@ -26,7 +26,7 @@ from bascule.entrypoints.api import cross_origin, decode, idempotency, noting, p
 from bascule.entrypoints.api.auth import Caller
 from bascule.entrypoints.api.deps import ApiDeps
 from bascule.entrypoints.api.gathering import Gathering
-from bascule.entrypoints.api.idempotency import Asked, Outcome
+from bascule.entrypoints.api.idempotency import Asked, Given, Outcome
 from bascule.entrypoints.api.params import Params
 from bascule.storage import audit
 from bascule.storage.database import Connection
@@ -73,7 +73,7 @@ class Call(Generic[P]):
 
 
 Effect = Callable[[Call[Any], Connection], Awaitable[dict[str, Any]]]
-Once = Callable[[Call[Any], bytes], Awaitable[tuple[bytes, bool]]]
+Once = Callable[[Call[Any], bytes], Awaitable[Given]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,12 +260,12 @@ async def _changed(operation: Operation, once: Once, call: Call[Any], request: R
     said = call.params.model_dump(mode="json", exclude_unset=True)
     secret = operation.told_once is not None
     print_ = idempotency.fingerprint(request, call.caller, said, of_key=secret)
-    answer, replayed = await once(call, print_)
+    answer, made_in = await once(call, print_)
     if operation.told_once is not None:
         answer = operation.told_once(call, answer)
     deps.failpoints.hit("api.before_response")
     headers = {} if key is None else {"idempotency-key": key}
-    response = _json(answer, headers | (noting.replayed(request) if replayed else {}))
+    response = _json(answer, headers | (noting.replayed(request, made_in) if made_in else {}))
     response.background = BackgroundTask(_answered, deps)
     return response
 
@@ -300,13 +300,13 @@ async def _followed(operation: Operation, stream: Stream, call: Call[Any], reque
 
 
 def _once_of(operation: Operation, deps: ApiDeps) -> Once:
-    """How a call has its one effect and its answer, and whether that is a replay."""
+    """How a call has its one effect and its answer."""
     effect = operation.effect
     if isinstance(effect, Together):
         gathering = Gathering(partial(_done_together, operation, effect, deps))
 
-        async def gathered(call: Call[Any], print_: bytes) -> tuple[bytes, bool]:
-            asked = Asked(call.caller, call.idempotency_key, print_, call)
+        async def gathered(call: Call[Any], print_: bytes) -> Given:
+            asked = _asked(call, print_)
             idempotency.begin(deps, asked.scope)
             return await gathering.do(asked)
 
@@ -336,8 +336,12 @@ async def _done_together(
         idempotency.end(deps, [each.scope for each in asked])
 
 
-async def _done_once(operation: Operation, call: Call[Any], print_: bytes) -> tuple[bytes, bool]:
-    key, effect = call.idempotency_key, operation.effect
+def _asked(call: Call[Any], print_: bytes) -> Asked[Call[Any]]:
+    return Asked(call.caller, call.idempotency_key, print_, call.version, call)
+
+
+async def _done_once(operation: Operation, call: Call[Any], print_: bytes) -> Given:
+    asked, effect = _asked(call, print_), operation.effect
     assert not isinstance(effect, Together | Download | Stream), "done together, or bytes that are read"
     if isinstance(effect, Outside):
         outside = effect
@@ -350,7 +354,7 @@ async def _done_once(operation: Operation, call: Call[Any], print_: bytes) -> tu
             call.deps.failpoints.hit("api.after_commit")
             return call.told(answer)
 
-        return await idempotency.once_outside(call.deps, call.caller, key, print_, act)
+        return await idempotency.once_outside(call.deps, asked, act)
     inside = effect
 
     async def write(conn: Connection) -> bytes:
@@ -358,7 +362,7 @@ async def _done_once(operation: Operation, call: Call[Any], print_: bytes) -> tu
         await _note(conn, operation, call, print_, answer)
         return call.told(answer)
 
-    return await idempotency.once(call.deps, call.caller, key, print_, write)
+    return await idempotency.once(call.deps, asked, write)
 
 
 async def _note(
@@ -387,14 +391,10 @@ async def _params(operation: Operation, request: Request) -> Params:
     if operation.file:
         value, form = await decode.read_file_or_body(request)
         return decode.validated(operation.params, value, form=form)
-    decode.asked(NoQuery, request)
+    decode.asked(Params, request)  # requests that write take no query string
     value, form = await decode.read_body(request)
     return decode.validated(operation.params, value, form=form)
 
 
 def _json(content: bytes, headers: Mapping[str, str]) -> Response:
     return Response(content, 200, headers, "application/json")
-
-
-class NoQuery(Params):
-    """Requests that write take no query string."""
