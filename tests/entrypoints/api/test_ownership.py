@@ -315,14 +315,72 @@ async def test_what_is_the_operators_alone_is_refused_to_merchants_whatever_they
 ) -> None:
     broken = await opened(shop, "seal_break", "seal 7")
     numbers = count(1)
-    async with shop.client(both[0].secret) as merchant:
+    for secret in (both[0].secret, both[0].live_secret):
+        async with shop.client(secret) as merchant:
+            for operation in OPERATIONS:
+                if operation.name in OPERATORS:
+                    for id in {"{id}" in operation.path and broken, never(shop, broken)} - {False}:
+                        answer = await merchant.request(
+                            operation.method, operation.path.format(id=id),
+                            json=None if operation.reads else dict(operation.example) or None,
+                            headers={"idempotency-key": f"operators-{next(numbers)}"},
+                        )  # fmt: skip
+                        with case(f"{operation.name} {secret[:8]}"):
+                            error = answer.json()["error"]
+                            assert (answer.status_code, error["code"]) == (403, "operator_only")
+
+
+async def test_the_operators_live_key_finds_no_break_of_a_test_network(shop: Shop) -> None:
+    token = shop.tokens["local"]
+    broken = await opened(
+        shop, "custody_residual", token.id, amount=-1, chain_id=token.chain_id, token_id=token.id
+    )
+    of_test, of_live = [(await shop.key(shop.operator, livemode=live)).secret for live in (False, True)]
+    async with shop.client(of_test) as own, shop.client(of_live) as live:
+        assert (await own.get(f"/v1/breaks/{broken}")).status_code == 200
+        assert broken not in await listed_at(live, "/v1/breaks")
         for operation in OPERATIONS:
-            if operation.name in OPERATORS:
-                for id in {"{id}" in operation.path and broken, never(shop, broken)} - {False}:
-                    answer = await merchant.request(
-                        operation.method, operation.path.format(id=id),
-                        json=None if operation.reads else dict(operation.example) or None,
-                        headers={"idempotency-key": f"operators-{next(numbers)}"},
-                    )  # fmt: skip
+            if operation.path.startswith("/v1/breaks/{id}"):
+                answer = await ask(live, operation, operation.path.format(id=broken))
+                assert (answer.status_code, answer.json()["error"]["code"]) == (404, "resource_missing")
+
+
+LIVE_MADE: dict[str, dict[str, Any]] = {  # what a live key makes by the API alone
+    "/v1/payment_intents": {"amount": "1.00", "currency": "usdc"},
+    "/v1/checkout/sessions": {"amount": "1.00", "currency": "usdc"},
+    "/v1/invoices": {
+        "currency": "usdc", "lines": [{"description": "a", "quantity": 1, "unit_amount": "5.00"}],
+    },
+    "/v1/quotes": {"amount": "1.00", "currency": "eur", "to_currency": "usdc"},
+    "/v1/webhook_endpoints": {"url": "https://m.example/"},
+    "/v1/api_keys": {"scopes": ["balance:read"]},
+    "/v1/destinations": {"label": "Home", "network": "eip155:8453", "address": f"0x{7:040}"},
+    "/v1/reporting/report_runs": {
+        "report_type": "activity",
+        "parameters": {"interval_start": 1_700_000_000, "interval_end": 1_700_086_400},
+    },
+}  # fmt: skip
+
+
+async def test_a_test_key_reaches_nothing_that_the_same_account_has_for_real(
+    shop: Shop, both: tuple[Owner, Owner]
+) -> None:
+    async with shop.client(both[0].live_secret) as live, shop.client(both[0].secret) as test:
+        asked = 0
+        for path, body in LIVE_MADE.items():
+            made = await live.post(path, json=body)
+            assert made.status_code == 200, f"{path}: {made.text}"
+            id = made.json()["id"]
+            assert id in await listed_at(live, path)
+            assert id not in await listed_at(test, path)
+            for operation in BY_ID:
+                if operation.path.partition("/{id}")[0] == path:
                     with case(operation.name):
-                        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "operator_only")
+                        delivery = never(shop, "dlv_" + "0" * 26)
+                        answer = await ask(test, operation, operation.path.format(id=id, delivery=delivery))
+                        error = answer.json()["error"]
+                        assert (answer.status_code, error["code"], error["param"]) == (
+                            404, "resource_missing", "id",
+                        )  # fmt: skip
+                        asked += 1
+    assert asked >= 30

@@ -58,7 +58,13 @@ async def test_live_key_is_refused_and_its_existence_closes_the_sandbox_to_all(s
     shop.deps = replace(shop.deps, sandbox=Sandbox(shop.api, {}, WellKnownPurse()))
 
     async with shop.client(shop.live_secret) as live, shop.client() as test:
-        assert await refusal(live, "chain/mine") == (403, "sandbox_livemode", None)
+        made = (await test.post("/v1/payment_intents", json={"amount": "5.00", "currency": "usdc"})).json()
+        for operation in test_helpers.OPERATIONS:
+            path = operation.path.format(id=1 if "faults" in operation.path else made["id"])
+            answer = await live.request(operation.method, path, json=operation.example or None)
+            with case(operation.name):
+                error = answer.json()["error"]
+                assert (answer.status_code, error["code"]) == (403, "sandbox_livemode")
         assert await refusal(test, "chain/mine") == (403, "sandbox_beside_live_key", None)
         await shop.run("UPDATE api_keys SET revoked_at = now() WHERE livemode")
         assert await refusal(test, "chain/mine", network="base") == (
