@@ -1,6 +1,7 @@
 """A test's name is a sentence about the system."""
 
 import ast
+import re
 from pathlib import Path
 
 from tests.support.source import ROOT, TESTS, python_files, tree
@@ -48,3 +49,11 @@ def test_every_test_file_stands_where_its_subject_stands() -> None:
     places = [path.relative_to(TESTS) for path in files_of_tests()]
 
     assert [str(place) for place in places if place.parts[0] not in FOLDERS] == []
+
+
+def test_every_test_that_the_page_of_the_merchants_api_names_is_there() -> None:
+    page = (ROOT / "docs" / "design" / "0030-merchants-api.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`(test_[a-z0-9_]+)`", page))
+    assert len(told) >= 20
+
+    assert told - {name for path in files_of_tests() for name in names_in(path)} == set()
