@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -35,6 +35,7 @@ from bascule.storage.database import Database
 from bascule.storage.networks import Network
 from bascule.storage.tokens import Token
 from tests.support.money_in import StandingClock
+from tests.support.postgres import TestServer
 
 OpenAs = Callable[[str], Awaitable[Database]]
 
@@ -248,6 +249,19 @@ async def open_shop(open_as: OpenAs) -> Shop:
     shop.rival_secret = (await shop.key(shop.rival)).secret
     shop.live_secret = (await shop.key(shop.merchant, livemode=True)).secret
     return shop
+
+
+@asynccontextmanager
+async def shop_on(server: TestServer, name: str) -> AsyncIterator[Shop]:
+    """A shop on a database of this name while this is open, for a file of tests that change nothing."""
+    server.create(name)
+    async with AsyncExitStack() as stack:
+
+        async def open_as(role: str) -> Database:
+            return await stack.enter_async_context(Database(server.url_of(name, role), pool_size=2))
+
+        yield await open_shop(open_as)
+    server.drop(name)
 
 
 def _network(chain_id: int, name: str) -> Network:

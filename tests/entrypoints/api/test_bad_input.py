@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -19,8 +18,7 @@ from bascule.entrypoints.api import event_stream
 from bascule.entrypoints.api.app import OPERATIONS
 from bascule.entrypoints.api.decode import decode_json
 from bascule.entrypoints.api.operation import Operation
-from bascule.storage.database import Database
-from tests.support.api import ENTROPY, Shop, new_id, open_shop
+from tests.support.api import ENTROPY, Shop, new_id, shop_on
 from tests.support.cases import case
 from tests.support.postgres import TestServer
 
@@ -54,15 +52,8 @@ WITH_ID = [operation for operation in OPERATIONS if "{id}" in operation.path]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop(postgres_server: TestServer) -> AsyncIterator[Shop]:
     """One shop for the whole file."""
-    name = "bascule_bad_input"
-    postgres_server.create(name)
-    async with AsyncExitStack() as stack:
-
-        async def open_as(role: str) -> Database:
-            return await stack.enter_async_context(Database(postgres_server.url_of(name, role), pool_size=2))
-
-        yield await open_shop(open_as)
-    postgres_server.drop(name)
+    async with shop_on(postgres_server, "bascule_bad_input") as made:
+        yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from itertools import count
 from typing import Any
 
@@ -20,11 +19,10 @@ import pytest_asyncio
 from bascule.entrypoints.api.app import OPERATIONS
 from bascule.entrypoints.api.openapi import document
 from bascule.entrypoints.api.operation import Operation
-from bascule.storage.database import Database
 from tests.entrypoints.api.test_bad_input import OPERATORS
 from tests.entrypoints.api.test_breaks import opened
 from tests.entrypoints.api.test_lists import LISTS
-from tests.support.api import ENTROPY, Shop, new_id, open_shop
+from tests.support.api import ENTROPY, Shop, new_id, shop_on
 from tests.support.cases import case
 from tests.support.owned import Owner, owners
 from tests.support.postgres import TestServer
@@ -42,15 +40,8 @@ ASKED_LISTS = [o for o in LISTS if o.name not in OPERATORS | CATALOGUE and o.tag
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop(postgres_server: TestServer) -> AsyncIterator[Shop]:
     """One shop for the whole file: nothing of it may change."""
-    name = "bascule_owned"
-    postgres_server.create(name)
-    async with AsyncExitStack() as stack:
-
-        async def open_as(role: str) -> Database:
-            return await stack.enter_async_context(Database(postgres_server.url_of(name, role), pool_size=2))
-
-        yield await open_shop(open_as)
-    postgres_server.drop(name)
+    async with shop_on(postgres_server, "bascule_owned") as made:
+        yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
