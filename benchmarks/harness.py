@@ -28,12 +28,16 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured quantity, the same thing done several times; `bound` is the most it should be."""
+    """One measured quantity, the same thing done several times.
+
+    bound: the most it should be; limit: what the machine alone needs for it, measured beside it.
+    """
 
     name: str
     unit: str
     values: tuple[float, ...]
     bound: float | None = None
+    limit: float | None = None
 
     @property
     def median(self) -> float:
@@ -41,7 +45,9 @@ class Figure:
         return statistics.median(self.values)
 
     def told(self) -> dict[str, Any]:
-        """Returns it for a result; `ratio` is the median's share of the bound."""
+        """Returns it for a result; `ratio` is the median's share of the bound, `times_limit` how many times
+        the limit it is.
+        """
         return {
             "name": self.name,
             "unit": self.unit,
@@ -51,6 +57,8 @@ class Figure:
             "runs": len(self.values),
             "bound": self.bound,
             "ratio": None if self.bound is None else round(self.median / self.bound, 3),
+            "limit": None if self.limit is None else round(self.limit, 4),
+            "times_limit": None if not self.limit else round(self.median / self.limit, 2),
         }
 
 

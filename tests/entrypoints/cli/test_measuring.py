@@ -10,7 +10,7 @@ from benchmarks.harness import Figure
 
 
 def test_figure_tells_its_median_spread_and_share_of_the_bound() -> None:
-    assert Figure("a block", "s", (0.3, 0.1, 0.2), bound=0.8).told() == {
+    assert Figure("a block", "s", (0.3, 0.1, 0.2), bound=0.8, limit=0.05).told() == {
         "name": "a block",
         "unit": "s",
         "median": 0.2,
@@ -19,8 +19,11 @@ def test_figure_tells_its_median_spread_and_share_of_the_bound() -> None:
         "runs": 3,
         "bound": 0.8,
         "ratio": 0.25,
+        "limit": 0.05,
+        "times_limit": 4.0,
     }
-    assert Figure("a block", "s", (1.0,)).told()["ratio"] is None
+    bare = Figure("a block", "s", (1.0,)).told()
+    assert (bare["ratio"], bare["limit"], bare["times_limit"]) == (None, None, None)
 
 
 def test_unknown_benchmark_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
