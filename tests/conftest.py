@@ -10,10 +10,14 @@ from itertools import count
 import pytest
 import structlog
 import uvloop
+from hypothesis import settings
 
 from bascule.storage.database import Database
 from tests.support.postgres import POSTGRES_15, TestServer, chosen_programs, migrated_server
 
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("bascule", deadline=None)
+settings.load_profile("bascule")
 gc.disable()  # until all tests are collected
 _numbers = count(1)
 # Each is one program of many seconds, where no cache of types stands yet up to a minute.
