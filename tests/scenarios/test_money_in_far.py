@@ -155,7 +155,10 @@ async def test_a_node_that_answers_a_range_short_is_known_for_it_and_the_next_on
         watcher = b.watcher(nodes, **FAR)
         with proxies[0].lying({"kind": "omit", "methods": LOGS}):
             await b.settle_down(watcher)
-        assert [node.state.value for node in nodes.nodes] == ["lying", "alive"]
+        assert [node.state.value for node in nodes.nodes] == ["lagging", "alive"]
+        assert nodes.nodes[0].shorts == 1, "ranges asked at once are one moment"
+        await watcher.run_once()
+    assert {each.refuted for each in await b.disagreements()} == {True}
 
     assert watcher.counters["answers_refused"] == 0
     assert {each.node for each in await b.disagreements()} == {nodes.nodes[0].name}

@@ -82,6 +82,10 @@ class Pooled:
     def __init__(self, scripts: list[Script], pool: Pool, now: list[float]) -> None:
         self.scripts, self.pool, self._now = scripts, pool, now
 
+    @property
+    def now(self) -> float:
+        return self._now[0]
+
     def advance(self, seconds: float) -> None:
         self._now[0] += seconds
 

@@ -5,6 +5,7 @@ What a node does with a question moves its state; an answer proven wrong is kept
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from bascule.chain import side_by_side
 from bascule.chain.caller import Ask
 from bascule.chain.errors import (
     IncompleteAnswer,
+    LeftOut,
     NodeSays,
     NodeUnreachable,
     RpcError,
@@ -38,6 +40,8 @@ _ASK_ANOTHER = frozenset(
         NodeSays.UNKNOWN,
     }
 )
+# What a node calls a block that stays.
+FINAL_TAGS = ("finalized", "safe")
 _FAILURES = (NodeUnreachable, WrongShape, IncompleteAnswer, RpcError, WrongChain)
 
 
@@ -111,7 +115,7 @@ class Asking:
         answers: list[Answer] = []
 
         async def heard(node: Node) -> Answer:
-            answer = await self.one(node, ask)
+            answer = await self.timed(node, ask)
             if answer.error is None:
                 hear(answer)
             return answer
@@ -154,6 +158,29 @@ class Asking:
         answer.exchange = witness.exchange or Exchange()
         return answer
 
+    async def everyone(self, ask: Ask[T]) -> list[Answer]:
+        """Each node's answer, best first; of one that is away and rests just that, while others are not."""
+        ranked, now = self.ranked(), self.clock()
+        away = [node for node in ranked if node.state is NodeState.UNREACHABLE and node.until > now]
+        asked = [node for node in ranked if node not in away] or ranked
+        answers = await asyncio.gather(*(self.one(node, ask) for node in asked))
+        for node in [node for node in away if node not in asked]:
+            silent = Answer(node)
+            silent.error = NodeUnreachable(method="pool", why="it did not answer before, and rests")
+            answers.append(silent)
+        return answers
+
+    async def timed(self, node: Node, ask: Ask[T]) -> Answer:
+        """As `one`, of a question that all are asked: how long each takes says who comes first of a tier."""
+        began = self.clock()
+        answer = await self.one(node, ask)
+        if answer.error is None:
+            node.times.append(self.clock() - began)
+            like = [each for each in self.nodes if each.tier == node.tier and each.recent_s is not None]
+            for each in like:
+                each.paced(min(other.recent_s or 0.0 for other in like))
+        return answer
+
     def taken(self, answer: Answer) -> Answer:
         """The answer, after whoever notes tellers knows whose it is."""
         if self.tellers is not None:
@@ -163,8 +190,18 @@ class Asking:
     def keep(self, told: Answer, against: Answer | None, why: str, *, lies: bool) -> None:
         told.node.counters["disagreements"] += 1
         self.evidence.keep(told.told, None if against is None else against.told, why, refuted=lies)
-        if lies:
+        if not lies:
+            return
+        error = told.error
+        if isinstance(error, LeftOut) and error.number > self.final:
+            told.node.fell_short(error.block_hash, self.clock(), self.quarantine_s)
+        else:
             told.node.lied(self.clock(), self.quarantine_s)
+
+    @property
+    def final(self) -> int:
+        """The greatest height that a quorum said is final, in a chain that has a name for it; else 0."""
+        return max(node.attested.get(tag, 0) for node in self.nodes for tag in FINAL_TAGS)
 
     def _keep_contradictions(self, answers: Sequence[Answer], against: Answer | None) -> None:
         for answer in answers:

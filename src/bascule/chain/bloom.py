@@ -29,6 +29,11 @@ def bloom_of(items: Iterable[bytes]) -> bytes:
     return bits.to_bytes(SIZE, "big")
 
 
+def within(part: bytes, whole: bytes) -> bool:
+    """Whether a filter sets nothing that another does not: its logs may be some of the other's."""
+    return int.from_bytes(part, "big") & ~int.from_bytes(whole, "big") == 0
+
+
 def may_hold(bloom: bytes, item: bytes) -> bool:
     """Whether a log with this address or topic can be in the block; False is certain."""
     bits = _bits(item)

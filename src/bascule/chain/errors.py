@@ -5,11 +5,12 @@ Every refusal is `Retryable`, and `says` tells the caller which reaction fits: w
 """
 
 from bascule.chain.node_words import NodeSays, read
+from bascule.domain.chain import Hash
 from bascule.domain.errors import Halted, Retryable
 
 __all__ = [
-    "Garbled", "Hearsay", "IncompleteAnswer", "NoQuorum", "NodeSays", "NodeUnreachable", "NodesBehind",
-    "NodesContradict", "RpcError", "WrongChain", "WrongShape", "read",
+    "Garbled", "Hearsay", "IncompleteAnswer", "LeftOut", "NoQuorum", "NodeSays", "NodeUnreachable",
+    "NodesBehind", "NodesContradict", "RpcError", "WrongChain", "WrongShape", "read",
 ]  # fmt: skip
 
 
@@ -89,6 +90,18 @@ class IncompleteAnswer(Retryable):
     """The answer contradicts the block's own header; nothing of it may be used."""
 
     reason = "contradicts_header"
+
+
+class LeftOut(IncompleteAnswer):
+    """The answer leaves out what the block's own header tells of: a lie, or an index that is late.
+
+    number, block_hash: of the block.
+    """
+
+    def __init__(self, message: str, *, number: int, block_hash: Hash) -> None:
+        super().__init__(message)
+        self.number = number
+        self.block_hash = block_hash
 
 
 class Hearsay(IncompleteAnswer):

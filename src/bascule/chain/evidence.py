@@ -83,10 +83,13 @@ class Heard:
 
 
 class Evidence:
-    """Disagreements in the order in which they were first seen. lost: how many there was no room for."""
+    """Disagreements in the order in which they were first seen. stored: how many somebody stored; lost: how
+    many there was no room for.
+    """
 
     def __init__(self) -> None:
         self.lost = 0
+        self.stored = 0
         self._pending: deque[Disagreement] = deque()
         self._seen: dict[tuple[str, str | None, str], None] = {}
         self._of_node: Counter[str] = Counter()
@@ -100,6 +103,7 @@ class Evidence:
         """Forgets the first `count`: they are stored."""
         for _ in range(count):
             self._pending.popleft()
+        self.stored += count
 
     def dispute(self, told: Mapping[str, Exchange], against: Mapping[str, Exchange], why: str) -> None:
         """Keeps what two askings brought that cannot both be true: of each the node that told its end."""

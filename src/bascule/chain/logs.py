@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from bascule.chain import families, partly
-from bascule.chain.bloom import bloom_of
+from bascule.chain.bloom import bloom_of, within
 from bascule.chain.caller import Caller, Said
-from bascule.chain.errors import Hearsay, IncompleteAnswer, RpcError, WrongShape
+from bascule.chain.errors import Hearsay, IncompleteAnswer, LeftOut, RpcError, WrongShape
 from bascule.chain.evidence import Heard
 from bascule.chain.heads import Header
 from bascule.chain.hexes import data, number, quantity
@@ -150,10 +150,15 @@ def whole(header: Header, answer: Sequence[_Log], outside: Hash | None = None) -
     logs = [log for log in logs if log.tx_hash != outside]
     where = f"block {header.number} 0x{header.hash.hex()}"
     if [log.index for log in logs] != list(range(len(logs))):
-        raise IncompleteAnswer(f"{METHOD}: {where}: log indexes are not 0..{len(logs) - 1} without holes")
-    if header.bloom is not None and bloom(logs) != header.bloom:
-        error = IncompleteAnswer if header.sealed else Hearsay  # what nothing seals is one node's word
-        raise error(f"{METHOD}: {where}: {len(logs)} logs do not add up to the header's bloom")
+        holes = f"{METHOD}: {where}: log indexes are not 0..{len(logs) - 1} without holes"
+        raise LeftOut(holes, number=header.number, block_hash=header.hash)
+    if header.bloom is not None and (told := bloom(logs)) != header.bloom:
+        why = f"{METHOD}: {where}: {len(logs)} logs do not add up to the header's bloom"
+        if not header.sealed:
+            raise Hearsay(why)  # what nothing seals is one node's word
+        if within(told, header.bloom):
+            raise LeftOut(why, number=header.number, block_hash=header.hash)
+        raise IncompleteAnswer(why)
     return logs
 
 

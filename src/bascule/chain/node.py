@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import math
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
 from bascule.chain import heads
 from bascule.chain.errors import Garbled, NodeSays, NodeUnreachable, RpcError, WrongChain
 from bascule.chain.rpc import Rpc
+from bascule.domain.chain import Hash
 from bascule.domain.errors import BasculeError
 
 FIRST_REST_S = 1.0
 LONGEST_REST_S = 60.0
+REMEMBERED = 64  # blocks
+# A node is slow, and asked after its like, when its recent answers took so many times as long as the quickest
+# one's; it is so no more at half of that. Below QUICK_S nobody is.
+SLOWER = 4
+QUICK_S = 0.05
+TIMES = 5  # are recent; fewer than TIMES_NEEDED say nothing
+TIMES_NEEDED = 3
+# How long a node is asked last whose answer left something out, the first time, the second and so on.
+SHORT_RESTS_S = (4.0, 16.0, 64.0, 256.0)
 
 
 class NodeState(StrEnum):
@@ -49,10 +61,12 @@ class Node:
     """A node's client with what is known of it. Times are seconds of the pool's clock.
 
     tier: lower is asked first; chain_known: it has said our chain's id since it was last away; until: when
-    its rest is over; heights: what it said under each name and was believed; reached: what it said last under
-    each name, unless it is away; attested: the most that a quorum said under each name, it among them; owing:
-    questions of which nobody waits for its answers any more; counters: what it did, by name; reasons: why
-    its answers were refused, by name.
+    its rest is over; shorts: how often its answers left something out lately; short_of: of which blocks, and
+    until when that may be an index that is late; times: seconds that its recent answers took to what all are
+    asked; pace: 0, or in which power of SLOWER it is slower than the quickest; heights: what it said under
+    each name and was believed; reached: what it said last under each name, unless it is away; attested: the
+    most that a quorum said under each name, it among them; owing: questions of which nobody waits for its
+    answers any more; counters: what it did, by name; reasons: why its answers were refused, by name.
     """
 
     rpc: Rpc
@@ -63,6 +77,10 @@ class Node:
     limited_until: float = 0.0
     until: float = 0.0
     failures: int = 0
+    shorts: int = 0
+    short_of: dict[Hash, float] = field(default_factory=dict)
+    times: deque[float] = field(default_factory=lambda: deque(maxlen=TIMES))
+    pace: int = 0
     head: int | None = None
     heights: dict[str, int] = field(default_factory=dict)
     reached: dict[str, int] = field(default_factory=dict)
@@ -75,9 +93,14 @@ class Node:
         self.rpc.name = self.name
 
     @property
-    def rank(self) -> tuple[int, int]:
+    def rank(self) -> tuple[int, int, int]:
         """Smaller is better."""
-        return _RANK[self.state], self.tier
+        return _RANK[self.state], self.tier, self.pace
+
+    @property
+    def recent_s(self) -> float | None:
+        """What the middle one of its recent answers took, so that one alone says nothing; None: not known."""
+        return median(self.times) if len(self.times) >= TIMES_NEEDED else None
 
     @property
     def score(self) -> float:
@@ -108,6 +131,15 @@ class Node:
         self.counters["answers"] += 1
         if self.state is NodeState.UNREACHABLE:
             self.state = NodeState.ALIVE
+
+    def paced(self, quickest_s: float) -> None:
+        """Its place among those of its tier, the quickest of which takes so long."""
+        assert self.recent_s is not None, "it is one of them"
+        times = self.recent_s / max(quickest_s, QUICK_S)
+        while times >= SLOWER ** (self.pace + 1):
+            self.pace += 1
+        while self.pace and times < SLOWER**self.pace / 2:
+            self.pace -= 1
 
     def failed(self, error: BasculeError, now: float) -> None:
         """It did not answer, or so that nothing of it may be used."""
@@ -146,6 +178,27 @@ class Node:
         self.state = NodeState.LYING
         self.until = now + quarantine_s
         self._forget()
+
+    def fell_short(self, block: Hash, now: float, quarantine_s: float) -> None:
+        """It left out what another had of a block that may still change, as an index that is late does: the
+        others are asked first for a while, longer each time. Whose index is late still says so then: it lies.
+        """
+        if now > self.until + quarantine_s:
+            self.shorts = 0
+            self.short_of.clear()
+        if now >= self.short_of.get(block, math.inf):
+            self.lied(now, quarantine_s)
+            return
+        self.counters["left_out"] += 1
+        if block in self.short_of:
+            return
+        if now >= self.until:  # else its answers to what was asked at the same time say no more than one
+            self.state = NodeState.LAGGING
+            self.until = now + SHORT_RESTS_S[min(self.shorts, len(SHORT_RESTS_S) - 1)]
+            self.shorts += 1
+        self.short_of[block] = self.until
+        if len(self.short_of) > REMEMBERED:
+            del self.short_of[next(iter(self.short_of))]
 
     def strayed(self) -> None:
         """It stands on a fork of its own: the others are asked first, until a probe finds it well."""

@@ -205,12 +205,11 @@ class Pool:
             answer.node.strayed()
 
     async def everyone(self, ask: Ask[T]) -> list[tuple[str, T | BasculeError]]:
-        """As `Caller.everyone`: liars, nodes of other chains and those that want a rest are left out."""
+        """As `Caller.everyone`: liars, nodes of other chains and those that limit the rate are left out."""
         try:
-            ranked = self._asking.ranked()
+            answers = await self._asking.everyone(ask)
         except (NodeUnreachable, RpcError):
             return []
-        answers = await asyncio.gather(*(self._asking.one(node, ask) for node in ranked))
         return [(each.node.name, each.value if each.error is None else each.error) for each in answers]
 
     def refute(self, told: tuple[str, Exchange], against: tuple[str, Exchange] | None, why: str) -> None:
@@ -259,7 +258,8 @@ class Pool:
             return
         head = known[self._quorum - 1]
         for node in self.nodes:
-            if node.state in (NodeState.ALIVE, NodeState.LAGGING) and node.head is not None:
+            rests = node.until > now
+            if node.state in (NodeState.ALIVE, NodeState.LAGGING) and node.head is not None and not rests:
                 behind = head - node.head > self._lag_blocks
                 node.state = NodeState.LAGGING if behind else NodeState.ALIVE
 
@@ -268,7 +268,7 @@ class Pool:
             node.released()
         node.chain_known = False
         syncing = await self._asking.one(node, lambda rpc: rpc.call("eth_syncing"))
-        head = await self._asking.one(node, heads.latest)
+        head = await self._asking.timed(node, heads.latest)
         node.head = None if head.error is not None else head.value.number
         if node.state in (NodeState.ALIVE, NodeState.LAGGING, NodeState.SYNCING):
             # A provider without the method serves no node that syncs.
