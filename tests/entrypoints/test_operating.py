@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bascule.chain.families import ETHEREUM
 from bascule.chain.pool import pool
 from bascule.chain.rpc import Rpc
 from bascule.domain.spread import SECONDS, Spread
@@ -162,10 +163,10 @@ async def test_metrics_tell_what_the_watcher_did_and_what_its_nodes_are_like(b: 
     async with fault_proxy(b.node.url) as liar:
         meters = Meters()
         rpcs = [
-            (Rpc(url, session=b.session, guard=no_guard, timed=meters.timed(url)), tier)
+            (Rpc(url, session=b.session, guard=no_guard, timed=meters.timed(url), family=ETHEREUM), tier)
             for url, tier in ((liar.url, 1), (b.node.url, 2))
         ]
-        nodes = pool(rpcs, chain_id=b.network.chain_id)
+        nodes = pool(rpcs, chain_id=b.network.chain_id, patience_s=60.0)
         watcher = b.watcher(nodes)
         meters.watch({b.network.chain_id: nodes})
         meters.watcher = watcher
@@ -177,6 +178,9 @@ async def test_metrics_tell_what_the_watcher_did_and_what_its_nodes_are_like(b: 
         await b.node.dev.reorg(2)
         b.clock.advance(3)
         await b.settle_down(watcher)
+        liar.set("bend", field="receiptsRoot", methods=["eth_getBlockByNumber"])
+        b.clock.advance(3)
+        await b.finalize(watcher)
 
         async with looking(b, meters) as seen:
             found, text = await seen.samples(), await seen.text()
@@ -192,6 +196,8 @@ async def test_metrics_tell_what_the_watcher_did_and_what_its_nodes_are_like(b: 
     assert found["bascule_rpc_node_state"][chain, lying, "lying"] == 1.0
     assert found["bascule_rpc_node_score"][chain, honest] > found["bascule_rpc_node_score"][chain, lying]
     assert found["bascule_rpc_disagreement_total"][chain, "proven", lying] == 1.0
+    assert found["bascule_rpc_disagreement_total"][chain, "left_out", lying] == 1.0
+    assert found["bascule_rpc_evidence_total"][chain, "stored"] == 2.0
     assert found["bascule_rpc_refused_total"][chain, lying, "contradicts_header"] == 1.0
     assert found["bascule_rpc_refused_total"][chain, honest, "contradicts_header"] == 0.0
     assert found["bascule_token_total"][chain, "tokens_suspended"] == 0.0

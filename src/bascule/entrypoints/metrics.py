@@ -203,7 +203,7 @@ def _nodes(pools: Mapping[int, Pool]) -> Iterator[Metric]:
     )
     disagreed = _count(
         "bascule_rpc_disagreement",
-        "Contradictions of a hash or another node: proven, open, or strayed to a fork of its own.",
+        "Contradictions of a hash or another node: proven, left_out (may be late), open, strayed to a fork.",
         [*PROVIDER, "kind"],
     )
     for chain_id, node in ((chain_id, node) for chain_id, pool in pools.items() for node in pool.nodes):
@@ -215,14 +215,23 @@ def _nodes(pools: Mapping[int, Pool]) -> Iterator[Metric]:
             refused.add_metric([*name, reason], count)
         for kind, count in _disagreements(node).items():
             disagreed.add_metric([*name, kind], count)
-    yield from (state, score, refused, disagreed)
+    kept = _count(
+        "bascule_rpc_evidence",
+        "Contradictions that this process stored with both answers, or had no room for.",
+        [*NETWORK, "what"],
+    )
+    for chain_id, pool in pools.items():
+        kept.add_metric([caip2(chain_id), "stored"], pool.evidence.stored)
+        kept.add_metric([caip2(chain_id), "lost"], pool.evidence.lost)
+    yield from (state, score, refused, disagreed, kept)
 
 
 def _disagreements(node: Node) -> dict[str, int]:
-    lies = node.counters["lies"]
+    lies, left_out = node.counters["lies"], node.counters["left_out"]
     return {
         "proven": lies,
-        "open": node.counters["disagreements"] - lies,
+        "left_out": left_out,
+        "open": node.counters["disagreements"] - lies - left_out,
         "strayed": node.counters["strayed"],
     }
 

@@ -12,7 +12,10 @@ import aiohttp
 from bascule.chain import families
 from bascule.chain.pool import PROBE_S, Pool, pool
 from bascule.chain.rpc import Rpc, untimed
-from bascule.entrypoints.schedule import Loop
+from bascule.domain.chain import ChainId
+from bascule.entrypoints.schedule import Loop, run_all
+from bascule.services.failpoints import Failpoints
+from bascule.services.seams import Clock
 from bascule.storage.database import Database
 
 if TYPE_CHECKING:
@@ -68,7 +71,33 @@ def pardoning(db: Database, pools: Mapping[int, Pool]) -> Loop:
     """Looks for the nodes that an operator lets back, as often as nodes are probed."""
     from bascule.services.pardons import Pardons
 
-    return Loop(Pardons(db, pools), PROBE_S)
+    return Loop(Pardons(db, _by_chain(pools)), PROBE_S)
+
+
+def keeping(db: Database, pools: Mapping[int, Pool], clock: Clock, failpoints: Failpoints) -> Loop:
+    """Stores what nodes disagreed about; a watcher does so itself, at each look."""
+    from bascule.services.disagreements import Disagreements
+
+    return Loop(Disagreements(db, _by_chain(pools), clock, failpoints), PROBE_S)
+
+
+@asynccontextmanager
+async def tended(
+    db: Database, pools: Mapping[int, Pool], clock: Clock, failpoints: Failpoints
+) -> AsyncIterator[None]:
+    """Both of it, beside whatever a process does that has no loops of its own."""
+    loops = [pardoning(db, pools), keeping(db, pools, clock, failpoints)]
+    running = asyncio.create_task(run_all(db, clock, loops=loops, stop=asyncio.Event()))
+    try:
+        yield
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def _by_chain(pools: Mapping[int, Pool]) -> dict[ChainId, Pool]:
+    return {ChainId(chain_id): each for chain_id, each in pools.items()}
 
 
 def measured(settings: Settings) -> Meters | None:

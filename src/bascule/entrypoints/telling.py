@@ -10,7 +10,7 @@ import structlog
 from bascule.entrypoints import billing, rating, reports
 from bascule.entrypoints.descriptors import raise_limit
 from bascule.entrypoints.flushing import flush_settings
-from bascule.entrypoints.nodes import measured, nodes, pardoning
+from bascule.entrypoints.nodes import keeping, measured, nodes, pardoning
 from bascule.entrypoints.reconciling import reconciling
 from bascule.entrypoints.refunding import refunder
 from bascule.entrypoints.schedule import Due, Loop
@@ -89,6 +89,7 @@ async def telling(settings: Settings, seams: Seams) -> AsyncIterator[Work]:
             reports.loop(settings, db, seams, poll_s),
             Loop(Rescreener(db, seams.clock, seams.entropy), poll_s),
             pardoning(db, rpcs),
+            keeping(db, rpcs, seams.clock, seams.failpoints),
         ]
         yield Work(db, {}, loops, due, meters)
 

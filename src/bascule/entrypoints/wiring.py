@@ -21,7 +21,7 @@ from bascule.domain.errors import Halted, Rejected
 from bascule.entrypoints import laning, rating, schedule
 from bascule.entrypoints.descriptors import raise_limit
 from bascule.entrypoints.garbage import collect_rarely
-from bascule.entrypoints.nodes import measured, nodes, pardoning
+from bascule.entrypoints.nodes import keeping, measured, nodes, pardoning, tended
 from bascule.entrypoints.ports import listen
 from bascule.entrypoints.remembering import log_seen
 from bascule.entrypoints.schedule import Due, Loop
@@ -246,7 +246,8 @@ async def paying(settings: Settings, lanes: Sequence[str], seams: Seams) -> Asyn
             poll_s = configured.poll_interval_ms / 1000
             loops = [Loop(worker, poll_s, channel="bascule_payouts") for worker in workers]
             facts = {"lanes": [f"{network.chain_id}/{name}" for name in names]}
-            yield Work(db, facts, [*loops, pardoning(db, rpcs)], meters=meters)
+            loops += [pardoning(db, rpcs), keeping(db, rpcs, seams.clock, seams.failpoints)]
+            yield Work(db, facts, loops, meters=meters)
             for worker in workers:
                 await worker.release()
 
@@ -320,7 +321,8 @@ async def api(
             await restore.require_checked(conn, settings.deposit_epoch, seen)
         sandbox = await stack.enter_async_context(sandboxing.opened(settings, db))
         meters = measured(settings)
-        rpcs = await stack.enter_async_context(nodes(settings, db.refuse_open_transaction))
+        rpcs = await stack.enter_async_context(nodes(settings, db.refuse_open_transaction, meters))
+        await stack.enter_async_context(tended(db, rpcs, seams.clock, seams.failpoints))
         deps = ApiDeps(
             db=db,
             clock=seams.clock,

@@ -1,7 +1,7 @@
-"""Disagreements among nodes: what the pool kept is stored, whatever else the watcher can do now."""
+"""Disagreements among nodes: what a process's pools kept is stored, whatever else the process can do now."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import structlog
 
@@ -9,37 +9,46 @@ from bascule.chain.caller import Caller
 from bascule.domain.chain import ChainId
 from bascule.services.failpoints import Failpoints
 from bascule.services.seams import Clock
-from bascule.storage import disagreements, leases
+from bascule.storage import disagreements
 from bascule.storage.database import Database
-from bascule.storage.leases import Lease
 
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
 class Disagreements:
-    """Moves the pool's evidence to the database; it leaves the pool only when it is there."""
+    """Moves the evidence of pools, by their chains, to the database; it leaves a pool only when it is there.
 
-    db: Database
-    rpc: Caller
-    chain_id: ChainId
-    clock: Clock
-    failpoints: Failpoints
-    counters: Counter[str]
+    Who leads does not matter: each process has its own answers. Two of a process must not share a pool.
+    """
 
-    async def store(self, lease: Lease) -> None:
-        """Everything that nodes disagreed about so far is stored when this returns."""
-        found = self.rpc.evidence.pending
+    name = "disagreements"
+
+    def __init__(
+        self,
+        db: Database,
+        rpcs: Mapping[ChainId, Caller],
+        clock: Clock,
+        failpoints: Failpoints,
+        counters: Counter[str] | None = None,
+    ) -> None:
+        self._db, self._rpcs, self._clock, self._failpoints = db, rpcs, clock, failpoints
+        self._counters = Counter() if counters is None else counters
+
+    async def run_once(self) -> int:
+        """Everything that nodes disagreed about so far is stored when this returns; always 0."""
+        for chain_id, rpc in self._rpcs.items():
+            await self._store(chain_id, rpc)
+        return 0
+
+    async def _store(self, chain_id: ChainId, rpc: Caller) -> None:
+        found = rpc.evidence.pending
         if not found:
             return
-        async with self.db.transaction() as conn:
-            await leases.hold(conn, lease)
-            await disagreements.record(conn, self.chain_id, found, self.clock.now())
-            self.failpoints.hit("watcher.before_disagreements")
-        self.failpoints.hit("watcher.after_disagreements")
-        self.rpc.evidence.drop(len(found))
-        self.counters["node_disagreements"] += len(found)
+        async with self._db.transaction() as conn:
+            await disagreements.record(conn, chain_id, found, self._clock.now())
+            self._failpoints.hit("watcher.before_disagreements")
+        self._failpoints.hit("watcher.after_disagreements")
+        rpc.evidence.drop(len(found))
+        self._counters["node_disagreements"] += len(found)
         for each in found:
-            _log.warning(
-                "nodes disagree", chain_id=self.chain_id, node=each.node, other=each.other, why=each.why
-            )
+            _log.warning("nodes disagree", chain_id=chain_id, node=each.node, other=each.other, why=each.why)

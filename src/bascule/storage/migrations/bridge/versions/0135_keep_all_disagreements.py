@@ -1,0 +1,11 @@
+"""Lets every process that asks nodes keep what they disagree about."""
+
+from bascule.storage.migrate import run_sql_beside
+
+revision = "0135"
+down_revision = "0134"
+
+
+def upgrade() -> None:
+    """Runs the statements beside this file."""
+    run_sql_beside(__file__)
