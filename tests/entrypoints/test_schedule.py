@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bascule.domain.errors import Halted, Retryable
+from bascule.domain.retry import Backoff
 from bascule.entrypoints import schedule
 from bascule.entrypoints.schedule import Due, Loop, claimed, run_all
 from bascule.services.seams import SystemClock
@@ -72,6 +73,16 @@ async def test_world_that_is_not_ready_is_asked_again(db: Database) -> None:
     await played(db, worker)
 
     assert worker.calls >= 3
+
+
+async def test_what_a_part_of_the_work_waits_for_keeps_the_rest_waiting_no_longer_than_a_poll(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "BACKOFF", Backoff(first_s=600.0, longest_s=600.0))
+    more, nothing_new = Retryable("too few nodes say what is final"), Retryable("nodes differ")
+    more.done, nothing_new.done = 3, 0
+    worker = Script(more, nothing_new, nothing_new, 0)
+    await played(db, worker)
 
 
 async def test_halted_worker_is_asked_again_slowly(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,12 @@ class Forbidden(Rejected):
 
 
 class Retryable(BasculeError):
-    """The world is not ready; the same call may succeed later."""
+    """The world is not ready; the same call may succeed later.
+
+    done: how much else the same look did, where the rest of its work went well; None: nothing else was done.
+    """
+
+    done: int | None = None
 
 
 class Halted(BasculeError):

@@ -1,7 +1,8 @@
 """When services run: loops that work while there is work, and due runs that N processes do once.
 
-A loop is woken by NOTIFY and polls besides; polling is the truth. `Retryable` waits and doubles, `Halted` is
-said and asked again slowly; anything else is our own mistake and ends the process.
+A loop is woken by NOTIFY and polls besides; polling is the truth. `Retryable` waits and doubles, but for one
+that says what else was done: then the next look is due as usual. `Halted` is said and asked again slowly;
+anything else is our own mistake and ends the process.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class _Runner:
         self._db = db
         self._halted = halted
         self._failures = 0
+        self._waits_for = ""
         self.idle = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -90,6 +92,8 @@ class _Runner:
         try:
             done = await self._loop.worker.run_once()
         except Retryable as error:
+            if error.done is not None:  # the rest of its work is not kept waiting
+                return self._after_a_part(error.done, str(error))
             self._failures += 1
             log.warning("worker waits", worker=name, failures=self._failures, reason=str(error))
             return BACKOFF.delay_s(self._failures, random.uniform(-1, 1))  # noqa: S311 - spreads retries
@@ -99,8 +103,15 @@ class _Runner:
             return HALTED_WAIT_S
         if self._failures:
             log.info("worker works again", worker=name, failures=self._failures)
-        self._failures = 0
+        self._failures, self._waits_for = 0, ""
         return 0 if done or self._loop.busy() else self._loop.poll_s
+
+    def _after_a_part(self, done: int, reason: str) -> float:
+        """As after a look at which nothing failed; why a part waits is said once."""
+        if reason != self._waits_for:
+            log.warning("a part of the work waits", worker=self._loop.worker.name, reason=reason)
+        self._failures, self._waits_for = 0, reason
+        return 0 if done else self._loop.poll_s
 
     async def _wait(self, seconds: float) -> None:
         if self._loop.channel is None or self._failures:

@@ -92,7 +92,7 @@ class Watcher:
         self._chain_checked = False
         self._log_seen = log_seen or restore.LogSeen()
         self._arrivals = Arrivals(network.chain_id, clock, entropy, outbox, self.counters)
-        self._disagreements = Disagreements(db, rpc, network.chain_id, clock, failpoints, self.counters)
+        self._disagreements = Disagreements(db, {network.chain_id: rpc}, clock, failpoints, self.counters)
         self._openings = Openings(db, rpc, network, clock, entropy)
         self._sightings = Sightings(db, network.chain_id, clock, failpoints)
         self._halts = Halts(db, rpc, network, outbox, failpoints)
@@ -130,15 +130,15 @@ class Watcher:
         self._early = Early(db, rpc, self._finalizer, clock, outbox, failpoints, self.counters)
 
     async def run_once(self) -> int:
-        """One step towards the head, then finality: how many blocks and deposits moved; 0 at the head.
+        """One step towards the head, then proof and finality: how much of all that moved; 0 at the head.
 
-        Raises: Retryable (the node or the database is not ready, or restored; nothing was written),
-        ChainHalted.
+        Raises: Retryable (the node or the database is not ready, or restored), with what moved in `done`
+        where reading went well: what holds up proof or finality holds up no block; ChainHalted.
         """
+        await self._disagreements.run_once()
         lease = await self._claim()
         if lease is None:
             return 0
-        await self._disagreements.store(lease)
         await self._check_chain()
         async with self._db.read() as conn:
             await restore.require_known(conn, self._log_seen)  # at each step: it may be replaced under us
@@ -162,12 +162,17 @@ class Watcher:
             _log.warning("a node's answer contradicts its header", chain_id=cursor.chain_id, why=str(error))
             await self._learn(head, lease)
             raise
-        if late is not None:  # nothing becomes final before
-            raise late
-        done += proven + await self._finalizer.promote(await self._cursor(), head, lease)
-        done += await self._early.settle(await self._cursor(), head, lease)
-        if unproven is not None:
-            raise unproven
+        done += proven
+        waits = late or unproven
+        try:
+            if late is None:  # nothing becomes final before
+                done += await self._finalizer.promote(await self._cursor(), head, lease)
+                done += await self._early.settle(await self._cursor(), head, lease)
+        except Retryable as error:
+            waits = waits or error
+        if waits is not None:
+            waits.done = done
+            raise waits
         return done
 
     async def _learn(self, head: Header, lease: Lease) -> None:
