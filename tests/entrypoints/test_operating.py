@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bascule.chain.families import ETHEREUM
 from bascule.chain.pool import pool
 from bascule.chain.rpc import Rpc
+from bascule.domain.errors import Halted
 from bascule.domain.spread import SECONDS, Spread
 from bascule.entrypoints.metrics import Meters
 from bascule.entrypoints.operating import serving
@@ -25,7 +26,7 @@ from bascule.services.flights import Flights
 from bascule.services.seams import SystemEntropy
 from bascule.services.sequencer import Sequencer
 from bascule.services.watcher import Watcher
-from bascule.storage import blocks, breaks
+from bascule.storage import breaks
 from bascule.storage.breaks import Found
 from bascule.storage.database import Database
 from tests.support.fault_proxy import fault_proxy
@@ -148,15 +149,20 @@ async def test_a_node_that_answers_and_stands_still_is_lag(db_as: OpenAs) -> Non
         assert (await seen.ready())[0] == 200
 
 
-async def test_a_halted_network_is_named_with_its_reason(b: Bridge) -> None:
+async def test_a_deep_reorg_is_told_with_its_reason_within_two_polls(b: Bridge) -> None:
     watcher = await at_the_head(b)
-    async with b.owner.transaction() as conn:
-        await blocks.halt(conn, b.network.chain_id, "block 7 was final", None)
-
+    await b.finalize(watcher)
     async with looking(b, Meters()) as seen:
-        assert await seen.ready() == (503, network("halted", lag=0.0, reason="block 7 was final"))
+        assert (await seen.ready())[0] == 200
+        await b.node.dev.reorg(6)  # three of them are final
+        for _ in range(2):
+            with pytest.raises(Halted):
+                await watcher.run_once()
+
+        [(reason,)] = await b.rows("SELECT halted_reason FROM cursors")
+        assert reason.endswith("was final.")
+        assert await seen.ready() == (503, network("halted", lag=0.0, reason=reason))
         assert (await seen.samples())["bascule_chain_halted"] == {("eip155:31337",): 1.0}
-    await watcher.release()
 
 
 async def test_metrics_tell_what_the_watcher_did_and_what_its_nodes_are_like(b: Bridge) -> None:
