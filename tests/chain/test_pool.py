@@ -23,7 +23,7 @@ from bascule.chain.rpc import Rpc
 from bascule.domain.chain import BlockRef, Hash
 from bascule.domain.errors import Retryable
 from tests.support.nodes import no_guard, serve
-from tests.support.scripted_nodes import CHAIN, Pooled, Script, block, pooled
+from tests.support.scripted_nodes import CHAIN, Script, block, pooled
 
 
 @pytest.fixture
@@ -113,78 +113,6 @@ async def test_a_header_that_nothing_seals_makes_no_liar_of_whom_it_contradicts(
     assert len(found) == 1, "as far as its header tells: what is final needs a quorum there"
     assert p.states() == ["alive", "alive"]
     assert [(kept.node, kept.refuted) for kept in p.pool.evidence.pending] == [("a", False)]
-
-
-def busy(number: int) -> Header:
-    """A block with logs, sealed."""
-    place = BlockRef(number, Hash(bytes([number]) * 32), Hash(bytes([number - 1]) * 32), 1)
-    return Header(place, bloom=bloom_of([b"\xaa" * 20, b"\xbb" * 32]), sealed=True)
-
-
-def indexed(header: Header) -> list[dict[str, Any]]:
-    """The one log of it."""
-    return [
-        {
-            "address": "0x" + "aa" * 20, "topics": ["0x" + "bb" * 32], "data": "0x",
-            "blockNumber": hex(header.number), "blockHash": "0x" + header.hash.hex(),
-            "transactionHash": "0x" + "cc" * 32, "logIndex": "0x0",
-        }
-    ]  # fmt: skip
-
-
-async def late_index(stack: AsyncExitStack) -> Pooled:
-    """Of two nodes the first has no logs yet of any block above 5, which is final."""
-    p = await pooled(stack, count=2)
-    await heads.attested(p.pool, "finalized")
-    p.scripts[0].twist = lambda method, value: [] if method == "eth_getLogs" else value
-    return p
-
-
-async def test_a_node_whose_index_is_late_is_asked_last_for_seconds_longer_each_time(
-    stack: AsyncExitStack,
-) -> None:
-    p = await late_index(stack)
-    rests = []
-    for number in range(11, 17):
-        header = busy(number)
-        p.scripts[1].twist = lambda method, value, h=header: indexed(h) if method == "eth_getLogs" else value
-        assert len(await logs.of_blocks(p.pool, [header])) == 1
-        rests.append(p.pool.nodes[0].until - p.now)
-        await p.pool.probe()
-        assert p.states() == ["lagging", "alive"], "that it is at the head says nothing of its index"
-        p.advance(rests[-1])
-        await p.pool.probe()
-        assert p.states() == ["alive", "alive"]
-    assert rests == [4.0, 16.0, 64.0, 256.0, 256.0, 256.0]
-    assert {kept.refuted for kept in p.pool.evidence.pending} == {True}
-
-
-@pytest.mark.parametrize(
-    ("number", "waited", "becomes"),
-    [(11, 3.9, "lagging"), (11, 4.0, "lying"), (5, 0.0, "lying")],
-    ids=["again at once", "again when its rest is over", "about a final block"],
-)
-async def test_who_leaves_out_of_a_block_what_it_had_time_to_index_lies(
-    stack: AsyncExitStack, number: int, waited: float, becomes: str
-) -> None:
-    p = await late_index(stack)
-    header = busy(number)
-    p.scripts[1].twist = lambda method, value: indexed(header) if method == "eth_getLogs" else value
-    await logs.of_blocks(p.pool, [header])
-    if waited:
-        p.advance(waited)
-        await logs.of_blocks(p.pool.other(than={"b"}), [header])
-    assert p.states() == [becomes, "alive"]
-
-
-async def test_who_invents_a_log_lies_at_once(stack: AsyncExitStack) -> None:
-    p = await late_index(stack)
-    header = busy(11)
-    for script, address in zip(p.scripts, ("dd", "aa"), strict=True):
-        told = [{**log, "address": "0x" + address * 20} for log in indexed(header)]
-        script.twist = lambda method, value, told=told: told if method == "eth_getLogs" else value
-    await logs.of_blocks(p.pool, [header])
-    assert p.states() == ["lying", "alive"]
 
 
 async def test_when_every_node_is_refused_nobody_is_locked_out(stack: AsyncExitStack) -> None:

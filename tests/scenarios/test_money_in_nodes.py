@@ -12,9 +12,6 @@ from typing import Any
 
 import pytest
 
-from bascule.chain import heads
-from bascule.chain.errors import NoQuorum
-from bascule.chain.evidence import Tellers
 from bascule.chain.families import ETHEREUM
 from bascule.chain.pool import Pool, pool
 from bascule.domain.errors import Retryable
@@ -122,28 +119,6 @@ async def test_one_of_three_nodes_may_misbehave_and_everything_goes_on(b: Bridge
         kept = [each for each in await b.disagreements() if each.refuted]
         assert {each.node for each in kept} == ({t.pool.nodes[at].name} if name in PROVABLE else set())
         assert all(each.answer != each.other_answer for each in kept)
-
-
-@pytest.mark.slow
-async def test_a_slow_node_is_not_chosen_while_a_quick_one_of_its_tier_answers(b: Bridge) -> None:
-    """It answers all that is asked, and truly: found by the probes, which also find it quick again."""
-    async with AsyncExitStack() as stack:
-        t = await three(stack, b, quorum=1)
-        await b.settle_down(t.watcher)
-        t.proxies[0].set("delay", seconds=2.0)
-        for _ in range(5):
-            await t.pool.probe()
-        assert [node.pace > 0 for node in t.pool.nodes] == [True, False, False]
-        told, before = Tellers(), len(t.proxies[0].asked)
-        assert await heads.by_number(t.pool.noting(told), 1) is not None
-        assert (len(t.proxies[0].asked), [*told]) == (before, [t.pool.nodes[1].name])
-        t.proxies[0].clear()
-        for _ in range(5):
-            await t.pool.probe()
-        assert t.pool.nodes[0].pace == 0
-        intent = await paid(b)
-        await b.finalize(t.watcher)
-        await require_succeeded(b, intent)
 
 
 def renames(method: str, params: list[Any], result: Any) -> Any:
@@ -296,33 +271,6 @@ async def test_a_quorum_against_what_we_hold_final_halts_the_chain(db_as: OpenAs
             await t.watcher.run_once()
         with pytest.raises(ChainHalted):
             await t.watcher.run_once()
-
-
-async def test_what_holds_up_finality_holds_up_no_block(b: Bridge) -> None:
-    """The error says what was read all the same, so that its worker looks again as if nothing had failed."""
-    async with AsyncExitStack() as stack:
-        t = await three(stack, b)
-        await b.settle_down(t.watcher)
-        t.proxies[1].set("error", message="internal error", methods=["eth_getBlockByNumber"])
-        t.proxies[2].set("error", message="internal error", methods=["eth_getBlockByNumber"])
-        intent = await paid(b)
-        with pytest.raises(NoQuorum) as waiting:
-            await t.watcher.run_once()
-        assert waiting.value.done is not None
-        assert waiting.value.done > 0
-        assert (await b.shown(intent))["status"] == "processing"
-        with pytest.raises(NoQuorum) as waiting:
-            await t.watcher.run_once()
-        assert waiting.value.done == 0
-        t.proxies[0].set("drop")
-        with pytest.raises(Retryable) as silent:
-            await t.watcher.run_once()
-        assert silent.value.done is None, "nothing could be read"
-        for proxy in t.proxies:
-            proxy.clear()
-        await t.pool.probe()
-        await b.finalize(t.watcher)
-        await require_succeeded(b, intent)
 
 
 async def test_after_all_nodes_were_away_everything_is_caught_up_exactly(b: Bridge) -> None:
