@@ -83,11 +83,15 @@ def keeping(db: Database, pools: Mapping[int, Pool], clock: Clock, failpoints: F
 
 @asynccontextmanager
 async def tended(
-    db: Database, pools: Mapping[int, Pool], clock: Clock, failpoints: Failpoints
+    db: Database, pools: Mapping[int, Pool], clock: Clock, failpoints: Failpoints, stop: asyncio.Event
 ) -> AsyncIterator[None]:
-    """Both of it, beside whatever a process does that has no loops of its own."""
+    """Both of it, beside whatever a process does that has no loops of its own, until `stop`.
+
+    A fault of ours in it stops the process, as one in a loop does elsewhere, and is raised at the end.
+    """
     loops = [pardoning(db, pools), keeping(db, pools, clock, failpoints)]
-    running = asyncio.create_task(run_all(db, clock, loops=loops, stop=asyncio.Event()))
+    running = asyncio.create_task(run_all(db, clock, loops=loops, stop=stop))
+    running.add_done_callback(lambda _: stop.set())
     try:
         yield
     finally:

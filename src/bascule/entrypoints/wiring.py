@@ -322,7 +322,7 @@ async def api(
         sandbox = await stack.enter_async_context(sandboxing.opened(settings, db))
         meters = measured(settings)
         rpcs = await stack.enter_async_context(nodes(settings, db.refuse_open_transaction, meters))
-        await stack.enter_async_context(tended(db, rpcs, seams.clock, seams.failpoints))
+        await stack.enter_async_context(tended(db, rpcs, seams.clock, seams.failpoints, stop))
         deps = ApiDeps(
             db=db,
             clock=seams.clock,

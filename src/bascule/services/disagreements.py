@@ -9,7 +9,7 @@ from bascule.chain.caller import Caller
 from bascule.domain.chain import ChainId
 from bascule.services.failpoints import Failpoints
 from bascule.services.seams import Clock
-from bascule.storage import disagreements
+from bascule.storage import disagreements, networks
 from bascule.storage.database import Database
 
 _log = structlog.get_logger()
@@ -45,6 +45,8 @@ class Disagreements:
         if not found:
             return
         async with self._db.transaction() as conn:
+            if await networks.get(conn, chain_id) is None:
+                return  # its nodes may be asked before it is registered: it stays at hand until then
             await disagreements.record(conn, chain_id, found, self._clock.now())
             self._failpoints.hit("watcher.before_disagreements")
         self._failpoints.hit("watcher.after_disagreements")
