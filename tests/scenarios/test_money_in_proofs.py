@@ -8,6 +8,7 @@ import pytest
 
 from bascule.chain.errors import Hearsay, IncompleteAnswer, WrongShape
 from bascule.chain.pool import pool
+from bascule.storage import networks
 from tests.support.cases import long_after
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import Refuse, lying_node
@@ -156,6 +157,47 @@ async def test_a_listed_chain_whose_receipts_are_spelled_otherwise_is_taken_on_a
     assert (await b.shown(intent))["status"] == ("processing" if verified is None else "succeeded")
     assert found == [(verified or "bloom",)]
     assert learned == [("receipts" if verified == "quorum" else None,)]
+
+
+async def test_a_listed_chain_is_seen_to_spell_otherwise_wherever_in_a_round_of_proof_that_begins(
+    b: Bridge,
+) -> None:
+    """The blocks before it add up, or hold nothing: only one in the middle of the round does not."""
+    async with AsyncExitStack() as stack:
+        asked = [await stack.enter_async_context(lying_node(b.node.url)) for _ in range(3)]
+        chosen = [(b.rpc(each.url), 1) for each in asked]
+        watcher = b.watcher(pool(chosen, chain_id=b.network.chain_id, quorum=2, patience_s=60.0))
+        await b.settle_down(watcher)
+        for each in asked:
+            each.twist = with_receipts(lambda receipts: [{**r, "status": "0x0"} for r in receipts])
+        intent = await b.intent("10.00")
+        await b.mine(2)
+        await b.pay(intent, "10.00")
+        for count in (38, 1):
+            await b.mine(count)
+            for _ in range(4):
+                with suppress(IncompleteAnswer):
+                    await watcher.run_once()
+
+    assert (await b.shown(intent))["status"] == "succeeded"
+
+
+async def test_what_several_nodes_showed_of_a_listed_chain_makes_no_later_single_node_believed(
+    b: Bridge,
+) -> None:
+    """Learned with a quorum of two; since then one node is configured, and it bends an amount."""
+    async with b.owner.transaction() as conn:
+        await networks.learn(conn, b.network.chain_id, "receipts")
+    async with lying_node(b.node.url) as node:
+        watcher = b.watcher(node.url)
+        await b.settle_down(watcher)
+        intent = await b.intent("10.00")
+        await b.pay(intent, "10.00")
+        node.twist = with_a_bent_amount
+        for _ in range(2):
+            await b.finalize(watcher)
+
+    assert await b.booked() == {"custody:forwarders": 10_000_000, "available:merchant": -10_000_000}
 
 
 async def test_a_header_with_a_bent_member_is_refused(b: Bridge) -> None:

@@ -31,11 +31,17 @@ from bascule.storage.database import Connection
 _log = structlog.get_logger()
 _BEFORE, _AFTER = 8, 24  # blocks around the one that contradicts its header
 _LEAST = 2  # blocks with receipts, none of which adds up
+_ROUND = 32  # blocks that are proven together
 _LATE = 24  # blocks above one of a listed chain before nobody waits for better answers any more
 
 
 async def recall(conn: Connection, rpc: Caller, chain_id: ChainId) -> None:
-    """What somebody learned of the chain's headers is known to `rpc` when this returns."""
+    """What somebody learned of the chain's headers is known to `rpc` when this returns.
+
+    Not of a listed chain where one node is believed: it was learned while several had to agree.
+    """
+    if rpc.family is not None and rpc.quorum == 1:
+        return
     if (unproven := await networks.unproven(conn, chain_id)) is not None:
         rpc.worth.less(unproven)
 
@@ -76,13 +82,13 @@ async def learn(rpc: Caller, number: int, head: int) -> bool:
 async def _learn_listed(rpc: Caller, family: Family, number: int, head: int) -> bool:
     """Of a chain whose spelling is known: True where it is not what we know, as several nodes show.
 
-    The block does not add up though a quorum tells its receipts alike, as many as it has transactions, and
-    its header's own bloom is that of their logs; and the chain went on long since. One node alone never
-    shows that.
+    number: of the lowest unproven block; the one that keeps it so may be anywhere in its round. That does not
+    add up though a quorum tells its receipts alike, as many as it has transactions, and its header's own
+    bloom is that of their logs; and the chain went on long since. One node alone never shows that.
     """
     if rpc.quorum == 1 or head < number + _LATE:
         return False
-    headers, told = await _told_alike(rpc, family, range(number, number + 1))
+    headers, told = await _told_alike(rpc, family, range(number, min(head - _LATE, number + _ROUND - 1) + 1))
     for header, receipts in zip(headers, told, strict=True):
         if header.sealed and header.receipts_root is not None and _bears_out(header, receipts):
             if root_of(family, receipts) == header.receipts_root:
