@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
-from bascule.chain import heads, logs
+from bascule.chain import block_receipts, heads, logs
 from bascule.chain.bloom import bloom_of
 from bascule.chain.heads import Header
+from bascule.chain.receipts_root import METHOD, ReceiptJson
 from bascule.domain.chain import BlockRef, Hash
+from tests.chain.test_receipts_root import receipt, root_of
 from tests.support.scripted_nodes import Pooled, pooled
 
 
@@ -91,3 +95,34 @@ async def test_who_invents_a_log_lies_at_once(stack: AsyncExitStack) -> None:
         script.twist = lambda method, value, told=told: told if method == "eth_getLogs" else value
     await logs.of_blocks(p.pool, [header])
     assert p.states() == ["lying", "alive"]
+
+
+def told_of(receipts: Sequence[ReceiptJson]) -> Any:
+    """A node that has these receipts of any block."""
+    value = msgspec.to_builtins(receipts)
+    return lambda method, other: value if method == METHOD else other
+
+
+async def test_a_name_too_many_in_a_header_refutes_no_receipts_that_add_up(stack: AsyncExitStack) -> None:
+    """Nothing seals the names of transactions; some chains show one that has no receipt in the root."""
+    p = await late_index(stack)
+    whole = [receipt(0), receipt(1)]
+    names = tuple(Hash(at.to_bytes(32, "big")) for at in range(3))
+    header = replace(busy(11), receipts_root=root_of(*whole), tx_hashes=names, named=True)
+    p.scripts[0].twist = told_of(whole)
+    assert await block_receipts.of_blocks(p.pool, [header]) == [whole]
+    assert p.states() == ["alive", "alive"]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["as several name them", "as one does"])
+@pytest.mark.parametrize("missing", [0, 1], ids=["the first", "the last"])
+async def test_receipts_that_a_late_index_lacks_are_no_lie(
+    stack: AsyncExitStack, named: bool, missing: int
+) -> None:
+    p = await late_index(stack)
+    whole = [receipt(0), receipt(1)]
+    names = tuple(Hash(at.to_bytes(32, "big")) for at in range(2))
+    header = replace(busy(11), receipts_root=root_of(*whole), tx_hashes=names, named=named)
+    p.scripts[0].twist, p.scripts[1].twist = told_of([whole[1 - missing]]), told_of(whole)
+    assert await block_receipts.of_blocks(p.pool, [header]) == [whole]
+    assert p.states() == ["lagging", "alive"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bascule.chain import heads, partly
 from bascule.chain.caller import Caller
-from bascule.chain.errors import Hearsay, LeftOut, NodeSays, RpcError, WrongShape
+from bascule.chain.errors import Hearsay, IncompleteAnswer, LeftOut, NodeSays, RpcError, WrongShape
 from bascule.chain.evidence import Heard
 from bascule.chain.families import ETHEREUM
 from bascule.chain.heads import Header
@@ -174,10 +174,13 @@ def _proven(rpc: Caller, header: Header, answer: Sequence[ReceiptJson]) -> list[
     assert header.sealed, "a header that does not hash to its name proves nothing"
     assert header.receipts_root is not None, "the root of other blocks proves nothing of this one"
     block = (header.number, header.hash)
-    if len(answer) < len(header.tx_hashes or ()):
+    try:
+        receipts = require_whole(rpc.family or ETHEREUM, block, header.receipts_root, answer)
+    except (IncompleteAnswer, WrongShape) as error:
+        if len(answer) >= len(header.tx_hashes or ()):
+            raise
         why = f"{METHOD}: block {header.number} has more transactions than receipts"
-        raise LeftOut(why, number=header.number, block_hash=header.hash) if header.named else Hearsay(why)
-    receipts = require_whole(rpc.family or ETHEREUM, block, header.receipts_root, answer)
+        raise LeftOut(why, number=header.number, block_hash=header.hash) from error
     names = tuple(_name(receipt) for receipt in receipts)
     if header.tx_hashes is not None and header.tx_hashes[: len(names)] != names:
         why = f"receipts of transactions that block {header.number} lacks"
