@@ -9,9 +9,11 @@ import pytest
 from bascule.chain import families
 from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.evidence_check import Check, check
+from bascule.chain.pool import pool
 from bascule.domain.errors import NotFound
 from bascule.entrypoints.api import evidence_objects, objects
 from bascule.services import deposits, evidence
+from bascule.storage import networks
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
 from tests.support.nodes import lying_node
 
@@ -107,6 +109,27 @@ async def test_a_block_proven_before_evidence_was_kept_is_asked_again_before_it_
 
     [deposit] = await b.deposits("finalized")
     assert all(each.ok for each in checked(await evidence_of(b, deposit)))
+
+
+async def test_a_block_proven_before_headers_were_learned_to_prove_nothing_shows_what_was_proven_then(
+    b: Bridge,
+) -> None:
+    """No header proves its receipts any more when the evidence is asked for; finality goes on."""
+    nodes = pool([(b.rpc(), 1), (b.rpc(), 1)], chain_id=b.network.chain_id, quorum=2)
+    watcher = b.watcher(nodes)
+    await b.settle_down(watcher)
+    intent = await b.intent("3.00")
+    await b.pay(intent, "3.00")
+    await b.settle_down(watcher)
+    async with b.owner.transaction() as conn:
+        await conn.execute("DELETE FROM deposit_proofs")
+        await networks.learn(conn, b.network.chain_id, "receipts")
+    await b.mine(8)
+    await b.settle_down(watcher)
+
+    [deposit] = await b.deposits("finalized")
+    shown = await evidence_of(b, deposit)
+    assert (shown["verified"], shown["proof"], shown["agreement"] is None) == ("quorum", None, False)
 
 
 async def test_evidence_of_many_blocks_is_asked_for_again_a_few_at_a_time(

@@ -50,29 +50,29 @@ class Evidence:
     async def asked_again(self, number: int) -> tuple[list[Kept], bool]:
         """The evidence that deposits up to a height still lack: of blocks proven before they were ours.
 
-        Of the lowest `BLOCKS_AT_ONCE` blocks, and whether that is all. Raises as the chain's reads do;
-        finality waits.
+        Of the lowest `BLOCKS_AT_ONCE` blocks, and whether that is all. Where headers were learned since to
+        prove nothing, it is the digest of what was proven then. Raises as the chain's reads do; finality
+        waits.
         """
         async with self.db.read() as conn:
             lacking = await deposit_proofs.missing_upto(conn, self.chain_id, number, BLOCKS_AT_ONCE)
         whole = len({each.block_hash for each in lacking}) < BLOCKS_AT_ONCE
-        agreed = {each.block_hash: each.transfers_digest for each in lacking if each.verified != "receipts"}
-        rows = [Kept(name, *EVERY_LOG, agreement=digest) for name, digest in agreed.items()]
         missing: dict[Hash, list[int]] = {}
         for each in lacking:
-            if each.block_hash not in agreed:
+            if each.verified == "receipts":
                 missing.setdefault(each.block_hash, []).append(each.log_index)
-        return rows + self._kept(await self._receipts(list(missing)), missing), whole
+        receipts = await self._receipts(list(missing))
+        shown = {header.hash for header in receipts}
+        agreed = {each.block_hash: each.transfers_digest for each in lacking if each.block_hash not in shown}
+        rows = [Kept(name, *EVERY_LOG, agreement=digest) for name, digest in agreed.items()]
+        return rows + self._kept(receipts, missing), whole
 
     async def of_logs(self, places: Mapping[Hash, Sequence[int]]) -> list[Kept]:
         """The evidence of these logs of final blocks; of blocks whose headers prove nothing there is none.
 
         Raises as the chain's reads do.
         """
-        headers = await self._headers(list(places))
-        proving = [each for each in headers if each.sealed and each.receipts_root is not None]
-        receipts = await block_receipts.of_blocks(self.rpc, proving)
-        return self._kept(dict(zip(proving, receipts, strict=True)), places)
+        return self._kept(await self._receipts(list(places)), places)
 
     async def keep(self, conn: Connection, kept: Sequence[Kept]) -> None:
         """Writes what was found, in the caller's transaction."""
@@ -84,8 +84,10 @@ class Evidence:
             raise EvidenceMissing(f"{count} deposits of chain {self.chain_id} lack their evidence")
 
     async def _receipts(self, hashes: Sequence[Hash]) -> dict[Header, list[ReceiptJson]]:
+        """Of those of the blocks whose headers prove them."""
         headers = await self._headers(hashes)
-        return dict(zip(headers, await block_receipts.of_blocks(self.rpc, headers), strict=True))
+        proving = [each for each in headers if each.sealed and each.receipts_root is not None]
+        return dict(zip(proving, await block_receipts.of_blocks(self.rpc, proving), strict=True))
 
     async def _headers(self, hashes: Sequence[Hash]) -> list[Header]:
         headers = [header for header in await heads.by_hashes(self.rpc, hashes) if header is not None]
