@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from bascule.domain.chain import caip2
 from bascule.domain.errors import Conflict
 from bascule.domain.vault import LONGEST_BATCH_LIFE
-from bascule.storage import address_epochs, blocks
+from bascule.storage import address_epochs, blocks, lanes
 from bascule.storage.database import Connection
 
 UNSETTLED = "restore_unsettled"
@@ -36,12 +36,17 @@ class LostBytes:
 
 
 async def may_run(conn: Connection, chain_id: int) -> LostBytes | None:
-    """None where nothing shows a restore, or a final block is past every deadline from before it."""
+    """None where nothing shows a restore, or a final block is past every deadline from before it.
+
+    Nor where rows know of no lane and of no block: no chain is waited for that nobody ever paid on.
+    """
     restored = await address_epochs.restored(conn)
     if restored is None:
         return None
     lost = LostBytes(restored.checked_at)
     cursor = await blocks.cursor(conn, chain_id)
+    if cursor is None and chain_id not in {paid_on for paid_on, _ in await lanes.vaults(conn)}:
+        return None
     final = None if cursor is None else await blocks.canonical_at(conn, chain_id, cursor.finalized_number)
     if lost.over is not None and final is not None and datetime.fromtimestamp(final.time, UTC) > lost.over:
         return None

@@ -210,3 +210,25 @@ async def test_nothing_is_asked_for_where_no_network_can_pay(shop: Shop, treasur
     assert codes == ["network_unavailable"] * 3
     assert {each.status_code for each in (closed, poor, nameless)} == {400}
     assert (await shop.rows())["payouts"] == before["payouts"]
+
+
+async def test_choice_waits_after_a_restore_for_networks_that_paid_and_for_no_other(
+    shop: Shop, treasury: str
+) -> None:
+    """The second network is listed, and nobody ever read or paid there: it has nothing to be waited for."""
+    await open_lane(shop, LOCAL)
+    restored = "UPDATE address_epochs SET known = epoch - 1, checked_at = {}"
+    async with shop.client(treasury) as client:
+        before = await shop.rows()
+        await shop.run(restored.format("now()"))
+        unsettled = await ask(client, network="auto", amount="1.00")
+        assert (unsettled.status_code, unsettled.json()["error"]["code"]) == (409, "restore_unsettled")
+        assert (await shop.rows())["payouts"] == before["payouts"]
+
+        await shop.run(restored.format("'2000-01-01'"))
+        settled = await ask(client, "k2", network="auto", amount="1.00")
+        assert (settled.status_code, settled.json()["network"]) == (200, "eip155:31337")
+
+        await open_lane(shop, SECOND)  # where a batch may have paid it
+        paid_there = await ask(client, "k3", network="auto", amount="1.00")
+        assert (paid_there.status_code, paid_there.json()["error"]["code"]) == (409, "restore_unsettled")
