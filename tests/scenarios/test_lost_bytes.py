@@ -139,15 +139,15 @@ async def test_payout_moves_to_no_other_vault_and_cannot_be_called_off_while_byt
     old, asked = stage.vault, await stage.request("6.00", payee(2))
     next_lane = await stage.submitter(lane=await move_to_another_vault(stage), holder="next")
     lane = await stage.submitter(holder="b")
-    for each in (lane, next_lane):
-        await each.run_once()
-
+    await lane.run_once()
     shown = await stage.read(lost.payout)
     assert (shown["status"], shown["vault"], shown["waits_for"]) == ("pending", old, "restore_unsettled")
     async with stage.owner.read() as conn:
         told = await explain(conn, lost.payout["id"])
     assert told is not None
     assert "bytes signed before a restore may still pay it: an operator runs" in told["next"]
+    with pytest.raises(LaneClosed, match=MAY_RUN):
+        await next_lane.run_once()
     for call_off in (stage.cancel(lost.payout), stage.cancel(asked), stage.reject(asked)):
         with pytest.raises(Conflict, match="may still pay this") as refused:
             await call_off
@@ -181,3 +181,31 @@ async def test_payout_moves_to_the_other_vault_once_nothing_signed_before_the_re
 
     assert await stage.status(lost.payout) == "paid"
     assert await stage.transfers_out() == [(payee(1), 5_000_000)], "the old bytes reverted"
+
+
+@pytest.mark.slow
+async def test_request_that_the_backup_lacks_is_not_paid_by_a_new_vault_while_bytes_of_before_may_pay_it(
+    stage: Treasury, backups: Backups, tmp_path: Path
+) -> None:
+    rent = {"amount": "5.00", "to": payee(1), "client_reference_id": "rent-1"}
+    yesterday = await backups.dump(stage, tmp_path / "yesterday")
+    await stage.approved(**rent)
+    with pytest.raises(Crash):
+        await (await stage.submitter(failpoints=Crashing("submitter.after_save"))).run_once()
+    [(raw,)] = await stage.rows("SELECT raw FROM attempts")
+    await backups.restore(stage, yesterday)
+    await checked(stage)
+    lane = await move_to_another_vault(stage)
+    again = await stage.approved(**rent)
+
+    await closed(stage, lane, f"number 0, {MAY_RUN}")
+    said = (await check(stage))["31337/vault-1"]
+    assert (said["state"], MAY_RUN in said["next"]) == ("closed", True)
+    await Lost(again, "0x" + bytes(raw).hex()).run(stage)
+    stage.clock.advance(LONGEST_BATCH_LIFE + timedelta(seconds=1))
+    await stage.follow(4)
+    await closed(stage, lane, "vault-0, is behind")
+    assert (await check(stage))["31337/vault-0"]["batches"] == 1
+    assert await stage.status(again) == "paid"
+    assert await stage.transfers_out() == [(payee(1), 5_000_000)]
+    await stage.require_truth()

@@ -58,7 +58,7 @@ class LaneCheck:
             )
         return said + [
             await (
-                self._one(name, lane, pending.get((lane.chain_id, lane.vault)), end=name in ending)
+                self._one(name, lane, pending, end=name in ending)
                 if isinstance(lane, Lane)
                 else self._service(name, lane, end=name in ending)
             )
@@ -128,14 +128,16 @@ class LaneCheck:
             return said | {"next": "nothing"}
         return said | {"state": "closed", "next": f"{why}: run this with --end {name}, then {again}"}
 
-    async def _one(self, name: str, lane: Lane, pending: Pending | None, *, end: bool) -> dict[str, Any]:
+    async def _one(
+        self, name: str, lane: Lane, pending: Mapping[tuple[int, Address], Pending], *, end: bool
+    ) -> dict[str, Any]:  # fmt: skip
         said = _said(name, "unknown")
         try:
             self.settings.chain(lane.chain_id)
             rpc = self.rpcs[lane.chain_id]
             why = "it was named" if end else await self._mismatch(lane, rpc)
             if why is None:
-                return said | await self._that_fits(name, lane, pending and pending.beside(lane.lane))
+                return said | await self._that_fits(name, lane, _others(lane, pending))
             said["state"] = "closed"
             done = await self._foresee(lane, rpc) if self.dry_run else await self._end(lane, rpc)
         except BasculeError as error:
@@ -154,7 +156,7 @@ class LaneCheck:
     async def _that_fits(self, name: str, lane: Lane, others: Pending | None) -> dict[str, Any]:
         """A lane that fits the chain: its submitter alone asks the signer, so a person decides of that.
 
-        others: lanes of its vault that may have signed for the same payouts before the restore.
+        others: lanes of its chain that may have signed for the same payouts before the restore.
         """
         async with self.db.read() as conn:
             why = await lanes.closed_reason(conn, lane.chain_id, lane.wallet)
@@ -197,6 +199,14 @@ class LaneCheck:
             if left is not None:
                 return f"{left}; once that is final, run this again"
         return "it is retired in the newest block; once that is final, run this again"
+
+
+def _others(lane: Lane, pending: Mapping[tuple[int, Address], Pending]) -> Pending | None:
+    """What may run yet on other lanes, of its vault or of another one of its chain; None for nothing."""
+    own = pending.get((lane.chain_id, lane.vault))
+    beside = None if own is None else own.beside(lane.lane)
+    elsewhere = (each for (on, at), each in pending.items() if on == lane.chain_id and at != lane.vault)
+    return beside or next(elsewhere, None)
 
 
 def _said(name: str, state: str) -> dict[str, Any]:

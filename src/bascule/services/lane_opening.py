@@ -12,7 +12,7 @@ from typing import TypeVar
 from bascule.chain import heads, nonces
 from bascule.chain import vault as vault_calls
 from bascule.chain.caller import Caller
-from bascule.domain.chain import Address, BlockRef, Hash
+from bascule.domain.chain import Address, BlockRef, Hash, checksum
 from bascule.domain.errors import BasculeError, Halted, NotFound, Retryable
 from bascule.domain.lane_opening import OF_SIGNER, Given, Marks, Rows, Seen, unknown_to_rows, unlike_signer
 from bascule.domain.slot import SlotKind
@@ -20,7 +20,7 @@ from bascule.services import forgotten_lanes, submitted_batch
 from bascule.services.forgotten_lanes import Pending, final_block
 from bascule.services.signing_intents import MarksOf, SignerPort, SignerRefused
 from bascule.services.together import Together
-from bascule.storage import attempts, lanes, slots
+from bascule.storage import address_epochs, attempts, lanes, slots
 from bascule.storage.database import Connection, Database
 from bascule.storage.lanes import Lane
 from bascule.storage.leases import Lease
@@ -28,6 +28,7 @@ from bascule.storage.leases import Lease
 T = TypeVar("T")
 LANES_AT_ONCE = 50  # two questions each in one batch, which nodes take
 BESIDE = "another lane of its vault"  # how the reason begins that is no fault of the lane itself
+ELSEWHERE = "a lane of a vault its chain paid from before"
 
 
 class LaneClosed(Halted):
@@ -41,12 +42,14 @@ class LaneClosed(Halted):
 class Behind:
     """The lanes of a vault whose rows are not all there is. why: by name, of those that have rows;
 
-    forgotten: numbers of those that have none and paid; pending: those that may pay yet what no row has.
+    forgotten: numbers of those that have none and paid; pending: those that may pay yet what no row has;
+    elsewhere: what is to be waited for at the chain's other vaults.
     """
 
     why: Mapping[str, str]
     forgotten: Collection[int] = ()
     pending: Pending | None = None
+    elsewhere: str | None = None
 
 
 async def look(
@@ -79,7 +82,7 @@ async def look(
     for number in sorted(found.forgotten):
         return f"{BESIDE}, number {number}, is in no row and has paid"
     others = None if found.pending is None else found.pending.beside(place.lane)
-    return None if others is None else f"{BESIDE}, {others.why()}"
+    return found.elsewhere if others is None else f"{BESIDE}, {others.why()}"
 
 
 async def _look_at_vault(db: Database, rpc: Caller, chain_id: int, vault: Address) -> Behind:
@@ -89,7 +92,28 @@ async def _look_at_vault(db: Database, rpc: Caller, chain_id: int, vault: Addres
         return Behind(why)
     # in this order: what can run no more has run by the final block asked here, and events are read past it
     pending = await forgotten_lanes.pending(db, rpc, chain_id, vault)
-    return Behind({}, await forgotten_lanes.ran(db, rpc, chain_id, vault), pending)
+    ran = await forgotten_lanes.ran(db, rpc, chain_id, vault)
+    return Behind({}, ran, pending, await _elsewhere(db, rpc, chain_id, vault))
+
+
+async def _elsewhere(db: Database, rpc: Caller, chain_id: int, vault: Address) -> str | None:
+    """What may still pay, or paid, at another vault of the chain what is asked for anew at this one.
+
+    After a restore alone: a request that the backup lacks names the vault of now, not the one that has it.
+    """
+    async with db.read() as conn:
+        if await address_epochs.restored(conn) is None:
+            return None
+        others = sorted(at for on, at in await lanes.vaults(conn) if on == chain_id and at != vault)
+    for at in others:
+        pending = await forgotten_lanes.pending(db, rpc, chain_id, at)
+        if pending is not None:
+            return f"{ELSEWHERE}, {checksum(at)}: {pending.why()}"
+        async with db.read() as conn:
+            lanes_there = await lanes.open_of_vault(conn, chain_id, at)
+        for name, why in (await behind(db, rpc, lanes_there)).items():
+            return f"{ELSEWHERE}, {name}, is behind: {why}"
+    return None
 
 
 async def behind(db: Database, rpc: Caller, lanes_there: Sequence[Lane]) -> dict[str, str]:
