@@ -350,6 +350,21 @@ async def test_refund_that_was_paid_before_a_restore_is_neither_paid_nor_freed_a
 
 
 @pytest.mark.slow
+async def test_refund_is_not_called_off_while_a_batch_of_before_a_restore_may_pay_it(b: Refunding) -> None:
+    refund = await b.claimed(await b.refund(await b.paid("5.00")))
+    restored = "UPDATE address_epochs SET known = epoch - 1, checked_at = "
+    async with b.stage.owner.transaction() as conn:
+        await conn.execute(restored + "now() + interval '100 years'")
+    refused = await b.client.post(f"/v1/refunds/{refund['id']}/cancel")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "restore_unsettled")
+    assert (await b.read(refund))["status"] == "pending"
+    async with b.stage.owner.transaction() as conn:
+        await conn.execute(restored + "'2000-01-01'")
+    canceled = await b.client.post(f"/v1/refunds/{refund['id']}/cancel")
+    assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
+
+
+@pytest.mark.slow
 async def test_refund_that_fails_keeps_no_other_from_its_turn(b: Refunding) -> None:
     broken, following = [
         await b.claimed(await b.refund(await b.paid(amount)), CUSTOMER_HOME) for amount in ("5.00", "6.00")

@@ -17,7 +17,7 @@ from bascule.domain.money import parse_amount
 from bascule.domain.payout import PayoutState
 from bascule.domain.refund import REFUND, RefundEvent, RefundState, claim_hash, claim_token
 from bascule.domain.webhook import EventType
-from bascule.services import lost_refunds
+from bascule.services import lost_bytes, lost_refunds
 from bascule.services.choices import Choices
 from bascule.services.outbox import Outbox
 from bascule.services.payout_request import IDENTITY_MAX
@@ -110,7 +110,8 @@ class Refunds:
     ) -> dict[str, Any]:
         """Calls a refund off, with its payout while that is in no signed batch.
 
-        Raises: Conflict by state, or `payout_recovered`: the vault paid it before the database was restored.
+        Raises: Conflict by state, or `payout_recovered`: the vault paid it before the database was restored;
+        `restore_unsettled`: it may yet.
         """
         row = await own(conn, refund_id, account_id, livemode, lock=True)
         REFUND.step(row.state, RefundEvent.CANCEL)
@@ -118,6 +119,9 @@ class Refunds:
             await require_unknown_to_the_vault(
                 conn, account_id, livemode, row.payout_identity, unless_refused=True
             )
+            token = await tokens.get(conn, row.token_id)
+            assert token is not None, "a refund's token is for ever"
+            await lost_bytes.require_none(conn, token.chain_id)
         else:
             await self._cancel_payout(conn, row, row.payout_id, requested_by, context)
         ended = await refunds.advance(conn, row, RefundEvent.CANCEL, self.clock.now())
