@@ -16,6 +16,7 @@ from tests.support.source import ROOT
 
 pytestmark = pytest.mark.slow
 
+LIMIT_S = 600  # only of a run that hangs
 GENERATOR = Path(sys.executable).parent / "openapi-generator-cli"
 
 
@@ -23,7 +24,12 @@ async def ran(*words: str, **environment: str) -> str:
     program = await asyncio.create_subprocess_exec(
         *words, env=os.environ | environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    said, _ = await asyncio.wait_for(program.communicate(), 120)
+    try:
+        said, _ = await asyncio.wait_for(program.communicate(), LIMIT_S)
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.wait()
     assert program.returncode == 0, said.decode()
     return said.decode()
 
