@@ -11,13 +11,17 @@ from typing import Any
 import httpx
 import pytest
 
+from bascule.domain.chain import checksum
 from bascule.domain.errors import Retryable
+from bascule.entrypoints.dev import network
+from bascule.entrypoints.dev.purse import WellKnownPurse
 from bascule.services.expirer import Expirer
 from bascule.services.intents import Intents
 from bascule.services.mandates import Mandates
 from bascule.services.outbox import Outbox
 from bascule.services.sandbox_trigger import RECIPES
 from bascule.services.seams import SystemEntropy
+from bascule.storage import tokens
 from tests.support.money_in import Bridge, OpenAs, bridge
 from tests.support.money_out import Treasury, payee, treasury
 from tests.support.sandbox import ask, fresh_key, refusal, sandbox_api
@@ -92,6 +96,56 @@ async def test_payment_too_small_is_completed_by_the_next_one_and_a_third_is_too
 
     assert [each["amount"] for each in await b.deposits()] == ["24.000000", "1.000000", "3.000000"]
     assert "duplicate" in (await read(shop, made))["flags"]
+
+
+async def test_what_the_suspect_pays_is_held_for_a_merchant_who_has_a_test_key_alone(
+    b: Bridge, shop: httpx.AsyncClient
+) -> None:
+    """By the list it stands on, as everybody's is: what another payer sends counts."""
+    suspect = checksum(WellKnownPurse().suspect)
+    await ask(shop, "tokens/faucet", currency="usdt", amount="100.00", to=suspect)
+    await b.node.transact(b.account(1), to=suspect, value=10**18)
+    watcher = await b.started()
+    held, other = await intent(shop), await intent(shop)
+
+    sent = await ask(shop, f"payment_intents/{held['id']}/pay", **{"from": suspect})
+    await ask(shop, f"payment_intents/{other['id']}/pay")
+    await ask(shop, "chain/mine", blocks=5)
+    await b.settle_down(watcher)
+
+    shown = await read(shop, held)
+    assert (shown["status"], shown["flags"], shown["amount_received"]) == (
+        "requires_action",
+        ["held"],
+        "0.000000",
+    )
+    assert sent["from"] == suspect
+    listed = (await shop.get("/v1/deposits", params={"payment_intent": held["id"]})).json()["data"]
+    assert [(each["unapplied_reason"], each["next_steps"]) for each in listed] == [("held", [])]
+    assert (await read(shop, other))["status"] == "succeeded"
+    told = await b.rows("SELECT object_id FROM outbox WHERE type = 'payment_intent.held'")
+    assert told == [(held["id"],)]
+    assert await b.rows("SELECT id, imported_by FROM screening_lists") == [("sandbox.1", "process:sandbox")]
+
+
+async def test_what_is_too_little_to_count_counts_for_nothing_whichever_floor_it_is_under(
+    b: Bridge, shop: httpx.AsyncClient
+) -> None:
+    """Amounts that do so beside `bascule dev`, whose floors these are."""
+    async with b.owner.transaction() as conn:
+        await tokens.set_floors(conn, b.token.id, network.DUST, network.MINIMUM)
+    watcher = await b.started()
+    made = await intent(shop)
+
+    for amount in ("0.00005", "0.0005", "0.001"):
+        await ask(shop, f"payment_intents/{made['id']}/pay", amount=amount)
+    await ask(shop, "chain/mine", blocks=5)
+    await b.settle_down(watcher)
+
+    listed = (await shop.get("/v1/deposits", params={"payment_intent": made["id"]})).json()["data"]
+    seen = {each["amount"]: each["unapplied_reason"] for each in listed}
+    assert seen == {"0.000050": "dust", "0.000500": "below_minimum", "0.001000": None}
+    assert (await read(shop, made))["amount_received"] == "0.001000"
 
 
 async def test_reorg_that_drops_the_payment_takes_the_intent_back(b: Bridge, shop: httpx.AsyncClient) -> None:

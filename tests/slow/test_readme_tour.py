@@ -179,6 +179,7 @@ def test_sandbox_page_runs_as_it_stands(walked: Tour) -> None:
         "succeeded", "processing", "requires_action", "canceled", "succeeded",
     ]  # fmt: skip
     assert '"test_helpers.gas_spike"' in said
+    assert "['held']" in said
 
 
 def test_webhooks_page_runs_as_it_stands(walked: Tour) -> None:

@@ -16,7 +16,9 @@ from bascule.chain.rpc import Rpc
 from bascule.entrypoints.api import ApiDeps, create_app
 from bascule.entrypoints.dev.purse import WellKnownPurse
 from bascule.entrypoints.ports import listen
-from bascule.services import api_keys
+from bascule.services import api_keys, sandbox_suspect
+from bascule.services.compliance import Compliance
+from bascule.services.outbox import Outbox
 from bascule.services.sandbox import Sandbox
 from bascule.services.seams import Clock, SystemEntropy
 from bascule.storage.database import Database
@@ -44,6 +46,8 @@ async def sandbox_api(
             chain_id: DevNode(Rpc(url, session=session, guard=guard)) for chain_id, url in nodes.items()
         }
         box = Sandbox(db, controls, WellKnownPurse())
+        compliance = Compliance(clock, Outbox(clock, SystemEntropy()))
+        await sandbox_suspect.stands_on_its_list(box, compliance)
         deps = ApiDeps(db, clock, SystemEntropy(), PEPPER, bytes(32), sandbox=box)
         async with served(create_app(deps)) as url, client_of(url, secret) as client:
             yield client

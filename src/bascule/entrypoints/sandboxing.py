@@ -8,20 +8,28 @@ from contextlib import asynccontextmanager
 from bascule.chain.dev_node import DevNode
 from bascule.entrypoints.dev.purse import WellKnownPurse
 from bascule.entrypoints.wiring import DEVELOPMENT_CHAINS, BadConfiguration, Settings, nodes
+from bascule.services import sandbox_suspect
+from bascule.services.compliance import Compliance
+from bascule.services.outbox import Outbox
 from bascule.services.sandbox import Sandbox
+from bascule.services.seams import Clock, Entropy
 from bascule.storage import networks, overview
 from bascule.storage.database import Database
 
 
 @asynccontextmanager
-async def opened(settings: Settings, db: Database) -> AsyncIterator[Sandbox | None]:
+async def opened(
+    settings: Settings, db: Database, clock: Clock, entropy: Entropy
+) -> AsyncIterator[Sandbox | None]:
     """None where it is switched off. It holds no secret: everybody knows its accounts' keys."""
     if not settings.sandbox:
         yield None
         return
     await _refuse_beside_money(settings, db)
     async with nodes(settings, db.refuse_open_transaction) as rpcs:
-        yield Sandbox(db, {chain_id: DevNode(rpc) for chain_id, rpc in rpcs.items()}, WellKnownPurse())
+        box = Sandbox(db, {chain_id: DevNode(rpc) for chain_id, rpc in rpcs.items()}, WellKnownPurse())
+        await sandbox_suspect.stands_on_its_list(box, Compliance(clock, Outbox(clock, entropy)))
+        yield box
 
 
 async def _refuse_beside_money(settings: Settings, db: Database) -> None:

@@ -319,7 +319,7 @@ async def api(
         seen = log_seen(settings.state_folder)
         async with db.read() as conn:
             await restore.require_checked(conn, settings.deposit_epoch, seen)
-        sandbox = await stack.enter_async_context(sandboxing.opened(settings, db))
+        sandbox = await stack.enter_async_context(sandboxing.opened(settings, db, seams.clock, seams.entropy))
         meters = measured(settings)
         rpcs = await stack.enter_async_context(nodes(settings, db.refuse_open_transaction, meters))
         await stack.enter_async_context(tended(db, rpcs, seams.clock, seams.failpoints, stop))

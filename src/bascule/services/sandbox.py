@@ -20,10 +20,16 @@ from bascule.storage.networks import Network
 
 
 class Purse(Protocol):
-    """Accounts of development chains whose keys everybody knows. issuer: mints the test tokens."""
+    """Accounts of development chains whose keys everybody knows. issuer: mints the test tokens.
+
+    suspect: pays like the payers; what it sends is held, as it stands on the sandbox's sanctions list.
+    """
 
     @property
     def payers(self) -> Sequence[Address]: ...
+
+    @property
+    def suspect(self) -> Address: ...
 
     @property
     def issuer(self) -> Address: ...

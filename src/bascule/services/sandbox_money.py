@@ -137,7 +137,7 @@ def _payer(box: Sandbox, text: object) -> Address:
     if text is None:
         return box.purse.payers[-1]
     payer = parse_address(text, param="from")
-    if payer not in box.purse.payers:
+    if payer not in (*box.purse.payers, box.purse.suspect):
         raise Rejected(
             "payer_unknown",
             "Only funded development accounts pay here.",

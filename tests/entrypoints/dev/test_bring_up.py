@@ -109,7 +109,10 @@ async def test_every_process_gets_a_login_of_its_own_role(
     "step",
     [
         "_treasury",
-        *(pytest.param(s, marks=pytest.mark.slow) for s in ("_people", "_chain", "_keys", "_settings")),
+        *(
+            pytest.param(s, marks=pytest.mark.slow)
+            for s in ("_people", "network.register", "_keys", "_settings")
+        ),
     ],
 )
 async def test_start_interrupted_in_set_up_is_completed_by_the_next(

@@ -21,10 +21,9 @@ import psycopg
 
 from bascule.chain.errors import NodeUnreachable
 from bascule.chain.rpc import Rpc
-from bascule.domain import anchor, authorization, gas, ids
-from bascule.domain.chain import ZERO_ADDRESS, Address, caip2, checksum
+from bascule.domain import anchor, authorization, gas
+from bascule.domain.chain import Address, caip2, checksum
 from bascule.domain.errors import NotFound, Retryable
-from bascule.domain.finality import FinalityPolicy
 from bascule.domain.ids import Prefix
 from bascule.entrypoints import wallet_keys
 from bascule.entrypoints.contracts import recording
@@ -35,6 +34,7 @@ from bascule.entrypoints.dev import (
     contracts,
     gassing,
     ground,
+    network,
     presenting,
     sweeping,
 )
@@ -49,17 +49,14 @@ from bascule.storage import (
     signer_limits,
     signer_rosters,
     signer_wallets,
-    tokens,
 )
 from bascule.storage.database import Connection, Database
 from bascule.storage.migrate import current, migrate
-from bascule.storage.networks import Network
 from bascule.storage.roles import ensure_logins
 from bascule.storage.signer_limits import HardLimits
 from bascule.storage.signer_rosters import Genesis
 from bascule.storage.tokens import Token
 
-CHAIN_NAME = "dev"
 LANE_NAME = "vault-0"
 MAX_FEE_PER_GAS = 500 * 10**9
 MAX_GAS = 15_000_000
@@ -124,7 +121,7 @@ async def bring_up(installation: Installation, where: Where) -> dict[str, Any]:
             logins = await ensure_logins(conn, name, secrets.passwords)
         async with db.transaction() as conn:
             people["operator"] = await _people(conn, people)
-            token = await _chain(conn, laid, people["token"])
+            token = await network.register(conn, laid, people["token"])
             await _treasury(conn, laid, people["operator"], people["merchant"], token, secrets, lane_wallet)
             await sweeping.register(conn, laid, sweeper, max_fee_per_gas=MAX_FEE_PER_GAS)
             await cancelling.register(conn, chain_id, cancellers_nonce)
@@ -216,33 +213,6 @@ async def _people(conn: Connection, people: Mapping[str, str]) -> str:
     return operator.id
 
 
-async def _chain(conn: Connection, laid: ground.Ground, token_id: str) -> Token:
-    known = await networks.get(conn, laid.chain_id)
-    await networks.publish(
-        conn,
-        Network(
-            chain_id=laid.chain_id,
-            name=CHAIN_NAME,
-            livemode=False,
-            finality=FinalityPolicy("finalized"),
-            vault=laid.vault,
-            deposit_factory=laid.deposit_factory,
-            forwarder=laid.forwarder,
-            collector=laid.collector,
-            start_block=laid.ready_block if known is None else known.start_block,
-        ),
-    )
-    token = await tokens.publish(
-        conn, Token(token_id, laid.chain_id, laid.token, "usdc", "USD Coin (test)", 6, accepted=True)
-    )
-    native_id = ids.new(Prefix.TOKEN, int(clock.now().timestamp() * 1000), entropy.bytes(10))
-    await tokens.publish(
-        conn, Token(native_id, laid.chain_id, ZERO_ADDRESS, "eth", "Ether (test)", 18, accepted=False)
-    )
-    await addresses.add_treasury_source(conn, laid.chain_id, laid.treasury_source, "development treasury")
-    return token
-
-
 async def _treasury(
     conn: Connection,
     laid: ground.Ground,
@@ -332,7 +302,7 @@ def _settings(
         "chains": [
             {
                 "id": laid.chain_id,
-                "name": CHAIN_NAME,
+                "name": network.NAME,
                 "rpc": [{"url": where.rpc_url}],
                 "poll_interval_ms": 200,
                 "contracts": contracts.roles(laid, wallet_keys.wallet_of(secrets.lane_key)),

@@ -17,7 +17,7 @@ from bascule.domain import forwarder
 from bascule.domain.chain import Address
 from bascule.domain.errors import Rejected
 from bascule.entrypoints.dev.wallet import Wallet, balance_of, hexed, receipt
-from bascule.entrypoints.devchain.accounts import DevAccount, dev_accounts
+from bascule.entrypoints.devchain.accounts import DevAccount, dev_account, dev_accounts
 from bascule.entrypoints.devchain.node import DevChain
 from bascule.services.failpoints import NO_FAILPOINTS, Failpoints
 
@@ -35,13 +35,17 @@ QUIET_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who plays what among the well-known accounts. The deployer owns all and is the treasury source."""
+    """Who plays what among the well-known accounts. The deployer owns all and is the treasury source.
+
+    suspect: the one after those that every node has with coin; it stands on the sandbox's sanctions list.
+    """
 
     deployer: DevAccount
     treasury: DevAccount
     canceller: DevAccount
     collector: DevAccount
     customers: Sequence[DevAccount]
+    suspect: DevAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Ground:
 def cast() -> Cast:
     """The well-known accounts by their parts."""
     accounts = dev_accounts()
-    return Cast(accounts[0], accounts[1], accounts[2], accounts[3], accounts[4:])
+    return Cast(accounts[0], accounts[1], accounts[2], accounts[3], accounts[4:], dev_account(len(accounts)))
 
 
 async def lay(
@@ -108,7 +112,7 @@ async def lay(
             )
         )
     sent += await _money(rpc, deployer, part, token.address, vault)
-    for wallet in (lane_wallet, *spenders):
+    for wallet in (lane_wallet, _address(part.suspect), *spenders):
         if await _coin(rpc, wallet) < LANE_WEI // 10:
             sent.append(await deployer.send(wallet, value=LANE_WEI, gas=21_000))
     for tx_hash in sent:
@@ -157,7 +161,7 @@ async def _mine_what_waits(chain: DevChain, rpc: Rpc) -> None:
 async def _money(rpc: Rpc, deployer: Wallet, part: Cast, token: Address, vault: Address) -> list[str]:
     """The float comes from the treasury source, which is how it becomes the operator's capital."""
     sent: list[str] = []
-    for customer in part.customers:
+    for customer in (*part.customers, part.suspect):
         if await _held(rpc, token, _address(customer)) == 0:
             sent.append(
                 await _tell(deployer, token, "TestDollar", "mint", bytes(_address(customer)), CUSTOMER_MONEY)

@@ -27,6 +27,11 @@ class WellKnownPurse:
         return [_address(each) for each in cast().customers]
 
     @property
+    def suspect(self) -> Address:
+        """Who pays like them, and whose payments are held."""
+        return _address(cast().suspect)
+
+    @property
     def issuer(self) -> Address:
         """Who may mint."""
         return _address(cast().deployer)
@@ -35,7 +40,8 @@ class WellKnownPurse:
         self, rpc: Caller, chain_id: int, sender: Address, to: Address, data: bytes, value: int
     ) -> str:
         """The nonce is asked for anew each time, as a reorg or a dropped transaction may have changed it."""
-        keys = {_address(each): each.private_key for each in (cast().deployer, *cast().customers)}
+        part = cast()
+        keys = {_address(each): each.private_key for each in (part.deployer, part.suspect, *part.customers)}
         async with self._one_at_a_time[chain_id, sender]:
             return await Wallet(rpc, chain_id, keys[sender]).send(to, data, value=value, gas=GAS)
 

@@ -17,12 +17,23 @@ class DevAccount:
 
 
 @cache
-def dev_accounts() -> tuple[DevAccount, ...]:
-    """Returns the accounts of `MNEMONIC` under `HD_PATH`, in index order; 0xf39F…2266 comes first."""
+def dev_account(index: int) -> DevAccount:
+    """Returns the account of `MNEMONIC` under `HD_PATH` with this index."""
     from eth_account import Account
-    from eth_account.hdaccount import seed_from_mnemonic
     from eth_account.hdaccount.deterministic import HDPath
 
-    seed = seed_from_mnemonic(MNEMONIC, "")
-    keys = (HDPath(f"{HD_PATH}/{index}").derive(seed) for index in range(ACCOUNT_COUNT))
-    return tuple(DevAccount(Account.from_key(key).address, "0x" + bytes(key).hex()) for key in keys)
+    key = HDPath(f"{HD_PATH}/{index}").derive(_seed())
+    return DevAccount(Account.from_key(key).address, "0x" + bytes(key).hex())
+
+
+@cache
+def dev_accounts() -> tuple[DevAccount, ...]:
+    """Returns the accounts of `MNEMONIC` under `HD_PATH`, in index order; 0xf39F…2266 comes first."""
+    return tuple(dev_account(index) for index in range(ACCOUNT_COUNT))
+
+
+@cache
+def _seed() -> bytes:
+    from eth_account.hdaccount import seed_from_mnemonic
+
+    return seed_from_mnemonic(MNEMONIC, "")
