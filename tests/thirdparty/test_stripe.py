@@ -122,6 +122,38 @@ class FailsOnce(Failpoints):
             raise RuntimeError("ours")
 
 
+async def test_a_key_that_is_still_being_worked_on_is_asked_again_and_makes_one_intent(shop: Shop) -> None:
+    statuses: list[int] = []
+    refused_once = asyncio.Event()
+    app = create_app(shop.deps)
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        async def noted(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+                refused_once.set()
+            await send(message)
+
+        await app(scope, receive, noted)
+
+    async with served(noting) as url:
+        async with shop.owner.transaction() as conn:
+            scope = f"idempotency:{shop.merchant}:False:held"
+            await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [scope])
+            asking = asyncio.create_task(
+                ask(
+                    url, shop.secret, lambda v1: v1.payment_intents.create(ORDER, {"idempotency_key": "held"})
+                )
+            )
+            await refused_once.wait()
+        made = await asking
+        listed = await ask(url, shop.secret, lambda v1: v1.payment_intents.list())
+
+    assert [intent.id for intent in listed] == [made.id]
+    assert (statuses[0], statuses[-2:]) == (409, [200, 200])
+    assert set(statuses[:-2]) == {409}, "nothing but the key in use was told on the way"
+
+
 async def test_each_refusal_is_raised_as_the_class_it_would_be_of_stripe(shop: Shop) -> None:
     reader = await shop.key(shop.merchant, kind="rk", scopes=["payment_intents:read"])
     async with at(shop) as url:

@@ -9,7 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from eth_account import Account
+from x402 import x402Client
+from x402.http import decode_payment_response_header
+from x402.http.clients import PaymentError, x402HttpxClient
+from x402.mechanisms.evm.exact import ExactEvmClientScheme
 
 from bascule.domain.chain import caip2, checksum
 from tests.support import npm
@@ -74,6 +80,32 @@ async def test_the_pages_server_and_client_pay_by_us_and_the_money_is_booked(
 
     assert body == {"weather": "sunny"}
     await require_booked(shop, transaction)
+
+
+async def test_a_buyer_pays_what_its_own_limit_and_tokens_allow_and_nothing_else(
+    shop: Till, paid_route: str
+) -> None:
+    """Its library signs nothing else, so that neither the seller nor we hear of a payment."""
+    network, asset = caip2(shop.stage.network.chain_id), checksum(shop.stage.token.contract)
+    other = shop.stage.vault
+    payer = ExactEvmClientScheme(Account.from_key(shop.stage.node.accounts[CUSTOMER].private_key))
+
+    async def bought(token: str, most: int) -> httpx.Response:
+        wallet = x402Client().register(network, payer)
+        allowed = {"network": network, "asset": token, "max_amount_per_payment": str(most)}
+        wallet.set_spend_controls({"allowed_assets": [allowed]})
+        async with x402HttpxClient(wallet, timeout=90) as http:
+            return await http.get(paid_route)
+
+    for token, most in ((asset, TEN_CENTS - 1), (other, TEN_CENTS)):
+        with pytest.raises(PaymentError, match="spend_controls"):
+            await bought(token, most)
+    assert (await shop.stored(), await shop.received()) == ([], [])
+
+    paid = await bought(asset, TEN_CENTS)
+    assert paid.status_code == 200
+    header = decode_payment_response_header(paid.headers["PAYMENT-RESPONSE"])
+    await require_booked(shop, header.transaction)
 
 
 async def test_fetch_from_npm_pays_the_same_route(
