@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.oracle import require_sound
@@ -92,9 +93,33 @@ def test_demo_checks_every_step_tells_no_secret_and_ends_by_itself(tmp_path: Pat
     require_whole_story(lines)
     with dev(tmp_path / "demo") as (_, ready):
         found = require_sound(ready)
-        require_untold(tmp_path / "demo", ready)
+        require_untold(tmp_path / "demo", ready, {"listen": listened(tmp_path / "demo", ready)})
     assert found.payouts_paid == 6
     assert found.deposits_booked >= 7
+
+
+def listened(folder: Path, ready: dict[str, Any]) -> str:
+    """All that `listen` says until it has forwarded an intent with the secret in it."""
+    target = f"{ready['api_url']}/nowhere"
+    words = [*BASCULE, "listen", "--forward-to", target, "--events", "payment_intent.created", "--json"]
+    with subprocess.Popen(
+        words, cwd=folder.parent, env=environment(BASCULE_DATA_DIR=str(folder)),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as listening:  # fmt: skip
+        assert listening.stdout is not None
+        said = listening.stdout.readline()
+        assert json.loads(said)["event"] == "ready", said
+        made = httpx.post(
+            f"{ready['api_url']}/v1/payment_intents", auth=(ready["secret_key"], ""),
+            json={"amount": "2.00", "currency": "usdc"}, timeout=30,
+        ).json()  # fmt: skip
+        assert made["client_secret"]
+        told = listening.stdout.readline()
+        listening.send_signal(signal.SIGINT)
+        after = listening.stdout.read()
+    forwarded = json.loads(told)
+    assert (forwarded["event"], forwarded["object"], forwarded["status"]) == ("forwarded", made["id"], 404)
+    return said + told + after
 
 
 # Five of the six processes die once in each run of the story. Every place alone: tests/slow/test_kills.py.

@@ -21,12 +21,16 @@ KINDS = {"secrets.json", "key", "approver", "webhook", "client", "claim"}
 TOLD = "SELECT l::text FROM audit_log AS l UNION ALL SELECT r::text FROM requests AS r"
 
 
-def require_untold(folder: Path, ready: Mapping[str, Any]) -> None:
-    """Of an installation's folder and what its ready line says. Fails naming each secret and who told it."""
+def require_untold(folder: Path, ready: Mapping[str, Any], said: Mapping[str, str]) -> None:
+    """Of an installation's folder and what its ready line says. Fails naming each secret and who told it.
+
+    said: what programs beside it wrote where their user sees it.
+    """
     texts = {path.stem: path.read_text(errors="replace").lower() for path in (folder / "logs").glob("*.log")}
     wrote = {name for name, text in texts.items() if text}
     with psycopg.connect(ready["database_url"]) as conn:
         secrets = dict(_of_the_folder(folder)) | dict(_of_keys(ready)) | dict(_of_rows(conn, folder))
+        texts |= {name: text.lower() for name, text in said.items()}
         texts["the database"] = "\n".join(line for (line,) in conn.execute(TOLD)).lower()
 
     assert texts.keys() >= LOGS, f"there are logs of these: {sorted(texts)}"
