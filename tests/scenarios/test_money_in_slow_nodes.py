@@ -68,3 +68,20 @@ async def test_what_holds_up_finality_holds_up_no_block(b: Bridge) -> None:
         await t.pool.probe()
         await b.finalize(t.watcher)
         await require_succeeded(b, intent)
+
+
+async def test_all_that_holds_up_proof_and_finality_is_said_at_once(b: Bridge) -> None:
+    async with AsyncExitStack() as stack:
+        t = await three(stack, b)
+        await b.settle_down(t.watcher)
+        receipts = ["eth_getBlockReceipts", "eth_getTransactionReceipt"]
+        t.proxies[0].set("error", message="no receipts now", methods=receipts)
+        for proxy in t.proxies[1:]:
+            proxy.set("error", message="no blocks now", methods=["eth_getBlockByNumber", *receipts])
+        await paid(b)
+        with pytest.raises(
+            Retryable, match=r"eth_getBlockReceipts: .*; 1 nodes say what is finalized"
+        ) as waiting:
+            await t.watcher.run_once()
+        assert waiting.value.done is not None
+        assert waiting.value.done > 0

@@ -163,16 +163,17 @@ class Watcher:
             await self._learn(head, lease)
             raise
         done += proven
-        waits = late or unproven
+        waits = [each for each in (late, unproven) if each is not None]
         try:
             if late is None:  # nothing becomes final before
                 done += await self._finalizer.promote(await self._cursor(), head, lease)
                 done += await self._early.settle(await self._cursor(), head, lease)
         except Retryable as error:
-            waits = waits or error
-        if waits is not None:
-            waits.done = done
-            raise waits
+            waits.append(error)
+        if waits:
+            waiting = waits[0] if len(waits) == 1 else Retryable("; ".join(map(str, waits)))
+            waiting.done = done
+            raise waiting
         return done
 
     async def _learn(self, head: Header, lease: Lease) -> None:
