@@ -5,7 +5,7 @@ one, and what was tested is read from the program's report of every case. No rat
 
 Rejected: one run within some seconds, which one phase ate; and every value that the coverage phase has for
 every operation, over 9000 requests for 84 of them. It asks all of the operator's own operations, and what
-merchants use most, the latter with well-formed values; the other phases ask everything.
+merchants use most, with well-formed values and with malformed ones apart; the other phases ask everything.
 """
 
 from __future__ import annotations
@@ -64,6 +64,17 @@ async def test_no_answer_to_a_merchant_is_a_fault_or_undocumented(
     }[phase]
     assert {f"{each.method} {each.path}" for each in asked} <= {case.operation for case in cases}
     assert len({case.operation for case in cases if case.status == 200}) >= 10, "some requests were right"
+
+
+async def test_no_answer_to_what_a_merchant_spells_wrong_is_a_fault_or_undocumented(
+    shop: Shop, tmp_path: Path
+) -> None:
+    cases = await _asked(shop, shop.secret, tmp_path, "coverage", "--mode", "negative", *_under(CHAINS))
+
+    asked = {f"{each.method} {each.path}" for each in ASKED if each.path.startswith(CHAINS)}
+    assert asked <= {case.operation for case in cases}
+    refused = [case for case in cases if 400 <= case.status < 500]
+    assert len(refused) >= 2_000, "what was spelled wrong was refused"
 
 
 @pytest.mark.parametrize("phase", ["coverage", "fuzzing"])
