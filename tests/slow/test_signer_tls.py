@@ -20,6 +20,7 @@ from tests.support import kill_loop, kills
 from tests.support.kill_driver import Driver, until
 
 pytestmark = pytest.mark.slow
+START_S = 300.0  # a busy machine takes its time over a process's imports
 
 
 @contextmanager
@@ -34,12 +35,13 @@ def process(log: Path, *words: str, told: Mapping[str, str]) -> Iterator[subproc
     ):
         try:
             up = b'"ready"'
-            until(lambda: up in log.read_bytes() or running.poll() is not None, f"{words[0]} to be ready")
+            ended = running.poll
+            until(lambda: up in log.read_bytes() or ended() is not None, f"{words[0]} is up", within=START_S)
             assert up in log.read_bytes(), log.read_text(encoding="utf-8")
             yield running
         finally:
             running.terminate()
-            running.wait(timeout=60)
+            running.wait(timeout=START_S)
 
 
 def show(place: TlsPlace, fresh: TlsPlace) -> None:

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -46,12 +45,18 @@ def refusal(code: str, status: int = 400) -> Answer:
     return status, {"__type": code, "message": f"{code}, said the service"}
 
 
+def _set() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class KeyServiceDouble:
     """One key, `alias/lane`.
 
     next_answers: said instead of the truth, one request each; signs_not: the error of every Sign, if any;
-    asked: what came; silent: nobody is answered while it is.
+    asked: what came; awake: while it is cleared, no Sign gets an answer.
     """
 
     url: str
@@ -59,17 +64,13 @@ class KeyServiceDouble:
     spec: str = "ECC_SECG_P256K1"
     disabled: bool = False
     signs_not: str = ""
-    silent: bool = False
     next_answers: list[Answer] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    awake: threading.Event = field(default_factory=_set)
 
     def answer(self, action: str, body: dict[str, Any]) -> Answer:
         """What this request gets."""
         self.asked.append((action, body))
-        if self.silent:
-            while self.silent:
-                time.sleep(0.01)
-            return 200, {}  # nobody listens any more, and what is to be said next is for others
         if self.next_answers:
             return self.next_answers.pop(0)
         if body.get("KeyId") != "alias/lane":
@@ -88,6 +89,7 @@ class KeyServiceDouble:
         return 200, {**told, "KeyId": body["KeyId"], "PublicKey": base64.b64encode(spki).decode()}
 
     def _sign(self, body: dict[str, Any]) -> Answer:
+        self.awake.wait()
         if self.signs_not:
             return refusal(self.signs_not)
         digest = base64.b64decode(body["Message"])
@@ -152,6 +154,7 @@ def key_service() -> Iterator[KeyServiceDouble]:
     try:
         yield double
     finally:
+        double.awake.set()
         server.shutdown()
         thread.join()
         server.server_close()
