@@ -21,8 +21,8 @@ from bascule.entrypoints.wiring import ChainSettings, Settings, Unfit, load
 from bascule.services.signer import Signer
 from bascule.settings.parse import NodeSettings
 from tests.support.chain import local_node
-from tests.support.money_out import StageClock
 from tests.support.nodes import Refuse, lying_node, no_guard
+from tests.support.stage_clock import StageClock
 
 
 @pytest.fixture

@@ -22,9 +22,10 @@ from bascule.entrypoints.signer_places import Clients, TlsPlace, Users
 from bascule.entrypoints.signer_server import SignerServer
 from bascule.services.signer import Signer
 from bascule.services.signing_intents import SignerRefused
-from tests.support.money_out import OpenAs, StageClock
+from tests.support.money_out import OpenAs
 from tests.support.nodes import no_guard
 from tests.support.signing import KEY, Desk
+from tests.support.stage_clock import StageClock
 
 HOST = "localhost"
 OURS = frozenset({bytes(KEY.address)})

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -46,6 +47,7 @@ from tests.support.chain import LocalNode, calldata
 from tests.support.money_out_setup import FLOAT, LANE_NAME, LIMIT, START, approver, deploy_vault, write_rows
 from tests.support.oracle import judge_outgoing
 from tests.support.prepared import Lay, prepared_node
+from tests.support.stage_clock import StageClock
 from tests.support.told import require_told
 
 __all__ = ["FLOAT", "LANE_NAME", "LIMIT", "START", "OpenAs", "Treasury"]
@@ -54,24 +56,6 @@ __all__ += ["approver", "payee", "sign_typed", "treasury"]
 OpenAs = Callable[[str], Awaitable[Database]]
 SEED = bytes(range(32))
 TRANSFER = "0x" + keccak(b"Transfer(address,address,uint256)").hex()
-
-
-class StageClock:
-    """Stands still until a test moves it; never behind the chain."""
-
-    def __init__(self, start: datetime = START) -> None:
-        self.time = start
-        self.head: Callable[[], int] = lambda: 0
-
-    def now(self) -> datetime:
-        return max(self.time, datetime.fromtimestamp(self.head(), UTC))
-
-    def seconds(self) -> float:
-        """For the chain, which minds its own head by itself."""
-        return self.time.timestamp()
-
-    def advance(self, step: timedelta) -> None:
-        self.time = self.now() + step
 
 
 def payee(number: int) -> str:
@@ -209,9 +193,9 @@ class Treasury:
         """A fresh submitter process of a lane, asking one node or several; a holder finds its lease."""
         guard = self.submitters_db.refuse_open_transaction
         urls = [url] if isinstance(url, str) else [*url] or [self.node.url]
-        rpcs = [Rpc(each, session=self.session, guard=guard, family=family) for each in urls]
-        chain_id = self.network.chain_id
-        caller = rpcs[0] if len(rpcs) == 1 else pool([(rpc, 1) for rpc in rpcs], chain_id=chain_id)
+        rpcs = [(Rpc(each, session=self.session, guard=guard, family=family), 1) for each in urls]
+        several = partial(pool, chain_id=self.network.chain_id, patience_s=60.0, clock=self.clock.seconds)
+        caller = rpcs[0][0] if len(rpcs) == 1 else several(rpcs)
         client = await self.clients.enter_async_context(SignerClient(self.socket, guard=guard))
         return Submitter(
             self.submitters_db, caller, client, self.network, lane, clock=self.clock,

@@ -20,8 +20,9 @@ from bascule.storage import signer_limits, signer_rosters, signer_wallets
 from bascule.storage.database import Database
 from bascule.storage.signer_limits import HardLimits
 from bascule.storage.signer_rosters import Genesis
-from tests.support.money_out import StageClock, approver
+from tests.support.money_out import approver
 from tests.support.money_out_setup import START
+from tests.support.stage_clock import StageClock
 
 CHAIN = 31_337
 VAULT, TOKEN = Address(b"\x01" * 20), Address(b"\xc0" * 20)

@@ -277,7 +277,12 @@ class Pool:
 
 
 def pool(
-    rpcs: Sequence[tuple[Rpc, int]], *, chain_id: int, quorum: int = 1, patience_s: float = PATIENCE_S
+    rpcs: Sequence[tuple[Rpc, int]],
+    *,
+    chain_id: int,
+    quorum: int = 1,
+    patience_s: float = PATIENCE_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Pool:
     """A pool of clients with their tiers, each node under the name of its host."""
 
@@ -285,4 +290,4 @@ def pool(
         rpc.worth = rpcs[0][0].worth  # what is learned is of the chain, not of a node
     called = names([rpc.url for rpc, _ in rpcs])
     nodes = [Node(rpc, name, tier) for (rpc, tier), name in zip(rpcs, called, strict=True)]
-    return Pool(nodes, chain_id=chain_id, quorum=quorum, patience_s=patience_s)
+    return Pool(nodes, chain_id=chain_id, quorum=quorum, patience_s=patience_s, clock=clock)
