@@ -39,6 +39,7 @@ class History:
         self.deepest = self.begun  # the highest block that was called final
         self.distance = FINAL
         self.done: Counter[str] = Counter()
+        self.halts = 0  # of the chain so far, each of them for a deep fork
         self.watcher = self._process(NO_FAILPOINTS if dies_at is None else Crashing(dies_at))
 
     async def create(self, life: int, terms: dict[str, Any]) -> None:
@@ -107,6 +108,7 @@ class History:
         assert await self.b.rows("SELECT finalized_number FROM cursors") == cursor
         self.nodes.tell_the_truth()
         self.done["halt"] += 1
+        self.halts = await self._halts()
 
     async def _require_halt(self) -> None:
         """Two looks of a process halt the chain; one that dies has two looks less."""
@@ -126,6 +128,10 @@ class History:
 
     async def _halted(self) -> bool:
         return await self.b.rows("SELECT FROM cursors WHERE halted_reason IS NOT NULL") != []
+
+    async def _halts(self) -> int:
+        [(halts,)] = await self.b.rows("SELECT halts FROM cursors")
+        return int(halts)
 
     async def _resume(self) -> bool:
         """What the operator's command does."""
@@ -334,11 +340,15 @@ class History:
         assert not await self._halted()
 
     async def _turn(self, watcher: Watcher) -> None:
-        """One turn; dying and waiting are allowed."""
+        """One turn; dying and waiting are allowed, and a halt that stays because a lie does not end it."""
         try:
             await watcher.run_once()
         except Crash:
             await self._die(watcher)
+        except Halted:
+            if not self.nodes.lied or await self._halts() != self.halts:
+                raise
+            self.done["halt stays"] += 1
         except Retryable as error:
             self.done[type(error).__name__] += 1
 

@@ -28,6 +28,7 @@ class Nodes:
         self.alone = alone
         self._b, self._proxies, self._other = b, proxies[:1] if alone else proxies, other
         self._liar: int | None = None
+        self.lied = False  # since they all told the truth
         self._now = 0.0
         self._pools: list[Pool] = []
 
@@ -51,7 +52,7 @@ class Nodes:
         who %= len(self._proxies)
         if self._liar not in (None, who):
             await self.recover()
-        self._liar = who
+        self._liar, self.lied = who, True
         self._proxies[who].faults.set(dict(fault))
 
     def fork(self, height: int) -> None:
@@ -61,6 +62,7 @@ class Nodes:
 
     def tell_the_truth(self) -> None:
         """All nodes do; what they are taken for stays."""
+        self.lied = False
         for proxy in self._proxies:
             proxy.clear()
 
