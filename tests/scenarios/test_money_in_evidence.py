@@ -11,7 +11,7 @@ from bascule.chain.errors import IncompleteAnswer
 from bascule.chain.evidence_check import Check, check
 from bascule.chain.pool import pool
 from bascule.domain.errors import NotFound
-from bascule.entrypoints.api import evidence_objects, objects
+from bascule.entrypoints.api import deposit_objects, evidence_objects
 from bascule.services import deposits, evidence
 from bascule.storage import networks
 from tests.support.money_in import Bridge, OpenAs, bridge, deposit_address
@@ -57,7 +57,7 @@ async def test_each_final_deposit_of_a_full_block_proves_itself_offline(b: Bridg
             "url": f"/v1/deposits/{deposit['id']}/evidence",
         }
         proof = await evidence_of(b, deposit)
-        objects.Deposit.model_validate(deposit, strict=True)
+        deposit_objects.Deposit.model_validate(deposit, strict=True)
         evidence_objects.DepositEvidence.model_validate(proof, strict=True)
         assert [each.ok for each in checked(proof)] == [True] * 6
         assert proof["claims"]["tx_hash"] == deposit["tx_hash"]

@@ -40,6 +40,13 @@ class AccountUpdate(TypedDict, total=False):
     api_version: Required[str]
 
 
+class AmountChanged(TypedDict):
+    """What the deposit's transaction moved when it was mined before, in a block that left the chain."""
+
+    before: str | None
+    before_atomic: str
+
+
 class ApiKey(TypedDict):
     """A key, by its beginning."""
 
@@ -491,7 +498,7 @@ class DeliveryAttempt(TypedDict):
     response: str | None
 
 
-Deposit = TypedDict("Deposit", {"id": 'str', "object": "Literal['deposit']", "kind": "Literal['payment', 'capital', 'unsolicited']", "network": 'str', "token": 'str | None', "contract": 'str', "currency": 'str | None', "amount": 'str | None', "amount_atomic": 'str', "decimals": 'int | None', "tx_hash": 'str | None', "log_index": 'int | None', "block_number": 'int', "block_hash": 'str', "block_time": 'int', "from": 'str | None', "to": 'str', "status": "Literal['detected', 'orphaned', 'finalized']", "confirmations": 'int | None', "confirmations_required": 'int | None', "finalized_at": 'int | None', "application": 'DepositApplication | None', "fee": 'str | None', "net": 'str | None', "fee_details": 'list[PlatformFee]', "unapplied_reason": "Literal['orphaned', 'no_intent', 'intent_closed', 'already_paid', 'wrong_token', 'wrong_chain', 'unsupported_token', 'dust', 'below_minimum', 'held', 'unsolicited', 'test_mode'] | None", "next_steps": "list[Literal['apply', 'accept', 'refund']]", "evidence": 'EvidenceReference | None', "livemode": 'bool', "created": 'int', "version": 'int'})
+Deposit = TypedDict("Deposit", {"id": 'str', "object": "Literal['deposit']", "kind": "Literal['payment', 'capital', 'unsolicited']", "network": 'str', "token": 'str | None', "contract": 'str', "currency": 'str | None', "amount": 'str | None', "amount_atomic": 'str', "amount_changed": 'AmountChanged | None', "decimals": 'int | None', "tx_hash": 'str | None', "log_index": 'int | None', "block_number": 'int', "block_hash": 'str', "block_time": 'int', "from": 'str | None', "to": 'str', "status": "Literal['detected', 'orphaned', 'finalized']", "confirmations": 'int | None', "confirmations_required": 'int | None', "finalized_at": 'int | None', "application": 'DepositApplication | None', "fee": 'str | None', "net": 'str | None', "fee_details": 'list[PlatformFee]', "unapplied_reason": "Literal['orphaned', 'no_intent', 'intent_closed', 'already_paid', 'wrong_token', 'wrong_chain', 'unsupported_token', 'dust', 'below_minimum', 'held', 'unsolicited', 'test_mode'] | None", "next_steps": "list[Literal['apply', 'accept', 'refund']]", "evidence": 'EvidenceReference | None', "livemode": 'bool', "created": 'int', "version": 'int'})
 
 
 class DepositApplication(TypedDict):

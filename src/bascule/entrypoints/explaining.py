@@ -95,12 +95,22 @@ async def _deposit(conn: Connection, deposit_id: str) -> dict[str, Any]:
     return {
         "object": f"deposit {deposit_id}",
         "state": f"{state}: {DEPOSIT.sentences[state]}",
+        **_changed(shown),
         "counts_for": shown["application"] or f"nothing ({shown['unapplied_reason']})",
         "evidence": {
             name: shown[name] for name in ("network", "tx_hash", "log_index", "block_number", "block_hash")
         },
         "next": _coin_step(shown) or (f"the merchant decides: {ways}" if ways else waits[state]),
     }
+
+
+def _changed(shown: dict[str, Any]) -> dict[str, str]:
+    """That a reorg changed what it is worth; nothing where none did."""
+    changed = shown["amount_changed"]
+    if changed is None:
+        return {}
+    was, now = changed["before_atomic"], shown["amount_atomic"]
+    return {"amount": f"changed from {was} to {now} base units when its transaction was mined again"}
 
 
 def _coin_step(shown: dict[str, Any]) -> str | None:

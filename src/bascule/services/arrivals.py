@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from bascule.domain.application import ApplicationState, Reason
 from bascule.domain.chain import ChainId, Hash
 from bascule.domain.ids import Prefix
@@ -34,6 +36,8 @@ from bascule.storage.arriving import Arriving
 from bascule.storage.database import Connection
 from bascule.storage.deposits import Candidate, Owned
 from bascule.storage.payment_intents import IntentRow
+
+_log = structlog.get_logger()
 
 
 def by_intent(
@@ -100,7 +104,7 @@ class Arrivals:
         """
         coming = await arriving.find(conn, self.chain_id, block_hashes)
         known = [each.place for each in coming if each.known]
-        returned = await deposits.advance_return(conn, self.chain_id, known)
+        returned = await self._return(conn, known)
         back = await self._back(conn, list(returned.values()))
         ids = iter(new_ids(Prefix.DEPOSIT, self.clock, self.entropy, len(coming) - len(known)))
         named = [(returned.get(each.place) if each.known else next(ids), each) for each in coming]
@@ -119,6 +123,18 @@ class Arrivals:
         owned = [back.get(id) or each.owned(id) for id, each in named if id is not None]
         fresh = [id for id, each in first.items() if each.intent_id is not None]
         return Found(self.chain_id, now, owned, new, fresh)
+
+    async def _return(
+        self, conn: Connection, places: Sequence[tuple[Hash, int]]
+    ) -> dict[tuple[Hash, int], str]:
+        """Orphaned deposits are where their transactions were mined again, with what those move there."""
+        returned = await deposits.advance_return(conn, self.chain_id, places)
+        changed = [each.id for each in returned.values() if each.changed]
+        if changed:
+            await applications.keep_whole(conn, changed)
+            self.counters["deposits_returned_changed"] += len(changed)
+            _log.warning("deposits returned with other amounts", chain_id=self.chain_id, deposits=changed)
+        return {place: each.id for place, each in returned.items()}
 
     async def _back(self, conn: Connection, ids: Sequence[str]) -> dict[str, Owned]:
         """Deposits that are detected again, by id, once screening has seen them."""

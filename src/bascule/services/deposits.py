@@ -82,6 +82,7 @@ def _described(row: Shown, charged: Charged | None = None, way: WayBack | None =
         "currency": row.currency,
         "amount": _display(row, row.amount),
         "amount_atomic": str(row.amount),
+        "amount_changed": _changed(row),
         "decimals": row.decimals,
         "tx_hash": None if coin else chain.hex32(row.tx_hash),
         "log_index": None if coin else row.log_index,
@@ -108,6 +109,13 @@ def _described(row: Shown, charged: Charged | None = None, way: WayBack | None =
 def _display(row: Shown, amount: int) -> str | None:
     """A token we do not know has no decimals: only its base units can be shown."""
     return None if row.decimals is None else display_units(amount, row.decimals)
+
+
+def _changed(row: Shown) -> dict[str, Any] | None:
+    """What its transaction moved when it was mined before; null where that was the same."""
+    if row.amount_before is None:
+        return None
+    return {"before": _display(row, row.amount_before), "before_atomic": str(row.amount_before)}
 
 
 def _application(row: Shown) -> dict[str, Any] | None:

@@ -53,6 +53,11 @@ async def advance(conn: Connection, moves: Mapping[str, tuple[Fixed, Decision]])
         raise Halted(f"{len(moves) - changed} of {len(moves)} applications were not as they were read")
 
 
+async def keep_whole(conn: Connection, deposit_ids: Sequence[str]) -> None:
+    """Of deposits whose amounts changed, those that merchants keep are kept whole, as they are now."""
+    await _sql.run(conn, "keep_whole", deposit_ids=texts(deposit_ids))
+
+
 async def choose(conn: Connection, deposit_id: str, intent_id: str) -> None:
     """From now on the deposit is one of this intent's, whatever address it came to. It is unapplied still."""
     changed = await _sql.run(conn, "choose", deposit_id=deposit_id, intent_id=intent_id)

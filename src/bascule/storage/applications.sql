@@ -20,6 +20,12 @@ UPDATE applications a
               %(amounts)s::numeric[]) AS n (deposit_id, before, state, reason, amount_applied)
  WHERE a.deposit_id = n.deposit_id AND a.state = n.before;
 
+-- name: keep_whole
+-- What merchants keep of these deposits is all of each, whatever that is now.
+UPDATE applications a SET amount_applied = d.amount, updated_at = now()
+  FROM deposits d
+ WHERE d.id = ANY(%(deposit_ids)s::text[]) AND a.deposit_id = d.id AND a.state = 'accepted';
+
 -- name: choose
 -- The intent that the merchant wants an unapplied deposit to count for.
 UPDATE applications SET intent_id = %(intent_id)s, chosen = true, updated_at = now()

@@ -83,6 +83,7 @@ class Arriving(NamedTuple):
             None,
             None,
             None,
+            None,
             0,
             self.processed,
             network.finality,

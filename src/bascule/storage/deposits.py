@@ -66,7 +66,8 @@ class Shown(NamedTuple):
 
     token_id, currency, decimals: None for a token we do not know; processed: the newest block read;
     verified: what its evidence is, None before it is final; listed: its token's issuer names its address;
-    screened: screening holds it.
+    screened: screening holds it; amount_before: what its transaction moved when it was mined before, if that
+    was another amount.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Shown(NamedTuple):
     finalized_at: datetime | None
     created_at: datetime
     version: int
+    amount_before: int | None
     application_state: str | None
     intent_id: str | None
     reason: str | None
@@ -102,7 +104,14 @@ class Shown(NamedTuple):
 
 
 _STATES = {str(state): state for state in DepositState}  # a look here takes a tenth of the enumeration's own
-_AMOUNT, _STATE = Shown._fields.index("amount"), Shown._fields.index("state")
+_AMOUNT, _STATE, _BEFORE = map(Shown._fields.index, ("amount", "state", "amount_before"))
+
+
+class Returned(NamedTuple):
+    """A deposit whose transaction was mined again. changed: it moves another amount there than before."""
+
+    id: str
+    changed: bool
 
 
 class Candidate(NamedTuple):
@@ -145,8 +154,8 @@ async def insert_arrived(conn: Connection, chain_id: ChainId, new: Sequence[Show
 
 async def advance_return(
     conn: Connection, chain_id: ChainId, places: Sequence[tuple[Hash, int]]
-) -> dict[tuple[Hash, int], str]:
-    """From orphaned to detected, where their payments are now; their ids by (block hash, log index)."""
+) -> dict[tuple[Hash, int], Returned]:
+    """From orphaned to detected, where their payments are now; by (block hash, log index)."""
     if not places:
         return {}
     rows = await _sql.all(
@@ -156,7 +165,7 @@ async def advance_return(
         block_hashes=bytes_(block_hash for block_hash, _ in places),
         log_indexes=numbers(log_index for _, log_index in places),
     )
-    return {(row["block_hash"], row["log_index"]): row["id"] for row in rows}
+    return {(row["block_hash"], row["log_index"]): Returned(row["id"], row["changed"]) for row in rows}
 
 
 async def advance_orphan(conn: Connection, chain_id: ChainId, number: int) -> list[str]:
@@ -316,6 +325,8 @@ def _shown(row: Sequence[Any]) -> Shown:
     *stored, applied, next_number, kind, depth, verified, listed, screened = row
     stored[_AMOUNT] = int(stored[_AMOUNT])
     stored[_STATE] = _STATES[stored[_STATE]]
+    if stored[_BEFORE] is not None:
+        stored[_BEFORE] = int(stored[_BEFORE])
     processed = -1 if next_number is None else next_number - 1
     found = [int(applied or 0), processed, _policy(kind, depth), verified, listed, screened]
     return Shown._make(stored + found)

@@ -14,16 +14,19 @@ SELECT n.id, n.account_id, n.livemode, n.kind, t.chain_id, t.tx_hash, t.token, t
                         AND x.log_index = n.log_index OFFSET 0) t;  -- each by its key, however many there are
 
 -- name: advance_return
--- Orphaned deposits whose transaction was mined again, in the place where it is now.
+-- Orphaned deposits whose transaction was mined again, in the place where it is now, with what it moves there; changed:
+-- that is another amount than before.
 UPDATE deposits d
    SET state = 'detected', block_hash = t.block_hash, block_number = t.block_number, block_time = b.block_time,
-       log_index = t.log_index, src = t.src, amount = t.amount, version = d.version + 1
+       log_index = t.log_index, src = t.src, amount = t.amount, version = d.version + 1,
+       amount_before = CASE WHEN t.amount <> d.amount THEN d.amount ELSE d.amount_before END
   FROM unnest(%(block_hashes)s::bytea[], %(log_indexes)s::integer[]) AS n (block_hash, log_index)
   JOIN transfers t ON t.chain_id = %(chain_id)s AND t.block_hash = n.block_hash AND t.log_index = n.log_index
   JOIN blocks b ON b.chain_id = t.chain_id AND b.hash = t.block_hash
- WHERE d.chain_id = t.chain_id AND d.tx_hash = t.tx_hash AND d.token = t.token AND d.dst = t.dst
-   AND d.occurrence = t.occurrence AND d.state = 'orphaned'
-RETURNING d.id, d.block_hash, d.log_index;
+  JOIN deposits was ON was.chain_id = t.chain_id AND was.tx_hash = t.tx_hash AND was.token = t.token AND was.dst = t.dst
+                   AND was.occurrence = t.occurrence AND was.state = 'orphaned'
+ WHERE d.id = was.id AND d.state = 'orphaned'
+RETURNING d.id, d.block_hash, d.log_index, d.amount <> was.amount AS changed;
 
 -- name: advance_orphan
 -- Deposits above a height, whose blocks left the canonical chain.
@@ -211,7 +214,7 @@ SELECT d.whose, d.chosen, coalesce(k.accepted OR d.application_state = 'applied'
        d.early IS NOT NULL AS early,
        d.id, d.account_id, d.livemode, d.kind, d.chain_id, d.token, d.token_id, k.currency, k.decimals, d.amount,
        d.tx_hash, d.log_index, d.block_number, d.block_hash, d.block_time, d.src, d.dst, d.state, d.finalized_at,
-       d.created_at, d.version, d.application_state, d.intent_id, d.reason, d.amount_applied,
+       d.created_at, d.version, d.amount_before, d.application_state, d.intent_id, d.reason, d.amount_applied,
        c.next_number, w.finality_kind, w.finality_depth,
        CASE WHEN d.finality IS NOT NULL THEN (
             SELECT e.verified FROM deposit_proofs e WHERE e.chain_id = d.chain_id AND e.block_hash = d.block_hash
@@ -229,7 +232,7 @@ SELECT d.whose, d.chosen, coalesce(k.accepted OR d.application_state = 'applied'
 -- Deposits with all that the API shows of them, in the order of `Shown`.
 SELECT d.id, d.account_id, d.livemode, d.kind, d.chain_id, d.token, d.token_id, k.currency, k.decimals, d.amount,
        d.tx_hash, d.log_index, d.block_number, d.block_hash, d.block_time, d.src, d.dst, d.state, d.finalized_at,
-       d.created_at, d.version, p.state AS application_state, p.intent_id, p.reason, p.amount_applied,
+       d.created_at, d.version, d.amount_before, p.state AS application_state, p.intent_id, p.reason, p.amount_applied,
        c.next_number, w.finality_kind, w.finality_depth,
        CASE WHEN d.finality IS NOT NULL THEN (
             SELECT e.verified FROM deposit_proofs e WHERE e.chain_id = d.chain_id AND e.block_hash = d.block_hash

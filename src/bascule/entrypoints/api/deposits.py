@@ -8,7 +8,7 @@ from sqlalchemy import exists, or_, select
 
 from bascule.domain.chain import parse_hash
 from bascule.domain.errors import NotFound
-from bascule.entrypoints.api import evidence_objects, lists, objects
+from bascule.entrypoints.api import deposit_objects, evidence_objects, lists
 from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import DepositApply, DepositList, Expandable, IntentDepositList, Nothing
 from bascule.entrypoints.api.shape import ListOf
@@ -93,11 +93,11 @@ _APPLY = {"payment_intent": "pi_0mpa5rj4p2vqv8x1y3z9"}
 OPERATIONS = (
     Operation(
         "GET", "/v1/deposits", "list_deposits", "List deposits", "deposits:read", list_all, DepositList,
-        ListOf[objects.Deposit],
+        ListOf[deposit_objects.Deposit],
     ),
     Operation(
         "GET", "/v1/deposits/{id}", "get_deposit", "Read a deposit", "deposits:read", retrieve, Expandable,
-        objects.Deposit,
+        deposit_objects.Deposit,
     ),
     Operation(
         "GET", "/v1/deposits/{id}/evidence", "get_deposit_evidence", "Read a deposit's evidence",
@@ -105,10 +105,11 @@ OPERATIONS = (
     ),
     Operation(
         "POST", "/v1/deposits/{id}/apply", "apply_deposit", "Apply a deposit to an intent",
-        "deposits:write", apply, DepositApply, objects.Deposit, "required", conflicts=True, example=_APPLY,
+        "deposits:write", apply, DepositApply, deposit_objects.Deposit, "required", conflicts=True,
+        example=_APPLY,
     ),
     Operation(
         "POST", "/v1/deposits/{id}/accept", "accept_deposit", "Keep a deposit without an intent",
-        "deposits:write", accept, Nothing, objects.Deposit, "required", conflicts=True,
+        "deposits:write", accept, Nothing, deposit_objects.Deposit, "required", conflicts=True,
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bascule.domain.errors import Rejected
-from bascule.entrypoints.api import deposits, lists, objects
+from bascule.entrypoints.api import deposit_objects, deposits, lists, objects
 from bascule.entrypoints.api.operation import Call, Operation, Together
 from bascule.entrypoints.api.params import (
     Expandable,
@@ -166,6 +166,6 @@ OPERATIONS = (
     ),
     Operation(
         "GET", f"{_PATH}/{{id}}/deposits", "list_payment_intent_deposits", "List what arrived for it", _READ,
-        list_deposits, IntentDepositList, ListOf[objects.Deposit],
+        list_deposits, IntentDepositList, ListOf[deposit_objects.Deposit],
     ),
 )  # fmt: skip
