@@ -209,3 +209,59 @@ async def test_request_that_the_backup_lacks_is_not_paid_by_a_new_vault_while_by
     assert await stage.status(again) == "paid"
     assert await stage.transfers_out() == [(payee(1), 5_000_000)]
     await stage.require_truth()
+
+
+async def revert_and_lose(stage: Treasury, backups: Backups, folder: Path, *, asked: bool) -> Lost:
+    """Yesterday's dump has the payout on its way; its batch reverts, the next one is signed and forgotten.
+
+    asked: whether somebody called it off before the dump.
+    """
+    payout = await stage.approved("5.00", payee(1))
+    await stage.open_canceller()
+    lane = await stage.submitter(bump_after=timedelta(days=1))
+    await lane.run_once()
+    if asked:
+        await stage.cancel(payout)
+    yesterday = await backups.dump(stage, folder / "yesterday")
+    await stage.rows_change("DELETE FROM payout_cancels")  # in the life that is lost nobody asks
+    stage.clock.advance(timedelta(minutes=31))  # past the batch's deadline
+    await stage.follow(3)
+    with pytest.raises(Crash):
+        await (await stage.submitter(failpoints=Crashing("submitter.after_save"))).run_once()
+    [(raw,)] = await stage.rows("SELECT raw FROM attempts ORDER BY nonce DESC LIMIT 1")
+    await backups.restore(stage, yesterday)
+    await checked(stage)
+    if not asked:
+        await stage.cancel(payout)
+    return Lost(payout, "0x" + bytes(raw).hex())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked_before", [True, False])
+@pytest.mark.parametrize("first", ["cancel", "batch"])
+async def test_payout_called_off_on_its_way_ends_by_the_vaults_word_alone_while_bytes_of_before_may_pay_it(
+    stage: Treasury, backups: Backups, tmp_path: Path, *, asked_before: bool, first: str
+) -> None:
+    lost = await revert_and_lose(stage, backups, tmp_path, asked=asked_before)
+    await stage.run()
+    shown = await stage.read(lost.payout)
+    assert (shown["status"], shown["cancellation"]["status"]) == ("in_transit", "open")
+    async with stage.owner.read() as conn:
+        told = await explain(conn, lost.payout["id"])
+    assert told is not None
+    assert "called off: its batch or the canceller's call" in told["next"]
+
+    canceller = await stage.submitter(holder="c", lane="canceller")
+    if first == "cancel":
+        await stage.run(canceller)
+        await lost.run(stage)
+    else:
+        await lost.run(stage)
+        await stage.run(canceller)
+    assert (await check(stage))["31337/vault-0"]["batches"] == 1
+
+    shown, paid = await stage.read(lost.payout), [] if first == "cancel" else [(payee(1), 5_000_000)]
+    assert await stage.transfers_out() == paid
+    end = ("paid", "too_late") if paid else ("canceled", "canceled")
+    assert (shown["status"], shown["cancellation"]["status"], shown["stuck"]) == (*end, False)
+    await stage.require_truth()

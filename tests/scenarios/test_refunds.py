@@ -10,18 +10,14 @@ from typing import LiteralString
 
 import pytest
 
-from bascule.domain.chain import Address, Hash, checksum, parse_address
+from bascule.domain.chain import Address, checksum, parse_address
 from bascule.domain.errors import Halted
-from bascule.domain.refund import LOOK_AGAIN, RefundDestination, payout_identity
-from bascule.domain.vault import tag
+from bascule.domain.refund import LOOK_AGAIN, RefundDestination
 from bascule.entrypoints.explaining import explain
-from bascule.services.payout_request import everlasting
-from bascule.storage import recovered, test_clocks
-from bascule.storage.recovered import Item
+from bascule.storage import test_clocks
 from tests.support.flushing import CUSTOMER
 from tests.support.money_in import deposit_address
 from tests.support.money_out import OpenAs, payee, sign_typed
-from tests.support.outgoing import FORGET_WHAT_WAS_READ_BACK
 from tests.support.refunding import COOL_OFF_S, CUSTOMER_HOME, Refunding, refunding, words
 
 
@@ -325,43 +321,6 @@ async def test_refund_that_failed_is_refunded_anew_and_its_payout_is_not_asked_f
     await b.approve(again)
     await b.pay()
     assert await b.stage.transfers_out() == [(payee(3), 5_000_000)]
-
-
-@pytest.mark.slow
-async def test_refund_that_was_paid_before_a_restore_is_neither_paid_nor_freed_again(b: Refunding) -> None:
-    intent = await b.paid("5.00")
-    refund = await b.claimed(await b.refund(intent))
-    network, token = b.stage.network.chain_id, b.stage.token.contract
-    async with b.stage.owner.transaction() as conn:
-        await recovered.insert(
-            conn, network, parse_address(b.stage.vault), Address(token), Hash(b"\7" * 32), 1,
-            [Item(7, tag(everlasting(b.world.merchant, False, payout_identity(intent["id"], 1))), "paid",
-                  parse_address(CUSTOMER_HOME), 5_000_000)],
-        )  # fmt: skip
-    for _ in range(2):
-        canceled = await b.client.post(f"/v1/refunds/{refund['id']}/cancel")
-        assert (canceled.status_code, canceled.json()["error"]["code"]) == (409, "payout_recovered")
-        assert await b.turn() == {}
-    waiting = await b.read(refund)
-    assert (waiting["status"], waiting["waits_for"]) == ("pending", "payout_recovered")
-    assert waiting["next_action"] is None, "nobody can do anything"
-    assert (await b.ask(intent)).json()["error"]["code"] == "refund_exceeds_refundable"
-    await b.stage.rows_change(FORGET_WHAT_WAS_READ_BACK)
-
-
-@pytest.mark.slow
-async def test_refund_is_not_called_off_while_a_batch_of_before_a_restore_may_pay_it(b: Refunding) -> None:
-    refund = await b.claimed(await b.refund(await b.paid("5.00")))
-    restored = "UPDATE address_epochs SET known = epoch - 1, checked_at = "
-    async with b.stage.owner.transaction() as conn:
-        await conn.execute(restored + "now() + interval '100 years'")
-    refused = await b.client.post(f"/v1/refunds/{refund['id']}/cancel")
-    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "restore_unsettled")
-    assert (await b.read(refund))["status"] == "pending"
-    async with b.stage.owner.transaction() as conn:
-        await conn.execute(restored + "'2000-01-01'")
-    canceled = await b.client.post(f"/v1/refunds/{refund['id']}/cancel")
-    assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
 
 
 @pytest.mark.slow

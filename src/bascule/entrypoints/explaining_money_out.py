@@ -44,7 +44,7 @@ async def payout(conn: Connection, payout_id: str) -> dict[str, Any]:
     waits = {
         PayoutState.REQUIRES_ACTION: _who_signs(shown["next_action"]),
         PayoutState.PENDING: _waits(shown["waits_for"]),
-        PayoutState.IN_TRANSIT: "the chain makes its batch final",
+        PayoutState.IN_TRANSIT: _on_its_way(shown["cancellation"]),
     }
     return {
         "object": f"payout {payout_id}",
@@ -65,6 +65,14 @@ async def payout(conn: Connection, payout_id: str) -> dict[str, Any]:
 
 
 _PAUSED = "its issuer paused the token: nothing to do, it goes on when the issuer lifts that"
+
+
+def _on_its_way(called_off: dict[str, Any] | None) -> str:
+    if called_off is None or called_off["status"] != "open":
+        return "the chain makes its batch final"
+    return (
+        "it was called off: its batch or the canceller's call of the vault is final first, which says the end"
+    )
 
 
 def _waits(why: str | None) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bascule.chain.receipts import Receipt
 from bascule.domain.payout import PayoutEvent, PayoutState
 from bascule.domain.webhook import EventType
+from bascule.services import lost_bytes
 from bascule.services.never_paid import never_paid
 from bascule.services.outbox import Outbox
 from bascule.services.payout_events import tell
@@ -31,12 +32,15 @@ class CallingOff:
     async def release(self, conn: Connection, payout: PayoutRow) -> None:
         """It waits again under the same id, or is canceled if that was asked for: nothing can pay it now.
 
-        One that was canceled at the vault meanwhile stays so.
+        One that was canceled at the vault meanwhile stays so. While bytes of before a restore may run, one of
+        them may be the next batch of its id: one that was called off stays on its way, until the vault says
+        that the canceller's call or such a batch used the id up.
         """
         if payout.state is PayoutState.CANCELED:
             return
         if await cancels.is_open(conn, payout.id):
-            await self.cancel(conn, payout)
+            if await lost_bytes.may_run(conn, payout.chain_id) is None:
+                await self.cancel(conn, payout)
             return
         released = await payouts.advance(conn, payout, PayoutEvent.RELEASE)
         await tell(conn, self.outbox, EventType.PAYOUT_UPDATED, released, before=payout)

@@ -34,6 +34,7 @@ from bascule.storage import (
     attempts,
     audit,
     blocks,
+    cancels,
     lanes,
     ledger,
     networks,
@@ -276,12 +277,14 @@ class LaneRecovery:
                 conn, [(payout, log_index)], paid_at=moment(block), block_hash=block.hash
             )
             await ledger.post_payout(conn, payout.id)
+            await cancels.decide(conn, payout.id, "too_late", self.outbox.clock.now())
             await tell(conn, self.outbox, EventType.PAYOUT_PAID, done, before=payout)
         else:
             refusals = vault_calls.facts(payout.vault, batch.receipt.logs).refusals
             code = failure_code(refusals, item.vault_id, payout.destination, paid=bool(batch.paid))
             failed = await payouts.advance(conn, payout, PayoutEvent.REFUSE, failure_code=code)
             await ledger.post_release(conn, payout.id)
+            await cancels.decide(conn, payout.id, "too_late", self.outbox.clock.now())
             await tell(conn, self.outbox, EventType.PAYOUT_FAILED, failed, before=payout)
 
     async def _cancel(self, conn: Connection, payout: PayoutRow) -> None:

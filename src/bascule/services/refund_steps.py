@@ -15,13 +15,13 @@ from bascule.domain.payout import FailureCode, PayoutState
 from bascule.domain.refund import LOOK_AGAIN, RefundEvent, RefundState
 from bascule.domain.screening import ScreeningState
 from bascule.domain.webhook import EventType
-from bascule.services import lost_refunds
+from bascule.services import lost_bytes, lost_refunds
 from bascule.services.outbox import Outbox
 from bascule.services.payout_request import PayoutRequest, PayoutTerms
 from bascule.services.payouts import Payouts, require_unknown_to_the_vault
 from bascule.services.refund_events import tell
 from bascule.services.refund_request import require_payable
-from bascule.services.refund_view import FUNDS, SCREENED
+from bascule.services.refund_view import FUNDS, RECOVERED, SCREENED
 from bascule.services.seams import Clock
 from bascule.storage import (
     deposits,
@@ -75,14 +75,16 @@ class RefundSteps:
 
     async def _expire(self, conn: Connection, refund: RefundRow) -> bool:
         now = self.clock.now()
-        if refund.claim_expires_at is None or refund.claim_expires_at > now:
+        if max(refund.claim_expires_at or now, refund.look_at or now) > now:
             return False
         try:
             await require_unknown_to_the_vault(
                 conn, refund.account_id, refund.livemode, refund.payout_identity, unless_refused=True
             )
         except Conflict:  # paid before a restore: the amount stays counted
-            return False
+            return await self._put_off(conn, refund, RECOVERED)
+        if await _may_be_paid(conn, refund):
+            return await self._put_off(conn, refund, lost_bytes.UNSETTLED)
         ended = await refunds.advance(conn, refund, RefundEvent.EXPIRE, now)
         await tell(conn, self.outbox, EventType.REFUND_CANCELED, ended, now, before=refund)
         return True
@@ -91,8 +93,7 @@ class RefundSteps:
         """The payout, with what was paid too much and the hold; or why not yet, or why never."""
         held = await _screening(conn, refund)
         if held is ScreeningState.REJECTED:
-            await self._fail(conn, refund, FailureCode.SCREENING_REJECTED)
-            return True
+            return await self._never(conn, refund, FailureCode.SCREENING_REJECTED)
         if held is ScreeningState.OPEN:
             return await self._put_off(conn, refund, SCREENED)
         try:
@@ -102,8 +103,7 @@ class RefundSteps:
             return await self._put_off(conn, refund, FUNDS)
         except Rejected as error:
             if error.code in FOR_EVER:
-                await self._fail(conn, refund, error.code)
-                return True
+                return await self._never(conn, refund, error.code)
             return await self._put_off(conn, refund, FUNDS if error.code in _NO_MONEY else error.code)
         given = await refunds.give_payout(conn, refund.id, payout_id)
         await tell(conn, self.outbox, EventType.REFUND_UPDATED, given, self.clock.now(), before=refund)
@@ -138,6 +138,13 @@ class RefundSteps:
             request=request, terms=terms, requested_by=ACTOR,
         )  # fmt: skip
 
+    async def _never(self, conn: Connection, refund: RefundRow, code: str) -> bool:
+        """It ends without a payout; not while one that no row has may still be paid."""
+        if await _may_be_paid(conn, refund):
+            return await self._put_off(conn, refund, lost_bytes.UNSETTLED)
+        await self._fail(conn, refund, code)
+        return True
+
     async def _put_off(self, conn: Connection, refund: RefundRow, reason: str) -> bool:
         now = self.clock.now()
         waiting = await refunds.put_off(conn, refund.id, reason, now + LOOK_AGAIN)
@@ -170,6 +177,13 @@ class RefundSteps:
     async def _fail(self, conn: Connection, refund: RefundRow, code: str) -> None:
         ended = await refunds.advance_to_failed(conn, refund, code, self.clock.now())
         await tell(conn, self.outbox, EventType.REFUND_FAILED, ended, self.clock.now(), before=refund)
+
+
+async def _may_be_paid(conn: Connection, refund: RefundRow) -> bool:
+    """Whether bytes of before a restore may run yet: its payout of then may be in them."""
+    token = await tokens.get(conn, refund.token_id)
+    assert token is not None, "a refund's token is for ever"
+    return await lost_bytes.may_run(conn, token.chain_id) is not None
 
 
 async def _screening(conn: Connection, refund: RefundRow) -> ScreeningState | None:

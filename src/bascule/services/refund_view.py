@@ -9,7 +9,8 @@ from typing import Any
 from bascule.domain.chain import Address, caip2, checksum
 from bascule.domain.money import TokenAmount
 from bascule.domain.payout import PayoutState
-from bascule.domain.refund import RefundState
+from bascule.domain.refund import REFUND, RefundState
+from bascule.services.lost_bytes import UNSETTLED
 from bascule.storage import payouts, refunds, tokens
 from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
@@ -19,6 +20,7 @@ from bascule.storage.tokens import Token
 FUNDS = "insufficient_funds"
 SCREENED = "screening"  # who sent the deposit that goes back stands on a list
 RECOVERED = "payout_recovered"  # the vault had its payout before the database was restored
+NOBODY = (RECOVERED, SCREENED, UNSETTLED)  # nobody who reads of it can end that
 
 
 async def describe(conn: Connection, ids: Sequence[str], now: datetime) -> list[dict[str, Any]]:
@@ -56,7 +58,7 @@ def _shown(row: RefundRow, token: Token, payout: PayoutRow | None, now: datetime
             "claimed_at": _seconds(row.claimed_at),
             "pays_at": _seconds(row.pays_at),
         },
-        "waits_for": row.waits_for,
+        "waits_for": None if row.state in REFUND.finals else row.waits_for,
         "next_action": _next_action(row, amount, payout, now),
         "failure_code": row.failure_code,
         "payout": row.payout_id,
@@ -75,6 +77,8 @@ def _next_action(
     row: RefundRow, amount: TokenAmount, payout: PayoutRow | None, now: datetime
 ) -> Mapping[str, Any] | None:
     """Who must do what; None when nobody has to do anything."""
+    if row.waits_for in NOBODY:
+        return None
     if row.state is RefundState.REQUIRES_ACTION:
         return _action("claim", "Send the claim link to the customer.", until=row.claim_expires_at)
     if row.state is not RefundState.PENDING:
@@ -88,8 +92,6 @@ def _next_action(
         return _action(
             "add_funds", f"The account needs {needed} available; the refund goes on by itself then."
         )
-    if row.waits_for in (RECOVERED, SCREENED):
-        return None
     if row.waits_for is not None:
         return _action(
             "review_policy", f"The policy says {row.waits_for}; the refund goes on once it allows it."

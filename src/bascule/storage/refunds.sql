@@ -67,17 +67,18 @@ UPDATE refunds SET payout_id = %(payout_id)s, waits_for = NULL, version = versio
 RETURNING *
 
 -- name: put_off
--- Why it has no payout yet, and when it is tried again; the version grows with what is told anew.
+-- Why it has no payout or no end yet, and when it is tried again; the version grows with what is told anew.
 UPDATE refunds
    SET waits_for = %(reason)s, look_at = %(look_at)s,
        version = version + CASE WHEN waits_for IS DISTINCT FROM %(reason)s THEN 1 ELSE 0 END
- WHERE id = %(id)s AND state = 'pending' AND payout_id IS NULL
+ WHERE id = %(id)s AND state IN ('requires_action', 'pending') AND payout_id IS NULL
 RETURNING *
 
 -- name: due
 -- Refunds that can go on: unclaimed past their time, cooled off, or with a payout that ended.
 SELECT id FROM (
     (SELECT r.id FROM refunds AS r WHERE r.state = 'requires_action' AND r.claim_expires_at <= %(now)s
+        AND coalesce(r.look_at <= %(now)s, true)
       ORDER BY r.claim_expires_at LIMIT %(limit)s)
      UNION ALL
     (SELECT r.id FROM refunds AS r WHERE r.state = 'pending' AND r.payout_id IS NULL AND greatest(r.pays_at, r.look_at) <= %(now)s
