@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bascule.chain.node_words import WORDS, Bytes, NodeSays, of_bytes, read
+from bascule.chain.node_words import ANY, WORDS, Bytes, NodeSays, of_bytes, read
 from tests.support.cases import case
 
 _ADDRESS = "0x336394A3219e71D9d9bd18201d34E95C1Bb7122C"
@@ -166,6 +166,25 @@ def test_refusal_of_a_client_has_its_meaning_in_any_case(client: str) -> None:
             assert read(f"{client} call failed: {words}") is meaning
 
 
+@pytest.mark.parametrize("client", SAID)
+def test_words_of_a_client_are_known_by_the_lines_of_its_dialect_alone(client: str) -> None:
+    dialect = [(pattern, meaning) for pattern, meaning, of in WORDS if client in of.split() or of == ANY]
+    for words, meaning in SAID[client].items():
+        with case(words):
+            found = (each for pattern, each in dialect if re.search(pattern, words, re.IGNORECASE))
+            assert next(found, NodeSays.UNKNOWN) is meaning
+
+
+def test_each_line_is_of_the_clients_whose_words_it_decides_and_of_no_other() -> None:
+    decided: dict[str, list[str]] = {pattern: [] for pattern, _, of in WORDS if of != ANY}
+    for client, words, _ in CASES:
+        line = next((each for each, _, _ in WORDS if re.search(each, words, re.IGNORECASE)), None)
+        if line in decided and client not in decided[line]:
+            decided[line].append(client)
+
+    assert decided == {pattern: of.split() for pattern, _, of in WORDS if of != ANY}
+
+
 @pytest.mark.parametrize("meaning", [*NodeSays])
 def test_reverted_is_tested_first_as_a_reason_may_hold_any_words(meaning: NodeSays) -> None:
     told = next((words for _, words, each in CASES if each is meaning), str(meaning))
@@ -201,7 +220,7 @@ def test_every_line_about_bytes_was_said_by_some_client() -> None:
     }  # fmt: skip
     unsaid = [
         pattern
-        for pattern, meaning in WORDS
+        for pattern, meaning, _ in WORDS
         if meaning in about
         and not any(re.search(pattern, words, re.IGNORECASE) for _, words, each in CASES if each is meaning)
     ]

@@ -45,51 +45,74 @@ class Bytes(StrEnum):
     UNKNOWN = "unknown"  # they may be in a pool
 
 
-# First match wins. Words of geth core/txpool/errors.go, core/error.go and internal/ethapi, erigon's pool,
-# nethermind AcceptTxResult, besu RpcErrorType, parity's rpc helpers/errors.rs, avalanche, nitro, zkSync's
-# api_server, frontier (Substrate), reth's pool errors, anvil, py-evm under eth-tester, and hosted providers.
-WORDS: tuple[tuple[str, NodeSays], ...] = (
+ANY = "any"  # of every client, or of what stands before it: a provider, a proxy
+
+# What is said, what it means, and whose dialects it is of. First match wins, and all dialects are tried: what
+# client answers behind a provider's name is not known, and changes without notice. Words of geth
+# core/txpool/errors.go, core/error.go and internal/ethapi, erigon's pool, nethermind AcceptTxResult, besu
+# RpcErrorType, parity's rpc helpers/errors.rs, avalanche, nitro, zkSync's api_server, frontier (Substrate),
+# reth's pool errors, anvil, py-evm under eth-tester, and hosted providers.
+WORDS: tuple[tuple[str, NodeSays, str], ...] = (
     # First, as a contract may put any of the words below into its reason.
-    (r"execution reverted|\breverted?\b|vm exception", NodeSays.REVERTED),
-    (r"already ?known|\bknown transaction|already imported|already in .*pool", NodeSays.ALREADY_KNOWN),
-    (r"existing tx with same hash|AlreadyImported|already exists in cache", NodeSays.ALREADY_KNOWN),
-    (r"replacement.*(underpriced|fee too low)", NodeSays.REPLACEMENT_UNDERPRICED),
+    (r"execution reverted|\breverted?\b|vm exception", NodeSays.REVERTED, ANY),
+    (r"already ?known|\bknown transaction|already imported|already in .*pool", NodeSays.ALREADY_KNOWN,
+     "geth erigon besu nethermind parity zksync anvil reth"),
+    (r"existing tx with same hash|AlreadyImported|already exists in cache", NodeSays.ALREADY_KNOWN,
+     "erigon substrate"),
+    (r"replacement.*(underpriced|fee too low)", NodeSays.REPLACEMENT_UNDERPRICED,
+     "geth erigon besu anvil reth"),
     # nethermind's OwnNonceAlreadyUsed: a transaction of the same nonce waits, ours or another.
-    (r"another (transaction|tx) .*same nonce|OwnNonceAlreadyUsed", NodeSays.REPLACEMENT_UNDERPRICED),
-    (r"nonce (is )?too low|old ?nonce|nonce.*already (been )?used|Pool\(Stale\)", NodeSays.NONCE_TOO_LOW),
+    (r"another (transaction|tx) .*same nonce|OwnNonceAlreadyUsed", NodeSays.REPLACEMENT_UNDERPRICED,
+     "nethermind parity"),
+    (r"nonce (is )?too low|old ?nonce|nonce.*already (been )?used|Pool\(Stale\)", NodeSays.NONCE_TOO_LOW,
+     "geth erigon besu nethermind parity avalanche arbitrum zksync substrate anvil"),
     # py-evm and old nitro say this of both a low and a high nonce; looking up is right for either.
-    (r"invalid transaction nonce", NodeSays.NONCE_TOO_LOW),
-    (r"nonce (is )?too (high|distant)|nonce ?gap|gapped.nonce|Pool\(Future\)", NodeSays.NONCE_TOO_HIGH),
-    (r"too far in the future", NodeSays.NONCE_TOO_HIGH),
-    (r"fee.*exceeds the configured cap|fee cap exceeded", NodeSays.FEE_ABOVE_CAP),
-    (r"(max fee per gas|fee cap|gas price).*less than.*base ?fee|below.*base ?fee", NodeSays.FEE_BELOW_BASE),
-    (r"transaction gas is too low", NodeSays.GAS_TOO_LOW),
-    (r"underpriced|fee ?too ?low|(tip|gas price).*below.*minimum", NodeSays.UNDERPRICED),
-    (r"gas price (is )?too low|unacceptable gas price|pubdata price too high", NodeSays.UNDERPRICED),
-    (r"insufficient ?(funds|balance)|(cost exceeds|exceeds) account balance", NodeSays.INSUFFICIENT_FUNDS),
-    (r"(not|does not have) enough (funds|balance)|cannot afford|overdraft", NodeSays.INSUFFICIENT_FUNDS),
+    (r"invalid transaction nonce", NodeSays.NONCE_TOO_LOW, "arbitrum eth-tester"),
+    (r"nonce (is )?too (high|distant)|nonce ?gap|gapped.nonce|Pool\(Future\)", NodeSays.NONCE_TOO_HIGH,
+     "geth besu nethermind arbitrum zksync substrate"),
+    (r"too far in the future", NodeSays.NONCE_TOO_HIGH, "besu"),
+    (r"fee.*exceeds the configured cap|fee cap exceeded", NodeSays.FEE_ABOVE_CAP, "geth besu"),
+    (r"(max fee per gas|fee cap|gas price).*less than.*base ?fee|below.*base ?fee", NodeSays.FEE_BELOW_BASE,
+     "geth besu avalanche arbitrum substrate anvil"),
+    (r"transaction gas is too low", NodeSays.GAS_TOO_LOW, "parity"),
+    (r"underpriced|fee ?too ?low|(tip|gas price).*below.*minimum", NodeSays.UNDERPRICED,
+     "geth erigon besu nethermind"),
+    (r"gas price (is )?too low|unacceptable gas price|pubdata price too high", NodeSays.UNDERPRICED,
+     "parity arbitrum zksync"),
+    (r"insufficient ?(funds|balance)|(cost exceeds|exceeds) account balance", NodeSays.INSUFFICIENT_FUNDS,
+     "geth erigon besu nethermind parity zksync anvil"),
+    (r"(not|does not have) enough (funds|balance)|cannot afford|overdraft", NodeSays.INSUFFICIENT_FUNDS,
+     "geth arbitrum eth-tester"),
     # geth's estimate for a wallet that cannot pay for more gas.
-    (r"gas required exceeds allowance", NodeSays.INSUFFICIENT_FUNDS),
-    (r"failed to pay (for|the fee)|not enough gas for transaction validation", NodeSays.GAS_TOO_LOW),
-    (r"intrinsic gas (too low|exceeds)|out ?of ?gas|(supplied )?gas.* limit.*exceed", NodeSays.GAS_TOO_LOW),
-    (r"exceeds (block gas|current gas) limit|gas is beyond limit", NodeSays.GAS_TOO_LOW),
-    (r"intrinsic gas too high|GasLimitExceeded|floor data gas", NodeSays.GAS_TOO_LOW),
-    (r"oversized data|too (big|large)\b.*(limit|max)|invalid RLP|rlp:", NodeSays.INVALID),
-    (r"gas uint64 overflow|negative value", NodeSays.INVALID),
-    (r"invalid (sender|signature|chain ?id|message format)|wrong chain ?id", NodeSays.INVALID),
-    (r"SenderIsContract|FailedToResolveSender|Int256Overflow|only replay-protected", NodeSays.INVALID),
-    (r"higher than max ?fee|(sender|recipient|code) is banned|forbidden sender", NodeSays.INVALID),
-    (r"pool (is )?full|txpool.*full|queue full|account limit exceeded", NodeSays.POOL_FULL),
-    (r"too many transactions in the queue|FeeTooLowToCompete", NodeSays.POOL_FULL),
-    (r"rate limit|too many requests|compute units|capacity exceeded|\b429\b", NodeSays.RATE_LIMITED),
-    (r"(request|\brps) limit", NodeSays.RATE_LIMITED),
-    (r"timed? ?out|took too long|deadline exceeded", NodeSays.TIMED_OUT),
-    (r"query returned more than|too many results|max results|response size", NodeSays.TOO_MANY_RESULTS),
-    (r"block range|too many blocks|limited to .* range", NodeSays.TOO_MANY_RESULTS),
-    (r"range.*exceeds|limit exceeded", NodeSays.TOO_MANY_RESULTS),
-    (r"(unknown|missing) block|(header|block) not found", NodeSays.UNKNOWN_BLOCK),
-    (r"missing trie node|state.*(not |un)available|no state available", NodeSays.UNKNOWN_BLOCK),
-    (r"method.*(not found|not available|not supported|does not exist)", NodeSays.METHOD_MISSING),
+    (r"gas required exceeds allowance", NodeSays.INSUFFICIENT_FUNDS, "geth"),
+    (r"failed to pay (for|the fee)|not enough gas for transaction validation", NodeSays.GAS_TOO_LOW,
+     "zksync"),
+    (r"intrinsic gas (too low|exceeds)|out ?of ?gas|(supplied )?gas.* limit.*exceed", NodeSays.GAS_TOO_LOW,
+     "geth besu anvil reth"),
+    (r"exceeds (block gas|current gas) limit|gas is beyond limit", NodeSays.GAS_TOO_LOW, "geth parity"),
+    (r"intrinsic gas too high|GasLimitExceeded|floor data gas", NodeSays.GAS_TOO_LOW,
+     "geth nethermind anvil"),
+    (r"oversized data|too (big|large)\b.*(limit|max)|invalid RLP|rlp:", NodeSays.INVALID,
+     "geth parity zksync"),
+    (r"gas uint64 overflow|negative value", NodeSays.INVALID, "erigon"),
+    (r"invalid (sender|signature|chain ?id|message format)|wrong chain ?id", NodeSays.INVALID,
+     "geth besu arbitrum"),
+    (r"SenderIsContract|FailedToResolveSender|Int256Overflow|only replay-protected", NodeSays.INVALID,
+     "geth nethermind"),
+    (r"higher than max ?fee|(sender|recipient|code) is banned|forbidden sender", NodeSays.INVALID,
+     "geth parity arbitrum"),
+    (r"pool (is )?full|txpool.*full|queue full|account limit exceeded", NodeSays.POOL_FULL,
+     "geth arbitrum reth"),
+    (r"too many transactions in the queue|FeeTooLowToCompete", NodeSays.POOL_FULL, "parity"),
+    (r"rate limit|too many requests|compute units|capacity exceeded|\b429\b", NodeSays.RATE_LIMITED, ANY),
+    (r"(request|\brps) limit", NodeSays.RATE_LIMITED, ANY),
+    (r"timed? ?out|took too long|deadline exceeded", NodeSays.TIMED_OUT, ANY),
+    (r"query returned more than|too many results|max results|response size", NodeSays.TOO_MANY_RESULTS, ANY),
+    (r"block range|too many blocks|limited to .* range", NodeSays.TOO_MANY_RESULTS, ANY),
+    (r"range.*exceeds|limit exceeded", NodeSays.TOO_MANY_RESULTS, ANY),
+    (r"(unknown|missing) block|(header|block) not found", NodeSays.UNKNOWN_BLOCK, ANY),
+    (r"missing trie node|state.*(not |un)available|no state available", NodeSays.UNKNOWN_BLOCK, ANY),
+    (r"method.*(not found|not available|not supported|does not exist)", NodeSays.METHOD_MISSING, ANY),
 )  # fmt: skip
 
 # What is not listed says nothing of the bytes: a node's own limit, a proxy, words nobody has taught us.
@@ -105,7 +128,7 @@ MEANT_FOR_BYTES: Mapping[NodeSays, Bytes] = {
     NodeSays.INVALID: Bytes.HOPELESS,
 }
 
-_READERS = tuple((re.compile(pattern, re.IGNORECASE), meaning) for pattern, meaning in WORDS)
+_READERS = tuple((re.compile(pattern, re.IGNORECASE), meaning) for pattern, meaning, _ in WORDS)
 
 
 def read(message: str) -> NodeSays:
