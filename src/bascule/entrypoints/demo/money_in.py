@@ -116,6 +116,8 @@ async def late(stage: Stage) -> None:
     await stage.told("payment_intent.expired", intent["id"])
     stage.timeline.say(act, "4 seconds passed without a payment: expired, not closed")
 
+    await stage.replaced.wait()  # anvil's other blocks are of earlier times: what was late is not there
+
     async def head() -> dict[str, Any]:
         return dict(await stage.rpc.call("eth_getBlockByNumber", "latest", False))
 
@@ -132,6 +134,7 @@ async def reorg(stage: Stage) -> None:
     act = "reorg"
     if not await nodes.can_reorganise(stage.rpc):
         stage.timeline.tell("The reorg is left out: this node has no method for it that we know.")
+        stage.replaced.set()
         return
     await stage.opened.wait()  # the watcher reads at the head from here on: what it sees is not final yet
     for _ in range(REORG_TRIES):
@@ -141,6 +144,7 @@ async def reorg(stage: Stage) -> None:
             break
     else:
         raise StepFailed(f"{REORG_TRIES} payments were final before they could be taken back")
+    stage.replaced.set()
     stage.timeline.say(act, f"33.00 was seen in block {payment.mined.block_number}, not final yet")
     intent_id, mined = payment.intent_id, payment.mined
     gone = await stage.intent_until(

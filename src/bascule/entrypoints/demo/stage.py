@@ -115,8 +115,8 @@ class Api:
 @dataclass
 class Stage:
     """Everything an act needs. ready: the fields of the ready line; opened: the treasury is booked;
-    paid_out: its payouts are paid, and the lane is idle; served: the first customer's wallet is free;
-    given_back: the refund is paid."""
+    replaced: no block will be replaced any more; paid_out: its payouts are paid, and the lane is idle;
+    served: the first customer's wallet is free; given_back: the refund is paid."""
 
     ready: Mapping[str, Any]
     timeline: Timeline
@@ -125,6 +125,7 @@ class Stage:
     rpc: Rpc
     mail: Mailbox
     opened: asyncio.Event = field(default_factory=asyncio.Event)
+    replaced: asyncio.Event = field(default_factory=asyncio.Event)
     paid_out: asyncio.Event = field(default_factory=asyncio.Event)
     served: asyncio.Event = field(default_factory=asyncio.Event)
     given_back: asyncio.Event = field(default_factory=asyncio.Event)
