@@ -6,18 +6,20 @@ lease, and wakes in the end.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from multiprocessing.context import ForkServerContext, ForkServerProcess
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Event as SharedEvent
 from pathlib import Path
+from threading import Event
 
 from tests.support.kill_driver import Driver, until
 from tests.support.kills import pid_of
@@ -25,6 +27,8 @@ from tests.support.kills import pid_of
 NAMES = ("submitter-1", "submitter-2", "signer-1", "signer-2")
 LEASE_S = "1"
 PATIENCE_S = 300.0
+EACH_AT_WORK = 1
+ONE_MORE_S = 1.0
 UNDER_WAY = "SELECT 1 FROM payouts WHERE state IN ('pending', 'in_transit') LIMIT 1"
 # What each process would load by itself, once for all: a life is shorter than that takes.
 PRELOADED = (
@@ -43,7 +47,7 @@ PRELOADED = (
 )
 
 
-def work(name: str, config: str, folder: str, lane: str, ready: Event) -> None:
+def work(name: str, config: str, folder: str, lane: str, ready: SharedEvent) -> None:
     """One process, until it is killed. The n-th submitter asks the n-th signer. ready: set once it works."""
     from bascule.entrypoints import logs, wiring
 
@@ -72,25 +76,36 @@ class Loop:
         self._context.set_forkserver_preload(list(PRELOADED))
         self._given = (str(config), str(folder), lane)
         self._running: dict[str, ForkServerProcess] = {}
-        self._ready: dict[str, Event] = {}
+        self._ready: dict[str, SharedEvent] = {}
         self.lives = dict.fromkeys(NAMES, 0)
         for name in NAMES:
             self._start(name)
 
     def kill_for(self, seconds: float, driver: Driver, chance: random.Random) -> Counter[str]:
-        """Kills a ready one every 50 to 500 ms; returns how many while payouts were under way, by kind."""
+        """Kills a ready one every 50 to 500 ms; returns how many while payouts were under way, by name.
+
+        Each of them is killed at work once at least, however long that takes.
+        """
         ends, kills = time.monotonic() + seconds, Counter[str]()
-        while time.monotonic() < ends:
+        while (late := time.monotonic() - ends) < 0 or self.too_seldom(kills):
+            missing = self.too_seldom(kills)
+            assert late < PATIENCE_S, f"not killed at work: {missing}, of {kills}"
             time.sleep(chance.uniform(0.05, 0.5))
-            ready = [name for name in NAMES if self._ready[name].is_set()]
+            wanted = NAMES if late < 0 else missing
+            ready = [name for name in wanted if self._ready[name].is_set()]
             if not ready:
                 continue
             name = chance.choice(ready)
-            kills[name.partition("-")[0]] += driver.sql(UNDER_WAY) != []
+            kills[name] += driver.sql(UNDER_WAY) != []
             self._running[name].kill()
             self._running[name].join()
             self._start(name)
         return kills
+
+    @staticmethod
+    def too_seldom(kills: Mapping[str, int]) -> list[str]:
+        """Who was not yet killed at work as often as each is to be."""
+        return [name for name in NAMES if kills.get(name, 0) < EACH_AT_WORK]
 
     def end(self) -> None:
         """Everybody is gone."""
@@ -129,11 +144,13 @@ def asleep(folder: Path, parent: int, victim: str) -> Iterator[None]:
         yield
 
 
-def asking(driver: Driver, payouts: int) -> Future[None]:
-    """Somebody asks for so many payouts, each approved by two."""
+def asking(driver: Driver, payouts: int, enough: Event) -> Future[None]:
+    """Somebody asks for so many payouts at least, each approved by two, and for more until it is enough."""
 
     def ask() -> None:
-        for number in range(payouts):
+        for number in itertools.count():
+            if number >= payouts and enough.wait(timeout=ONE_MORE_S):
+                return
             driver.payout(f"0.{number % 90 + 10}")
 
     pool = ThreadPoolExecutor(1)
