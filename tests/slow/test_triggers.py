@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from bascule.entrypoints.api.app import OPERATIONS
-from bascule.entrypoints.api.operation import Download, Stream
+from bascule.entrypoints.api.effects import Download, Stream
 from bascule.entrypoints.cli import scripting
 from tests.slow.test_demo import environment
 from tests.support.cases import case

@@ -21,8 +21,9 @@ from bascule.domain.chain import Address, Hash
 from bascule.domain.finality import FinalityPolicy
 from bascule.entrypoints.api import ApiDeps, create_app
 from bascule.entrypoints.api.app import OPERATIONS
+from bascule.entrypoints.api.effects import Download, Stream
 from bascule.entrypoints.api.openapi import document
-from bascule.entrypoints.api.operation import Download, Operation, Stream
+from bascule.entrypoints.api.operation import Operation
 from bascule.entrypoints.api.shape import Problem
 from bascule.services import api_keys
 from bascule.services.dispatcher import Dispatcher

@@ -48,6 +48,14 @@ class Order(NamedTuple):
     context: RequestContext = None
 
 
+class Owned(NamedTuple):
+    """An intent's id, and whose it has to be."""
+
+    intent_id: str
+    account_id: str
+    livemode: bool
+
+
 @dataclass(frozen=True)
 class Intents:
     """Use-cases on intents. deposit_seed: at least 16 secret bytes; whoever has it knows our addresses."""
@@ -301,10 +309,19 @@ async def look_at_own(
     conn: Connection, intent_id: str, account_id: str, livemode: bool
 ) -> tuple[IntentRow, dict[str, Any]]:
     """The account's intent, as stored and as the API shows it. Raises: NotFound, also if it is another's."""
-    for row, shown in await look(conn, [intent_id]):
-        if (row.account_id, row.livemode) == (account_id, livemode):
-            return row, shown
-    raise _missing(intent_id)
+    [found] = await look_at_each(conn, [Owned(intent_id, account_id, livemode)])
+    if isinstance(found, NotFound):
+        raise found
+    return found
+
+
+async def look_at_each(
+    conn: Connection, wanted: Sequence[Owned]
+) -> list[tuple[IntentRow, dict[str, Any]] | NotFound]:
+    """Each one's intent, in order, as stored and as the API shows it; NotFound also where it is another's."""
+    looked = await look(conn, list({each.intent_id for each in wanted})) if wanted else []
+    found = {Owned(row.id, row.account_id, row.livemode): (row, shown) for row, shown in looked}
+    return [found.get(each) or _missing(each.intent_id) for each in wanted]
 
 
 async def _locked(conn: Connection, intent_id: str) -> IntentRow:

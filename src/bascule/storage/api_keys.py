@@ -1,10 +1,12 @@
 """API keys: what is kept of them, which is never the key itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
+
+import orjson
 
 from bascule.storage.database import Connection
 from bascule.storage.queries import Queries
@@ -92,6 +94,21 @@ def while_unchanged(
         then()
 
     return _Q.ahead(conn, "word", check, lookup=key.lookup)
+
+
+def words_ahead(
+    conn: Connection, keys: Iterable[ApiKey], heard: Callable[[Mapping[str, str]], None]
+) -> AbstractAsyncContextManager[None]:
+    """The words of those that have not ended, by lookup, asked along with the first statement of the block.
+
+    heard: is told them before that statement's answer is had, or at the end of a block that has none.
+    """
+
+    def check(answer: Answer) -> None:
+        heard(dict(answer.tuples()))
+
+    lookups = orjson.dumps(list({key.lookup for key in keys})).decode()
+    return _Q.ahead(conn, "words", check, lookups=lookups)
 
 
 async def of_account(conn: Connection, account_id: str) -> list[ApiKey]:

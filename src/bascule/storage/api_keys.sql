@@ -20,6 +20,14 @@ FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id WHERE k.lookup = %(
 SELECT concat_ws(' ', k.xmin, a.xmin) AS word
 FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id WHERE k.lookup = %(lookup)s AND k.revoked_at IS NULL;
 
+-- name: words
+-- As `word`, of many keys that have not ended, each looked up by itself: so the plan is made once.
+SELECT k.lookup, k.word
+  FROM jsonb_array_elements_text(%(lookups)s::jsonb) AS i (lookup)
+ CROSS JOIN LATERAL (SELECT q.lookup, concat_ws(' ', q.xmin, a.xmin) AS word
+                       FROM api_keys AS q JOIN accounts AS a ON a.id = q.account_id
+                      WHERE q.lookup = i.lookup AND q.revoked_at IS NULL OFFSET 0) AS k;
+
 -- name: of_account
 -- An account's keys, newest first.
 SELECT id, account_id, kind, livemode, lookup, scopes, name, created_at, expires_at, revoked_at, holder, allowed_ips,

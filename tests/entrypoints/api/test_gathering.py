@@ -27,8 +27,11 @@ async def ask(client: httpx.AsyncClient, n: int, key: str | None = None, **param
     return await client.post(PATH, json=body, headers={"idempotency-key": key or f"k{n}"})
 
 
-async def at_once(shop: Shop, requests: Sequence[Any]) -> list[Any]:
-    """One that comes first, and the others while it is worked on: it ends when all have come."""
+async def at_once(shop: Shop, requests: Sequence[Any], *, against: str = "EXCLUSIVE") -> list[Any]:
+    """One that comes first, and the others while it is worked on: it ends when all have come.
+
+    against: the lock that stops what is asked for.
+    """
     came, do = 0, Gathering.do
 
     async def counted(self: Gathering[Any, Any], asked: Any) -> Any:
@@ -49,7 +52,7 @@ async def at_once(shop: Shop, requests: Sequence[Any]) -> list[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Gathering, "do", counted)
         async with shop.owner.transaction() as conn:
-            await conn.execute("LOCK TABLE payment_intents IN EXCLUSIVE MODE")
+            await conn.execute(f"LOCK TABLE payment_intents IN {against} MODE".encode())
             for some in (requests[:1], requests[1:]):
                 tasks += [asyncio.ensure_future(request) for request in some]
                 await all_have_come()

@@ -1,5 +1,6 @@
 """A key that was good a moment ago is asked for along with what is read, and believed while it is so."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,10 @@ import httpx
 import pytest
 
 from bascule.entrypoints.api.limits import Rates
+from bascule.services import intents
 from bascule.storage import statements
+from bascule.storage.database import Connection
+from tests.entrypoints.api.test_gathering import at_once
 from tests.entrypoints.api.test_requests import BODY, PATH, logged
 from tests.support.api import Shop
 from tests.support.cases import case
@@ -109,6 +113,73 @@ async def test_key_seen_good_takes_no_turn_of_its_own(
         monkeypatch.setattr(statements, "_alone", counted_alone)
         assert (await asking.get(path)).status_code == 200
     assert turns == ["both"]
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {secret}"}
+
+
+async def read_together(
+    shop: Shop,
+    client: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: list[tuple[str, str]],
+    *,
+    fails: bool = False,
+) -> tuple[list[httpx.Response], list[int]]:
+    """The answers, and how many intents were looked for at once. asked: keys and paths.
+
+    fails: whether that fails for several.
+    """
+    sizes, look = [], intents.look_at_each
+
+    async def counted(conn: Connection, wanted: Sequence[intents.Owned]) -> Any:
+        sizes.append(len(wanted))
+        if fails and len(wanted) > 1:
+            raise RuntimeError("not for several")
+        return await look(conn, wanted)
+
+    monkeypatch.setattr(intents, "look_at_each", counted)
+    requests = [client.get(path, headers=bearer(secret)) for secret, path in asked]
+    return await at_once(shop, requests, against="ACCESS EXCLUSIVE"), sizes
+
+
+async def test_those_who_read_at_once_share_a_turn_and_are_each_answered_for_themselves(
+    shop: Shop, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other = [f"{PATH}/{(await client.post(PATH, json=BODY)).json()['id']}" for _ in range(2)]
+    keys = {name: await shop.key(shop.merchant) for name in CHANGES}
+    before = (await client.get(own)).content
+    for secret in (shop.rival_secret, *(key.secret for key in keys.values())) * 2:
+        await client.get(own, headers=bearer(secret))  # and is remembered, once its use is noted
+    for name in keys.keys() - {"of another version"}:  # which would change it for all of them
+        await shop.run(CHANGES[name], keys[name].id)
+    asked = [
+        (shop.secret, own), (shop.secret, other), (shop.rival_secret, own),
+        (shop.secret, f"{own}?expand[]=nothing"), (shop.secret, f"{PATH}/undefined"),
+        (shop.secret, f"{own}?expand[]=latest_deposit"), *((keys[name].secret, own) for name in CHANGES),
+    ]  # fmt: skip
+
+    answers, sizes = await read_together(shop, client, monkeypatch, asked)
+
+    assert [each.status_code for each in answers] == [
+        200, 200, 404, 400, 404, 200, 401, 401, 403, 403, 200, 200
+    ]  # fmt: skip
+    assert (answers[0].content, answers[5].content) == (before, before)
+    assert answers[1].json()["id"] == other.removeprefix(f"{PATH}/")
+    assert sizes[:2] == [1, len(asked) - 3], "one came first; the first refused are not looked for"
+
+
+async def test_read_that_fails_for_many_is_tried_for_each_alone(
+    shop: Shop, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{PATH}/{(await client.post(PATH, json=BODY)).json()['id']}"
+    await client.get(path)
+
+    answers, sizes = await read_together(shop, client, monkeypatch, [(shop.secret, path)] * 4, fails=True)
+
+    assert {each.status_code for each in answers} == {200}
+    assert sizes == [1, 3, 1, 1, 1]
 
 
 async def test_process_remembers_no_more_keys_than_it_may(

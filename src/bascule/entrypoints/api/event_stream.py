@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from bascule.domain.errors import Conflict, Rejected
-from bascule.entrypoints.api.operation import Allowed, Call, Operation, Stream
+from bascule.entrypoints.api.effects import Allowed, Stream
+from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import EventStream
 from bascule.storage import events
 from bascule.storage.events import Event

@@ -24,10 +24,16 @@ class Gathering(Generic[A, M]):
     """Groups of what came meanwhile, one group at a time, in the order of arrival.
 
     work: for each of a group, in order, what is made of it or the error it meets; what it raises, all meet.
+    moment_s: how long a group waits at most for as many as there were.
     """
 
-    def __init__(self, work: Callable[[Sequence[A]], Awaitable[Sequence[M | Exception]]]) -> None:
+    def __init__(
+        self,
+        work: Callable[[Sequence[A]], Awaitable[Sequence[M | Exception]]],
+        moment_s: float = MOMENT_S,
+    ) -> None:
         self._work = work
+        self._moment_s = moment_s
         self._waiting: deque[tuple[A, asyncio.Future[M]]] = deque()
         self._working: asyncio.Task[None] | None = None
         self._expected = 1  # as many as asked at once the last time
@@ -58,7 +64,7 @@ class Gathering(Generic[A, M]):
         if len(self._waiting) < self._expected:
             self._all_here.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(MOMENT_S):
+                async with asyncio.timeout(self._moment_s):
                     await self._all_here.wait()
 
     async def _work_on(self, group: Sequence[tuple[A, asyncio.Future[M]]]) -> None:

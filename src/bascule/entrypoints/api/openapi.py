@@ -10,9 +10,10 @@ from pydantic.json_schema import models_json_schema
 
 from bascule.domain.versions import API_VERSION
 from bascule.entrypoints.api.decode import CSV, FORM, JSON
+from bascule.entrypoints.api.effects import Download, Outside, Stream
 from bascule.entrypoints.api.openapi_links import links_of
 from bascule.entrypoints.api.openapi_words import explained, parameter
-from bascule.entrypoints.api.operation import Download, Operation, Outside, Stream
+from bascule.entrypoints.api.operation import Operation
 from bascule.entrypoints.api.params import Params
 from bascule.entrypoints.api.problems import MEDIA_TYPE
 from bascule.entrypoints.api.shape import Problem

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bascule.entrypoints.api.operation import Download, Operation, Stream
+from bascule.entrypoints.api.effects import Download, Stream
+from bascule.entrypoints.api.operation import Operation
 from bascule.entrypoints.api.shape import ListOf
 
 _ID = "{id}"

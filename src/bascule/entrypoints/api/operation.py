@@ -7,7 +7,7 @@ transaction; then one answer.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hmac import digest
@@ -25,6 +25,7 @@ from bascule.domain.member import PUBLISHABLE, allows
 from bascule.entrypoints.api import cross_origin, decode, idempotency, noting, problems, reading, versions
 from bascule.entrypoints.api.auth import Caller
 from bascule.entrypoints.api.deps import ApiDeps
+from bascule.entrypoints.api.effects import Download, Effect, Outside, Stream, Together
 from bascule.entrypoints.api.gathering import Gathering
 from bascule.entrypoints.api.idempotency import Asked, Given, Outcome
 from bascule.entrypoints.api.params import Params
@@ -72,56 +73,8 @@ class Call(Generic[P]):
         return ids.check(prefix, self.path[name], param=name)
 
 
-Effect = Callable[[Call[Any], Connection], Awaitable[dict[str, Any]]]
 Once = Callable[[Call[Any], bytes], Awaitable[Given]]
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """An effect of many calls at once, in one transaction: of those that come while others are worked on.
-
-    act: for each, in order, its answer, or why it is refused; what is refused has written nothing.
-    """
-
-    act: Callable[[Sequence[Call[Any]], Connection], Awaitable[Sequence[dict[str, Any] | Rejected]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """An effect on a node instead of our rows: no transaction is open while it acts."""
-
-    act: Callable[[Call[Any]], Awaitable[dict[str, Any]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """Bytes to be read. sha256: of all of them; pieces: in order, read as the client takes them."""
-
-    media_type: str
-    name: str
-    size: int
-    sha256: bytes
-    pieces: AsyncIterator[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """An effect that finds bytes; the answer is those, not an object."""
-
-    find: Callable[[Call[Any], Connection], Awaitable[Content]]
-
-
-Allowed = Callable[[], Awaitable[bool]]  # whether the key that asked may still
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """An effect that goes on: Server-Sent Events, for as long as the key that asked for them may.
-
-    follow: is told the client's Last-Event-ID; what it refuses, it refuses before its first piece.
-    """
-
-    follow: Callable[[Call[Any], str | None, Allowed], Awaitable[AsyncIterator[bytes]]]
+Find = Callable[[Request, reading.Admit], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +139,13 @@ class Operation:
 
 def endpoint(operation: Operation, deps: ApiDeps) -> Callable[[Request], Awaitable[Response]]:
     """The operation as a Starlette endpoint; every error ends in the one table of problems."""
-    once = _once_of(operation, deps)
+    once, find = _once_of(operation, deps), _find_of(operation, deps)
 
     async def handle(request: Request) -> Response:
         request_id: str = request.scope["bascule.request_id"]
         began, code = perf_counter(), None
         try:
-            response = await _answer(operation, deps, once, request, request_id)
+            response = await _answer(operation, deps, once, find, request, request_id)
         except Exception as error:
             if isinstance(error, problems.Unauthenticated):
                 error = _counted(error, deps, request)
@@ -218,12 +171,12 @@ def _counted(error: problems.Unauthenticated, deps: ApiDeps, request: Request) -
 
 
 async def _answer(
-    operation: Operation, deps: ApiDeps, once: Once, request: Request, request_id: str
+    operation: Operation, deps: ApiDeps, once: Once, find: Find | None, request: Request, request_id: str
 ) -> Response:
+    if find is not None:
+        admit = partial(_admitted, operation, deps, request, request_id)  # no body is waited for
+        return _json(await find(request, admit), {})
     async with deps.db.read() as conn:
-        if operation.reads and not isinstance(operation.effect, Together | Outside | Download | Stream):
-            admit = partial(_admitted, operation, deps, request, request_id)  # no body is waited for
-            return _json(await reading.read(deps, conn, request, admit, operation.effect), {})
         caller = await deps.keys.authenticate(conn, request, deps.clock.now())
         noting.known(request, caller)
     call = await _admitted(operation, deps, request, request_id, caller)
@@ -235,6 +188,18 @@ async def _answer(
         assert isinstance(operation.effect, Outside), "what reads our rows has been answered"
         return _json(call.told(await operation.effect.act(call)), {})
     return await _changed(operation, once, call, request)
+
+
+def _find_of(operation: Operation, deps: ApiDeps) -> Find | None:
+    """How what only reads our rows finds its answer; None for all else."""
+    effect = operation.effect
+    if not operation.reads or isinstance(effect, Outside | Download | Stream):
+        return None
+    return (
+        reading.Readers(deps, effect.act).read
+        if isinstance(effect, Together)
+        else partial(reading.read, deps, effect)
+    )
 
 
 async def _admitted(

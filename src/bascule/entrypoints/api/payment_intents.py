@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bascule.domain.errors import Rejected
 from bascule.entrypoints.api import deposit_objects, deposits, lists, objects
-from bascule.entrypoints.api.operation import Call, Operation, Together
+from bascule.entrypoints.api.effects import Together
+from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import (
     Expandable,
     IntentDepositList,
@@ -20,7 +21,7 @@ from bascule.entrypoints.api.shape import ListOf
 from bascule.services import deposits as deposit_view
 from bascule.services import intents
 from bascule.services.intent_request import MISSING, Choice
-from bascule.services.intents import IntentRequest, Order
+from bascule.services.intents import IntentRequest, Order, Owned
 from bascule.storage.database import Connection
 from bascule.storage.listing import PAYMENT_INTENTS
 from bascule.storage.payment_intents import IntentRow
@@ -66,11 +67,35 @@ def asked(params: PaymentIntentCreate) -> IntentRequest:
     )
 
 
-async def retrieve(call: Call[Expandable], conn: Connection) -> dict[str, Any]:
+async def retrieve(calls: Sequence[Call[Expandable]], conn: Connection) -> list[dict[str, Any] | Rejected]:
     """One intent."""
-    names = lists.expanding(call.params, EXPANDABLE)
-    _, shown = await intents.look_at_own(conn, call.id("pi"), call.account_id, call.livemode)
-    return (await _expand(conn, [shown], names))[0]
+    wanted = [_wanted(call) for call in calls]
+    looks = iter(await intents.look_at_each(conn, [w.intent for w in wanted if not isinstance(w, Rejected)]))
+    answers: list[dict[str, Any] | Rejected] = []
+    for each in wanted:
+        if isinstance(each, Rejected):
+            answers.append(each)
+        elif isinstance(found := next(looks), Rejected):
+            answers.append(found)
+        else:
+            answers += await _expand(conn, [found[1]], each.names)
+    return answers
+
+
+class _Wanted(NamedTuple):
+    """An intent, and what of it is to be expanded."""
+
+    intent: Owned
+    names: frozenset[str]
+
+
+def _wanted(call: Call[Expandable]) -> _Wanted | Rejected:
+    """What the call asks for, or why that is refused."""
+    try:
+        names = lists.expanding(call.params, EXPANDABLE)
+        return _Wanted(Owned(call.id("pi"), call.account_id, call.livemode), names)
+    except Rejected as refused:
+        return refused
 
 
 async def update(call: Call[PaymentIntentUpdate], conn: Connection) -> dict[str, Any]:
@@ -152,8 +177,8 @@ OPERATIONS = (
         ListOf[objects.PaymentIntent],
     ),
     Operation(
-        "GET", f"{_PATH}/{{id}}", "get_payment_intent", "Read a payment intent", _READ, retrieve, Expandable,
-        objects.PaymentIntent,
+        "GET", f"{_PATH}/{{id}}", "get_payment_intent", "Read a payment intent", _READ,
+        Together(retrieve), Expandable, objects.PaymentIntent,
     ),
     Operation(
         "POST", f"{_PATH}/{{id}}", "update_payment_intent", "Change description or metadata", _WRITE, update,

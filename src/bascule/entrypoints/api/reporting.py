@@ -9,7 +9,8 @@ from pydantic import Field
 
 from bascule.domain.report import Format, Interval
 from bascule.entrypoints.api import lists
-from bascule.entrypoints.api.operation import Call, Content, Download, Operation
+from bascule.entrypoints.api.effects import Content, Download
+from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import Expandable, Listed, Nothing, Paged, Params, Text200, UnixSeconds
 from bascule.entrypoints.api.shape import ListOf, Seconds, Shape
 from bascule.services import report_runs

@@ -8,7 +8,8 @@ from typing import Any
 from bascule.domain.errors import NotFound
 from bascule.entrypoints.api import lists
 from bascule.entrypoints.api import sandbox_params as shapes
-from bascule.entrypoints.api.operation import Call, Operation, Outside
+from bascule.entrypoints.api.effects import Outside
+from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.sandbox_params import (
     ChainDropTx,
     ChainGasSpike,

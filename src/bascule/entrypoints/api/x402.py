@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field
 
 from bascule.domain.x402 import Refused
 from bascule.entrypoints.api import lists
-from bascule.entrypoints.api.operation import Call, Operation, Outside
+from bascule.entrypoints.api.effects import Outside
+from bascule.entrypoints.api.operation import Call, Operation
 from bascule.entrypoints.api.params import Expandable, Nothing, Params, Text200
 from bascule.entrypoints.api.shape import AddressOut, Atomic, Caip2, Decimal6, HashOut, Seconds, Shape
 from bascule.services import authorization_view, facilitator, x402_request
