@@ -2,7 +2,6 @@
 
 import ast
 import tomllib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -41,12 +40,20 @@ def is_send(call: ast.Call) -> bool:
     )
 
 
-def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
-    """What is in a function and not in one defined inside it."""
-    for child in ast.iter_child_nodes(function):
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield child
-            yield from own_nodes(child)
+@cache
+def own_nodes(function: ast.AST) -> tuple[ast.AST, ...]:
+    """What is in a function and not in one defined inside it; three rules ask it of five thousand."""
+    found: list[ast.AST] = []
+    todo = [function]
+    while todo:
+        found.append(node := todo.pop())
+        inside = [
+            child
+            for child in ast.iter_child_nodes(node)
+            if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        todo.extend(reversed(inside))
+    return tuple(found[1:])
 
 
 def sites(function: ast.AST) -> list[tuple[int, int, int]]:
