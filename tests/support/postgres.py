@@ -56,8 +56,24 @@ def migrated_server(bin_dir: Path | None = None) -> Iterator[TestServer]:
         server = TestServer(url, admin, secrets.token_urlsafe(16))
         server.create(TEMPLATE, "template0")
         asyncio.run(migrate(url.database(TEMPLATE)))
+        _compact(url.database(TEMPLATE))
         _create_logins(server)
         yield server
+
+
+def _compact(url: str) -> None:
+    """Leaves in the catalogs what is true now: every copy carries, and every connection reads, the rest too.
+
+    A hundred migrations leave a fifth of a catalog dead, and nothing of it marked as seen by all.
+    """
+    with psycopg.connect(url, autocommit=True) as conn:
+        grown = conn.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'pg_catalog'::regnamespace"
+            " AND NOT relisshared AND pg_relation_size(oid) > 16384"
+        ).fetchall()
+        for (name,) in grown:
+            conn.execute(sql.SQL("VACUUM (FULL, FREEZE) pg_catalog.{}").format(sql.Identifier(str(name))))
+    psycopg.connect(url).close()  # writes down, for every copy, what a connection reads first
 
 
 def _create_logins(server: TestServer) -> None:
