@@ -46,7 +46,7 @@ LOCAL, SECOND, LIVE = 31337, 31338, 8453
 FACTORY, VAULT = Address(b"\xfa" * 20), Address(b"\x01" * 20)
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ENTROPY = SystemEntropy()
-_DOCUMENT = document(OPERATIONS, "http://bridge.test")
+DOCUMENT = document(OPERATIONS, "http://bridge.test")
 _PATTERNS = [
     (re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.path)), operation)
     for operation in sorted(OPERATIONS, key=lambda each: each.path.count("{"))
@@ -81,7 +81,7 @@ async def conforms(response: httpx.Response) -> None:
     operation = operation_of(response.request.method, path)
     if operation is None:
         return
-    described = _DOCUMENT["paths"][operation.path][operation.method.lower()]
+    described = DOCUMENT["paths"][operation.path][operation.method.lower()]
     assert str(response.status_code) in described["responses"], f"{operation.name}: {response.status_code}"
     if response.status_code == 200 and not isinstance(operation.effect, Download | Stream):
         shape: type[BaseModel] = operation.returns

@@ -17,19 +17,17 @@ import pytest
 import pytest_asyncio
 
 from bascule.entrypoints.api.app import OPERATIONS
-from bascule.entrypoints.api.openapi import document
 from bascule.entrypoints.api.operation import Operation
 from tests.entrypoints.api.test_bad_input import OPERATORS
 from tests.entrypoints.api.test_breaks import opened
 from tests.entrypoints.api.test_lists import LISTS
-from tests.support.api import ENTROPY, Shop, new_id, shop_on
+from tests.support.api import DOCUMENT, ENTROPY, Shop, new_id, shop_on
 from tests.support.cases import case
 from tests.support.owned import Owner, owners
 from tests.support.postgres import TestServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DOCUMENT = document(OPERATIONS, "http://bridge.test")
 # The same for everybody, so nobody's.
 CATALOGUE = {"list_tokens", "list_networks", "list_roles", "list_report_types"}
 SANDBOX = "test_helpers"  # needs a chain: tests/slow/test_triggers.py asks it beside a running installation
