@@ -11,9 +11,10 @@ import pytest
 
 from bascule.chain.pool import Pool, pool
 from bascule.domain.errors import Retryable
+from bascule.services.balance_check import BalancesDisputed
 from bascule.storage import addresses
 from tests.scenarios.test_money_in_early import allow
-from tests.support.issuing import suspended
+from tests.support.issuing import accept_quirk, suspended
 from tests.support.money_in import Bridge, OpenAs, address_of, bridge
 from tests.support.nodes import LyingNode, Refuse, Twist, lying_node, resealed
 
@@ -120,6 +121,80 @@ async def test_fewer_than_a_quorum_suspend_no_token_by_what_they_say_of_balances
     assert (await b.shown(intent))["status"] == "succeeded"
     assert await suspended(b) is None
     assert states(asked) == ["lying", "lying", "alive", "alive", "alive"]
+
+
+async def moves_nothing(b: Bridge, intent: dict[str, Any]) -> Twist:
+    """A token that logs alone pays; a node that says it moved the money all the same."""
+    paid = int(await b.node.rpc("eth_blockNumber"), 16) + 1
+    await b.pay(intent, "10.00")
+
+    def moved(method: str, params: list[Any], result: Any) -> Any:
+        asked = method == "eth_call" and params[0]["data"].startswith("0x70a08231")
+        held = 10_000_000 if asked and int(params[1], 16) >= paid else 0
+        return "0x" + held.to_bytes(32, "big").hex() if asked else result
+
+    return moved
+
+
+async def test_one_nodes_word_that_balances_fit_the_logs_credits_nothing(b: Bridge) -> None:
+    await accept_quirk(b, "LogsWithoutMoving")
+    async with AsyncExitStack() as stack:
+        nodes, asked = await several(stack, b, 3, quorum=2)
+        watcher = b.watcher(asked)
+        await b.settle_down(watcher)
+        intent = await b.intent("10.00")
+        nodes[0].twist = await moves_nothing(b, intent)
+        await b.finalize(watcher)
+
+    assert await suspended(b) == "balance_mismatch"
+    assert (await b.shown(intent))["status"] == "processing"
+    assert await b.booked() == {}
+    assert states(asked) == ["lying", "alive", "alive"]
+
+
+async def test_balances_that_fewer_than_a_quorum_keep_are_checked_by_those_and_counted(b: Bridge) -> None:
+    """Of the two that keep them one lies: they must agree before anything is credited."""
+    await accept_quirk(b, "LogsWithoutMoving")
+    async with AsyncExitStack() as stack:
+        nodes, asked = await several(stack, b, 5, quorum=3)
+        watcher = b.watcher(asked)
+        await b.settle_down(watcher)
+        intent = await b.intent("10.00")
+        nodes[0].twist = await moves_nothing(b, intent)
+        nodes[2].twist = nodes[3].twist = nodes[4].twist = pruned
+        await b.mine(5)
+        with pytest.raises(BalancesDisputed):
+            await b.settle_down(watcher)
+        assert await suspended(b) is None
+        nodes[0].twist = lambda method, params, result: result
+        await b.settle_down(watcher)
+
+    assert await suspended(b) == "balance_mismatch"
+    assert watcher.counters["balances_told_by_few"] > 0
+
+
+async def test_one_node_that_makes_up_names_of_transactions_keeps_no_payment_from_being_final(
+    b: Bridge,
+) -> None:
+    """One of two nodes is believed, and the first bends what nothing seals in its headers."""
+
+    def bent(method: str, params: list[Any], result: Any) -> Any:
+        if method not in ("eth_getBlockByHash", "eth_getBlockByNumber") or not result:
+            return result
+        return {**result, "transactions": ["0x" + "99" * 32 for _ in result["transactions"]]}
+
+    async with AsyncExitStack() as stack:
+        nodes, asked = await several(stack, b, 2, quorum=1)
+        watcher = b.watcher(asked)
+        await b.settle_down(watcher)
+        nodes[0].twist = bent
+        intent = await b.intent("10.00")
+        tx_hash = await b.pay(intent, "10.00")
+        await b.finalize(watcher)
+
+    [deposit] = await b.deposits("finalized")
+    assert deposit["tx_hash"] == tx_hash
+    assert (await b.shown(intent))["status"] == "succeeded"
 
 
 async def test_nodes_that_have_no_state_left_are_no_witnesses_against_a_token(b: Bridge) -> None:

@@ -50,8 +50,8 @@ class Asking:
     """Puts questions to the nodes of one chain, and keeps what contradicts them.
 
     quarantine_s: how long a liar is left alone; patience_s: how long a question to several waits for the
-    others once it has enough; clock: seconds, only rising; avoided: by name, who is asked last; tellers: as
-    `Caller.noting`.
+    others once it has enough; clock: seconds, only rising; avoided: by name, who is asked last of those that
+    are not away; without: not at all, while there are others; tellers: as `Caller.noting`.
     """
 
     nodes: Sequence[Node]
@@ -61,6 +61,7 @@ class Asking:
     clock: Callable[[], float]
     evidence: Evidence = field(default_factory=Evidence)
     avoided: AbstractSet[str] = frozenset()
+    without: bool = False
     tellers: Tellers | None = None
 
     def ranked(self) -> list[Node]:
@@ -74,7 +75,23 @@ class Asking:
             wait = min(node.limited_until for node in believed) - now
             message = f"rate limit at every node for {wait:.0f} s"
             raise RpcError(method="pool", code=429, message=message, retry_after=wait)
-        return sorted(free, key=lambda node: (node.name in self.avoided, *node.rank))
+        if self.without and not self.avoided >= {node.name for node in self.nodes}:
+            free = self._others(free, now)
+
+        def order(node: Node) -> tuple[object, ...]:
+            away = bool(self.avoided) and node.state is NodeState.UNREACHABLE
+            return (away, node.name in self.avoided, *node.rank)
+
+        return sorted(free, key=order)
+
+    def _others(self, free: Sequence[Node], now: float) -> list[Node]:
+        """Those that were not asked before and do not rest. Raises: NodeUnreachable when there are none."""
+        others = [node for node in free if node.name not in self.avoided]
+        awake = [node for node in others if node.state is not NodeState.UNREACHABLE or node.until <= now]
+        if not awake:
+            asked = ", ".join(sorted(self.avoided))
+            raise NodeUnreachable(method="pool", why=f"no node but {asked} answers: a second one must, too")
+        return awake
 
     async def first(self, ask: Ask[T], enough: Callable[[T], bool] | None) -> Answer:
         """The first answer that is true and enough; else one that falls short; else the first error."""

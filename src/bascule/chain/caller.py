@@ -98,5 +98,9 @@ class Caller(Protocol):
     def noting(self, tellers: Tellers) -> Caller:
         """The same; each node whose answer is taken is put into `tellers`."""
 
-    def other(self, than: Collection[str]) -> Caller:
-        """The same, asking these nodes, by name, only when nobody else can answer: for a second opinion."""
+    def other(self, than: Collection[str], *, only: bool = False) -> Caller:
+        """The same, asking these nodes, by name, only when nobody else can answer.
+
+        only: not even then, while there are others, so that what is told is a second opinion. Raises then:
+        NodeUnreachable.
+        """

@@ -93,7 +93,7 @@ async def _of_blocks(rpc: Caller, headers: Sequence[Header], told: Told) -> list
     answers, refusal = await partly.answers(rpc, list[_Log], calls)
     for header, answer in answers.items():
         outside = families.outside(rpc.family, header.number, header.hash)
-        told.partly[header.hash] = whole(header, answer, outside)
+        told.partly[header.hash] = whole(header, answer, outside, sure=_sure(rpc))
     told.heard.note(
         rpc.names[0], rpc.exchange, [header.hash for header in asked if header.hash in told.partly]
     )
@@ -133,17 +133,25 @@ async def _of_range(rpc: Caller, headers: Sequence[Header], told: Told) -> list[
             )
         by_hash[log.blockHash].append(log)
     found = [
-        whole(header, logs, families.outside(rpc.family, header.number, header.hash))
+        whole(header, logs, families.outside(rpc.family, header.number, header.hash), sure=_sure(rpc))
         for header, logs in zip(headers, by_hash.values(), strict=True)
     ]
     told.heard.note(rpc.names[0], rpc.exchange, [header.hash for header in headers])
     return found
 
 
-def whole(header: Header, answer: Sequence[_Log], outside: Hash | None = None) -> list[Log]:
+def _sure(rpc: Caller) -> bool:
+    """Whether blooms are of their blocks' logs: the chain is listed, or some logs bore one out."""
+    return rpc.family is not None or rpc.worth.shown
+
+
+def whole(
+    header: Header, answer: Sequence[_Log], outside: Hash | None = None, *, sure: bool = True
+) -> list[Log]:
     """The answer as logs, when it can be all of the block's. Raises as `of_blocks`.
 
-    outside: transaction whose logs stand neither in the bloom nor in the result (`Family.pseudo_receipt`).
+    outside: transaction whose logs stand neither in the bloom nor in the result (`Family.pseudo_receipt`);
+    sure: a sealed bloom is of the block's own logs, so that it proves an answer wrong.
     """
     known: dict[str, bytes] = {}
     logs = sorted((_log(header, raw, known) for raw in answer), key=lambda log: log.index)
@@ -154,8 +162,8 @@ def whole(header: Header, answer: Sequence[_Log], outside: Hash | None = None) -
         raise LeftOut(holes, number=header.number, block_hash=header.hash)
     if header.bloom is not None and (told := bloom(logs)) != header.bloom:
         why = f"{METHOD}: {where}: {len(logs)} logs do not add up to the header's bloom"
-        if not header.sealed:
-            raise Hearsay(why)  # what nothing seals is one node's word
+        if not (header.sealed and sure):
+            raise Hearsay(why)  # what nothing seals is one node's word, and the bloom may be no filter at all
         if within(told, header.bloom):
             raise LeftOut(why, number=header.number, block_hash=header.hash)
         raise IncompleteAnswer(why)

@@ -231,9 +231,9 @@ class Pool:
         """As `Caller.noting`."""
         return self._view(replace(self._asking, tellers=tellers))
 
-    def other(self, than: Collection[str]) -> Pool:
-        """As `Caller.other`."""
-        return self._view(replace(self._asking, avoided=frozenset(than)))
+    def other(self, than: Collection[str], *, only: bool = False) -> Pool:
+        """As `Caller.other`; who is away comes after those that were asked before."""
+        return self._view(replace(self._asking, avoided=frozenset(than), without=only))
 
     def _view(self, asking: Asking) -> Pool:
         """The same nodes and what is known of them, asked otherwise."""

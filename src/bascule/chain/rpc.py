@@ -180,7 +180,7 @@ class Rpc:
         view._tellers = tellers
         return view
 
-    def other(self, than: Collection[str]) -> Rpc:
+    def other(self, than: Collection[str], *, only: bool = False) -> Rpc:
         """Itself: there is no other."""
         return self
 

@@ -9,14 +9,14 @@ Both ends of a stretch are final, so a height names one block.
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from bascule.chain import erc20
 from bascule.chain.caller import Caller
 from bascule.chain.errors import Garbled, NodeSays, NodesContradict, NoQuorum, RpcError, WrongShape
-from bascule.chain.evidence import Tellers
+from bascule.chain.evidence import Exchange, Tellers
 from bascule.domain.chain import ZERO_ADDRESS, Address, ChainId, checksum
 from bascule.domain.errors import Retryable
 from bascule.services.breaks import Breaks
@@ -36,6 +36,14 @@ Broken = Mapping[str, Sequence[tuple[Touched, int | None]]]
 
 class BalancesDisputed(Retryable):
     """Answers tell other balances of final blocks and one node's word decides; they must agree first."""
+
+
+class _Heard(NamedTuple):
+    """What one node said that places have more; None: it has no state of those blocks."""
+
+    name: str
+    exchange: Exchange
+    moved: list[int | None] | None
 
 
 @dataclass(frozen=True)
@@ -79,26 +87,71 @@ class BalanceCheck:
             by_token[each.token_id].append(each)
         broken = {}
         for token_id, logged in by_token.items():
-            told, against = Tellers(), Tellers()
-            since, places = after, logged
-            moved = await self._moved(self.rpc.noting(told), places, since, upto, whole=False)
+            since, places, told = after, logged, Tellers()
+            moved = await self._told(places, since, upto, settled, told)
             if moved is None and older and (oldest := await self._oldest(after, upto)) is not None:
-                since, places = oldest, await self._touched(token_id, oldest, upto)
-                moved = await self._moved(self.rpc.noting(told), places, since, upto, whole=False)
+                since, places, told = oldest, await self._touched(token_id, oldest, upto), Tellers()
+                moved = await self._told(places, since, upto, settled, told)
             if moved is None or not _differing(places, moved):
                 continue
-            again = await self._agreed(places, since, upto, settled)
+            again = await self._agreed(places, since, upto, settled, whole=True)
             if again is None:
-                another = self.rpc.other(than=told).noting(against)
-                again = await self._moved(another, places, since, upto, whole=True)
-                if again is None or not _differing(places, again):
-                    why = f"nodes differ about balances of {token_id} at block {upto}"
-                    if again is not None:
-                        self.rpc.disputed(told, against, why)
-                    raise BalancesDisputed(why)
+                again = await self._second(token_id, places, since, upto, told)
             if differing := _differing(places, again):
                 broken[token_id] = differing
         return broken
+
+    async def _told(
+        self, places: Sequence[Touched], after: int, upto: int, settled: bool, told: Tellers
+    ) -> list[int | None] | None:
+        """What each place has more, as a quorum says: where several must agree one's word credits nothing.
+
+        Where fewer have the state, as those that have it say alike. None: nobody has it. told: takes note of
+        who said so, where that is one node. Raises: NoQuorum where too few answer, BalancesDisputed.
+        """
+        if self.rpc.quorum == 1:
+            moved = await self._moved(self.rpc.noting(told), places, after, upto, whole=False)
+        else:
+            moved = await self._told_by_several(places, after, upto, settled, told)
+        if moved is None:
+            self.counters["balances_unchecked"] += len(places)
+            _log.warning("balances not checked", chain_id=self.chain_id, upto=upto)
+        return moved
+
+    async def _told_by_several(
+        self, places: Sequence[Touched], after: int, upto: int, settled: bool, told: Tellers
+    ) -> list[int | None] | None:
+        """As `_told`, where several must agree."""
+        heard: list[_Heard] = []
+        moved = await self._agreed(places, after, upto, settled, whole=False, heard=heard)
+        if moved is not None:
+            return moved
+        have_it = [each for each in heard if each.moved is not None]
+        if len(have_it) == len(heard):
+            raise NoQuorum(f"too few nodes tell balances of block {upto}; {self.rpc.quorum} are needed")
+        if not have_it:
+            return None
+        if any(each.moved != have_it[0].moved for each in have_it):
+            raise BalancesDisputed(f"the nodes that have balances of block {upto} differ about them")
+        self.counters["balances_told_by_few"] += len(places)
+        _log.warning("balances told by few", chain_id=self.chain_id, upto=upto, by=[n.name for n in have_it])
+        told[have_it[0].name] = have_it[0].exchange
+        return have_it[0].moved
+
+    async def _second(
+        self, token_id: str, places: Sequence[Touched], after: int, upto: int, told: Tellers
+    ) -> list[int | None]:
+        """As another node says, where there is another. Raises: BalancesDisputed unless that differs, too."""
+        against = Tellers()
+        another = self.rpc.other(than=told, only=True).noting(against)
+        again = await self._moved(another, places, after, upto, whole=True)
+        if again is None:
+            raise BalancesDisputed(f"one node alone has balances of {token_id} at block {upto}")
+        if not _differing(places, again):
+            why = f"nodes differ about balances of {token_id} at block {upto}"
+            self.rpc.disputed(told, against, why)
+            raise BalancesDisputed(why)
+        return again
 
     async def _touched(self, token_id: str, after: int, upto: int) -> list[Touched]:
         async with self.db.read() as conn:
@@ -126,18 +179,28 @@ class BalanceCheck:
         return True
 
     async def _agreed(
-        self, places: Sequence[Touched], after: int, upto: int, settled: bool
+        self,
+        places: Sequence[Touched],
+        after: int,
+        upto: int,
+        settled: bool,
+        *,
+        whole: bool,
+        heard: list[_Heard] | None = None,
     ) -> list[int | None] | None:
         """What a quorum says that each place has more; who says otherwise of final blocks lies, and is kept.
 
-        None where one node is enough, as then none outvotes another, or too few can tell. Raises:
-        NodesContradict.
+        None where one node is enough, as then none outvotes another, or too few can tell. whole: as `_moved`;
+        heard: what each node said. Raises: NodesContradict.
         """
         if self.rpc.quorum == 1:
             return None
 
         async def ask(rpc: Caller) -> list[int | None] | None:
-            return await self._moved(rpc, places, after, upto, whole=True)
+            moved = await self._moved(rpc, places, after, upto, whole=whole)
+            if heard is not None:
+                heard.append(_Heard(rpc.names[0], rpc.exchange or Exchange(), moved))
+            return moved
 
         def said(moved: list[int | None] | None) -> list[int | str | None]:
             if moved is None:
@@ -163,8 +226,6 @@ class BalanceCheck:
         except RpcError as error:
             if error.says is not NodeSays.UNKNOWN_BLOCK:
                 raise
-            self.counters["balances_unchecked"] += len(places)
-            _log.warning("balances not checked", chain_id=self.chain_id, upto=upto, why=str(error))
             return None
 
     async def hold(self, conn: Connection, broken: Broken, upto: int) -> None:

@@ -70,7 +70,7 @@ class Coins:
         told, against = Tellers(), Tellers()
         try:
             found = await self._differing(self.rpc.noting(told), known, height)
-            another = self.rpc.other(than=told).noting(against)
+            another = self.rpc.other(than=told, only=True).noting(against)
             again = await self._differing(another, {at: known[at] for at in found}, height)
         except RpcError as error:
             if error.says is not NodeSays.UNKNOWN_BLOCK:

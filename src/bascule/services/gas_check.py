@@ -96,7 +96,7 @@ class GasCheck:
                 await self._mark(purse, books)
                 continue
             against = Tellers()
-            again = await _ask(rpc.other(than=told).noting(against), [purse])
+            again = await _ask(rpc.other(than=told, only=True).noting(against), [purse])
             if again[purse.address] != seen:
                 why = f"nodes differ about the coin of {checksum(purse.address)}"
                 rpc.disputed(told, against, f"{why} at block {purse.block_number}")

@@ -116,7 +116,7 @@ class Reconciler:
             stopped = await breaks.open_of(conn, BREAK_TYPE, subject.token_id)
         uneven = on_chain != books.journal + books.unbooked
         doubted = uneven or stopped is not None or run_id is not None
-        another = rpc.other(than=told).noting(against)
+        another = rpc.other(than=told, only=True).noting(against)
         if doubted and await _held(another, subject, holders) != on_chain:
             why = f"nodes differ about what we hold of {subject.token_id}"
             rpc.disputed(told, against, f"{why} at block {subject.block_number}")
