@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bascule.chain import deployed, erc20, heads
+from bascule.chain import deployed, erc20, families, heads
 from bascule.chain.caller import Caller
 from bascule.chain.errors import NodeSays, RpcError
 from bascule.domain.chain import ZERO_ADDRESS, Address, caip2, checksum
@@ -23,7 +23,7 @@ from bascule.entrypoints.signer_doors import asked_at
 from bascule.entrypoints.wiring import ChainSettings, Settings
 from bascule.services import restore
 from bascule.services.flights import OTHERS, QUICK_LANE, fitting
-from bascule.storage import gas, lanes, overview, signer_flush_limits, signer_wallets
+from bascule.storage import gas, health, lanes, overview, signer_flush_limits, signer_wallets
 from bascule.storage.roles import PROCESSES
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ async def examine(settings: Settings) -> list[Finding]:
         findings.append(await _check("deposit addresses", partial(_addresses, settings)))
         findings.append(await _check("gas", partial(_gas, settings)))
         findings.append(await _check("lanes", partial(_lanes, settings)))
+        findings.append(await _check("headers", partial(_headers, settings)))
     async with wiring.nodes(settings, lambda: None) as rpcs:
         for chain in settings.chains:
             rpc = rpcs[chain.id]
@@ -154,6 +155,19 @@ async def _lanes(settings: Settings) -> str:
         said = "; ".join(f"{lane} is closed: {why}" for lane, why in closed.items())
         raise wiring.Unfit(said, "run `bascule restore check`")
     return "none is closed"
+
+
+async def _headers(settings: Settings) -> str:
+    """No listed chain goes on by agreement of its nodes, as its headers were learned to prove nothing."""
+    async with wiring.database(settings, "api") as db, db.read() as conn:
+        found = [each for each in await health.followed(conn) if each.unproven is not None]
+    said = [f"{caip2(each.chain_id)} proves no {each.unproven} by its headers: nodes agree" for each in found]
+    if any(families.of(each.chain_id) is not None for each in found):
+        raise wiring.Unfit(
+            "; ".join(said),
+            "upgrade to a version that knows its spelling, then `bascule watcher forget-headers`",
+        )
+    return "; ".join(said) or "those of every chain count"
 
 
 def _deciding(chain: ChainSettings) -> str:

@@ -153,6 +153,7 @@ def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metri
     halted = _gauge("bascule_chain_halted", "1 while nothing of the chain is credited or paid.")
     led = _gauge("bascule_watcher_leader", "1 while a watcher holds the chain's lease.")
     stopped = _gauge("bascule_flushes_stopped", "1 while a collector that nobody confirmed stops flushes.")
+    agreed = _gauge("bascule_chain_unproven", "1 while headers prove nothing, so that nodes must agree.")
     for each in found:
         name = [caip2(each.chain_id)]
         lag_s = None if now is None else each.lag_s(now, families.quiet_s(each.chain_id))
@@ -168,7 +169,8 @@ def _networks(found: Sequence[Followed], now: datetime | None) -> Iterator[Metri
         halted.add_metric(name, each.halted_reason is not None)
         led.add_metric(name, each.led)
         stopped.add_metric(name, each.collector_alarm is not None)
-    yield from (head, final, cursor, lag, halted, led, stopped)
+        agreed.add_metric(name, each.unproven is not None)
+    yield from (head, final, cursor, lag, halted, led, stopped, agreed)
 
 
 def _wallets(found: Sequence[tuple[int, Tank]]) -> Iterator[Metric]:

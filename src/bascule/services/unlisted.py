@@ -23,9 +23,10 @@ from bascule.chain.families import ETHEREUM, Family
 from bascule.chain.heads import Header
 from bascule.chain.receipts_root import ReceiptJson, covered, root_of
 from bascule.chain.worth import Worth
-from bascule.domain.chain import ChainId, Hash
+from bascule.domain.chain import ChainId, Hash, Unproven, caip2
+from bascule.domain.errors import Conflict
 from bascule.domain.hashing import keccak
-from bascule.storage import networks
+from bascule.storage import audit, networks
 from bascule.storage.database import Connection
 
 _log = structlog.get_logger()
@@ -36,20 +37,49 @@ _LATE = 24  # blocks above one of a listed chain before nobody waits for better 
 
 
 async def recall(conn: Connection, rpc: Caller, chain_id: ChainId) -> None:
-    """What somebody learned of the chain's headers is known to `rpc` when this returns.
+    """What somebody learned of the chain's headers is known to `rpc` when this returns; what an operator had
+    forgotten is not.
 
-    Not of a listed chain where one node is believed: it was learned while several had to agree.
+    Nothing of a listed chain where one node is believed: it was learned while several had to agree. Nor that
+    its headers speak of other blocks: that was learned before it was listed.
     """
-    if rpc.family is not None and rpc.quorum == 1:
+    unproven = await networks.unproven(conn, chain_id)
+    if unproven is None and rpc.worth.kept:
+        rpc.worth.again()
+    if unproven is None or (rpc.family is not None and (rpc.quorum == 1 or unproven == "blocks")):
         return
-    if (unproven := await networks.unproven(conn, chain_id)) is not None:
-        rpc.worth.less(unproven)
+    rpc.worth.less(unproven)
+    rpc.worth.kept = True
 
 
 async def keep(conn: Connection, chain_id: ChainId, worth: Worth) -> None:
-    """What was learned is known to every process once the caller commits."""
-    if worth.unproven is not None:
-        await networks.learn(conn, chain_id, worth.unproven)
+    """What was learned is known to every process once the caller commits, with a line of audit."""
+    if worth.unproven is None or worth.kept:
+        return
+    if await networks.learn(conn, chain_id, worth.unproven):
+        details = {"unproven": worth.unproven}
+        await audit.append(
+            conn, actor="process:watcher", action="chain.learn", object_id=caip2(chain_id), details=details
+        )
+
+
+async def forget(conn: Connection, chain_id: ChainId, *, reason: str, actor: str = "cli") -> Unproven:
+    """What was learned, which counts for nobody any more once the owner's transaction ends: if it is still so
+    it is learned anew. What became final by agreement stays.
+
+    Raises: Conflict where nothing was learned.
+    """
+    was = await networks.unproven(conn, chain_id)
+    if was is None:
+        raise Conflict(
+            "network_unexpected_state",
+            f"Headers of {caip2(chain_id)} prove what they always did.",
+            next_step="nothing has to be forgotten",
+        )
+    await networks.forget(conn, chain_id)
+    details = {"was": was, "reason": reason}
+    await audit.append(conn, actor=actor, action="chain.forget", object_id=caip2(chain_id), details=details)
+    return was
 
 
 async def learn(rpc: Caller, number: int, head: int) -> bool:

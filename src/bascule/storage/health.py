@@ -16,7 +16,7 @@ class Followed:
     head_time, seen_at: the newest block that its nodes showed, its own time, and when it was shown last;
     behind: seconds of block time between the two; led: a watcher holds its lease; halted_reason: set while
     nothing is credited and nothing is paid; collector_alarm: set while nothing is flushed, by what the
-    deposit factory said last.
+    deposit factory said last; unproven: of what its headers were learned to prove nothing.
     """
 
     chain_id: ChainId
@@ -29,6 +29,7 @@ class Followed:
     behind: float | None
     led: bool
     collector_alarm: str | None
+    unproven: str | None
 
     def lag_s(self, now: datetime, quiet_s: float | None) -> float | None:
         """Seconds behind the chain: block time that is not read yet, and how long nothing new was seen of it.

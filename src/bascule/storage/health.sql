@@ -5,7 +5,8 @@
 -- time between the newest block that was seen and the newest that was read.
 SELECT n.chain_id, c.next_number - 1 AS last_number, c.finalized_number, c.halted_reason, s.head_number, s.head_time,
        s.seen_at, extract(epoch FROM s.head_time - c.head_time)::float8 AS behind,
-       coalesce(l.expires_at > clock_timestamp(), false) AS led, f.kind AS collector_alarm
+       coalesce(l.expires_at > clock_timestamp(), false) AS led, f.kind AS collector_alarm,
+       n.unproven
   FROM networks n
   LEFT JOIN cursors c ON c.chain_id = n.chain_id
   LEFT JOIN sightings s ON s.chain_id = n.chain_id

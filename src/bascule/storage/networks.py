@@ -63,9 +63,14 @@ async def unproven(conn: Connection, chain_id: ChainId) -> Unproven | None:
     return None if row is None else row["unproven"]
 
 
-async def learn(conn: Connection, chain_id: ChainId, unproven: Unproven) -> None:
-    """It was learned, for every process; what was learned first stays."""
-    await _sql.run(conn, "learn", chain_id=chain_id, unproven=unproven)
+async def learn(conn: Connection, chain_id: ChainId, unproven: Unproven) -> bool:
+    """It was learned, for every process; what was learned first stays. True: this was the first."""
+    return await _sql.run(conn, "learn", chain_id=chain_id, unproven=unproven) == 1
+
+
+async def forget(conn: Connection, chain_id: ChainId) -> None:
+    """Whatever was learned of its headers counts no more."""
+    await _sql.run(conn, "forget", chain_id=chain_id)
 
 
 async def confirm_collector(

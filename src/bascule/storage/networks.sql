@@ -22,8 +22,12 @@ UPDATE networks SET finality_kind = %(kind)s, finality_depth = %(depth)s WHERE c
 SELECT unproven FROM networks WHERE chain_id = %(chain_id)s;
 
 -- name: learn
--- It was learned; what proves less than before never proves more again.
+-- It was learned; what proves less than before proves more again only once an operator had it forgotten.
 UPDATE networks SET unproven = %(unproven)s WHERE chain_id = %(chain_id)s AND unproven IS NULL;
+
+-- name: forget
+-- An operator wants it learned anew.
+UPDATE networks SET unproven = NULL WHERE chain_id = %(chain_id)s;
 
 -- name: confirm_collector
 -- The collector that an operator confirmed is in place; none is awaited any more.

@@ -29,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
     group.command()(resume)
     group.command()(replay)
     group.command("free-node")(free_node)
+    group.command("forget-headers")(forget_headers)
     app.add_typer(group, name="watcher")
 
 
@@ -178,6 +179,24 @@ def free_node(
                 name = caip2(network.chain_id)
                 await audit.append(conn, actor="cli", action="node.free", object_id=name, details=details)
         return {"network": name, "node": node}
+
+    required(reason)
+    rows([asyncio.run(work())], as_json=as_json)
+
+
+def forget_headers(chain: Chain, reason: Reason, as_json: AsJson = False) -> None:
+    """Believes a chain's headers again, which were learned to prove nothing; learned anew if still so."""
+    from bascule.domain.chain import caip2
+    from bascule.entrypoints import wiring
+    from bascule.services import unlisted
+
+    async def work() -> dict[str, str]:
+        settings = loaded_settings()
+        async with wiring.owner(settings) as db:
+            network = await wiring.network_of(db, chain)
+            async with db.transaction() as conn:
+                was = await unlisted.forget(conn, network.chain_id, reason=reason)
+        return {"network": caip2(network.chain_id), "was": was}
 
     required(reason)
     rows([asyncio.run(work())], as_json=as_json)
