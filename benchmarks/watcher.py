@@ -157,22 +157,27 @@ async def limit(folder: Path, node: str, shape: Shape) -> tuple[float, float]:
                 async with session.post(node, json=body) as response:
                     await response.read()
         fetched = time.perf_counter() - began
+    async with installed(folder) as url, Database(url) as db:
+        await lay_bare(db)
+        began = time.perf_counter()
+        for _ in range(max(1, shape.events // LOGS_AT_ONCE)):
+            await copy_bare(db, LOGS_AT_ONCE)
+        return fetched, time.perf_counter() - began
+
+
+async def lay_bare(db: Database) -> None:
+    """A table for the rows of transfers, without index, key or rule."""
+    async with db.transaction() as conn:
+        await conn.execute(
+            "CREATE TABLE bare (chain_id bigint, number bigint, block_hash bytea, tx_hash bytea,"
+            " token bytea, src bytea, dst bytea, log_index integer, amount numeric, occurrence integer)"
+        )
+
+
+async def copy_bare(db: Database, count: int) -> None:
+    """So many rows by COPY, in a transaction."""
     row = "\t".join(
         ["31337", "1", *[r"\\x" + "ab" * size for size in (32, 32, 20, 20, 20)], "1", "10000000", "0"]
     )
-    rows = (row + "\n") * LOGS_AT_ONCE
-    async with installed(folder) as url, Database(url) as db:
-        async with db.transaction() as conn:
-            await conn.execute(
-                "CREATE TABLE bare (chain_id bigint, number bigint, block_hash bytea, tx_hash bytea,"
-                " token bytea, src bytea, dst bytea, log_index integer, amount numeric, occurrence integer)"
-            )
-        began = time.perf_counter()
-        for _ in range(max(1, shape.events // LOGS_AT_ONCE)):
-            async with (
-                db.transaction() as conn,
-                conn.cursor() as cursor,
-                cursor.copy("COPY bare FROM STDIN") as copy,
-            ):
-                await copy.write(rows)
-        return fetched, time.perf_counter() - began
+    async with db.transaction() as conn, conn.cursor() as cursor, cursor.copy("COPY bare FROM STDIN") as copy:
+        await copy.write((row + "\n") * count)
