@@ -15,6 +15,7 @@ from psycopg import errors
 
 from bascule.chain.evidence_check import check
 from bascule.domain import stops
+from bascule.domain.acts_next import SUBMITTER
 from bascule.domain.chain import caip2, checksum, parse_address
 from bascule.domain.errors import Conflict, Rejected
 from bascule.domain.policy import Tier
@@ -120,7 +121,9 @@ async def test_payouts_under_a_mandate_are_paid_without_a_person_until_it_ends(
 
     first = await rent(stage, mandate, "100.00")
     assert (first["status"], first["mandate"], first["next_action"]) == ("pending", mandate["id"], None)
-    assert first["policy_decision"] == {"rule": "mandate", "reasons": [f"{mandate['id']} carries it."]}
+    assert first["policy_decision"] == {
+        "rule": "mandate", "reasons": [f"{mandate['id']} carries it."], "acts_next": SUBMITTER.shown(),
+    }  # fmt: skip
     beside = await stage.approved("7.00", payee(2))
     await stage.run()
     assert [await stage.status(each) for each in (first, beside)] == ["paid", "paid"]
@@ -135,6 +138,7 @@ async def test_payouts_under_a_mandate_are_paid_without_a_person_until_it_ends(
     assert "cap of 24 hours" in third["policy_decision"]["reasons"][-1]
     assert set(third["next_action"]["approvers"]) == {approver(n).address for n in (1, 2, 3)}
     assert approver(1).address in (await explained(stage, third))["next"]
+    assert third["policy_decision"]["acts_next"]["approvers"] == third["next_action"]["approvers"]
     await stage.run()
     assert [await stage.status(each) for each in (second, third)] == ["paid", "requires_action"]
     assert (await read(stage, mandate))["spent_today"] == "150.000000"
@@ -188,6 +192,8 @@ async def test_payout_whose_mandate_ends_before_its_reservation_asks_for_people(
     waiting = await stage.read(payout)
     assert (waiting["status"], waiting["mandate"]) == ("requires_action", None)
     assert waiting["policy_decision"]["rule"] == "mandate"
+    people = {approver(number).address for number in ((2, 3, 4) if how == "left" else (1, 2, 3))}
+    assert set(waiting["policy_decision"]["acts_next"]["approvers"]) == people
     assert waiting["next_action"]["approvals_missing"] == 2
     assert await stage.rows("SELECT count(*) FROM slots") == [(0,)]
     await stage.approve(payout, *((2, 3) if how == "left" else (1, 2)))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bascule.domain import payout_file
+from bascule.domain.acts_next import SUBMITTER
 from bascule.domain.chain import caip2
 from bascule.domain.errors import Rejected
 from bascule.domain.mandate import CLAIMANT
@@ -101,7 +102,9 @@ async def test_file_whose_lines_all_name_mandates_is_paid_without_a_person(stage
     batch = await send_file(stage, "fits", *lines)
 
     assert (batch["status"], batch["progress"]["pending"], batch["next_action"]) == ("processing", 3, None)
-    assert batch["policy_decision"] == {"rule": "mandate", "reasons": ["Each line's mandate carries it."]}
+    assert batch["policy_decision"] == {
+        "rule": "mandate", "reasons": ["Each line's mandate carries it."], "acts_next": SUBMITTER.shown(),
+    }  # fmt: skip
     await stage.run()
     assert (await files.read(stage, batch))["status"] == "completed"
     assert sorted(amount for _, amount in await stage.transfers_out()) == [9e6, 50e6, 100e6]

@@ -152,6 +152,8 @@ async def test_a_file_is_not_renewed_by_fewer_people_than_policy_asks_for_its_su
     asked = await read(stage, batch)
     assert (asked["approvals_required"], asked["next_action"]["approvals_missing"]) == (3, 3)
     assert asked["policy_decision"]["reasons"] == ["Policy changed: 3 people must approve, not 2 as before."]
+    turn = {"actor": "approvers", "approvers": asked["next_action"]["approvers"], "approvals_missing": 3}
+    assert asked["policy_decision"]["acts_next"] == turn
     assert (await approve(stage, batch, 1, 2))["progress"]["requires_action"] == 2
     await stage.run(lane)
     assert await stage.transfers_out() == [], "two people may not renew it"

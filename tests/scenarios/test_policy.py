@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
+from bascule.domain.acts_next import NOBODY
 from bascule.domain.chain import Address, parse_address
 from bascule.domain.errors import Conflict, Forbidden, Rejected
 from bascule.domain.policy import Tier, Velocity
@@ -128,7 +129,10 @@ async def test_an_edited_policy_voids_approvals_and_is_asked_about_anew(stage: T
     for each in (payout, waiting):
         now = await stage.read(each)
         assert (now["status"], now["approvals"], now["approvals_required"]) == ("requires_action", [], 3)
+        assert now["policy_decision"]["acts_next"]["approvals_missing"] == 3
         await stage.approve(each, 1, 2, 3)
+        signed = (await stage.read(each))["policy_decision"]
+        assert signed == now["policy_decision"], "what was decided stays as it was"
     await stage.run()
     assert await stage.status(payout) == await stage.status(waiting) == "paid"
     await stage.require_truth()
@@ -153,6 +157,7 @@ async def test_an_address_denied_after_the_request_is_not_paid(stage: Treasury, 
         "destination_denylisted",
     )
     assert ended["policy_decision"]["rule"] == "denylist"
+    assert ended["policy_decision"]["acts_next"] == NOBODY.shown()
     assert await stage.status(other) == "paid"
     assert len(await stage.transfers_out()) == 1
     await stage.require_truth()
@@ -290,3 +295,14 @@ async def test_a_payout_to_a_listed_address_is_not_sent_until_it_is_released_or_
     ]
     assert len(await stage.transfers_out()) == 2
     await stage.require_truth()
+
+
+async def test_a_decision_of_an_earlier_release_says_nothing_of_who_acted_next(stage: Treasury) -> None:
+    payout = await stage.request()
+    await stage.rows_change("UPDATE payouts SET policy_decision = policy_decision - 'acts_next'")
+
+    shown = await stage.read(payout)
+    assert (shown["policy_decision"]["rule"], shown["policy_decision"]["acts_next"]) == (
+        "within_limits",
+        None,
+    )

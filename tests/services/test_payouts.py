@@ -173,6 +173,11 @@ async def test_payout_shows_what_must_happen_next(stage: Treasury) -> None:
     assert shown["policy_decision"] == {
         "rule": "within_limits",
         "reasons": ["10.500000 needs 2 approvals."],
+        "acts_next": {
+            "actor": "approvers",
+            "approvers": sorted((approver(n).address for n in (1, 2, 3)), key=str.lower),
+            "approvals_missing": 2,
+        },
     }
     message = shown["next_action"]["typed_data"]["message"]
     assert (message["payout"], message["amount"], message["to"]) == (shown["id"], "10500000", payee(1))

@@ -40,6 +40,14 @@ class AccountUpdate(TypedDict, total=False):
     api_version: Required[str]
 
 
+class ActsNext(TypedDict):
+    """Who had to act next when policy decided; what has been done since is told elsewhere."""
+
+    actor: Literal['approvers', 'submitter', 'nobody']
+    approvers: list[str]
+    approvals_missing: int
+
+
 class AmountChanged(TypedDict):
     """What the deposit's transaction moved when it was mined before, in a block that left the chain."""
 
@@ -1429,10 +1437,11 @@ class PolicyCreate(TypedDict, total=False):
 
 
 class PolicyDecision(TypedDict):
-    """Which rule decided, and why."""
+    """Which rule decided, why, and who had to act next."""
 
     rule: str
     reasons: list[str]
+    acts_next: ActsNext | None
 
 
 class PolicyParams(TypedDict, total=False):

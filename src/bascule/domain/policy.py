@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
+from bascule.domain import acts_next
 from bascule.domain.chain import Address, checksum, parse_address
 from bascule.domain.errors import Rejected
 from bascule.domain.money import SCALE, display_units, parse_amount
@@ -166,9 +167,18 @@ class Decision:
                 next_step=f"The rule is {self.rule}; see GET /v1/policies.",
             )
 
-    def shown(self) -> dict[str, Any]:
-        """As kept beside the payout and shown with it."""
-        return {"rule": self.rule.value, "reasons": list(self.reasons)}
+    def shown(self, approvers: frozenset[Address] | None) -> dict[str, Any]:
+        """As kept beside the payout and shown with it, with who must act next.
+
+        approvers: people whose approval counts for it; None where a mandate carries it.
+        """
+        if self.outcome == "deny":
+            turn = acts_next.NOBODY
+        elif approvers is None:
+            turn = acts_next.SUBMITTER
+        else:
+            turn = acts_next.people(approvers, self.approvals_required)
+        return acts_next.record(self.rule.value, self.reasons, turn)
 
 
 # What rules where rows of a policy say nothing that can be read: no payout at all.

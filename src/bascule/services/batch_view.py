@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bascule.domain.acts_next import recorded
 from bascule.domain.approval import BatchItem
 from bascule.domain.chain import Address, caip2, checksum
 from bascule.domain.money import TokenAmount
@@ -53,7 +54,7 @@ async def describe_batch(conn: Connection, batch: BatchRow, *, typed_data: bool 
         ],
         "approvals_required": batch.approvals_required,
         "approval_expires_at": int(batch.approval_expires_at.timestamp()),
-        "policy_decision": dict(batch.policy_decision) or None,
+        "policy_decision": recorded(batch.policy_decision) if batch.policy_decision else None,
         "next_action": action,
         "batch_key": batch.identity,
         "description": batch.description,

@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from bascule.chain.signatures import recover
+from bascule.domain import acts_next
+from bascule.domain.acts_next import record
 from bascule.domain.approval import BatchApproval, BatchItem
 from bascule.domain.chain import Address, caip2, checksum, parse_address
 from bascule.domain.errors import Conflict, Forbidden, NotFound, Rejected
@@ -330,7 +332,7 @@ async def own(
 def _payout(batch: BatchRow, id: str, place: int, each: Asked, checked: Checked) -> NewPayout:
     bench = checked.benches[each.terms.token.id]
     mandate = checked.under.get(each.line.number)
-    carried = {"rule": Rule.MANDATE.value, "reasons": [f"{mandate.id} carries it."]} if mandate else None
+    carried = record(Rule.MANDATE, [f"{mandate.id} carries it."], acts_next.SUBMITTER) if mandate else None
     return NewPayout(
         id=id,
         account_id=batch.account_id,
@@ -363,10 +365,11 @@ def _payout(batch: BatchRow, id: str, place: int, each: Asked, checked: Checked)
 def _decision(checked: Checked) -> dict[str, Any]:
     needs = f"The sum of each token needs {checked.required} approval{'s' if checked.required > 1 else ''}."
     if checked.under:
-        return {"rule": Rule.MANDATE.value, "reasons": ["Each line's mandate carries it."]}
+        return record(Rule.MANDATE, ["Each line's mandate carries it."], acts_next.SUBMITTER)
+    people = acts_next.people(checked.may_sign, checked.required)
     if checked.lacks:
-        return {"rule": Rule.MANDATE.value, "reasons": [needs, *checked.lacks[:LACKS_SHOWN]]}
-    return {"rule": Rule.WITHIN_LIMITS.value, "reasons": [needs]}
+        return record(Rule.MANDATE, [needs, *checked.lacks[:LACKS_SHOWN]], people)
+    return record(Rule.WITHIN_LIMITS, [needs], people)
 
 
 def _require_people(checked: Checked) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from bascule.domain import acts_next
+from bascule.domain.acts_next import record
 from bascule.domain.errors import Halted
 from bascule.domain.payout import FailureCode, LapseReason, PayoutEvent, PayoutState
 from bascule.domain.payout_batch import BatchState
@@ -24,6 +26,7 @@ from bascule.services.payout_events import tell, tell_all
 from bascule.services.payouts import round_end
 from bascule.services.policy import Verdict
 from bascule.services.seams import Clock
+from bascule.services.signatories import may_sign
 from bascule.storage import approvals, ledger, payout_batches, payout_rounds, payouts, policies, screenings
 from bascule.storage.database import Connection
 from bascule.storage.payout_batches import BatchRow
@@ -78,7 +81,9 @@ class PayoutRounds:
         anew: another policy decided on it.
         """
         new = await self._next_round(conn, payout, reason, anew=anew)
-        decision = payout.policy_decision if payout.mandate_id is None else _left(payout.mandate_id)
+        decision = payout.policy_decision
+        if payout.mandate_id is not None:
+            decision = await _left(conn, payout, payout.mandate_id, new)
         lapsed = await payout_rounds.advance_to_requires_action(conn, payout, new, decision=decision)
         await ledger.post_release(conn, payout.id)
         await tell(conn, self.outbox, EventType.PAYOUT_REQUIRES_ACTION, lapsed, before=payout)
@@ -102,7 +107,7 @@ class PayoutRounds:
             payout.id,
             policy_id=review.policy_id,
             approvals_required=review.decision.approvals_required,
-            decision=review.decision.shown(),
+            decision=review.decision.shown(review.may_sign),
         )
 
     async def _deny(self, conn: Connection, payout: PayoutRow, code: FailureCode) -> None:
@@ -153,12 +158,29 @@ class PayoutRounds:
     async def _begin(self, conn: Connection, batch: BatchRow, payout: PayoutRow, new: Round) -> None:
         """The locked batch is asked about until then, by as many people as the payout needs at least."""
         required = payout.approvals_required
-        needs = f"Policy changed: {required} people must approve, not {batch.approvals_required} as before."
+        decision = batch.policy_decision
+        if required > batch.approvals_required:
+            decision = await self._raised(conn, batch, payout, new)
         await payout_batches.begin_round(
             conn, batch.id, vault=new.vault, roster_version=new.roster_version,
             approval_expires_at=new.approval_expires_at, required=required,
-            decision={"rule": Rule.WITHIN_LIMITS.value, "reasons": [needs]},
+            decision=decision,
         )  # fmt: skip
+
+    async def _raised(
+        self, conn: Connection, batch: BatchRow, payout: PayoutRow, new: Round
+    ) -> dict[str, Any]:  # fmt: skip
+        """The decision on a batch that needs more people now, for one payout of it that does.
+
+        Its others of that token are decided alike in their turn, and name who signed before until then.
+        """
+        others = [row for row in await payouts.of_batch(conn, batch.id) if row.token_id != payout.token_id]
+        alike = {row.policy_id: row for row in (payout, *others)}.values()
+        each = [await may_sign(conn, row, roster_version=new.roster_version) for row in alike]
+        required = payout.approvals_required
+        needs = f"Policy changed: {required} people must approve, not {batch.approvals_required} as before."
+        people = acts_next.people(frozenset.intersection(*each), required)
+        return record(Rule.WITHIN_LIMITS, [needs], people)
 
     async def _follow(
         self, conn: Connection, before: BatchRow, token_id: str, reason: LapseReason
@@ -184,6 +206,8 @@ class PayoutRounds:
         return version
 
 
-def _left(mandate_id: str) -> dict[str, Any]:
+async def _left(conn: Connection, payout: PayoutRow, mandate_id: str, new: Round) -> dict[str, Any]:
     """The decision on a payout that its mandate carried no further."""
-    return {"rule": Rule.MANDATE.value, "reasons": [f"{mandate_id} carries it no further; people must sign."]}
+    people = await may_sign(conn, payout, roster_version=new.roster_version)
+    said = f"{mandate_id} carries it no further; people must sign."
+    return record(Rule.MANDATE, [said], acts_next.people(people, payout.approvals_required))

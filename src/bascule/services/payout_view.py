@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bascule.domain.acts_next import recorded
 from bascule.domain.chain import Address, Hash, caip2, checksum, hex32
 from bascule.domain.errors import NotFound
 from bascule.domain.money import TokenAmount
@@ -116,7 +117,7 @@ def _shown(
         "approvals": [_approval(each) for each in round.counts(payout.approvals_required)],
         "approvals_required": payout.approvals_required,
         "approval_expires_at": int(payout.approval_expires_at.timestamp()),
-        "policy_decision": dict(payout.policy_decision),
+        "policy_decision": recorded(payout.policy_decision),
         "next_action": None if signers is None else _sign_approval(payout, round, signers),
         "mandate": payout.mandate_id,
         "batch": payout.batch_id,

@@ -307,7 +307,7 @@ class Payouts:
             approvals_required=verdict.decision.approvals_required,
             approval_expires_at=ends,
             roster_version=verdict.roster_version,
-            policy_decision=decision.shown(),
+            policy_decision=decision.shown(verdict.may_sign if mandate is None else None),
             policy_id=verdict.policy_id,
             client_reference_id=request.client_reference_id,
             description=request.description,

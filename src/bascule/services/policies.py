@@ -101,15 +101,16 @@ class Policies:
                 conn, verdict, terms, account_id=account_id, livemode=livemode, kind=request.kind,
                 named=request.mandate, now=self.clock.now(),
             )  # fmt: skip
+        people = verdict.may_sign if mandate is None else None
         return {
             "object": "policy_simulation",
             "outcome": verdict.decision.outcome,
             "code": None if allowed else verdict.decision.rule.code,
             "policy": verdict.policy_id,
-            "policy_decision": decision.shown(),
+            "policy_decision": decision.shown(people),
             "mandate": None if mandate is None else mandate.id,
             "approvals_required": verdict.decision.approvals_required,
-            "approvers": [checksum(each) for each in sorted(verdict.may_sign if mandate is None else ())],
+            "approvers": [checksum(each) for each in sorted(people or ())],
             "amount": terms.amount.display(),
             "currency": terms.token.currency,
             "network": caip2(terms.network.chain_id),

@@ -11,11 +11,14 @@ from bascule.storage.database import Connection
 from bascule.storage.payouts import PayoutRow
 
 
-async def may_sign(conn: Connection, payout: PayoutRow) -> frozenset[Address]:
-    """The addresses whose approval counts for this payout in its current round."""
+async def may_sign(
+    conn: Connection, payout: PayoutRow, *, roster_version: int | None = None
+) -> frozenset[Address]:
+    """The addresses whose approval counts for this payout in its round, or in one of another roster."""
     policy = None if payout.policy_id is None else await policies.get(conn, payout.policy_id)
     rules = None if policy is None else policy.rules
-    return await signatories(conn, payout.account_id, payout.roster_version, rules, payout.maker)
+    roster = payout.roster_version if roster_version is None else roster_version
+    return await signatories(conn, payout.account_id, roster, rules, payout.maker)
 
 
 async def may_sign_each(conn: Connection, rows: Sequence[PayoutRow]) -> dict[str, frozenset[Address]]:

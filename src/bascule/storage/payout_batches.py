@@ -89,7 +89,7 @@ async def begin_round(
 ) -> None:  # fmt: skip
     """A new round of approvals of a locked batch; signatures of the one before count no more.
 
-    required: approvals it takes now, at least as many as before; decision: kept when they are more.
+    required: approvals it takes now, at least as many as before; decision: who must act, and why.
     """
     await Q.run(
         conn,

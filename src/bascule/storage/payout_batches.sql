@@ -67,7 +67,7 @@ UPDATE payout_batches
    SET vault = %(vault)s, roster_version = %(roster_version)s, approval_expires_at = %(approval_expires_at)s,
        version = version + 1,
        approvals_required = greatest(approvals_required, %(required)s),
-       policy_decision = CASE WHEN %(required)s > approvals_required THEN %(decision)s ELSE policy_decision END
+       policy_decision = %(decision)s
  WHERE id = %(id)s
 
 -- name: progress

@@ -52,6 +52,7 @@ async def test_the_newest_version_rules_and_every_version_stays(shop: Shop, desk
     assert denied["policy_decision"] == {
         "rule": "max_per_payout",
         "reasons": ["100.000000 would be paid in one payout; the limit is 99.990000."],
+        "acts_next": {"actor": "nobody", "approvers": [], "approvals_missing": 0},
     }
     assert (allowed["outcome"], allowed["policy"]) == ("allow", second["id"])
 
@@ -89,6 +90,9 @@ async def test_a_dry_run_says_who_must_act_next_and_writes_nothing(shop: Shop, d
 
     assert (said["outcome"], said["approvals_required"]) == ("allow", 2)
     assert set(said["approvers"]) == {approver(1).address, approver(3).address}
+    assert said["policy_decision"]["acts_next"] == {
+        "actor": "approvers", "approvers": said["approvers"], "approvals_missing": 2,
+    }  # fmt: skip
     assert (tried["outcome"], tried["policy"], tried["approvals_required"]) == ("allow", None, 3)
     assert (named.status_code, named.json()["error"]["code"]) == (400, "mandate_unknown")
     assert await shop.rows() == before

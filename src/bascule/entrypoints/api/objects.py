@@ -137,11 +137,22 @@ class PayoutApproval(Shape):
     created: Seconds
 
 
+class ActsNext(Shape):
+    """Who had to act next when policy decided; what has been done since is told elsewhere."""
+
+    actor: Literal["approvers", "submitter", "nobody"] = Field(
+        description="`submitter`: a mandate carried it; `nobody`: it was denied."
+    )
+    approvers: list[AddressOut] = Field(description="Whose approval counted.")
+    approvals_missing: int = Field(description="How many of them had to sign.")
+
+
 class PolicyDecision(Shape):
-    """Which rule decided, and why."""
+    """Which rule decided, why, and who had to act next."""
 
     rule: str
     reasons: list[str]
+    acts_next: ActsNext | None = Field(description="Null for what an earlier release decided.")
 
 
 class NetworkCandidate(Shape):
