@@ -6,13 +6,14 @@ from one backup. What it pays waits here as if nothing had happened.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bascule.domain.chain import caip2
+from bascule.domain.chain import Address, caip2
 from bascule.domain.errors import Conflict
 from bascule.domain.vault import LONGEST_BATCH_LIFE
-from bascule.storage import address_epochs, blocks, lanes
+from bascule.storage import address_epochs, blocks, lanes, payouts
 from bascule.storage.database import Connection
 
 UNSETTLED = "restore_unsettled"
@@ -51,6 +52,13 @@ async def may_run(conn: Connection, chain_id: int) -> LostBytes | None:
     if lost.over is not None and final is not None and datetime.fromtimestamp(final.time, UTC) > lost.over:
         return None
     return lost
+
+
+async def unsettled(conn: Connection, chain_id: int, vault: Address) -> Sequence[str]:
+    """Payouts of the vault that wait for that: the signer is asked for none of them until it is over."""
+    if await may_run(conn, chain_id) is None:
+        return ()
+    return await payouts.ids_waiting(conn, chain_id, vault, UNSETTLED)
 
 
 async def require_none(conn: Connection, chain_id: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -19,20 +19,19 @@ from bascule.domain.chain import Address, BlockRef, Hash
 from bascule.domain.fees import Ceiling
 from bascule.domain.payout import LapseReason, PayoutState
 from bascule.domain.webhook import EventType
-from bascule.services import submitted_batch
+from bascule.services import lost_bytes, submitted_batch
 from bascule.services.batch_choice import Choice
 from bascule.services.batch_outcome import BatchOutcome
 from bascule.services.calling_off import CallingOff
 from bascule.services.failpoints import Failpoints
 from bascule.services.float_watch import FloatWatch
-from bascule.services.item_rules import WAIT
 from bascule.services.lane_upkeep import LaneUpkeep
 from bascule.services.pace import Pace
 from bascule.services.payout_events import tell, tell_attempt
 from bascule.services.payout_rounds import PayoutRounds
+from bascule.services.refused_items import why_it_waits
 from bascule.services.reservation import (
     ROLLING_LIMIT,
-    SIGNER_REFUSES,
     TOKEN_PAUSED,
     VAULT_FROZEN,
     Crowded,
@@ -81,7 +80,7 @@ class Turn:
 
     limits: what the vault's rolling limit leaves, by token; began: whether it looked for one yet;
     passed_over: how many payouts that take all gas it found; most: how many the next batch has at most,
-    where fewer than ever.
+    where fewer than ever; unsettled: payouts that wait for what ran before a restore.
     """
 
     left_out: list[str]
@@ -89,6 +88,7 @@ class Turn:
     began: bool = False
     passed_over: int = 0
     most: int | None = None
+    unsettled: Sequence[str] = ()
 
 
 class Paying:
@@ -168,7 +168,7 @@ class Paying:
                 why = ROLLING_LIMIT if refusal is None else refusal
                 async with self._db.transaction() as conn:
                     await leases.hold(conn, lease)
-                    await self._reservation.wait(conn, lane, choice.token, why)
+                    await self._reservation.wait(conn, lane, choice.token, why, turn.unsettled)
                     self._failpoints.hit("submitter.before_wait")
                 self._failpoints.hit("submitter.after_wait")
             elif (choice.given or choice.short) and await self._reserve(lane, choice, turn, lease):
@@ -226,7 +226,7 @@ class Paying:
             rules=rules,
             accounts=accounts,
             limits=turn.limits,
-            aside=self._over_gas,
+            aside=self._passed_over(turn),
         )
         try:
             outcome = await self._taken(take, lease, alone=choice.short is not None)
@@ -277,13 +277,14 @@ class Paying:
         await slots.decide_items(conn, slot, [item.position for item in batch.items], "released")
         for _, payout in batch.pairs():
             code = named.get(payout.id)
-            asked_anew = code is not None and code not in WAIT and payout.state is PayoutState.IN_TRANSIT
+            why = None if code is None else await why_it_waits(conn, self._chain_id, code)
+            asked_anew = code is not None and why is None and payout.state is PayoutState.IN_TRANSIT
             if asked_anew and not await cancels.is_open(conn, payout.id):
                 await self._rounds.lapse(conn, payout, LapseReason.SIGNER_REFUSED)
                 continue
             await self._calling_off.release(conn, payout)
-            if code in WAIT:
-                await payouts.mark_one_waiting(conn, payout.id, f"{SIGNER_REFUSES}{code}")
+            if why is not None:
+                await payouts.mark_one_waiting(conn, payout.id, why)
 
     async def flag(self, conn: Connection, slot: Slot, stuck: bool) -> None:
         """The payouts of the batch say that a person should look, or that it is over."""
@@ -341,11 +342,16 @@ class Paying:
                 return None
             if not turn.began:
                 del self._over_gas[:1]  # it is tried again, or not there any more
+                turn.unsettled = await lost_bytes.unsettled(conn, lane.chain_id, lane.vault)
                 turn.began = True
             choice = await self._reservation.choose(
-                conn, lane, turn.left_out, turn.limits, self._over_gas, turn.most
+                conn, lane, turn.left_out, turn.limits, self._passed_over(turn), turn.most
             )
         return None if choice is None else (lane, choice)
+
+    def _passed_over(self, turn: Turn) -> Sequence[str]:
+        """Payouts that nothing is taken of in this turn."""
+        return [*self._over_gas, *turn.unsettled]
 
     async def _simulate(self, lane: Lane, choice: Choice[WaitingRow]) -> str | None:
         """Why the batch would pay nobody now: the vault reverts it, or its token moves nothing; else None.

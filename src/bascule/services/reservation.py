@@ -22,6 +22,7 @@ from bascule.services.item_rules import Facts
 from bascule.services.payout_events import tell_all
 from bascule.services.payout_rounds import PayoutRounds
 from bascule.services.payout_view import Known
+from bascule.services.refused_items import why_it_waits
 from bascule.services.screening import Screening
 from bascule.services.seams import Clock
 from bascule.services.signer_alarms import SignerAlarms
@@ -47,7 +48,6 @@ log = structlog.get_logger()
 SHORTEST_LIFE = timedelta(minutes=5)
 
 FLOAT_SHORT = "float_short"
-SIGNER_REFUSES = "signer_refuses:"  # and the code
 ROLLING_LIMIT = "rolling_limit"
 TOKEN_PAUSED = "token_paused"  # noqa: S105 - a reason
 VAULT_FROZEN = "vault_frozen"
@@ -211,7 +211,7 @@ class Reservation:
         if choice.short == FLOAT_SHORT:
             await floats.propose(conn, lane.chain_id, lane.vault, token.id, self.clock.now())
         if choice.short:
-            return Outcome(await self.wait(conn, lane, token, choice.short))
+            return Outcome(await self.wait(conn, lane, token, choice.short, aside))
         told = {None, *(each.mandate_id for each in rules.mandates)}
         choice = choice.only(
             lane, [p for _, p in choice.given if p.account_id in accounts and p.mandate_id in told]
@@ -243,12 +243,16 @@ class Reservation:
         if count.paying > count.held or rules.spent + count.unsigned > most:
             raise Crowded
 
-    async def wait(self, conn: Connection, lane: Lane, token: Token, reason: str) -> bool:
+    async def wait(
+        self, conn: Connection, lane: Lane, token: Token, reason: str, aside: Collection[str] = ()
+    ) -> bool:  # fmt: skip
         """Keeps the reason on every pending payout of the token; whether one learned something new.
+
+        aside: payouts that wait for something of their own.
 
         In the caller's transaction.
         """
-        told = await payouts.mark_waiting(conn, lane.chain_id, lane.vault, token.id, reason)
+        told = await payouts.mark_waiting(conn, lane.chain_id, lane.vault, token.id, reason, aside)
         if told:
             log.warning("payouts wait", token=token.id, reason=reason, payouts=told)
         return bool(told)
@@ -275,13 +279,14 @@ class Reservation:
             code = named.get(payout.id)
             if code is None:
                 continue
-            if code in item_rules.WAIT:
-                told = await payouts.mark_one_waiting(conn, payout.id, SIGNER_REFUSES + code)
+            why = await why_it_waits(conn, lane.chain_id, code)
+            if why is not None:
+                told = await payouts.mark_one_waiting(conn, payout.id, why)
             else:
                 await self.rounds.lapse(conn, payout, LapseReason.SIGNER_REFUSED)
                 told = True
-                await self._alarm(conn, lane, payout, code)
             if told:
+                await self._alarm(conn, lane, payout, code)
                 log.error("the signer would refuse a payout", payout=payout.id, code=code)
             changed |= told
         return changed

@@ -278,12 +278,14 @@ async def advance_to_paid(
 
 
 async def mark_waiting(
-    conn: Connection, chain_id: int, vault: Address, token_id: str, reason: str | None
-) -> int:
-    """Says on all pending payouts of a token why they are not taken; how many learned something new."""
-    return await Q.run(
-        conn, "mark_waiting", chain_id=chain_id, vault=vault, token_id=token_id, reason=reason
-    )  # fmt: skip
+    conn: Connection, chain_id: int, vault: Address, token_id: str, reason: str | None,
+    aside: Collection[str] = (),
+) -> int:  # fmt: skip
+    """Says on all pending payouts of a token why they are not taken, but on those aside, which say so by
+    themselves; how many learned something new.
+    """
+    where = {"chain_id": chain_id, "vault": vault, "token_id": token_id}
+    return await Q.run(conn, "mark_waiting", **where, reason=reason, aside=list(aside))
 
 
 async def amounts_lately(conn: Connection, account_id: str, token_id: str) -> list[int]:
@@ -300,6 +302,12 @@ async def mark_one_waiting(conn: Connection, payout_id: str, reason: str) -> boo
 async def mark_some_waiting(conn: Connection, ids: Sequence[str], reason: str) -> int:
     """Says why on those of them that are pending; how many did not say so before."""
     return await Q.run(conn, "mark_some_waiting", ids=list(ids), reason=reason)
+
+
+async def ids_waiting(conn: Connection, chain_id: int, vault: Address, reason: str) -> list[str]:
+    """Pending payouts of a vault that say so of why they are not taken, oldest first."""
+    rows = await Q.all(conn, "ids_waiting", chain_id=chain_id, vault=vault, reason=reason)
+    return [row["id"] for row in rows]
 
 
 async def mark_stuck(conn: Connection, payout_id: str, stuck: bool) -> PayoutRow | None:

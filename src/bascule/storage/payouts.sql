@@ -165,7 +165,7 @@ RETURNING p.id
 UPDATE payouts SET waits_for = %(reason)s
  WHERE id IN (SELECT id FROM payouts
                WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND token_id = %(token_id)s
-                 AND state = 'pending' AND waits_for IS DISTINCT FROM %(reason)s
+                 AND state = 'pending' AND waits_for IS DISTINCT FROM %(reason)s AND NOT id = ANY (%(aside)s::text[])
                  FOR UPDATE SKIP LOCKED)
 
 -- name: mark_one_waiting
@@ -179,6 +179,11 @@ UPDATE payouts SET waits_for = %(reason)s
  WHERE id IN (SELECT id FROM payouts
                WHERE id = ANY (%(ids)s::text[]) AND state = 'pending' AND waits_for IS DISTINCT FROM %(reason)s
                  FOR UPDATE SKIP LOCKED)
+
+-- name: ids_waiting
+-- Pending payouts of a vault that wait for that.
+SELECT id FROM payouts
+ WHERE chain_id = %(chain_id)s AND vault = %(vault)s AND state = 'pending' AND waits_for = %(reason)s ORDER BY created_at, id
 
 -- name: mark_stuck
 -- Raises or lowers the flag that a person should look at a payout.
