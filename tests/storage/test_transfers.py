@@ -112,6 +112,38 @@ async def test_what_was_seen_goes_by_partitions_once_it_is_final_for_long(db: Da
         assert await found.fetchall() == [(True, 39)]
 
 
+async def test_heights_below_the_first_partition_have_one_when_they_are_read(db: Database) -> None:
+    """A fork from lower than where reading began, or old blocks that are read again."""
+    async with db.transaction() as conn:
+        await set_up(conn)
+        await blocks.start_cursor(conn, CHAIN, block(10))
+        await transfers.record(conn, CHAIN, [transfer(11, 0, OTHER)], seen_blocks=4)
+    async with db.transaction() as conn:
+        forked = [transfer(number, 0, OTHER) for number in range(3, 13)]
+        assert await transfers.record(conn, CHAIN, forked, seen_blocks=4) == (0, 10)
+        assert await partitions(conn) == [(3, 9), (10, 13), (14, 17)]
+    async with db.transaction() as conn:
+        await transfers.record(conn, CHAIN, [transfer(1, 0, OTHER)], seen_blocks=4)
+        assert await partitions(conn) == [(1, 2), (3, 9), (10, 13), (14, 17)]
+        found = await conn.execute("SELECT array_agg(number ORDER BY number) FROM seen_transfers")
+        assert await found.fetchall() == [([1, *range(3, 13)],)]
+
+
+async def test_a_partition_that_is_written_to_stays_however_long_it_is_final(db: Database) -> None:
+    async with db.transaction() as conn:
+        await set_up(conn)
+        await blocks.start_cursor(conn, CHAIN, block(10))
+        seen = [transfer(number, 0, OTHER) for number in range(10, 31)]
+        await transfers.record(conn, CHAIN, seen, seen_blocks=4)
+        await conn.execute("UPDATE cursors SET finalized_number = 30, next_number = 31")
+    async with db.transaction() as conn:
+        assert await transfers.record(conn, CHAIN, [transfer(15, 1, OTHER)], seen_blocks=4) == (0, 1)
+        assert (await partitions(conn))[0] == (14, 17)
+    async with db.transaction() as conn:
+        await transfers.record(conn, CHAIN, [transfer(31, 0, OTHER)], seen_blocks=4)
+        assert (await partitions(conn))[0] == (26, 29)
+
+
 async def test_own_addresses_and_tokens_are_ours_and_strangers_are_not(db: Database) -> None:
     async with db.transaction() as conn:
         await set_up(conn)
