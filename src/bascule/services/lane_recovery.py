@@ -18,7 +18,7 @@ from bascule.chain.vault_history import Canceled, Executed
 from bascule.domain import vault as layout
 from bascule.domain.attempt import AttemptEvent
 from bascule.domain.chain import Address, BlockRef, Hash, caip2, checksum, hex32
-from bascule.domain.errors import Halted, Retryable
+from bascule.domain.errors import Conflict, Halted, Retryable
 from bascule.domain.payout import PAYOUT, PayoutEvent, PayoutState
 from bascule.domain.slot import SlotEvent, SlotState
 from bascule.domain.webhook import EventType
@@ -262,7 +262,7 @@ class LaneRecovery:
             payout = await payout_rounds.move(conn, payout, vault)
         if payout.state is PayoutState.REQUIRES_ACTION:
             before, payout = payout, await payouts.advance_to_pending(conn, payout)
-            await ledger.post_hold(conn, payout.id)
+            await _hold(conn, payout)
             await tell(conn, self.outbox, EventType.PAYOUT_APPROVED, payout, before=before)
         if payout.state is PayoutState.PENDING:
             before, [payout] = payout, await payouts.advance_to_in_transit(conn, [(item.vault_id, payout)])
@@ -293,6 +293,19 @@ class LaneRecovery:
         if not waits:
             await ledger.post_release(conn, payout.id)
         await tell(conn, self.outbox, EventType.PAYOUT_CANCELED, ended, before=payout)
+
+
+async def _hold(conn: Connection, payout: PayoutRow) -> None:
+    """What it took is set aside. Raises: Conflict, where others of its account hold that by now."""
+    try:
+        await ledger.post_hold(conn, payout.id)
+    except ledger.InsufficientFunds as lacking:
+        raise Conflict(
+            lacking.code,
+            f"the vault ran payout {payout.id}, and its account {payout.account_id} has less available",
+            next_step="let the account call off what it asked for since the restore, or pay in; then run this"
+            " again",
+        ) from None
 
 
 def _is_the_same(payout: PayoutRow, contract: Address, paid_in: Address, item: Item) -> bool:
