@@ -340,13 +340,14 @@ class History:
         assert not await self._halted()
 
     async def _turn(self, watcher: Watcher) -> None:
-        """One turn; dying and waiting are allowed, and a halt that stays because a lie does not end it."""
+        """One turn; dying and waiting are allowed, and a halt that stays while the lone node lies."""
         try:
             await watcher.run_once()
         except Crash:
             await self._die(watcher)
         except Halted:
-            if not self.nodes.lied or await self._halts() != self.halts:
+            lone_liar = self.nodes.alone and self.nodes.lied
+            if not lone_liar or await self._halts() != self.halts:
                 raise
             self.done["halt stays"] += 1
         except Retryable as error:
