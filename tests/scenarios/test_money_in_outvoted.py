@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bascule.chain.pool import Pool, pool
+from bascule.domain.chain import checksum
 from bascule.domain.errors import Retryable
 from bascule.services.balance_check import BalancesDisputed
 from bascule.storage import addresses
@@ -171,6 +172,58 @@ async def test_balances_that_fewer_than_a_quorum_keep_are_checked_by_those_and_c
 
     assert await suspended(b) == "balance_mismatch"
     assert watcher.counters["balances_told_by_few"] > 0
+
+
+@pytest.mark.parametrize(("count", "quorum"), [(3, 2), (2, 1)])
+async def test_a_broken_token_that_one_node_alone_can_tell_of_holds_up_no_other_money(
+    b: Bridge, count: int, quorum: int
+) -> None:
+    """The others keep no balances of those blocks, and never will again: nobody is waited for."""
+    plain, whole = checksum(b.token.contract), await b.intent("4.00")
+    await accept_quirk(b, "LogsWithoutMoving")
+    async with AsyncExitStack() as stack:
+        nodes, asked = await several(stack, b, count, quorum)
+        watcher = b.watcher(asked)
+        await b.settle_down(watcher)
+        await b.pay(await b.intent("10.00"), "10.00")
+        await b.pay(whole, "4.00", token=plain)
+        for node in nodes[1:]:
+            node.twist = pruned
+        await b.finalize(watcher)
+
+    assert await suspended(b) == "balance_mismatch"
+    assert [each["status"] for each in await b.deposits()] == ["detected", "finalized"]
+    assert (await b.shown(whole))["status"] == "succeeded"
+    assert await b.booked() == {}, "nothing of the broken token is"
+    assert states(asked) == ["alive"] * count
+
+
+async def test_who_has_not_reached_a_block_yet_is_waited_for_where_one_node_has_its_balances(
+    b: Bridge,
+) -> None:
+    """It says that it has none, too; it will, and speaks for the token then."""
+    intent = await b.intent("10.00")
+    async with AsyncExitStack() as stack:
+        nodes, asked = await several(stack, b, 2, quorum=1)
+        watcher = b.watcher(asked)
+        await b.settle_down(watcher)
+        await b.pay(intent, "10.00")
+        nodes[0].twist = holding(7)
+
+        def behind(method: str, params: list[Any], result: Any) -> Any:
+            return pruned(method, params, knows_no_block(method, params, result))
+
+        nodes[1].twist = behind
+        await b.mine(5)
+        with pytest.raises(BalancesDisputed):
+            await b.settle_down(watcher)
+        assert await suspended(b) is None
+        assert await b.booked() == {}
+
+        nodes[0].twist = nodes[1].twist = lambda method, params, result: result
+        await b.settle_down(watcher)
+
+    assert (await b.shown(intent))["status"] == "succeeded"
 
 
 async def test_one_node_that_makes_up_names_of_transactions_keeps_no_payment_from_being_final(

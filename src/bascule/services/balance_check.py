@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from bascule.chain import erc20
+from bascule.chain import erc20, heads
 from bascule.chain.caller import Caller
 from bascule.chain.errors import Garbled, NodeSays, NodesContradict, NoQuorum, RpcError, WrongShape
 from bascule.chain.evidence import Exchange, Tellers
@@ -141,10 +141,15 @@ class BalanceCheck:
     async def _second(
         self, token_id: str, places: Sequence[Touched], after: int, upto: int, told: Tellers
     ) -> list[int | None]:
-        """As another node says, where there is another. Raises: BalancesDisputed unless that differs, too."""
+        """As another node says; the same one once more, where nobody else can tell and none ever will.
+
+        Raises: BalancesDisputed unless that differs, too.
+        """
         against = Tellers()
         another = self.rpc.other(than=told, only=True).noting(against)
         again = await self._moved(another, places, after, upto, whole=True)
+        if again is None and await self._gone_elsewhere(told, places, after, upto):
+            again = await self._moved(self.rpc.noting(against), places, after, upto, whole=True)
         if again is None:
             raise BalancesDisputed(f"one node alone has balances of {token_id} at block {upto}")
         if not _differing(places, again):
@@ -152,6 +157,16 @@ class BalanceCheck:
             self.rpc.disputed(told, against, why)
             raise BalancesDisputed(why)
         return again
+
+    async def _gone_elsewhere(self, told: Tellers, places: Sequence[Touched], after: int, upto: int) -> bool:
+        """Whether each other node has the last block and keeps no state for it: waiting would have no end."""
+
+        async def gone(node: Caller) -> bool:
+            [header] = await heads.by_numbers(node, [upto])
+            return header is not None and await self._moved(node, places, after, upto, whole=True) is None
+
+        heard = await self.rpc.everyone(gone)
+        return {*told, *(name for name, said in heard if said is True)} >= {*self.rpc.names}
 
     async def _touched(self, token_id: str, after: int, upto: int) -> list[Touched]:
         async with self.db.read() as conn:
