@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from bascule.entrypoints.api.limits import Rates
-from bascule.services import intents
+from bascule.services import deposits, intents
 from bascule.storage import statements
 from bascule.storage.database import Connection
 from tests.entrypoints.api.test_gathering import at_once
@@ -168,6 +168,28 @@ async def test_those_who_read_at_once_share_a_turn_and_are_each_answered_for_the
     assert (answers[0].content, answers[5].content) == (before, before)
     assert answers[1].json()["id"] == other.removeprefix(f"{PATH}/")
     assert sizes[:2] == [1, len(asked) - 3], "one came first; the first refused are not looked for"
+
+
+async def test_those_who_expand_the_same_at_once_share_its_statement(
+    shop: Shop, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [f"{PATH}/{(await client.post(PATH, json=BODY)).json()['id']}" for _ in range(3)]
+    await client.get(paths[0])
+    sizes, describe = [], deposits.describe_many
+
+    async def counted(conn: Connection, wanted: Sequence[str]) -> Any:
+        sizes.append(len(wanted))
+        return await describe(conn, wanted)
+
+    monkeypatch.setattr(deposits, "describe_many", counted)
+    asked = [(shop.secret, f"{path}?expand[]=latest_deposit") for path in paths]
+    asked += [(shop.secret, f"{PATH}/undefined"), (shop.secret, paths[1])]
+
+    answers, groups = await read_together(shop, client, monkeypatch, asked)
+
+    assert [each.status_code for each in answers] == [200, 200, 200, 404, 200]
+    assert [each.json()["id"] for each in answers[:3]] == [path.removeprefix(f"{PATH}/") for path in paths]
+    assert len(sizes) == len(groups), "one for each group, not for each of those who ask"
 
 
 async def test_read_that_fails_for_many_is_tried_for_each_alone(

@@ -70,16 +70,18 @@ def asked(params: PaymentIntentCreate) -> IntentRequest:
 async def retrieve(calls: Sequence[Call[Expandable]], conn: Connection) -> list[dict[str, Any] | Rejected]:
     """One intent."""
     wanted = [_wanted(call) for call in calls]
-    looks = iter(await intents.look_at_each(conn, [w.intent for w in wanted if not isinstance(w, Rejected)]))
-    answers: list[dict[str, Any] | Rejected] = []
-    for each in wanted:
-        if isinstance(each, Rejected):
-            answers.append(each)
-        elif isinstance(found := next(looks), Rejected):
-            answers.append(found)
-        else:
-            answers += await _expand(conn, [found[1]], each.names)
-    return answers
+    owned = [each for each in wanted if not isinstance(each, Rejected)]
+    looked = await intents.look_at_each(conn, [each.intent for each in owned])
+    found: list[dict[str, Any] | Rejected]
+    found = [each if isinstance(each, Rejected) else each[1] for each in looked]
+    for names in {each.names for each in owned}:  # one statement for all who name the same
+        alike = {
+            n: each for n, each in enumerate(found) if isinstance(each, dict) and owned[n].names == names
+        }
+        for n, each in zip(alike, await _expand(conn, list(alike.values()), names), strict=True):
+            found[n] = each
+    told = iter(found)
+    return [each if isinstance(each, Rejected) else next(told) for each in wanted]
 
 
 class _Wanted(NamedTuple):
