@@ -10,13 +10,16 @@ from typing import LiteralString
 import pytest
 
 from bascule.chain.families import ETHEREUM
+from bascule.chain.pool import pool
 from bascule.chain.rpc import Rpc
+from bascule.services.balance_check import BalancesDisputed
 from bascule.services.breaks import Breaks
 from bascule.services.gas_check import BREAK_TYPE, GasCheck
 from bascule.services.resolving import resolve
 from bascule.storage import breaks, coin_books
 from tests.scenarios.test_money_out_gas import ETHER, coin, drain, later
 from tests.support.money_out import OpenAs, Treasury, payee, treasury
+from tests.support.nodes import lying_node
 
 BOOKED_TIMES: LiteralString = (
     "UPDATE ledger.entry AS e SET amount = amount * %s"
@@ -102,6 +105,28 @@ async def test_gas_that_is_not_booked_or_booked_twice_is_named_until_it_is_mende
     assert await drifts(stage, check) == [("vault-0", fee)]
     await change(stage, BOOKED_TIMES, 0.5)
     assert await drifts(stage, check) == []
+
+
+async def test_wallet_that_nodes_differ_about_hides_no_other_one(stage: Treasury, check: GasCheck) -> None:
+    await stage.open_gas_wallet()
+    assert await drifts(stage, check) == []
+    for wallet in (stage.wallet, stage.node.accounts[5]):
+        await stage.node.transact(stage.node.accounts[0], to=wallet.address, value=ETHER)
+    await stage.follow(3)
+    [rpc] = check.rpcs.values()
+    assert isinstance(rpc, Rpc)
+    async with lying_node(stage.node.url) as liar:
+        disputed = stage.node.accounts[5].address.lower()
+        liar.twist = lambda method, params, result: (
+            hex(7) if method == "eth_getBalance" and params[0].lower() == disputed else result
+        )
+        second = Rpc(liar.url, session=stage.session, guard=check.db.refuse_open_transaction, family=ETHEREUM)
+        both = pool([(rpc, 1), (second, 2)], chain_id=stage.network.chain_id)
+        with pytest.raises(BalancesDisputed, match="differ about the coin"):
+            await drifts(stage, replace(check, rpcs={stage.network.chain_id: both}))
+    async with check.db.read() as conn:
+        [found] = await breaks.open_now(conn)
+    assert (found.evidence["wallet"], found.amount) == ("vault-0", ETHER)
 
 
 async def change(stage: Treasury, statement: LiteralString, *values: object) -> None:

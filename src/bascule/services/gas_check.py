@@ -81,29 +81,44 @@ class GasCheck:
         return Looked(opened, ended)
 
     async def _look(self, rpc: Caller, purses: Sequence[Purse]) -> Looked:
-        opened = ended = 0
-        told = Tellers()
+        """Every wallet of a chain. Raises: Retryable for one of them, after the others were looked at."""
+        told, opened, ended = Tellers(), 0, 0
         shown = await _ask(rpc.noting(told), purses)
-        used = {address: each.used for address, each in shown.items()}
+        in_doubt: Retryable | None = None
         for purse in purses:
-            async with self.db.read() as conn:
-                books = await coin_books.booked(conn, purse, used)
-                explained = await breaks.explained_amount(conn, BREAK_TYPE, _subject(purse))
-                stopped = await breaks.open_of(conn, BREAK_TYPE, _subject(purse))
-            seen = shown[purse.address]
-            drift = seen.held - books.expected - explained
-            if not books.settled or (drift == 0 and stopped is None):
-                await self._mark(purse, books)
-                continue
-            against = Tellers()
-            again = await _ask(rpc.other(than=told, only=True).noting(against), [purse])
-            if again[purse.address] != seen:
-                why = f"nodes differ about the coin of {checksum(purse.address)}"
-                rpc.disputed(told, against, f"{why} at block {purse.block_number}")
-                raise BalancesDisputed(why)
-            changed = await self._judge(purse, books, seen, explained)
-            opened, ended = opened + (changed and drift != 0), ended + (changed and drift == 0)
+            try:
+                found = await self._look_at(rpc, purse, shown, told)
+            except Retryable as failure:
+                in_doubt = in_doubt or failure
+            else:
+                opened, ended = opened + found.opened, ended + found.ended
+        if in_doubt is not None:
+            raise in_doubt
         return Looked(opened, ended)
+
+    async def _look_at(
+        self, rpc: Caller, purse: Purse, shown: Mapping[Address, Shown], told: Tellers
+    ) -> Looked:
+        """shown, told: all wallets of its chain, as one node says, and which one that is."""
+        async with self.db.read() as conn:
+            books = await coin_books.booked(
+                conn, purse, {address: each.used for address, each in shown.items()}
+            )
+            explained = await breaks.explained_amount(conn, BREAK_TYPE, _subject(purse))
+            stopped = await breaks.open_of(conn, BREAK_TYPE, _subject(purse))
+        seen = shown[purse.address]
+        drift = seen.held - books.expected - explained
+        if not books.settled or (drift == 0 and stopped is None):
+            await self._mark(purse, books)
+            return Looked(0, 0)
+        against = Tellers()
+        again = await _ask(rpc.other(than=told, only=True).noting(against), [purse])
+        if again[purse.address] != seen:
+            why = f"nodes differ about the coin of {checksum(purse.address)}"
+            rpc.disputed(told, against, f"{why} at block {purse.block_number}")
+            raise BalancesDisputed(why)
+        changed = await self._judge(purse, books, seen, explained)
+        return Looked(opened=int(changed and drift != 0), ended=int(changed and drift == 0))
 
     async def _mark(self, purse: Purse, books: CoinBooks) -> None:
         if books.settled and purse.block_number - purse.since >= self.mark_every:
