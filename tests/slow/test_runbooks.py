@@ -1,4 +1,4 @@
-"""Two runbooks, walked with their own commands beside a running `bascule dev`: what they promise happens."""
+"""Runbooks, walked with their own commands beside a running `bascule dev`: what they promise happens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +24,45 @@ from tests.support.source import ROOT
 
 pytestmark = pytest.mark.slow
 RUNBOOKS = ROOT / "docs" / "runbooks"
-BLOCK = re.compile(r"^( *)```bash\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^( *)```(?:bash|toml)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 PASSWORD = "long enough"
 
 
 @dataclass
 class Operator:
-    """Somebody with the page before them. folder: where they work."""
+    """Somebody with the page before them. folder: where they work; knows: more of their environment."""
 
     driver: Driver
     folder: Path
     names: dict[str, str]
+    knows: dict[str, str] = field(default_factory=dict)
 
-    def does(self, page: str, starting: str, **names: str) -> str:
-        """Runs the block of that page which starts so, the page's `…` filled in; what it printed."""
+    def reads(self, page: str, starting: str, **names: str) -> str:
+        """The block of that page which starts so, the page's `…` filled in."""
         text = (RUNBOOKS / page).read_text(encoding="utf-8")
         [block] = [body for _, body in BLOCK.findall(text) if body.strip().startswith(starting)]
         for name, value in {**self.names, **names}.items():
             block = block.replace(name, value)
         assert "…" not in block, block
+        return block
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Of the commands they run."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        config = str(self.folder / "data" / "bascule.toml")
+        return environment(PATH=path, BASCULE_CONFIG=config, **self.knows)
+
+    def does(self, page: str, starting: str, **names: str) -> str:
+        """Runs that block; what it printed."""
+        return self.runs(self.reads(page, starting, **names))
+
+    def runs(self, block: str) -> str:
+        """What the commands printed."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],
             cwd=self.folder,
-            env=environment(PATH=path, BASCULE_CONFIG=str(self.folder / "data" / "bascule.toml")),
+            env=self.environ,
             input=PASSWORD + "\n",
             start_new_session=True,  # no terminal: the password is what comes in
             capture_output=True,
